@@ -1,0 +1,25 @@
+//! The seam: what irsa needs from EKS and STS, from IAM and from a cluster, in three traits of plain data.
+//!
+//! # Contract of every method
+//! - What does not exist is `Ok(None)` for a read and [`NotFound`](crate::ErrorKind::NotFound) for a write. Only a typed
+//!   "does not exist" of the service gives that; a refusal, a throttled or a malformed answer is an error of its own kind.
+//! - Errors carry the service's code and message as cause, and what was being done as text. No token or secret is ever in
+//!   an error, a log or `Debug`.
+//! - Lists are whole: a back end follows the pages, and bounds what it reads.
+//! - Back ends retry what the service asks to retry (throttling), nothing else; waits for consistency are above the seam.
+//! - Dropping a future is safe: the call either took effect or did not.
+//!
+//! Implementations: the in-memory [`Sandbox`](crate::Sandbox), `AwsBackend` (feature `aws`) and `KubeCluster` (feature
+//! `kube`). One contract suite in `tests/contract.rs` runs over all of them.
+
+mod cluster;
+mod iam;
+mod identity;
+
+pub use self::cluster::{
+    AccessReview, Anchor, ClusterBackend, FieldOwner, NewServiceAccount, ServiceAccount, WriteMode,
+};
+pub use self::iam::{
+    IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
+};
+pub use self::identity::{Caller, ClusterDescription, IdentityBackend, Session, TokenExchange};

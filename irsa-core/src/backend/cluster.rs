@@ -1,0 +1,169 @@
+//! What irsa needs from a cluster's API server.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::name::{Namespace, ServiceAccountName};
+
+/// The field manager of everything that irsa applies.
+pub const FIELD_MANAGER: &str = "irsa";
+
+/// A service account, with who owns its fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceAccount {
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// Its name.
+    pub name: ServiceAccountName,
+    /// Its unique id: an account that is made anew has another one.
+    pub uid: String,
+    /// Changes with every write.
+    pub resource_version: String,
+    /// Its labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+    /// Who manages which fields (Kubernetes documentation, "Server-Side Apply", `managedFields`).
+    #[serde(default)]
+    pub owners: Vec<FieldOwner>,
+}
+
+/// The fields of an account that one manager owns.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldOwner {
+    /// The manager: `irsa`, `helm`, `kubectl-client-side-apply`, ...
+    pub manager: String,
+    /// Whether it owns them by server-side apply; otherwise by update.
+    #[serde(default)]
+    pub apply: bool,
+    /// Keys of annotations.
+    #[serde(default)]
+    pub annotations: BTreeSet<String>,
+    /// Keys of labels.
+    #[serde(default)]
+    pub labels: BTreeSet<String>,
+    /// Whether it owns any other field, such as `secrets` or `imagePullSecrets`.
+    #[serde(default)]
+    pub other_fields: bool,
+}
+
+impl ServiceAccount {
+    /// The manager, other than irsa, that owns an annotation.
+    pub fn annotation_owner(&self, key: &str) -> Option<&str> {
+        let mut others = self.owners.iter().filter(|owner| owner.manager != FIELD_MANAGER);
+        others.find(|owner| owner.annotations.contains(key)).map(|owner| owner.manager.as_str())
+    }
+}
+
+/// The fields of an account that irsa applies: what it owns and what it wants, nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewServiceAccount {
+    /// The namespace.
+    pub namespace: Namespace,
+    /// The name.
+    pub name: ServiceAccountName,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Where set, the write happens only on the account of this uid and resource version: a new one means `Conflict`.
+    pub expected: Option<(String, String)>,
+}
+
+/// Whether a write is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteMode {
+    /// The server checks everything, admission included, and keeps nothing (`dryRun=All`).
+    DryRun,
+    /// The write is kept.
+    Persist,
+}
+
+/// One question of what we may do (Kubernetes API reference, `SelfSubjectAccessReview`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccessReview {
+    /// `get`, `list`, `create`, `patch`, `delete`.
+    pub verb: &'static str,
+    /// `serviceaccounts` or `namespaces`.
+    pub resource: &'static str,
+    /// The namespace asked about.
+    pub namespace: Option<Namespace>,
+}
+
+/// What tells which cluster an API server is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Anchor {
+    /// It was reached through EKS' own description of the cluster: right by construction.
+    pub from_eks: bool,
+    /// The user chose it by name of a context or file, so that an unverifiable one is only a warning.
+    pub chosen: bool,
+    /// The issuer that the API server's discovery document gives; absent when it may not be read.
+    pub issuer: Option<String>,
+    /// The `iss` of the service-account token that we ourselves use.
+    pub token_issuer: Option<String>,
+    /// The URL that the API server is reached by.
+    pub endpoint: Option<String>,
+    /// The certificate authority that it is trusted by: PEM in base64.
+    pub certificate_authority: Option<String>,
+}
+
+/// The API server of one cluster. See the [contract of every method](crate::backend).
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait ClusterBackend: Debug + Send + Sync {
+    /// What tells which cluster this is. At most one call; a refused discovery gives no issuer and no error.
+    async fn anchor(&self) -> Result<Anchor>;
+
+    /// A service account. One call.
+    async fn service_account(&self, namespace: &Namespace, name: &ServiceAccountName)
+    -> Result<Option<ServiceAccount>>;
+
+    /// All service accounts of the cluster. One call a page.
+    async fn service_accounts(&self) -> Result<Vec<ServiceAccount>>;
+
+    /// All service accounts of a namespace. One call a page.
+    async fn service_accounts_in(&self, namespace: &Namespace) -> Result<Vec<ServiceAccount>>;
+
+    /// Whether a namespace exists and is not being deleted. One call.
+    async fn namespace_exists(&self, namespace: &Namespace) -> Result<bool>;
+
+    /// The names of all namespaces; asked only to propose names. One call a page.
+    async fn namespaces(&self) -> Result<Vec<String>>;
+
+    /// Makes a namespace. Called twice: `AlreadyExists`.
+    async fn create_namespace(&self, namespace: &Namespace) -> Result<()>;
+
+    /// Whether we may do something. One call; every authenticated user may ask.
+    async fn allowed(&self, review: &AccessReview) -> Result<bool>;
+
+    /// Makes or changes an account by server-side apply with field manager `irsa`.
+    ///
+    /// Fields that irsa owned and that are not sent are taken away; fields of others stay. A field that another manager
+    /// owns with another value: `Conflict`, naming the manager, unless `force`. Called twice: no change. `NotFound` when
+    /// the namespace is missing, `AccessDenied` when it may not be written. `Conflict` when `expected` no longer holds.
+    async fn apply_service_account(
+        &self,
+        account: &NewServiceAccount,
+        mode: WriteMode,
+        force: bool,
+    ) -> Result<ServiceAccount>;
+
+    /// Takes annotations away, but only if each has the value given and the resource version still holds.
+    ///
+    /// `Conflict` when somebody changed the account in between, `NotFound` when it is gone. Called twice: `Conflict`.
+    async fn remove_annotations(
+        &self,
+        account: &ServiceAccount,
+        keys: &BTreeMap<String, String>,
+    ) -> Result<ServiceAccount>;
+
+    /// Deletes an account, with its uid and resource version as preconditions. `Conflict` when it changed, `NotFound` when
+    /// it is gone.
+    async fn delete_service_account(&self, account: &ServiceAccount) -> Result<()>;
+}

@@ -1,0 +1,330 @@
+//! The one error of the library: what was being done, why it failed, what to do about it.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::report::Report;
+
+/// The result of every fallible function of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of failure it is: the cases that a caller can act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The input alone is wrong; nothing was called.
+    InvalidInput,
+    /// A cluster, provider, policy, namespace or binding that was named does not exist.
+    NotFound,
+    /// The name is taken by something that belongs to another binding.
+    AlreadyExists,
+    /// The role exists without an owner tag of irsa, and adoption was not asked for.
+    NotOwned,
+    /// Two wishes contradict each other: another field manager, another role's annotation, a writer at the same time.
+    Conflict,
+    /// AWS or the API server refused the call for want of rights or of valid credentials.
+    AccessDenied,
+    /// A quota of IAM would be, or was, exceeded.
+    QuotaExceeded,
+    /// Calls were throttled for longer than the retries go on.
+    Throttled,
+    /// An endpoint could not be reached, or answered that it cannot serve.
+    Unavailable,
+    /// The deadline passed.
+    Timeout,
+    /// The API server is not the one of the cluster that was named.
+    WrongCluster,
+    /// An answer that the library cannot make sense of.
+    Unexpected,
+}
+
+impl ErrorKind {
+    /// The kind in snake case, as it stands in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidInput => "invalid_input",
+            Self::NotFound => "not_found",
+            Self::AlreadyExists => "already_exists",
+            Self::NotOwned => "not_owned",
+            Self::Conflict => "conflict",
+            Self::AccessDenied => "access_denied",
+            Self::QuotaExceeded => "quota_exceeded",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::WrongCluster => "wrong_cluster",
+            Self::Unexpected => "unexpected",
+        }
+    }
+
+    /// Whether the same call can succeed without anybody changing anything.
+    pub fn is_retryable(self) -> bool {
+        matches!(self, Self::Throttled | Self::Unavailable | Self::Timeout)
+    }
+
+    /// Whether the refusal is for good: the same call would be refused again, and it had no effect.
+    pub(crate) fn is_permanent(self) -> bool {
+        matches!(self, Self::AccessDenied | Self::InvalidInput | Self::QuotaExceeded)
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An error of irsa.
+///
+/// `Display` says what was being done; [`source`](StdError::source) says why it failed; [`hint`](Self::hint) what to do.
+/// A failed apply carries the [`Report`] of what had been done.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    operation: Cow<'static, str>,
+    context: Vec<(&'static str, String)>,
+    code: Option<String>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+    hint: Option<String>,
+    report: Option<Report>,
+}
+
+/// A cause that is only text, such as the message of an API.
+#[derive(Debug)]
+struct Cause(String);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for Cause {}
+
+impl Error {
+    /// An error of a kind, with what was being done, such as "cannot attach policy P to role R".
+    pub fn new(kind: ErrorKind, operation: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            operation: operation.into(),
+            context: Vec::new(),
+            code: None,
+            source: None,
+            hint: None,
+            report: None,
+        }))
+    }
+
+    /// Refused from the input alone: names the field, the value and the rule it breaks.
+    pub fn invalid(field: &'static str, value: impl Into<String>, rule: impl fmt::Display) -> Self {
+        let value = value.into();
+        Self::new(ErrorKind::InvalidInput, format!("{field} {}: {rule}", shown(&value)))
+            .with_context("field", field)
+            .with_context("value", value)
+    }
+
+    /// Adds why it failed, as text.
+    #[must_use]
+    pub fn with_cause(self, cause: impl Into<String>) -> Self {
+        self.with_source(Cause(cause.into()))
+    }
+
+    /// Adds why it failed.
+    #[must_use]
+    pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.0.source = Some(Arc::new(source));
+        self
+    }
+
+    /// Adds the error code of the service, such as `NoSuchEntity`.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.0.code = Some(code.into());
+        self
+    }
+
+    /// Adds what the user can do.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds a fact about the place of the failure.
+    #[must_use]
+    pub fn with_context(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.0.context.push((key, value.into()));
+        self
+    }
+
+    /// Adds what had been done when it failed.
+    #[must_use]
+    pub fn with_report(mut self, report: Report) -> Self {
+        self.0.report = Some(report);
+        self
+    }
+
+    /// The same failure seen from one level up: this error becomes the cause, kind, code and hint stay.
+    #[must_use]
+    pub fn during(self, operation: impl Into<Cow<'static, str>>) -> Self {
+        let mut outer = Self::new(self.kind(), operation);
+        outer.0.code.clone_from(&self.0.code);
+        outer.0.hint.clone_from(&self.0.hint);
+        outer.0.report.clone_from(&self.0.report);
+        outer.0.context.clone_from(&self.0.context);
+        outer.with_source(self)
+    }
+
+    /// The kind of the failure.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The error code of the service, such as `NoSuchEntity`, where a service answered.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// Facts about the place of the failure, such as `("field", "role name")`.
+    pub fn context(&self) -> &[(&'static str, String)] {
+        &self.0.context
+    }
+
+    /// What had been done when it failed, if anything was begun.
+    pub fn report(&self) -> Option<&Report> {
+        self.0.report.as_ref()
+    }
+
+    /// The chain of causes, outermost first, each once.
+    pub fn causes(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        let mut next = self.source();
+        while let Some(error) = next {
+            let text = error.to_string();
+            if causes.last() != Some(&text) {
+                causes.push(text);
+            }
+            next = error.source();
+        }
+        causes
+    }
+}
+
+/// A value as it stands in a message: quoted, control characters escaped, cut when it is long.
+pub(crate) fn shown(value: &str) -> String {
+    const LONGEST: usize = 120;
+    if value.chars().count() <= LONGEST {
+        return format!("{value:?}");
+    }
+    let head: String = value.chars().take(LONGEST).collect();
+    format!("{head:?}… ({} characters)", value.chars().count())
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.operation)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        f.debug_struct("Error")
+            .field("kind", &inner.kind)
+            .field("operation", &inner.operation)
+            .field("code", &inner.code)
+            .field("causes", &self.causes())
+            .field("hint", &inner.hint)
+            .field("context", &inner.context)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+/// The names nearest to a misspelt one: edit distance at most 3, at most 3 names, nearest first.
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    const FARTHEST: usize = 3;
+    const MOST: usize = 3;
+    let wanted = name.to_lowercase();
+    let mut near: Vec<(usize, &str)> = known
+        .into_iter()
+        .filter(|candidate| candidate.len().abs_diff(name.len()) <= FARTHEST)
+        .map(|candidate| (strsim::osa_distance(&wanted, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, _)| *distance <= FARTHEST)
+        .collect();
+    near.sort_unstable();
+    near.dedup();
+    near.into_iter().take(MOST).map(|(_, candidate)| candidate).collect()
+}
+
+/// "did you mean a, b or c?", or nothing when nothing is near.
+pub(crate) fn did_you_mean(near: &[&str]) -> Option<String> {
+    match near {
+        [] => None,
+        [one] => Some(format!("did you mean {one}?")),
+        [head @ .., last] => Some(format!("did you mean {} or {last}?", head.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_says_what_and_source_says_why() {
+        let error = Error::new(ErrorKind::AccessDenied, "cannot create role r")
+            .with_cause("AccessDenied: not authorized")
+            .with_code("AccessDenied");
+        assert_eq!(error.to_string(), "cannot create role r");
+        assert_eq!(error.causes(), ["AccessDenied: not authorized"]);
+    }
+
+    #[test]
+    fn during_keeps_kind_code_and_hint() {
+        let error = Error::new(ErrorKind::Throttled, "inner").with_code("Throttling").with_hint("wait").during("outer");
+        assert_eq!(
+            (error.kind(), error.code(), error.hint()),
+            (ErrorKind::Throttled, Some("Throttling"), Some("wait"))
+        );
+        assert_eq!((error.to_string().as_str(), error.causes()), ("outer", vec!["inner".to_owned()]));
+    }
+
+    #[test]
+    fn kinds_are_spelt_the_same_in_json_and_text() {
+        for kind in [ErrorKind::InvalidInput, ErrorKind::NotOwned, ErrorKind::WrongCluster, ErrorKind::Unexpected] {
+            assert_eq!(serde_json::to_value(kind).ok(), Some(serde_json::Value::from(kind.as_str())));
+        }
+    }
+
+    #[test]
+    fn nearest_names_are_few_and_near() {
+        let known = ["AmazonS3ReadOnlyAccess", "AmazonS3FullAccess", "AmazonSQSReadOnlyAccess", "ReadOnlyAccess"];
+        assert_eq!(nearest("AmazonS3ReadOnlyAcces", known), ["AmazonS3ReadOnlyAccess", "AmazonSQSReadOnlyAccess"]);
+        assert!(nearest("nothing-like-it", known).is_empty());
+        assert_eq!(did_you_mean(&["a", "b", "c"]).as_deref(), Some("did you mean a, b or c?"));
+    }
+
+    #[test]
+    fn long_values_are_cut_in_messages() {
+        let error = Error::invalid("role name", "x".repeat(5000), "1 to 64 characters");
+        assert!(error.to_string().len() < 250, "{error}");
+    }
+}
