@@ -6,6 +6,7 @@ mod document;
 mod error;
 pub mod name;
 mod report;
+mod sandbox;
 
 pub use self::binding::{
     AUDIENCE_ANNOTATION, CREATED_ANNOTATION, IrsaBinding, IrsaBindingBuilder, OWN_PREFIX, ROLE_ARN_ANNOTATION,
@@ -14,3 +15,7 @@ pub use self::binding::{
 pub use self::document::PolicyDocument;
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::report::{Extra, Outcome, Report, StepReport, Warning, WarningId};
+pub use self::sandbox::{
+    Access, AccountState, At, Call, ClusterState, Denial, Failure, Faults, NamespaceState, PolicyState, ProviderState,
+    RoleState, Sandbox, SandboxCluster, SandboxQuotas, SandboxState,
+};

@@ -36,6 +36,7 @@ pub struct ServiceAccount {
 
 /// The fields of an account that one manager owns.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FieldOwner {
     /// The manager: `irsa`, `helm`, `kubectl-client-side-apply`, ...
     pub manager: String,
@@ -97,7 +98,8 @@ pub struct AccessReview {
 }
 
 /// What tells which cluster an API server is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Anchor {
     /// It was reached through EKS' own description of the cluster: right by construction.
     pub from_eks: bool,
