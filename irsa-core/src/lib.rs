@@ -4,8 +4,13 @@ pub mod backend;
 mod binding;
 mod document;
 mod error;
+mod identity;
 pub mod name;
+mod ownership;
 mod report;
+mod request;
+mod trust;
+mod view;
 
 pub use self::binding::{
     AUDIENCE_ANNOTATION, CREATED_ANNOTATION, IrsaBinding, IrsaBindingBuilder, OWN_PREFIX, ROLE_ARN_ANNOTATION,
@@ -13,4 +18,8 @@ pub use self::binding::{
 };
 pub use self::document::PolicyDocument;
 pub use self::error::{Error, ErrorKind, Result};
+pub use self::identity::{ClusterId, Identity};
+pub use self::ownership::Origin;
 pub use self::report::{Extra, Outcome, Report, StepReport, Warning, WarningId};
+pub use self::request::{Request, Verb};
+pub use self::view::{BindingState, BindingView, Problem, ProviderView};
