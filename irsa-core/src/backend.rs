@@ -17,7 +17,7 @@ mod iam;
 mod identity;
 
 pub use self::cluster::{
-    AccessReview, Anchor, ClusterBackend, FieldOwner, NewServiceAccount, ServiceAccount, WriteMode,
+    AccessReview, Anchor, ClusterBackend, FIELD_MANAGER, FieldOwner, NewServiceAccount, ServiceAccount, WriteMode,
 };
 pub use self::iam::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,

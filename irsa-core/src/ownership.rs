@@ -13,8 +13,8 @@ use crate::name::{ClusterName, Namespace, RoleName, ServiceAccountName, SubjectN
 pub(crate) const OWNER_TAG: &str = "irsa.gen3.org/owner";
 /// The tag that tells whether irsa made the role.
 pub(crate) const ORIGIN_TAG: &str = "irsa.gen3.org/origin";
-/// The tag that names the manifest set that the role belongs to.
-pub(crate) const SET_TAG: &str = "irsa.gen3.org/set";
+/// The tag that says that more subjects stand in the trust policy than the tags of a role have room for.
+pub(crate) const OVERFLOW_TAG: &str = "irsa.gen3.org/more-subjects";
 /// What the tag of each further subject begins with; a hash of the subject follows.
 pub(crate) const SUBJECT_TAG_PREFIX: &str = "irsa.gen3.org/subject.";
 
@@ -111,6 +111,8 @@ pub(crate) struct Ownership {
     owner_member: Option<Member>,
     /// Further subjects by the key of their tag; the member is unknown where the value was cut.
     further: BTreeMap<String, Option<Member>>,
+    /// Whether irsa's own statements may hold subjects without a tag, because there was no room for more tags.
+    pub(crate) overflow: bool,
 }
 
 impl Ownership {
@@ -127,7 +129,7 @@ impl Ownership {
             .map(|(key, value)| (key.clone(), Member::from_tag_value(value).filter(|member| member.tag_key() == *key)))
             .collect();
         let owner_member = owner.as_deref().and_then(Member::from_tag_value);
-        Self { owner, origin, owner_member, further }
+        Self { owner, origin, owner_member, further, overflow: tags.contains_key(OVERFLOW_TAG) }
     }
 
     pub(crate) fn is_owned(&self) -> bool {

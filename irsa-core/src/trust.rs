@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-pub(crate) use self::derive::{Derivation, Derived, derive};
+pub(crate) use self::derive::{Derivation, Derived, derive, member_of};
 pub(crate) use self::statement::{OwnKind, WebIdentity, may_admit, own_kind};
 use crate::document::{canonical, size, statements, stored};
 use crate::error::Result;

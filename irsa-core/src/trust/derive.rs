@@ -65,7 +65,8 @@ pub(crate) fn derive(standing: &TrustPolicy, ownership: &Ownership, derivation: 
         let of_cluster = || members.iter().filter(|member| member.cluster == *cluster);
         // A record that was cut in its tag is known by its hash only: such a subject stays where it stands.
         let cut = standing_subs.iter().filter(|sub| {
-            member_of(cluster, sub).is_some_and(|m| ownership.records(&m) && !derivation.leaving.contains(&m))
+            let recorded = |m: &Member| ownership.overflow || ownership.records(m);
+            member_of(cluster, sub).is_some_and(|m| recorded(&m) && !derivation.leaving.contains(&m))
         });
         let mut kept: BTreeSet<String> = of_cluster().map(Member::sub).collect();
         kept.extend(cut.cloned());
