@@ -1,5 +1,7 @@
 //! irsa binds AWS IAM roles to Kubernetes service accounts.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod backend;
 mod binding;
 mod document;
