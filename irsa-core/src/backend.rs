@@ -17,8 +17,11 @@ mod iam;
 mod identity;
 
 pub use self::cluster::{
-    AccessReview, Anchor, ClusterBackend, FieldOwner, NewServiceAccount, ServiceAccount, WriteMode,
+    AccessReview, Anchor, ClusterBackend, DRY_RUN_UNSUPPORTED, FIELD_MANAGER, FieldOwner, NewServiceAccount,
+    ServiceAccount, WriteMode,
 };
+#[cfg(feature = "kube")]
+pub(crate) use self::cluster::{certificates, same_endpoint};
 pub use self::iam::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
 };

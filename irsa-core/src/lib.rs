@@ -4,6 +4,8 @@ pub mod backend;
 mod binding;
 mod document;
 mod error;
+#[cfg(feature = "kube")]
+pub mod kube;
 pub mod name;
 mod report;
 
@@ -13,4 +15,6 @@ pub use self::binding::{
 };
 pub use self::document::PolicyDocument;
 pub use self::error::{Error, ErrorKind, Result};
+#[cfg(feature = "kube")]
+pub use self::kube::KubeCluster;
 pub use self::report::{Extra, Outcome, Report, StepReport, Warning, WarningId};
