@@ -26,3 +26,5 @@ pub use self::iam::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
 };
 pub use self::identity::{Caller, ClusterDescription, IdentityBackend, Session, TokenExchange};
+#[cfg(any(test, feature = "mock"))]
+pub use self::{cluster::MockClusterBackend, iam::MockIamBackend, identity::MockIdentityBackend};

@@ -60,3 +60,61 @@ fn config(described: &ClusterDescription) -> Result<Config> {
     config.root_cert = Some(authority::decode(authority)?);
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::KubeCluster;
+    use super::*;
+    use crate::backend::{ClusterBackend, MockIdentityBackend};
+
+    #[derive(Debug)]
+    struct NoToken;
+
+    #[async_trait]
+    impl BearerSource for NoToken {
+        async fn bearer(&self) -> Result<SecretString> {
+            Err(Error::new(ErrorKind::AccessDenied, "cannot sign a token").with_code("ExpiredToken"))
+        }
+    }
+
+    fn described() -> ClusterDescription {
+        ClusterDescription {
+            arn: "arn:aws:eks:us-east-1:123456789012:cluster/demo".parse().unwrap(),
+            status: "ACTIVE".to_owned(),
+            issuer: None,
+            endpoint: Some("https://127.0.0.1:1".to_owned()),
+            certificate_authority: Some(authority::encode(&[vec![1_u8; 9]])),
+            outpost: false,
+        }
+    }
+
+    fn cluster(answer: Option<ClusterDescription>) -> KubeCluster {
+        let mut identity = MockIdentityBackend::new();
+        identity.expect_cluster().returning(move |_| Ok(answer.clone()));
+        KubeCluster::from_eks(Arc::new(identity), "demo".parse().unwrap(), Arc::new(NoToken))
+    }
+
+    #[tokio::test]
+    async fn a_cluster_that_cannot_be_reached_says_why() {
+        let creating = ClusterDescription { status: "CREATING".to_owned(), endpoint: None, ..described() };
+        let no_url = ClusterDescription { endpoint: Some("not a url".to_owned()), ..described() };
+        let no_pem = ClusterDescription { certificate_authority: Some("AAAA".to_owned()), ..described() };
+        for (answer, kind, cause) in [
+            (None, ErrorKind::NotFound, "EKS has no such cluster"),
+            (Some(creating), ErrorKind::Unavailable, "its status is CREATING"),
+            (Some(no_url), ErrorKind::Unexpected, "invalid uri character"),
+            (Some(no_pem), ErrorKind::Unexpected, "it is not PEM in base64"),
+        ] {
+            let error = cluster(answer).prepare().await.unwrap_err();
+            assert_eq!(error.to_string(), "cannot reach the API server of cluster demo");
+            assert_eq!((error.kind(), error.causes().last().map(String::as_str)), (kind, Some(cause)), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn it_is_the_right_cluster_without_a_call() {
+        let anchor = cluster(None).anchor().await.unwrap();
+        assert!(anchor.from_eks && !anchor.chosen && anchor.issuer.is_none());
+        assert_eq!(format!("{:?}", cluster(None)), r#"KubeCluster { cluster: "demo", chosen: false, .. }"#);
+    }
+}

@@ -189,3 +189,184 @@ fn region_of_endpoint(server: &str) -> Option<Region> {
     let stem = host.strip_suffix(".cn").unwrap_or(host).strip_suffix(".eks.amazonaws.com")?;
     Region::new(stem.rsplit('.').next()?).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `aws eks update-kubeconfig` (once plain, once with `--alias`), eksctl, and people write it.
+    const FILE: &str = r"
+apiVersion: v1
+kind: Config
+preferences: {}
+current-context: jane@demo.us-west-2.eksctl.io
+clusters:
+- {name: 'arn:aws:eks:us-east-1:123456789012:cluster/demo', cluster: {server: 'https://A.gr7.us-east-1.eks.amazonaws.com', certificate-authority-data: LS0t}}
+- {name: 'arn:aws:eks:us-east-1:123456789012:cluster/blue', cluster: {server: 'https://B.gr7.us-east-1.eks.amazonaws.com'}}
+- {name: demo.us-west-2.eksctl.io, cluster: {server: 'https://C.gr7.us-west-2.eks.amazonaws.com'}}
+- {name: own, cluster: {server: 'https://D.yl4.eu-west-1.eks.amazonaws.com'}}
+- {name: kind-x, cluster: {server: 'https://127.0.0.1:6443'}}
+contexts:
+- {name: 'arn:aws:eks:us-east-1:123456789012:cluster/demo', context: {cluster: 'arn:aws:eks:us-east-1:123456789012:cluster/demo', user: 'arn:aws:eks:us-east-1:123456789012:cluster/demo'}}
+- {name: blue-alias, context: {cluster: 'arn:aws:eks:us-east-1:123456789012:cluster/blue', user: none}}
+- {name: jane@demo.us-west-2.eksctl.io, context: {cluster: demo.us-west-2.eksctl.io, user: jane@demo.us-west-2.eksctl.io}}
+- {name: own-authenticator, context: {cluster: own, user: authenticator}}
+- {name: own-vault, context: {cluster: own, user: vault}}
+- {name: own-region, context: {cluster: kind-x, user: variables}}
+- {name: kind-x, context: {cluster: kind-x, user: kind}}
+- {name: half}
+users:
+- name: arn:aws:eks:us-east-1:123456789012:cluster/demo
+  user:
+    exec:
+      apiVersion: client.authentication.k8s.io/v1beta1
+      command: aws
+      args: [--region, us-east-1, eks, get-token, --cluster-name, demo, --output, json]
+      env: [{name: AWS_PROFILE, value: dev}]
+- name: jane@demo.us-west-2.eksctl.io
+  user:
+    exec:
+      apiVersion: client.authentication.k8s.io/v1beta1
+      command: aws
+      args: [eks, get-token, --output, json, --cluster-name, demo, --region, us-west-2]
+      env: [{name: AWS_STS_REGIONAL_ENDPOINTS, value: regional}]
+      interactiveMode: IfAvailable
+      provideClusterInfo: false
+- name: authenticator
+  user:
+    exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: /usr/local/bin/aws-iam-authenticator, args: [token, -i, green]}
+- name: vault
+  user:
+    exec:
+      command: aws-vault
+      args: [exec, dev, --, aws, eks, get-token, --cluster-name=white]
+- name: variables
+  user:
+    exec:
+      command: aws-iam-authenticator
+      args: [token, --cluster-id=red, -r, 'arn:aws:iam::123456789012:role/x']
+      env: [{name: AWS_STS_REGIONAL_ENDPOINTS, value: regional}, {name: AWS_DEFAULT_REGION, value: eu-north-1}]
+- name: kind
+  user: {client-certificate-data: LS0t, client-key-data: LS0t}
+";
+    const DEMO: &str = "arn:aws:eks:us-east-1:123456789012:cluster/demo";
+    const EKSCTL: &str = "jane@demo.us-west-2.eksctl.io";
+
+    fn file() -> Kubeconfig {
+        Kubeconfig::from_yaml(FILE).unwrap()
+    }
+
+    fn found(context: &str) -> Option<(String, Option<String>)> {
+        let found = cluster_of_context(&file(), context)?;
+        Some((found.cluster.to_string(), found.region.map(String::from)))
+    }
+
+    fn context(cluster: &str, region: Option<&str>) -> Option<String> {
+        let region = region.map(|region| Region::new(region).unwrap());
+        context_for_cluster(&file(), &cluster.parse().unwrap(), region.as_ref())
+    }
+
+    #[test]
+    fn a_context_says_which_cluster_it_belongs_to() {
+        let told = |cluster: &str, region: &str| Some((cluster.to_owned(), Some(region.to_owned())));
+        assert_eq!(found(DEMO), told(DEMO, "us-east-1"));
+        assert_eq!(found("blue-alias"), told("arn:aws:eks:us-east-1:123456789012:cluster/blue", "us-east-1"));
+        assert_eq!(found(EKSCTL), told("demo", "us-west-2"));
+        // The plug-in names no region, but the endpoint does.
+        assert_eq!(found("own-authenticator"), told("green", "eu-west-1"));
+        assert_eq!(found("own-vault"), told("white", "eu-west-1"));
+        assert_eq!(found("own-region"), told("red", "eu-north-1"));
+        for other in ["kind-x", "half", "missing", ""] {
+            assert_eq!(found(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_finds_its_context() {
+        assert_eq!(context(DEMO, None).as_deref(), Some(DEMO));
+        assert_eq!(context("demo", Some("us-east-1")).as_deref(), Some(DEMO));
+        assert_eq!(context("demo", Some("us-west-2")).as_deref(), Some(EKSCTL));
+        assert_eq!(context("demo", Some("eu-west-1")), None);
+        // Both clusters have the name; the current context decides.
+        assert_eq!(context("demo", None).as_deref(), Some(EKSCTL));
+        assert_eq!(context("green", None).as_deref(), Some("own-authenticator"));
+        // A context with another ARN is another cluster, and one that gives no account may be this one.
+        assert_eq!(context("arn:aws:eks:us-east-1:999999999999:cluster/demo", None), None);
+        assert_eq!(context("arn:aws:eks:us-west-2:999999999999:cluster/demo", None).as_deref(), Some(EKSCTL));
+        assert_eq!(context("https://oidc.eks.us-east-1.amazonaws.com/id/A", None), None);
+        assert_eq!(context("nope", None), None);
+    }
+
+    #[test]
+    fn several_regions_without_a_current_one_are_no_answer() {
+        let mut file = file();
+        file.current_context = None;
+        assert_eq!(context_for_cluster(&file, &"demo".parse().unwrap(), None), None);
+        let region = Region::new("us-west-2").unwrap();
+        let found = context_for_cluster(&file, &"demo".parse().unwrap(), Some(&region));
+        assert_eq!(found.as_deref(), Some(EKSCTL));
+    }
+
+    #[test]
+    fn an_endpoint_finds_its_context() {
+        let at = |endpoint: &str| context_for_endpoint(&file(), endpoint);
+        assert_eq!(at("https://b.gr7.us-east-1.eks.amazonaws.com/").as_deref(), Some("blue-alias"));
+        assert_eq!(at("https://nowhere.example"), None);
+        let described = ClusterDescription {
+            arn: "arn:aws:eks:eu-west-1:123456789012:cluster/other".parse().unwrap(),
+            status: "ACTIVE".to_owned(),
+            issuer: None,
+            endpoint: Some("https://D.yl4.eu-west-1.eks.amazonaws.com".to_owned()),
+            certificate_authority: None,
+            outpost: false,
+        };
+        assert_eq!(context_for_description(&file(), &described).as_deref(), Some("own-authenticator"));
+    }
+
+    #[test]
+    fn other_programs_and_broken_arguments_say_nothing() {
+        for (command, args) in [
+            ("aws", &["eks", "get-token", "--cluster-name"][..]),
+            ("aws", &["eks", "describe-cluster", "--cluster-name", "demo"]),
+            ("aws", &["get-token", "eks", "--cluster-name", "demo"]),
+            ("aws", &["eks", "get-token", "--cluster-name", "-not a name-"]),
+            ("aws", &["eks", "get-token", "--cluster-id", "0f0f"]),
+            ("aws-iam-authenticator", &["init", "-i", "demo"]),
+            ("gke-gcloud-auth-plugin", &["token", "-i", "demo"]),
+            ("sh", &["-c", "aws eks get-token --cluster-name demo"]),
+        ] {
+            let args = Some(args.iter().map(|arg| (*arg).to_owned()).collect());
+            let exec = ExecConfig { command: Some(command.to_owned()), args, ..ExecConfig::default() };
+            assert_eq!(asked_by_plugin(&exec), None, "{exec:?}");
+        }
+    }
+
+    #[test]
+    fn files_are_merged_and_missing_ones_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+        std::fs::write(&one, "current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\n").unwrap();
+        std::fs::write(&two, "current-context: b\ncontexts: [{name: a}, {name: b}]\n").unwrap();
+        let merged = read(&[folder.path().join("missing"), one, two]).unwrap();
+        assert_eq!(merged.current_context.as_deref(), Some("a"));
+        assert_eq!(merged.contexts.iter().map(|named| named.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert!(merged.contexts[0].context.is_some());
+    }
+
+    #[test]
+    fn a_broken_file_is_refused_without_quoting_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        for text in
+            ["users:\n- name: u\n  user: {token: s3cr3t, exec: 7}\n", "users: s3cr3t\n", "a: [s3cr3t\n", "\u{0}"]
+        {
+            std::fs::write(&file, text).unwrap();
+            let error = read(&[&file]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            let shown = format!("{error} {error:?} {:?}", error.causes());
+            assert!(shown.contains("config") && !shown.contains("s3cr3t"), "{shown}");
+        }
+        let error = read(&[folder.path()]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+}
