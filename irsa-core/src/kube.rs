@@ -188,3 +188,54 @@ fn no_such_context(operation: String, named: &str, contexts: &[String]) -> Error
         None => error.with_hint("`kubectl config get-contexts` lists those that there are"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "
+clusters:
+- {name: one, cluster: {server: 'https://one.example', proxy-url: 'http://proxy:3128'}}
+- {name: two, cluster: {server: 'https://two.example'}}
+contexts:
+- {name: first, context: {cluster: one, user: u}}
+- {name: second, context: {cluster: two, user: u}}
+- {name: third, context: {cluster: three, user: u}}
+users: [{name: u, user: {token: s3cr3t}}]
+";
+
+    async fn reached(context: Option<&str>) -> Result<KubeCluster> {
+        KubeCluster::from_kubeconfig(Kubeconfig::from_yaml(FILE).unwrap(), context, true).await
+    }
+
+    #[tokio::test]
+    async fn a_context_that_there_is_not_is_named_with_the_nearest() {
+        for (context, kind, cause, hint) in [
+            (Some("frist"), ErrorKind::NotFound, "no such context", Some("did you mean first?")),
+            (Some("elsewhere"), ErrorKind::NotFound, "no such context", Some("`kubectl config get-contexts` lists")),
+            (Some("third"), ErrorKind::InvalidInput, "failed to load the cluster of context: three", None),
+            (None, ErrorKind::InvalidInput, "failed to determine current context", Some("name a context")),
+        ] {
+            let error = reached(context).await.unwrap_err();
+            assert_eq!(error.kind(), kind, "{error:?}");
+            assert!(error.causes()[0].contains(cause), "{error:?}");
+            assert!(error.hint().unwrap_or_default().starts_with(hint.unwrap_or_default()), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_proxy_of_a_context_is_its_own() {
+        let proxy = async |context| match reached(Some(context)).await.unwrap().source {
+            Source::Config(config) => config.proxy_url.map(|url| url.to_string()),
+            _ => unreachable!(),
+        };
+        assert_eq!(proxy("first").await.as_deref(), Some("http://proxy:3128/"));
+        assert_eq!(proxy("second").await, None);
+    }
+
+    #[tokio::test]
+    async fn debug_shows_the_server_and_no_secret() {
+        let cluster = reached(Some("second")).await.unwrap();
+        assert_eq!(format!("{cluster:?}"), "KubeCluster { server: https://two.example/, chosen: true, .. }");
+    }
+}

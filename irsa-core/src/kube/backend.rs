@@ -119,8 +119,12 @@ impl ClusterBackend for KubeCluster {
         let params = PatchParams { dry_run, force, ..PatchParams::apply(FIELD_MANAGER) };
         let patch = Patch::Apply(account::configuration(account));
         let request = buildable(&operation, accounts(Some(namespace)).patch(name.as_str(), &params, &patch))?;
-        let written = self.connection().await?.read(&operation, request, ONE_OBJECT).await?;
-        understood(&operation, written)
+        match self.connection().await?.read(&operation, request, ONE_OBJECT).await {
+            Ok(written) => understood(&operation, written),
+            // The server calls another uid an invalid change of it.
+            Err(error) if account.expected.is_some() && refusal::is_another(&error) => Err(changed(operation)),
+            Err(error) => Err(error),
+        }
     }
 
     async fn remove_annotations(
@@ -138,10 +142,7 @@ impl ClusterBackend for KubeCluster {
         let request = buildable(&operation, request.map_err(Unbuildable::BuildRequest))?;
         match self.connection().await?.read(&operation, request, ONE_OBJECT).await {
             Ok(written) => understood(&operation, written),
-            Err(error) if refusal::no_longer_fits(&error) => {
-                let why = "somebody changed the account since it was read";
-                Err(Error::new(ErrorKind::Conflict, operation).with_code("Conflict").with_cause(why))
-            }
+            Err(error) if refusal::no_longer_fits(&error) => Err(changed(operation)),
             Err(error) => Err(error),
         }
     }
@@ -236,6 +237,14 @@ fn stays(namespace: &core::Namespace) -> bool {
 
 fn understood(operation: &str, found: core::ServiceAccount) -> Result<ServiceAccount> {
     account::read(found).map_err(|error| Error::new(ErrorKind::Unexpected, operation.to_owned()).with_source(error))
+}
+
+/// The account is not the one any more that the write was meant for.
+fn changed(operation: String) -> Error {
+    Error::new(ErrorKind::Conflict, operation)
+        .with_code("Conflict")
+        .with_cause("somebody changed the account, or made it anew, since it was read")
+        .with_hint(refusal::SEE_AGAIN)
 }
 
 fn buildable(operation: &str, request: Result<HttpRequest, Unbuildable>) -> Result<HttpRequest> {

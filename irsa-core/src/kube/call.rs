@@ -142,7 +142,7 @@ impl Connection {
     /// The request got no answer.
     fn unreachable(&self, operation: &str, error: &::kube::Error) -> Error {
         if let Some(auth) = chain(error).find_map(|cause| cause.downcast_ref::<AuthError>()) {
-            return plugin_failed(operation, auth);
+            return plugin_failed(operation, None, auth);
         }
         let timed_out = chain(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
         let timed_out = timed_out.into_iter().any(|error| error.kind() == std::io::ErrorKind::TimedOut);
@@ -155,6 +155,9 @@ impl Connection {
             return error
                 .with_hint("the certificate does not fit the certificate authority or the name of the cluster");
         }
+        if timed_out && self.server().contains(".eks.") {
+            return error.with_hint("an endpoint that is private to a VPC can be reached only from inside it");
+        }
         error
     }
 }
@@ -162,18 +165,21 @@ impl Connection {
 /// The credentials of a kubeconfig could not be had.
 ///
 /// kube's own text is left out: it prints the environment and all output of the plug-in, which may hold secrets.
-pub(super) fn plugin_failed(operation: &str, error: &AuthError) -> Error {
+pub(super) fn plugin_failed(operation: &str, program: Option<&str>, error: &AuthError) -> Error {
+    let plugin =
+        program.map_or_else(|| "the credential plug-in".to_owned(), |name| format!("credential plug-in {name:?}"));
     let cause = match error {
-        AuthError::AuthExecStart(why) => format!("the credential plug-in cannot be started: {why}"),
+        AuthError::AuthExecStart(why) => format!("{plugin} cannot be started: {why}"),
         AuthError::AuthExecRun { out, .. } => match String::from_utf8_lossy(&out.stderr).trim().lines().last() {
-            None => format!("the credential plug-in failed with {}", out.status),
-            Some(line) => format!("the credential plug-in failed with {}: {}", out.status, shown(line)),
+            None => format!("{plugin} failed with {}", out.status),
+            Some(line) => format!("{plugin} failed with {}: {}", out.status, shown(line)),
         },
         AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => {
-            "the answer of the credential plug-in is not an ExecCredential".to_owned()
+            format!("the answer of {plugin} is not an ExecCredential")
         }
         AuthError::ReadTokenFile(why, path) => format!("cannot read the token file {}: {why}", path.display()),
         AuthError::AuthExec(why) => why.clone(),
+        AuthError::InvalidBearerToken(_) => "the token has characters that no token has".to_owned(),
         _ => "the credentials of the kubeconfig cannot be used".to_owned(),
     };
     let (kind, hint) = match error {
@@ -199,14 +205,69 @@ fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (d
     std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (*error).source())
 }
 
-/// The two innermost causes: the outer ones only say that a client failed.
+/// The innermost causes: the outer ones only say that a client failed.
 fn innermost(error: &(dyn StdError + 'static)) -> String {
     let mut texts: Vec<String> = chain(error).map(ToString::to_string).collect();
     texts.dedup_by(|inner, outer| outer.contains(inner.as_str()));
-    texts.split_off(texts.len().saturating_sub(2)).join(": ")
+    let telling = texts.iter().filter(|text| !text.contains("client error ("));
+    let telling: Vec<&str> = telling.map(String::as_str).collect();
+    telling[telling.len().saturating_sub(2)..].join(": ")
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use secrecy::SecretString;
+
+    use super::super::fake::{Scenario, Server};
+    use super::*;
+
+    #[derive(Debug)]
+    struct Token(Result<&'static str>);
+
+    #[async_trait]
+    impl BearerSource for Token {
+        async fn bearer(&self) -> Result<SecretString> {
+            self.0.clone().map(SecretString::from)
+        }
+    }
+
+    async fn asked(server: &Server, token: Result<&'static str>) -> Result<Vec<u8>> {
+        let connection = Connection {
+            client: server.client(),
+            bearer: Some(Arc::new(Token(token))),
+            endpoint: None,
+            certificate_authority: None,
+            token_issuer: None,
+        };
+        connection.send("cannot ask", Request::get("/version").body(Vec::new()).unwrap(), 10).await
+    }
+
+    #[tokio::test]
+    async fn the_token_goes_with_the_request() {
+        let server = Server::new([Scenario::Answer(200, b"fine".to_vec())]);
+        assert_eq!(asked(&server, Ok("t0k3n")).await.unwrap(), b"fine");
+        let seen = server.seen();
+        assert_eq!(seen[0].header("authorization"), "Bearer t0k3n");
+        assert!(!format!("{seen:?}").contains("t0k3n"));
+    }
+
+    #[tokio::test]
+    async fn without_a_token_nothing_is_asked() {
+        let server = Server::new([]);
+        let error = asked(&server, Ok("t0k3n\n")).await.unwrap_err();
+        assert!(!format!("{error:?}").contains("t0k3n"), "{error:?}");
+        let expired = Error::new(ErrorKind::AccessDenied, "cannot sign a token").with_code("ExpiredToken");
+        let error = asked(&server, Err(expired)).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::AccessDenied, Some("ExpiredToken")));
+        assert_eq!(
+            (error.to_string().as_str(), error.causes()),
+            ("cannot ask", vec!["cannot sign a token".to_owned()])
+        );
+    }
 }

@@ -11,7 +11,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioExecutor;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tower::{BoxError, ServiceBuilder, ServiceExt};
 
 use super::authority;
@@ -63,9 +63,12 @@ fn build(mut config: Config, proxy: &Proxy) -> Result<Connection> {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     }
+    config.auth_info.token = config.auth_info.token.map(header_token).transpose()?;
     let token_issuer = own_token(&config.auth_info).and_then(|token| token::issuer(&token));
-    let auth = config.auth_layer().map_err(|error| unusable(&error))?;
-    let extra_headers = config.extra_headers_layer().map_err(|error| unusable(&error))?;
+    let program = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone());
+    let unusable = |error: ::kube::Error| unusable(&error, program.as_deref());
+    let auth = config.auth_layer().map_err(unusable)?;
+    let extra_headers = config.extra_headers_layer().map_err(unusable)?;
     if auth.is_some() {
         // The TLS configuration would run the plug-in again, in search of a client certificate.
         config.auth_info.exec = None;
@@ -80,7 +83,7 @@ fn build(mut config: Config, proxy: &Proxy) -> Result<Connection> {
     let pool = legacy::Client::builder(TokioExecutor::new());
     let http = match route(&config, proxy)? {
         None => {
-            let tls = config.rustls_https_connector_with_connector(tcp).map_err(|error| unusable(&error))?;
+            let tls = config.rustls_https_connector_with_connector(tcp).map_err(unusable)?;
             pool.build(tls).boxed_clone()
         }
         Some(proxy) => {
@@ -88,7 +91,7 @@ fn build(mut config: Config, proxy: &Proxy) -> Result<Connection> {
             if let Some(auth) = proxy.basic_auth() {
                 tunnel = tunnel.with_auth(auth.clone());
             }
-            let tls = config.rustls_https_connector_with_connector(tunnel).map_err(|error| unusable(&error))?;
+            let tls = config.rustls_https_connector_with_connector(tunnel).map_err(unusable)?;
             pool.build(tls).boxed_clone()
         }
     };
@@ -101,7 +104,7 @@ fn build(mut config: Config, proxy: &Proxy) -> Result<Connection> {
     Ok(Connection {
         client: Client::new(service, config.default_namespace),
         bearer: None,
-        endpoint: Some(config.cluster_url.to_string()),
+        endpoint: Some(config.cluster_url.to_string().trim_end_matches('/').to_owned()),
         certificate_authority: config.root_cert.as_deref().map(authority::encode),
         token_issuer,
     })
@@ -122,6 +125,17 @@ fn route(config: &Config, proxy: &Proxy) -> Result<Option<Intercept>> {
     }
 }
 
+/// A token as it can stand in a header: without the white space around it that YAML leaves. Of one with other characters
+/// kube would make a panic.
+fn header_token(token: SecretString) -> Result<SecretString> {
+    let trimmed = token.expose_secret().trim();
+    if trimmed.is_empty() || !trimmed.chars().all(|c| c.is_ascii_graphic()) {
+        let cause = "the token has characters that no token has";
+        return Err(Error::new(ErrorKind::InvalidInput, CANNOT_CONNECT).with_cause(cause));
+    }
+    Ok(SecretString::from(trimmed))
+}
+
 /// The token that a configuration holds itself, as far as it is static or that of a pod.
 fn own_token(auth: &AuthInfo) -> Option<String> {
     match (&auth.token, &auth.token_file) {
@@ -132,9 +146,66 @@ fn own_token(auth: &AuthInfo) -> Option<String> {
 }
 
 /// A configuration that no client can be built of.
-fn unusable(error: &::kube::Error) -> Error {
+fn unusable(error: &::kube::Error, program: Option<&str>) -> Error {
     match error {
-        ::kube::Error::Auth(error) => plugin_failed(CANNOT_CONNECT, error),
+        ::kube::Error::Auth(error) => plugin_failed(CANNOT_CONNECT, program, error),
         error => Error::new(ErrorKind::InvalidInput, CANNOT_CONNECT).with_cause(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config::new(Uri::from_static("https://127.0.0.1:6443/base"))
+    }
+
+    #[tokio::test]
+    async fn a_client_is_built_without_a_call() {
+        let mut config = config();
+        config.root_cert = Some(Vec::new());
+        config.auth_info.token = Some(SecretString::from("abc\n"));
+        let connection = connect(config, Proxy::default()).await.unwrap();
+        assert_eq!(connection.endpoint.as_deref(), Some("https://127.0.0.1:6443/base"));
+        assert_eq!(connection.certificate_authority.as_deref(), Some(""));
+    }
+
+    #[tokio::test]
+    async fn unusable_credentials_are_errors_that_do_not_show_them() {
+        let mut token = config();
+        token.auth_info.token = Some(SecretString::from("s3cr3t\nline"));
+        let mut file = config();
+        file.auth_info.token_file = Some("/nonexistent/token".to_owned());
+        let mut certificate = config();
+        certificate.auth_info.client_certificate_data = Some("!s3cr3t".to_owned());
+        let mut plugin = config();
+        let exec = r#"{"command": "irsa-no-such-program", "env": [{"name": "A", "value": "s3cr3t"}]}"#;
+        plugin.auth_info.exec = serde_json::from_str(exec).unwrap();
+        for (config, kind, cause) in [
+            (token, ErrorKind::InvalidInput, "the token has"),
+            (file, ErrorKind::AccessDenied, "cannot read the token file /nonexistent/token"),
+            (certificate, ErrorKind::InvalidInput, "Failed to infer provided configuration"),
+            (plugin, ErrorKind::Unavailable, "credential plug-in \"irsa-no-such-program\" cannot be started"),
+        ] {
+            let error = connect(config, Proxy::default()).await.err().unwrap();
+            assert_eq!(error.kind(), kind, "{error:?}");
+            assert!(error.causes()[0].starts_with(cause) && !format!("{error:?}").contains("s3cr3t"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_used_unless_the_server_is_excepted() {
+        let proxy = |url: &str, except: &str| Proxy { url: Some(url.to_owned()), except: Some(except.to_owned()) };
+        let via = |proxy: &Proxy| route(&config(), proxy).map(|found| found.map(|found| found.uri().to_string()));
+        assert_eq!(via(&Proxy::default()).ok(), Some(None));
+        assert_eq!(via(&proxy("", "")).ok(), Some(None));
+        assert_eq!(via(&proxy("http://u:p@proxy:3128", "")).ok().flatten().as_deref(), Some("http://proxy:3128/"));
+        assert_eq!(via(&proxy("http://proxy:3128", "a.example,127.0.0.0/8")).ok(), Some(None));
+        assert_eq!(
+            via(&proxy("socks5://proxy:1080", "")).err().map(|error| error.kind()),
+            Some(ErrorKind::InvalidInput)
+        );
+        assert!(!format!("{:?}", proxy("http://u:p4ss@proxy", "")).contains("p4ss"));
     }
 }

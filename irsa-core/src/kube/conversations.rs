@@ -111,6 +111,19 @@ async fn what_apply_is_refused_for_is_told_apart() {
 }
 
 #[tokio::test]
+async fn an_account_made_anew_is_a_conflict() {
+    let message = "ServiceAccount \"sa\" is invalid: metadata.uid: Invalid value: \"u-1\": field is immutable";
+    let immutable = || Scenario::status(422, "Invalid", message, &json!({"name": "sa", "kind": "ServiceAccount"}));
+    let server = Server::new([immutable(), immutable()]);
+    let expected = Some(("u-1".to_owned(), "7".to_owned()));
+    for (expected, kind) in [(expected, ErrorKind::Conflict), (None, ErrorKind::InvalidInput)] {
+        let account = NewServiceAccount { expected, ..wanted() };
+        let error = server.cluster().apply_service_account(&account, WriteMode::Persist, false).await.unwrap_err();
+        assert_eq!(error.kind(), kind);
+    }
+}
+
+#[tokio::test]
 async fn annotations_are_removed_by_a_patch_that_tests() {
     let server = Server::new([Scenario::account("sa")]);
     server.cluster().remove_annotations(&existing(), &annotations()).await.unwrap();

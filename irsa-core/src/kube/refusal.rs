@@ -14,12 +14,21 @@ const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
 /// The message for a JSON patch of which a `test` failed, or that removes what is not there.
 const PATCH_NOT_APPLICABLE: &str = "the server rejected our request due to an error in our request";
 
+/// What to do about a write that met another one.
+pub(super) const SEE_AGAIN: &str =
+    "somebody changed it at the same time; the same command again sees what is there now";
+
 /// The error for an answer that is no success. `operation` says what was being done.
 pub(super) fn refused(operation: &str, http: StatusCode, body: &[u8]) -> Error {
     match status_of(body) {
         Some(status) => from_status(operation, http, &status),
         None => not_a_status(operation, http, body),
     }
+}
+
+/// Whether an apply was refused because the account is not the one of the uid that was expected.
+pub(super) fn is_another(error: &Error) -> bool {
+    error.kind() == ErrorKind::InvalidInput && error.causes().iter().any(|cause| cause.contains("metadata.uid"))
 }
 
 /// Whether a failed JSON patch was one that no longer fits the object, rather than one that admission refused.
@@ -42,6 +51,8 @@ fn from_status(operation: &str, http: StatusCode, status: &Status) -> Error {
         403 if causes(status).any(|cause| cause.reason == NAMESPACE_TERMINATING) => ErrorKind::NotFound,
         // Only what names an object says that the object is not there; otherwise it is the path that is unknown.
         404 if status.details.as_ref().is_some_and(|details| !details.name.is_empty()) => ErrorKind::NotFound,
+        // A webhook or policy chooses its status itself, and speaks of the wish, not of its form.
+        400 | 422 if denied_by_admission(&status.message) => ErrorKind::AccessDenied,
         _ if status.reason == "AlreadyExists" => ErrorKind::AlreadyExists,
         _ if status.reason == "Timeout" => ErrorKind::Timeout,
         code => kind_of(code),
@@ -58,6 +69,11 @@ fn from_status(operation: &str, http: StatusCode, status: &Status) -> Error {
         ErrorKind::AccessDenied => denied(error, code, status),
         _ => error,
     }
+}
+
+/// `admission webhook "x" denied the request: ...`, `ValidatingAdmissionPolicy 'x' with binding 'y' denied request: ...`
+fn denied_by_admission(message: &str) -> bool {
+    message.contains("denied the request") || message.contains("denied request")
 }
 
 /// The kind for an HTTP status.
@@ -116,7 +132,7 @@ fn field_conflict(mut error: Error, status: &Status) -> Error {
         error = error.with_context("manager", *manager).with_context("field", *field);
     }
     match conflicts[..] {
-        [] => error.with_hint("somebody changed it at the same time; the same command again sees what is there now"),
+        [] => error.with_hint(SEE_AGAIN),
         [(manager, field)] => error
             .with_hint(format!("{field} belongs to {manager:?}: take it over with --force, or let {manager} set it")),
         _ => {
@@ -219,7 +235,10 @@ mod tests {
         let rbac = "serviceaccounts \"x\" is forbidden: User \"u\" cannot patch resource \"serviceaccounts\"";
         assert!(status(403, "Forbidden", rbac, &json!({})).hint().is_some_and(|hint| hint.contains("RBAC")));
         let webhook = "admission webhook \"w\" denied the request: no";
-        assert_eq!(status(403, "Forbidden", webhook, &json!({})).hint(), None);
+        for code in [400, 403, 422] {
+            let error = status(code, "", webhook, &json!({}));
+            assert_eq!((error.kind(), error.hint()), (ErrorKind::AccessDenied, None));
+        }
     }
 
     #[test]
