@@ -57,6 +57,8 @@ mod document;
 mod error;
 mod identity;
 mod inventory;
+#[cfg(feature = "kube")]
+pub mod kube;
 pub mod name;
 mod observe;
 mod ownership;
@@ -76,6 +78,8 @@ pub use self::client::Client;
 pub use self::document::PolicyDocument;
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::identity::{ClusterId, Identity};
+#[cfg(feature = "kube")]
+pub use self::kube::KubeCluster;
 pub use self::ownership::Origin;
 pub use self::plan::Plan;
 pub use self::report::{Extra, Outcome, Report, StepReport, Warning, WarningId};
