@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::call::{Connection, ONE_OBJECT, ONE_PAGE};
-use super::{KubeCluster, account, refusal};
+use super::{KubeCluster, Source, account, refusal};
 use crate::backend::{
     AccessReview, Anchor, ClusterBackend, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode,
 };
@@ -29,14 +29,17 @@ type HttpRequest = http::Request<Vec<u8>>;
 
 #[async_trait]
 impl ClusterBackend for KubeCluster {
+    fn through_eks(&self) -> bool {
+        matches!(self.source, Source::Eks(_))
+    }
+
     async fn anchor(&self) -> Result<Anchor> {
-        if self.is_from_eks() {
-            return Ok(Anchor { from_eks: true, chosen: self.chosen, ..Anchor::default() });
+        if self.through_eks() {
+            return Ok(Anchor { chosen: self.chosen, ..Anchor::default() });
         }
         let connection = self.connection().await?;
         let issuer = self.issuer.get_or_try_init(|| discovered_issuer(connection)).await?;
         Ok(Anchor {
-            from_eks: false,
             chosen: self.chosen,
             issuer: issuer.clone(),
             token_issuer: connection.token_issuer.clone(),
