@@ -141,10 +141,6 @@ impl KubeCluster {
         Self { source, chosen: false, proxy: Proxy::default(), connection: OnceCell::new(), issuer: OnceCell::new() }
     }
 
-    fn is_from_eks(&self) -> bool {
-        matches!(self.source, Source::Eks(_))
-    }
-
     /// The connection, made by the first who needs it. A failure is not kept.
     async fn connection(&self) -> Result<&Connection> {
         self.connection

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::call::{Connection, ONE_OBJECT, ONE_PAGE};
-use super::{KubeCluster, account, refusal};
+use super::{KubeCluster, Source, account, refusal};
 use crate::backend::{
     AccessReview, Anchor, ClusterBackend, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode,
 };
@@ -30,11 +30,11 @@ type HttpRequest = http::Request<Vec<u8>>;
 #[async_trait]
 impl ClusterBackend for KubeCluster {
     fn through_eks(&self) -> bool {
-        self.is_from_eks()
+        matches!(self.source, Source::Eks(_))
     }
 
     async fn anchor(&self) -> Result<Anchor> {
-        if self.is_from_eks() {
+        if self.through_eks() {
             return Ok(Anchor { chosen: self.chosen, ..Anchor::default() });
         }
         let connection = self.connection().await?;

@@ -65,7 +65,7 @@ fn config(described: &ClusterDescription) -> Result<Config> {
 mod tests {
     use super::super::KubeCluster;
     use super::*;
-    use crate::backend::{ClusterBackend, MockIdentityBackend};
+    use crate::backend::{Anchor, ClusterBackend, MockIdentityBackend};
 
     #[derive(Debug)]
     struct NoToken;
@@ -113,8 +113,8 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_the_right_cluster_without_a_call() {
-        let anchor = cluster(None).anchor().await.unwrap();
-        assert!(anchor.from_eks && !anchor.chosen && anchor.issuer.is_none());
+        assert!(cluster(None).through_eks());
+        assert_eq!(cluster(None).anchor().await.unwrap(), Anchor::default());
         assert_eq!(format!("{:?}", cluster(None)), r#"KubeCluster { cluster: "demo", chosen: false, .. }"#);
     }
 }
