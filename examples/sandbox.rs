@@ -10,7 +10,7 @@ use irsa_core::{Client, ErrorKind, IrsaBinding, Request, Result, Sandbox};
 async fn main() -> Result<()> {
     let sandbox = Arc::new(Sandbox::new());
     let client = Client::new(sandbox.clone(), sandbox.clone())
-        .with_cluster("sandbox".parse()?, Arc::new(sandbox.cluster("sandbox")?));
+        .with_cluster("sandbox".parse()?, Arc::new(sandbox.default_cluster()));
 
     let binding = IrsaBinding::builder("sandbox", "default", "my-serviceaccount")
         .with_policy("AmazonS3ReadOnlyAccess")

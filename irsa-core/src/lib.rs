@@ -36,7 +36,7 @@
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 //! let sandbox = Arc::new(Sandbox::new());
 //! let client = Client::new(sandbox.clone(), sandbox.clone())
-//!     .with_cluster("sandbox".parse()?, Arc::new(sandbox.cluster("sandbox")?));
+//!     .with_cluster("sandbox".parse()?, Arc::new(sandbox.default_cluster()));
 //! let binding = IrsaBinding::builder("sandbox", "default", "my-serviceaccount")
 //!     .with_policy("AmazonS3ReadOnlyAccess")
 //!     .build()?;
