@@ -13,6 +13,7 @@
 //! `kube`). One contract suite in `tests/contract.rs` runs over all of them.
 
 mod cluster;
+mod code;
 mod iam;
 mod identity;
 
@@ -20,11 +21,12 @@ pub use self::cluster::{
     AccessReview, Anchor, ClusterBackend, DRY_RUN_UNSUPPORTED, FIELD_MANAGER, FieldOwner, NewServiceAccount,
     ServiceAccount, WriteMode,
 };
-#[cfg(feature = "kube")]
 pub(crate) use self::cluster::{certificates, same_endpoint};
+pub(crate) use self::code::kind_of_code;
 pub use self::iam::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
 };
 pub use self::identity::{Caller, ClusterDescription, IdentityBackend, Session, TokenExchange};
+
 #[cfg(any(test, feature = "mock"))]
 pub use self::{cluster::MockClusterBackend, iam::MockIamBackend, identity::MockIdentityBackend};

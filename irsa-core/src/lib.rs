@@ -48,6 +48,8 @@
 
 mod account;
 mod apply;
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod backend;
 mod binding;
 mod client;
