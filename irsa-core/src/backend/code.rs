@@ -1,62 +1,81 @@
-//! Which kind of failure an error code of IAM, EKS or STS stands for.
+//! What kind of failure an error code of AWS is: the one table for every back end.
 
 use crate::error::ErrorKind;
 
-/// The kind of an AWS error code, with or without the suffix `Exception` that some services add.
+/// The kind of an error code, with or without the suffix `Exception` that some services and SDKs add.
 ///
-/// Sources: the error lists of the IAM, EKS and STS API references and their "Common errors".
+/// Sources: the errors of each action and "Common Errors" in the API references of IAM, STS and EKS; codes that are not
+/// in a reference but are seen (`ValidationError`, `ExpiredToken`) are from the service models of botocore.
 pub(crate) fn kind_of_code(code: &str) -> ErrorKind {
     match code.strip_suffix("Exception").unwrap_or(code) {
-        "NoSuchEntity" | "ResourceNotFound" => ErrorKind::NotFound,
+        "NoSuchEntity" | "ResourceNotFound" | "NotFound" => ErrorKind::NotFound,
+
         "EntityAlreadyExists" => ErrorKind::AlreadyExists,
+
         "DeleteConflict"
         | "ConcurrentModification"
         | "EntityTemporarilyUnmodifiable"
-        | "ResourceInUse"
         | "NameConflict"
-        | "RoleModified" => ErrorKind::Conflict,
-        "LimitExceeded" => ErrorKind::QuotaExceeded,
-        "InvalidInput"
+        | "RoleModified"
+        | "ResourceInUse"
+        | "OperationAborted" => ErrorKind::Conflict,
+
+        "MalformedPolicyDocument"
+        | "InvalidInput"
         | "InvalidParameter"
         | "InvalidParameterValue"
+        | "InvalidParameterCombination"
         | "InvalidRequest"
-        | "MalformedPolicyDocument"
+        | "InvalidQueryParameter"
+        | "MalformedQueryString"
+        | "MissingParameter"
         | "PackedPolicyTooLarge"
         | "PolicyNotAttachable"
         | "Validation"
         | "ValidationError" => ErrorKind::InvalidInput,
-        // A service-linked role: nobody but AWS has the right.
-        "UnmodifiableEntity" => ErrorKind::AccessDenied,
+
+        "LimitExceeded" | "ServiceQuotaExceeded" | "ResourceLimitExceeded" => ErrorKind::QuotaExceeded,
+
+        "Throttling" | "Throttled" | "ThrottledRequest" | "RequestThrottled" | "RequestLimitExceeded"
+        | "TooManyRequests" | "SlowDown" => ErrorKind::Throttled,
+
+        "ServiceFailure"
+        | "InternalFailure"
+        | "InternalError"
+        | "InternalServerError"
+        | "InternalServer"
+        | "Server"
+        | "ServiceUnavailable"
+        | "IDPCommunicationError"
+        | "OpenIdIdpCommunicationError" => ErrorKind::Unavailable,
+
+        "RequestTimeout" => ErrorKind::Timeout,
+
+        // Refused for want of rights. A role that only AWS may change is one of them (`UnmodifiableEntity`).
         "AccessDenied"
+        | "NotAuthorized"
+        | "UnauthorizedOperation"
+        | "Forbidden"
+        | "UnmodifiableEntity"
+        | "RegionDisabled"
+        | "OptInRequired"
+        // The token of a pod is refused.
+        | "InvalidIdentityToken"
+        | "IDPRejectedClaim"
+        // The credentials are refused.
         | "AuthFailure"
         | "ExpiredToken"
-        | "IDPRejectedClaim"
-        | "IncompleteSignature"
-        | "InvalidClientTokenId"
-        | "InvalidIdentityToken"
-        | "MissingAuthenticationToken"
-        | "NotAuthorized"
-        | "OptInRequired"
-        | "RegionDisabled"
         | "RequestExpired"
+        | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "UnrecognizedClient"
+        | "InvalidToken"
+        | "InvalidSignature"
         | "SignatureDoesNotMatch"
-        | "UnauthorizedOperation"
-        | "UnrecognizedClient" => ErrorKind::AccessDenied,
-        "PriorRequestNotComplete"
-        | "RequestLimitExceeded"
-        | "RequestThrottled"
-        | "SlowDown"
-        | "Throttling"
-        | "Throttled"
-        | "TooManyRequests" => ErrorKind::Throttled,
-        "IDPCommunicationError"
-        | "InternalError"
-        | "InternalFailure"
-        | "OpenIdIdpCommunicationError"
-        | "Server"
-        | "ServiceFailure"
-        | "ServiceUnavailable" => ErrorKind::Unavailable,
-        "RequestTimeout" => ErrorKind::Timeout,
+        | "IncompleteSignature"
+        | "RequestTimeTooSkewed"
+        | "MissingAuthenticationToken" => ErrorKind::AccessDenied,
+
         _ => ErrorKind::Unexpected,
     }
 }
@@ -66,21 +85,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_have_their_kind_with_and_without_suffix() {
+    fn codes_have_one_kind_with_and_without_suffix() {
         for (code, kind) in [
             ("NoSuchEntity", ErrorKind::NotFound),
-            ("NoSuchEntityException", ErrorKind::NotFound),
             ("ResourceNotFoundException", ErrorKind::NotFound),
             ("EntityAlreadyExists", ErrorKind::AlreadyExists),
             ("DeleteConflict", ErrorKind::Conflict),
-            ("LimitExceeded", ErrorKind::QuotaExceeded),
+            ("ConcurrentModification", ErrorKind::Conflict),
+            ("EntityTemporarilyUnmodifiable", ErrorKind::Conflict),
+            ("MalformedPolicyDocument", ErrorKind::InvalidInput),
             ("ValidationError", ErrorKind::InvalidInput),
             ("ValidationException", ErrorKind::InvalidInput),
+            ("LimitExceeded", ErrorKind::QuotaExceeded),
+            ("Throttling", ErrorKind::Throttled),
+            ("ThrottlingException", ErrorKind::Throttled),
+            ("RequestLimitExceeded", ErrorKind::Throttled),
+            ("ServiceFailure", ErrorKind::Unavailable),
+            ("ServerException", ErrorKind::Unavailable),
             ("AccessDenied", ErrorKind::AccessDenied),
             ("AccessDeniedException", ErrorKind::AccessDenied),
+            ("ExpiredToken", ErrorKind::AccessDenied),
             ("ExpiredTokenException", ErrorKind::AccessDenied),
-            ("ThrottlingException", ErrorKind::Throttled),
-            ("ServiceFailure", ErrorKind::Unavailable),
+            ("InvalidIdentityToken", ErrorKind::AccessDenied),
+            ("", ErrorKind::Unexpected),
+            ("Exception", ErrorKind::Unexpected),
             ("SomethingNew", ErrorKind::Unexpected),
         ] {
             assert_eq!(kind_of_code(code), kind, "{code}");

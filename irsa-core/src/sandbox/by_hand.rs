@@ -1,11 +1,15 @@
 //! What a test or a person does to a sandbox by hand: states that no call of irsa would make. None of it is a call.
 
+use secrecy::SecretString;
+
+use super::accounts::no_account;
+use super::exchange::Claims;
 use super::file::print;
 use super::fresh::role_id;
 use super::state::{ClusterState, PolicyState, ProviderState, RoleState, SandboxState};
 use super::{Sandbox, SandboxCluster};
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::{ClusterRef, Issuer, PolicyArn, RoleName};
+use crate::name::{ClusterRef, Issuer, Namespace, PolicyArn, RoleName, ServiceAccountName};
 
 impl Sandbox {
     /// Changes the state in any way; where the closure fails, or no account could hold the result, nothing is changed.
@@ -30,7 +34,7 @@ impl Sandbox {
             *state = next.complete()?;
             Ok(value)
         })?;
-        answer.map_err(|refusal| refusal.during("edit the sandbox"))
+        answer.map_err(|refusal| refusal.during("cannot edit the sandbox"))
     }
 
     /// Makes an active cluster, without a provider; an ARN names one of another region, an issuer one unknown to EKS.
@@ -138,6 +142,27 @@ impl Sandbox {
             state.instance_profiles.remove(name);
             Ok(())
         })
+    }
+
+    /// A projected token of a service account, as a pod would get it. Nobody signed it, and it does not expire.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such account, or the cluster has no issuer; those of [`state`](Self::state).
+    pub fn token(
+        &self,
+        cluster: &ClusterRef,
+        namespace: &Namespace,
+        name: &ServiceAccountName,
+        audience: &str,
+    ) -> Result<SecretString> {
+        let state = self.state()?;
+        let token = state.reach(cluster).and_then(|cluster| {
+            let issuer = cluster.issuer.as_ref().filter(|_| cluster.account(namespace, name).is_some());
+            let issuer = issuer.ok_or_else(|| no_account(name))?;
+            let sub = format!("system:serviceaccount:{namespace}:{name}");
+            Ok(Claims { iss: issuer.url(), sub, aud: vec![audience.to_owned()] }.token())
+        });
+        token.map_err(|refusal| refusal.during(&format!("cannot make a token of {namespace}/{name}")))
     }
 
     /// The state as its file has it.

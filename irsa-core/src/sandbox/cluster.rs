@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use secrecy::SecretString;
+use tokio::sync::OnceCell;
 
-use super::accounts::{described, no_account};
+use super::accounts::described;
 use super::apply::{apply, update};
-use super::exchange::Claims;
 use super::refusal::Answer;
 use super::state::{AccountState, ClusterState, Denial, NamespaceState};
 use super::{Request, Sandbox};
-use crate::backend::{AccessReview, Anchor, ClusterBackend, NewServiceAccount, ServiceAccount, WriteMode};
-use crate::error::Result;
+use crate::backend::{
+    AccessReview, Anchor, ClusterBackend, IdentityBackend, NewServiceAccount, ServiceAccount, WriteMode,
+};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ClusterRef, Namespace, ServiceAccountName};
 
 /// The API server of one cluster of a [`Sandbox`]: made by [`Sandbox::cluster`].
@@ -20,16 +21,25 @@ use crate::name::{ClusterRef, Namespace, ServiceAccountName};
 /// Besides the trait it has what a test does by hand, such as [`update_as`](Self::update_as) for another field manager;
 /// none of that is a call, so it is neither recorded nor made to fail. All of it fails where the sandbox's file cannot be
 /// read or written, and with `NotFound` where there is no such cluster.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct SandboxCluster {
     sandbox: Sandbox,
     name: ClusterRef,
+    /// Where it is reached through EKS: whether EKS has described it to us.
+    described: Option<OnceCell<()>>,
 }
 
 #[async_trait]
 impl ClusterBackend for SandboxCluster {
+    fn through_eks(&self) -> bool {
+        self.described.is_some()
+    }
+
     async fn anchor(&self) -> Result<Anchor> {
-        self.read(Request::read("anchor", &self.name, "read the discovery document"), |cluster| {
+        if self.through_eks() {
+            return Ok(Anchor::default());
+        }
+        self.read(Request::read("anchor", &self.name, "cannot read the issuer of the API server"), |cluster| {
             let told = Anchor {
                 issuer: cluster.issuer.as_ref().map(ToString::to_string),
                 endpoint: cluster.endpoint.clone(),
@@ -46,8 +56,8 @@ impl ClusterBackend for SandboxCluster {
         namespace: &Namespace,
         name: &ServiceAccountName,
     ) -> Result<Option<ServiceAccount>> {
-        let doing = format!("read service account {namespace}/{name}");
-        self.read(Request::read("service_account", format!("{namespace}/{name}"), doing), |cluster| {
+        let operation = format!("cannot read service account {namespace}/{name}");
+        self.read(Request::read("service_account", format!("{namespace}/{name}"), operation), |cluster| {
             cluster.check("get", "serviceaccounts", Some(namespace), name.as_str())?;
             Ok(cluster.account(namespace, name).map(|account| described(namespace, name, account)))
         })
@@ -55,16 +65,19 @@ impl ClusterBackend for SandboxCluster {
     }
 
     async fn service_accounts(&self) -> Result<Vec<ServiceAccount>> {
-        self.read(Request::read("service_accounts", &self.name, "list service accounts"), |cluster| {
-            cluster.check("list", "serviceaccounts", None, "")?;
-            Ok(cluster.accounts(None))
-        })
+        self.read(
+            Request::read("service_accounts", &self.name, "cannot list the service accounts of the cluster"),
+            |cluster| {
+                cluster.check("list", "serviceaccounts", None, "")?;
+                Ok(cluster.accounts(None))
+            },
+        )
         .await
     }
 
     async fn service_accounts_in(&self, namespace: &Namespace) -> Result<Vec<ServiceAccount>> {
-        let doing = format!("list service accounts in namespace {namespace}");
-        self.read(Request::read("service_accounts_in", namespace, doing), |cluster| {
+        let operation = format!("cannot list the service accounts of namespace {namespace}");
+        self.read(Request::read("service_accounts_in", namespace, operation), |cluster| {
             cluster.check("list", "serviceaccounts", Some(namespace), "")?;
             Ok(cluster.accounts(Some(namespace)))
         })
@@ -72,7 +85,7 @@ impl ClusterBackend for SandboxCluster {
     }
 
     async fn namespace_exists(&self, namespace: &Namespace) -> Result<bool> {
-        let request = Request::read("namespace_exists", namespace, format!("read namespace {namespace}"));
+        let request = Request::read("namespace_exists", namespace, format!("cannot read namespace {namespace}"));
         self.read(request, |cluster| {
             cluster.check("get", "namespaces", Some(namespace), namespace.as_str())?;
             Ok(cluster.namespaces.get(namespace).is_some_and(|held| !held.terminating))
@@ -81,21 +94,24 @@ impl ClusterBackend for SandboxCluster {
     }
 
     async fn namespaces(&self) -> Result<Vec<String>> {
-        self.read(Request::read("namespaces", &self.name, "list namespaces"), |cluster| {
+        self.read(Request::read("namespaces", &self.name, "cannot list the namespaces of the cluster"), |cluster| {
             cluster.check("list", "namespaces", None, "")?;
-            Ok(cluster.namespaces.keys().map(ToString::to_string).collect())
+            let held = cluster.namespaces.iter().filter(|(_, held)| !held.terminating);
+            Ok(held.map(|(name, _)| name.to_string()).collect())
         })
         .await
     }
 
     async fn create_namespace(&self, namespace: &Namespace) -> Result<()> {
-        let request = Request::write("create_namespace", namespace, format!("create namespace {namespace}"));
+        let request = Request::write("create_namespace", namespace, format!("cannot create namespace {namespace}"));
         self.write(request, |cluster| cluster.create_namespace(namespace)).await
     }
 
     async fn allowed(&self, review: &AccessReview) -> Result<bool> {
         let AccessReview { verb, resource, namespace } = review;
-        let request = Request::read("allowed", format!("{verb} {resource}"), "ask for our rights");
+        let place = namespace.as_ref().map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default();
+        let operation = format!("cannot ask whether we may {verb} {resource}{place}");
+        let request = Request::read("allowed", format!("{verb} {resource}{place}"), operation);
         self.read(request, |cluster| Ok(cluster.may(verb, resource, namespace.as_ref()))).await
     }
 
@@ -106,10 +122,10 @@ impl ClusterBackend for SandboxCluster {
         force: bool,
     ) -> Result<ServiceAccount> {
         let target = format!("{}/{}", account.namespace, account.name);
-        let doing = format!("apply service account {target}");
         match mode {
             WriteMode::DryRun => {
-                let request = Request::read("dry_run_service_account", target, doing);
+                let operation = format!("the API server would not take service account {target}");
+                let request = Request::read("dry_run_service_account", target, operation);
                 self.read(request, |cluster| {
                     let applied = cluster.applied(account, force)?;
                     Ok(described(&account.namespace, &account.name, &applied))
@@ -117,7 +133,8 @@ impl ClusterBackend for SandboxCluster {
                 .await
             }
             WriteMode::Persist => {
-                let request = Request::write("apply_service_account", target, doing);
+                let operation = format!("cannot write service account {target}");
+                let request = Request::write("apply_service_account", target, operation);
                 self.write(request, |cluster| cluster.apply_account(account, force)).await
             }
         }
@@ -129,22 +146,29 @@ impl ClusterBackend for SandboxCluster {
         keys: &BTreeMap<String, String>,
     ) -> Result<ServiceAccount> {
         let target = format!("{}/{}", account.namespace, account.name);
-        let doing = format!("remove annotations of service account {target}");
-        let request = Request::write("remove_annotations", target, doing);
+        let operation = format!("cannot take annotations from service account {target}");
+        let request = Request::write("remove_annotations", target, operation);
         self.write(request, |cluster| cluster.remove_annotations(account, keys)).await
     }
 
     async fn delete_service_account(&self, account: &ServiceAccount) -> Result<()> {
         let target = format!("{}/{}", account.namespace, account.name);
-        let doing = format!("delete service account {target}");
-        let request = Request::write("delete_service_account", target, doing);
+        let operation = format!("cannot delete service account {target}");
+        let request = Request::write("delete_service_account", target, operation);
         self.write(request, |cluster| cluster.delete_account(account)).await
     }
 }
 
 impl SandboxCluster {
     pub(super) fn new(sandbox: Sandbox, name: ClusterRef) -> Self {
-        Self { sandbox, name }
+        Self { sandbox, name, described: None }
+    }
+
+    /// Whether it is reached through EKS' own description: the first of its calls then asks EKS for that, in one more
+    /// call, and the others wait for it. Each clone asks anew.
+    #[must_use]
+    pub fn reached_through_eks(self, through_eks: bool) -> Self {
+        Self { described: through_eks.then(OnceCell::new), ..self }
     }
 
     /// The sandbox that it belongs to.
@@ -263,23 +287,8 @@ impl SandboxCluster {
         let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         self.change(namespace, name, |account| {
             let applied = apply(account, manager, &BTreeMap::new(), &annotations, true);
-            applied.map_err(|refusal| refusal.during("apply"))
+            applied.map_err(|refusal| refusal.during(&format!("cannot write service account {namespace}/{name}")))
         })
-    }
-
-    /// A projected token of a service account, as a pod would get it. Nobody signed it, and it does not expire.
-    ///
-    /// # Errors
-    /// `NotFound` when there is no such account, or the cluster has no issuer; those of [`Sandbox::state`].
-    pub fn token(&self, namespace: &Namespace, name: &ServiceAccountName, audience: &str) -> Result<SecretString> {
-        let state = self.sandbox.state()?;
-        let token = state.reach(&self.name).and_then(|cluster| {
-            let issuer = cluster.issuer.as_ref().filter(|_| cluster.account(namespace, name).is_some());
-            let issuer = issuer.ok_or_else(|| no_account(name))?;
-            let sub = format!("system:serviceaccount:{namespace}:{name}");
-            Ok(Claims { iss: issuer.url(), sub, aud: vec![audience.to_owned()] }.token())
-        });
-        token.map_err(|refusal| refusal.during(&format!("make a token of {namespace}/{name}")))
     }
 
     fn change(
@@ -301,10 +310,35 @@ impl SandboxCluster {
     }
 
     async fn read<T>(&self, request: Request, work: impl FnOnce(&ClusterState) -> Answer<T> + Send) -> Result<T> {
+        self.be_described(&request).await?;
         self.sandbox.read(request, |state| work(state.reach(&self.name)?)).await
     }
 
     async fn write<T>(&self, request: Request, work: impl FnOnce(&mut ClusterState) -> Answer<T> + Send) -> Result<T> {
+        self.be_described(&request).await?;
         self.sandbox.write(request, |state| work(state.reach_mut(&self.name)?)).await
+    }
+
+    /// Asks EKS for the cluster, once, where it is reached through EKS.
+    async fn be_described(&self, request: &Request) -> Result<()> {
+        let Some(described) = &self.described else { return Ok(()) };
+        let ask =
+            || async {
+                let unreached = |error: Error| error.during(request.operation.clone());
+                match IdentityBackend::cluster(&self.sandbox, &self.name).await.map_err(unreached)? {
+                    Some(description) if description.endpoint.is_some() => Ok(()),
+                    Some(description) => Err(Error::new(ErrorKind::Unavailable, request.operation.clone())
+                        .with_cause(format!("the cluster has no endpoint: its status is {}", description.status))),
+                    None => Err(Error::new(ErrorKind::NotFound, request.operation.clone())
+                        .with_cause("EKS has no such cluster")),
+                }
+            };
+        described.get_or_try_init(ask).await.map(drop)
+    }
+}
+
+impl Clone for SandboxCluster {
+    fn clone(&self) -> Self {
+        Self::new(self.sandbox.clone(), self.name.clone()).reached_through_eks(self.through_eks())
     }
 }
