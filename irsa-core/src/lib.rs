@@ -67,6 +67,7 @@ mod provider;
 mod report;
 mod request;
 mod retry;
+mod sandbox;
 mod trust;
 mod view;
 
@@ -84,4 +85,8 @@ pub use self::ownership::Origin;
 pub use self::plan::Plan;
 pub use self::report::{Extra, Outcome, Report, StepReport, Warning, WarningId};
 pub use self::request::{Request, Verb};
+pub use self::sandbox::{
+    Access, AccountState, At, Call, ClusterState, Denial, Failure, Faults, NamespaceState, PolicyState, ProviderState,
+    RoleState, Sandbox, SandboxCluster, SandboxQuotas, SandboxState,
+};
 pub use self::view::{BindingState, BindingView, Problem, ProviderView};
