@@ -1,5 +1,7 @@
 //! All tests that need more than one file of the crates, in one program.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that panics has failed")]
+
 mod delete;
 mod depth;
 mod failures;
