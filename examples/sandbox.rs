@@ -35,9 +35,10 @@ async fn main() -> Result<()> {
     ));
 
     // Bad input is refused before anything is called, with the field, the value and the rule.
-    let refused = IrsaBinding::builder("sandbox", "default", "My_SA").build().unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
-    show_line(&refused.to_string());
+    if let Err(refused) = IrsaBinding::builder("sandbox", "default", "My_SA").build() {
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+        show_line(&refused.to_string());
+    }
 
     show("undid", &client.run(&Request::delete(binding)).await?);
     Ok(())

@@ -1,7 +1,10 @@
 //! Delete: what goes, what stays and why, and that twice is fine.
 
+use std::sync::Arc;
+
 use irsa_core::{
-    AccountState, ErrorKind, IrsaBinding, IrsaBindingBuilder, ROLE_ARN_ANNOTATION, Request, RoleState, WarningId,
+    AccountState, Client, ErrorKind, IrsaBinding, IrsaBindingBuilder, ROLE_ARN_ANNOTATION, Request, RoleState,
+    WarningId,
 };
 
 use crate::world::{ROLE, World, actions, ec2_trust, warned};
@@ -16,7 +19,10 @@ async fn role_policies_and_account_go_and_twice_is_fine() {
     let deny = serde_json::json!({"Statement": [{"Effect": "Deny", "Action": "s3:Delete*", "Resource": "*"}]});
     world.create(World::binding().with_inline_document("deny", deny.clone())).await.unwrap();
     let report = world.delete(of("sa")).await.unwrap();
-    assert_eq!(actions(&report), ["update_trust_policy", "detach_policy", "delete_inline_policy", "delete_role", "delete_service_account"]);
+    assert_eq!(
+        actions(&report),
+        ["update_trust_policy", "detach_policy", "delete_inline_policy", "delete_role", "delete_service_account"]
+    );
     assert_eq!(report.steps[2].detail.as_ref().unwrap()["document"], deny, "a lost document is reported in full");
     assert!(world.role(ROLE).is_none() && world.account_on("sandbox", "default/sa").await.is_none());
     let again = world.delete(of("sa")).await.unwrap();
@@ -46,7 +52,9 @@ async fn one_of_several_subjects_leaves_and_the_owner_hands_over() {
     assert_eq!(actions(&report), ["tag_role", "untag_role", "update_trust_policy", "delete_service_account"]);
     let role = world.role(ROLE).unwrap();
     assert!(role.tags["irsa.gen3.org/owner"].ends_with("default/b"));
-    assert!(!world.can_assume("sandbox", "default/sa", ROLE).await && world.can_assume("sandbox", "default/c", ROLE).await);
+    assert!(
+        !world.can_assume("sandbox", "default/sa", ROLE).await && world.can_assume("sandbox", "default/c", ROLE).await
+    );
     assert!(!world.delete(of("sa")).await.unwrap().changed);
     world.delete(of("c")).await.unwrap();
     world.delete(of("b")).await.unwrap();
@@ -56,8 +64,15 @@ async fn one_of_several_subjects_leaves_and_the_owner_hands_over() {
 #[tokio::test]
 async fn a_role_that_others_use_is_kept_and_the_reason_told() {
     for (reason, change) in [
-        ("instance profile", (|w: &World| w.sandbox.add_instance_profile("nodes", &ROLE.parse().unwrap()).unwrap()) as fn(&World)),
-        ("did not write", |w: &World| w.edit_role(ROLE, |r| r.trust_policy["Statement"].as_array_mut().unwrap().push(ec2_trust()["Statement"][0].clone()))),
+        (
+            "instance profile",
+            (|w: &World| w.sandbox.add_instance_profile("nodes", &ROLE.parse().unwrap()).unwrap()) as fn(&World),
+        ),
+        ("did not write", |w: &World| {
+            w.edit_role(ROLE, |r| {
+                r.trust_policy["Statement"].as_array_mut().unwrap().push(ec2_trust()["Statement"][0].clone())
+            })
+        }),
     ] {
         let world = World::new();
         world.create(World::binding()).await.unwrap();
@@ -146,16 +161,25 @@ async fn what_is_left_of_a_binding_is_cleaned_up() {
     // The provider is gone.
     let world = World::new();
     world.create(World::binding()).await.unwrap();
-    world.sandbox.edit(|state| { state.providers.clear(); Ok(()) }).unwrap();
+    world
+        .sandbox
+        .edit(|state| {
+            state.providers.clear();
+            Ok(())
+        })
+        .unwrap();
     world.delete(of("sa")).await.unwrap();
     assert!(world.role(ROLE).is_none());
 }
 
 #[tokio::test]
 async fn a_cluster_that_is_gone_is_cleaned_up_after_by_its_arn() {
-    let world = World::new();
+    let mut world = World::new();
     world.create(World::binding()).await.unwrap();
     world.sandbox.default_cluster().remove().unwrap();
+    // A client that has not seen the cluster: the description is kept for ten minutes.
+    let back_end = Arc::new(world.sandbox.clone());
+    world.client = Client::new(back_end.clone(), back_end);
     assert_eq!(world.delete(of("sa")).await.unwrap_err().kind(), ErrorKind::NotFound);
     let arn = "arn:aws:eks:us-east-1:123456789012:cluster/sandbox";
     let report = world.delete(IrsaBinding::builder(arn, "default", "sa")).await.unwrap();

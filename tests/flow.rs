@@ -27,7 +27,10 @@ async fn from_nothing_to_a_binding_that_works_and_again_unchanged() {
 
     world.sandbox.faults().clear_calls();
     let again = world.create(World::binding()).await.unwrap();
-    assert!(!again.changed && again.steps.is_empty() && again.extra.is_empty() && again.warnings.is_empty(), "{again:?}");
+    assert!(
+        !again.changed && again.steps.is_empty() && again.extra.is_empty() && again.warnings.is_empty(),
+        "{again:?}"
+    );
     assert_eq!(world.writes(), [] as [&str; 0]);
 }
 
@@ -49,8 +52,14 @@ async fn every_setting_arrives_and_stays_where_it_is_not_named_again() {
         .with_annotation("note", "y");
     world.create(full.clone()).await.unwrap();
     let role = world.role("reader").unwrap();
-    assert_eq!((role.path.as_str(), role.description.as_deref(), role.max_session_duration), ("/gen3_service/", Some("reads"), 7200));
-    assert_eq!(role.permissions_boundary.map(|arn| arn.to_string()).as_deref(), Some("arn:aws:iam::aws:policy/PowerUserAccess"));
+    assert_eq!(
+        (role.path.as_str(), role.description.as_deref(), role.max_session_duration),
+        ("/gen3_service/", Some("reads"), 7200)
+    );
+    assert_eq!(
+        role.permissions_boundary.map(|arn| arn.to_string()).as_deref(),
+        Some("arn:aws:iam::aws:policy/PowerUserAccess")
+    );
     assert_eq!(role.tags.get("team").map(String::as_str), Some("data"));
     assert_eq!(role.inline[&InlinePolicyName::new("bucket").unwrap()], inline());
     assert!(role.trust_policy.to_string().contains("ec2.amazonaws.com"));
@@ -70,11 +79,30 @@ async fn every_setting_arrives_and_stays_where_it_is_not_named_again() {
 async fn every_half_made_state_is_repaired() {
     type Damage = (&'static str, fn(&World), &'static [&'static str]);
     let damages: [Damage; 7] = [
-        ("account deleted", |w| w.edit_cluster(|c| c.namespaces.values_mut().for_each(|n| n.service_accounts.clear())), &["create_service_account"]),
-        ("annotation removed", |w| w.edit_cluster(|c| c.namespaces.values_mut().flat_map(|n| n.service_accounts.values_mut()).for_each(|a| drop(a.annotations.remove(ROLE_ARN_ANNOTATION)))), &["annotate_service_account"]),
+        (
+            "account deleted",
+            |w| w.edit_cluster(|c| c.namespaces.values_mut().for_each(|n| n.service_accounts.clear())),
+            &["create_service_account"],
+        ),
+        (
+            "annotation removed",
+            |w| {
+                w.edit_cluster(|c| {
+                    c.namespaces
+                        .values_mut()
+                        .flat_map(|n| n.service_accounts.values_mut())
+                        .for_each(|a| drop(a.annotations.remove(ROLE_ARN_ANNOTATION)))
+                })
+            },
+            &["annotate_service_account"],
+        ),
         ("policy detached", |w| w.edit_role(ROLE, |r| r.attached.clear()), &["attach_policy"]),
         ("trust replaced", |w| w.edit_role(ROLE, |r| r.trust_policy = ec2_trust()), &["update_trust_policy"]),
-        ("trust widened by hand", |w| w.edit_role(ROLE, |r| r.trust_policy["Statement"][0]["Condition"] = json!({})), &["update_trust_policy"]),
+        (
+            "trust widened by hand",
+            |w| w.edit_role(ROLE, |r| r.trust_policy["Statement"][0]["Condition"] = json!({})),
+            &["update_trust_policy"],
+        ),
         ("role deleted", |w| w.sandbox.remove_role(&ROLE.parse().unwrap()).unwrap(), &["create_role", "attach_policy"]),
         ("origin tag lost", |w| w.edit_role(ROLE, |r| drop(r.tags.remove("team"))), &["tag_role"]),
     ];
@@ -168,19 +196,33 @@ async fn an_annotation_of_another_role_is_a_conflict_unless_forced() {
 async fn update_adds_and_removes_what_is_named_and_nothing_else() {
     let world = World::new();
     world.create(World::binding().with_inline_document("bucket", inline())).await.unwrap();
-    let request = Request::update(World::bare().with_policy("AmazonSQSReadOnlyAccess").with_subject("kube-system/b").build().unwrap());
+    let request = Request::update(
+        World::bare().with_policy("AmazonSQSReadOnlyAccess").with_subject("kube-system/b").build().unwrap(),
+    );
     let report = world.client.run(&request).await.unwrap();
     assert_eq!(actions(&report), ["attach_policy", "tag_role", "update_trust_policy", "create_service_account"]);
-    assert!(world.can_assume("sandbox", "default/sa", ROLE).await && world.can_assume("sandbox", "kube-system/b", ROLE).await);
+    assert!(
+        world.can_assume("sandbox", "default/sa", ROLE).await
+            && world.can_assume("sandbox", "kube-system/b", ROLE).await
+    );
     assert!(!world.client.run(&request).await.unwrap().changed);
 
     let remove = Request::update(World::bare().build().unwrap())
-        .removing_policy("AmazonS3ReadOnlyAccess").unwrap()
-        .removing_policy("bucket").unwrap()
-        .removing_subject("kube-system/b").unwrap();
+        .removing_policy("AmazonS3ReadOnlyAccess")
+        .unwrap()
+        .removing_policy("bucket")
+        .unwrap()
+        .removing_subject("kube-system/b")
+        .unwrap();
     let report = world.client.run(&remove).await.unwrap();
-    assert_eq!(actions(&report), ["untag_role", "detach_policy", "delete_inline_policy", "update_trust_policy", "delete_service_account"]);
-    assert!(!world.can_assume("sandbox", "kube-system/b", ROLE).await && world.can_assume("sandbox", "default/sa", ROLE).await);
+    assert_eq!(
+        actions(&report),
+        ["untag_role", "detach_policy", "delete_inline_policy", "update_trust_policy", "delete_service_account"]
+    );
+    assert!(
+        !world.can_assume("sandbox", "kube-system/b", ROLE).await
+            && world.can_assume("sandbox", "default/sa", ROLE).await
+    );
     assert!(world.account_on("sandbox", "kube-system/b").await.is_none());
     assert!(warned(&report, WarningId::SessionsRemain).is_some());
 
@@ -210,17 +252,25 @@ async fn exact_takes_away_what_is_not_declared() {
         assert!(done.contains(&action), "{action}: {done:?}");
     }
     let order = |action| done.iter().position(|known| *known == action);
-    assert!(order("update_trust_policy") < order("attach_policy"), "who leaves is gone before permissions come: {done:?}");
+    assert!(
+        order("update_trust_policy") < order("attach_policy"),
+        "who leaves is gone before permissions come: {done:?}"
+    );
     assert!(!world.can_assume("sandbox", "default/b", ROLE).await);
-    assert!(!world.create(World::bare().with_policy("AmazonSQSReadOnlyAccess").with_exact(true)).await.unwrap().changed);
+    assert!(
+        !world.create(World::bare().with_policy("AmazonSQSReadOnlyAccess").with_exact(true)).await.unwrap().changed
+    );
 }
 
 #[tokio::test]
 async fn permissions_leave_before_subjects_come() {
     let world = World::new();
     world.create(World::binding()).await.unwrap();
-    let request = Request::update(World::bare().with_policy("AmazonSQSReadOnlyAccess").with_subject("default/b").build().unwrap())
-        .removing_policy("AmazonS3ReadOnlyAccess").unwrap();
+    let request = Request::update(
+        World::bare().with_policy("AmazonSQSReadOnlyAccess").with_subject("default/b").build().unwrap(),
+    )
+    .removing_policy("AmazonS3ReadOnlyAccess")
+    .unwrap();
     let done = world.client.run(&request).await.unwrap();
     assert_eq!(actions(&done)[..1], ["detach_policy"]);
     assert_eq!(actions(&done).iter().rev().nth(1), Some(&"update_trust_policy"));
@@ -229,16 +279,26 @@ async fn permissions_leave_before_subjects_come() {
 #[tokio::test]
 async fn one_role_for_subjects_on_several_clusters() {
     let world = World::with_blue();
-    let binding = World::binding().with_subject("blue:default/x").with_subject("blue:kube-system/job-*").with_trust_only_subject("default/t");
+    let binding = World::binding()
+        .with_subject("blue:default/x")
+        .with_subject("blue:kube-system/job-*")
+        .with_trust_only_subject("default/t");
     let report = world.create(binding.clone()).await.unwrap();
     assert!(warned(&report, WarningId::PatternLetsIn).is_some());
     let arn = report.role_arn.unwrap().to_string();
-    let annotation = |account: Option<irsa_core::backend::ServiceAccount>| account.and_then(|a| a.annotations.get(ROLE_ARN_ANNOTATION).cloned());
+    let annotation = |account: Option<irsa_core::backend::ServiceAccount>| {
+        account.and_then(|a| a.annotations.get(ROLE_ARN_ANNOTATION).cloned())
+    };
     assert_eq!(annotation(world.account_on("blue", "default/x").await), Some(arn));
     assert!(world.account_on("sandbox", "default/t").await.is_none(), "trust-only");
     for (cluster, place, expected) in [
-        ("sandbox", "default/sa", true), ("blue", "default/x", true), ("blue", "kube-system/job-7", true), ("sandbox", "default/t", true),
-        ("blue", "default/sa", false), ("sandbox", "default/x", false), ("sandbox", "kube-system/job-7", false),
+        ("sandbox", "default/sa", true),
+        ("blue", "default/x", true),
+        ("blue", "kube-system/job-7", true),
+        ("sandbox", "default/t", true),
+        ("blue", "default/sa", false),
+        ("sandbox", "default/x", false),
+        ("sandbox", "kube-system/job-7", false),
     ] {
         assert_eq!(world.can_assume(cluster, place, ROLE).await, expected, "{cluster}:{place}");
     }
@@ -251,7 +311,13 @@ async fn one_role_for_subjects_on_several_clusters() {
 #[tokio::test]
 async fn more_subjects_than_tags_are_kept_all_the_same() {
     let world = World::new();
-    world.sandbox.edit(|state| { state.quotas.trust_policy_size = 8192; Ok(()) }).unwrap();
+    world
+        .sandbox
+        .edit(|state| {
+            state.quotas.trust_policy_size = 8192;
+            Ok(())
+        })
+        .unwrap();
     let many = (0..60).fold(World::binding(), |binding, n| binding.with_trust_only_subject(format!("default/s{n}")));
     world.create(many.clone()).await.unwrap();
     for n in [0, 59] {
@@ -260,7 +326,10 @@ async fn more_subjects_than_tags_are_kept_all_the_same() {
     assert!(!world.create(many).await.unwrap().changed);
     let more = world.update(World::bare().with_trust_only_subject("default/late")).await.unwrap();
     assert_eq!(actions(&more), ["update_trust_policy"]);
-    assert!(world.can_assume("sandbox", "default/late", ROLE).await && world.can_assume("sandbox", "default/s59", ROLE).await);
+    assert!(
+        world.can_assume("sandbox", "default/late", ROLE).await
+            && world.can_assume("sandbox", "default/s59", ROLE).await
+    );
 }
 
 #[tokio::test]
@@ -269,7 +338,9 @@ async fn a_role_only_binding_needs_no_api_server() {
     world.edit_cluster(|cluster| cluster.namespaces.clear());
     let report = world.create(World::binding().with_role_only(true)).await.unwrap();
     assert_eq!(actions(&report), ["create_role", "attach_policy"]);
-    assert!(world.sandbox.calls().iter().all(|call| !call.method.contains("service_account") && call.method != "anchor"));
+    assert!(
+        world.sandbox.calls().iter().all(|call| !call.method.contains("service_account") && call.method != "anchor")
+    );
 }
 
 #[tokio::test]
@@ -295,9 +366,18 @@ async fn a_missing_namespace_is_made_when_asked() {
 #[tokio::test]
 async fn a_missing_provider_or_audience_is_made_when_asked() {
     let world = World::new();
-    world.sandbox.edit(|state| { state.providers.clear(); Ok(()) }).unwrap();
+    world
+        .sandbox
+        .edit(|state| {
+            state.providers.clear();
+            Ok(())
+        })
+        .unwrap();
     let request = Request::create(World::binding().build().unwrap()).with_create_provider(true);
     assert_eq!(actions(&world.client.run(&request).await.unwrap())[0], "create_provider");
     let other = Request::create(World::binding().with_audience("other").build().unwrap()).with_create_provider(true);
-    assert_eq!(actions(&world.client.run(&other).await.unwrap()), ["add_audience", "update_trust_policy", "annotate_service_account"]);
+    assert_eq!(
+        actions(&world.client.run(&other).await.unwrap()),
+        ["add_audience", "update_trust_policy", "annotate_service_account"]
+    );
 }

@@ -37,7 +37,20 @@ async fn a_binding_of_ours_is_ok() {
     assert_eq!(view.subjects, ["default/sa", "kube-system/b"]);
     assert_eq!(view.annotation, view.role_arn);
     let value = serde_json::to_value(&view).unwrap();
-    for key in ["namespace", "service_account", "role_name", "role_arn", "managed_policies", "inline_policies", "subjects", "annotation", "owned", "origin", "state", "problems"] {
+    for key in [
+        "namespace",
+        "service_account",
+        "role_name",
+        "role_arn",
+        "managed_policies",
+        "inline_policies",
+        "subjects",
+        "annotation",
+        "owned",
+        "origin",
+        "state",
+        "problems",
+    ] {
         assert!(value.get(key).is_some(), "{key}");
     }
 }
@@ -48,10 +61,47 @@ async fn each_thing_that_does_not_fit_is_named() {
     let cases: [Case; 6] = [
         (|w| w.sandbox.remove_role(&ROLE.parse().unwrap()).unwrap(), BindingState::Dangling, "role-missing"),
         (|w| w.edit_cluster(|c| c.namespaces.clear()), BindingState::Unbound, "account-missing"),
-        (|w| w.edit_role(ROLE, |r| r.trust_policy = crate::world::ec2_trust()), BindingState::Drifted, "subject-not-trusted"),
-        (|w| w.sandbox.edit(|s| { s.providers.clear(); Ok(()) }).unwrap(), BindingState::Drifted, "provider-missing"),
-        (|w| w.sandbox.edit(|s| { s.providers.values_mut().for_each(|p| p.audiences = vec!["x".into()]); Ok(()) }).unwrap(), BindingState::Drifted, "audience-refused"),
-        (|w| w.edit_cluster(|c| c.namespaces.values_mut().flat_map(|n| n.service_accounts.values_mut()).for_each(|a| a.annotations.clear())), BindingState::Unbound, "annotation-missing"),
+        (
+            |w| w.edit_role(ROLE, |r| r.trust_policy = crate::world::ec2_trust()),
+            BindingState::Drifted,
+            "subject-not-trusted",
+        ),
+        (
+            |w| {
+                w.sandbox
+                    .edit(|s| {
+                        s.providers.clear();
+                        Ok(())
+                    })
+                    .unwrap()
+            },
+            BindingState::Drifted,
+            "provider-missing",
+        ),
+        (
+            |w| {
+                w.sandbox
+                    .edit(|s| {
+                        s.providers.values_mut().for_each(|p| p.audiences = vec!["x".into()]);
+                        Ok(())
+                    })
+                    .unwrap()
+            },
+            BindingState::Drifted,
+            "audience-refused",
+        ),
+        (
+            |w| {
+                w.edit_cluster(|c| {
+                    c.namespaces
+                        .values_mut()
+                        .flat_map(|n| n.service_accounts.values_mut())
+                        .for_each(|a| a.annotations.clear())
+                })
+            },
+            BindingState::Unbound,
+            "annotation-missing",
+        ),
     ];
     for (damage, state, problem) in cases {
         let world = World::new();
@@ -78,16 +128,24 @@ async fn the_list_is_found_from_both_sides_whoever_made_them() {
     let mut trust = world.role(ROLE).unwrap().trust_policy;
     trust["Statement"][0]["Sid"] = json!("");
     let text = trust.to_string().replace("default:sa", "jobs:worker");
-    world.sandbox.put_role(&"by-eksctl".parse().unwrap(), RoleState::new(serde_json::from_str(&text).unwrap())).unwrap();
+    world
+        .sandbox
+        .put_role(&"by-eksctl".parse().unwrap(), RoleState::new(serde_json::from_str(&text).unwrap()))
+        .unwrap();
     annotate(&world, "lost", "nothing");
     let views = world.client.list(&sandbox(), None).await.unwrap();
-    let shown: Vec<(String, BindingState, bool)> =
-        views.iter().map(|view| (format!("{}/{}", view.namespace, view.service_account), view.state, view.owned)).collect();
-    assert_eq!(shown, [
-        ("default/lost".to_owned(), BindingState::Dangling, false),
-        ("default/sa".to_owned(), BindingState::Ok, true),
-        ("jobs/worker".to_owned(), BindingState::Unbound, false),
-    ]);
+    let shown: Vec<(String, BindingState, bool)> = views
+        .iter()
+        .map(|view| (format!("{}/{}", view.namespace, view.service_account), view.state, view.owned))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("default/lost".to_owned(), BindingState::Dangling, false),
+            ("default/sa".to_owned(), BindingState::Ok, true),
+            ("jobs/worker".to_owned(), BindingState::Unbound, false),
+        ]
+    );
     let only = world.client.list(&sandbox(), Some(&Namespace::new("jobs").unwrap())).await.unwrap();
     assert_eq!(only.len(), 1);
 }

@@ -38,7 +38,13 @@ async fn a_provider_that_is_missing_or_takes_another_audience() {
     let world = World::new();
     let other = refused(&world, World::binding().with_audience("other"), ErrorKind::NotFound).await;
     assert!(other.contains("Incorrect token audience") && other.contains("--create-provider"), "{other}");
-    world.sandbox.edit(|state| { state.providers.clear(); Ok(()) }).unwrap();
+    world
+        .sandbox
+        .edit(|state| {
+            state.providers.clear();
+            Ok(())
+        })
+        .unwrap();
     let none = refused(&world, World::binding(), ErrorKind::NotFound).await;
     assert!(none.contains("No OpenIDConnect provider") && none.contains("irsa provider create"), "{none}");
 }
@@ -54,7 +60,10 @@ async fn policies_that_do_not_exist_or_are_several() {
     assert!(refused(&world, boundary, ErrorKind::NotFound).await.contains(arn));
     world.sandbox.add_policy("/team/", "ReadOnlyAccess").unwrap();
     let several = refused(&world, World::bare().with_policy("ReadOnlyAccess"), ErrorKind::Conflict).await;
-    assert!(several.contains("policy/team/ReadOnlyAccess") && several.contains("aws:policy/ReadOnlyAccess"), "{several}");
+    assert!(
+        several.contains("policy/team/ReadOnlyAccess") && several.contains("aws:policy/ReadOnlyAccess"),
+        "{several}"
+    );
     let elsewhere = World::bare().with_policy("arn:aws:iam::210987654321:policy/x");
     assert!(world.create(elsewhere).await.is_err());
     assert!(world.create(World::bare().with_policy("team/ReadOnlyAccess")).await.is_ok(), "with its path it is one");
@@ -62,7 +71,12 @@ async fn policies_that_do_not_exist_or_are_several() {
 
 #[tokio::test]
 async fn policies_are_found_in_every_path_of_aws() {
-    for policy in ["AmazonEBSCSIDriverPolicy", "service-role/AmazonEBSCSIDriverPolicy", "ViewOnlyAccess", "job-function/ViewOnlyAccess"] {
+    for policy in [
+        "AmazonEBSCSIDriverPolicy",
+        "service-role/AmazonEBSCSIDriverPolicy",
+        "ViewOnlyAccess",
+        "job-function/ViewOnlyAccess",
+    ] {
         let world = World::new();
         assert!(world.create(World::bare().with_policy(policy)).await.is_ok(), "{policy}");
     }
@@ -75,7 +89,7 @@ async fn namespaces_and_rights_on_the_cluster() {
     let text = refused(&world, missing, ErrorKind::NotFound).await;
     assert!(text.contains("did you mean default?") && text.contains("--create-namespace"), "{text}");
     let denial = Denial { verb: "patch".to_owned(), resource: "serviceaccounts".to_owned(), namespace: None };
-    world.edit_cluster(|cluster| drop(cluster.denied.insert(denial)));
+    world.edit_cluster(|cluster| assert!(cluster.denied.insert(denial)));
     let text = refused(&world, World::binding(), ErrorKind::AccessDenied).await;
     assert!(text.contains("forbidden") && text.contains("serviceaccounts"), "{text}");
     let preview = Request::create(World::binding().build().unwrap()).with_preview(true);
@@ -108,13 +122,31 @@ async fn a_cluster_that_tells_nothing_is_refused_or_warned_about() {
 #[tokio::test]
 async fn quotas_are_counted_before_the_first_write() {
     let world = World::new();
-    world.sandbox.edit(|state| { state.quotas.attached_policies_per_role = 1; Ok(()) }).unwrap();
+    world
+        .sandbox
+        .edit(|state| {
+            state.quotas.attached_policies_per_role = 1;
+            Ok(())
+        })
+        .unwrap();
     let two = World::binding().with_policy("ReadOnlyAccess");
     let text = refused(&world, two, ErrorKind::QuotaExceeded).await;
     assert!(text.contains("the quota is 1, 0 in use, 2 would be needed"), "{text}");
-    world.sandbox.edit(|state| { state.quotas.roles_per_account = 0; Ok(()) }).unwrap();
+    world
+        .sandbox
+        .edit(|state| {
+            state.quotas.roles_per_account = 0;
+            Ok(())
+        })
+        .unwrap();
     refused(&world, World::binding(), ErrorKind::QuotaExceeded).await;
-    world.sandbox.edit(|state| { (state.quotas.roles_per_account, state.quotas.trust_policy_size) = (9, 300); Ok(()) }).unwrap();
+    world
+        .sandbox
+        .edit(|state| {
+            (state.quotas.roles_per_account, state.quotas.trust_policy_size) = (9, 300);
+            Ok(())
+        })
+        .unwrap();
     let text = refused(&world, World::binding(), ErrorKind::QuotaExceeded).await;
     assert!(text.contains("ACLSizePerRole") && text.contains("8192"), "{text}");
 }

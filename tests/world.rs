@@ -5,8 +5,8 @@ use std::sync::Arc;
 use irsa_core::backend::ServiceAccount;
 use irsa_core::name::{ClusterRef, Namespace, RoleName, ServiceAccountName};
 use irsa_core::{
-    Access, Client, ClusterState, Error, IrsaBinding, IrsaBindingBuilder, ROLE_ARN_ANNOTATION, Report, Request, Result,
-    RoleState, Sandbox, Warning, WarningId,
+    Access, AccountState, Client, ClusterState, Error, IrsaBinding, IrsaBindingBuilder, ROLE_ARN_ANNOTATION, Report,
+    Request, Result, RoleState, Sandbox, Warning, WarningId,
 };
 use serde_json::{Value, json};
 
@@ -97,16 +97,19 @@ impl World {
         self.account_on("sandbox", place).await?.annotations.get(ROLE_ARN_ANNOTATION).cloned()
     }
 
-    /// What the sandbox's STS says to a token of the account: whether the binding works.
+    /// What STS says to a token of the account: whether the binding works. Asked of a copy, which gets the account where
+    /// it is missing.
     pub(crate) async fn can_assume(&self, cluster: &str, place: &str, role: &str) -> bool {
         use irsa_core::backend::{IdentityBackend, TokenExchange};
         let (namespace, name) = place.split_once('/').unwrap();
-        let (namespace, name) = (Namespace::new(namespace).unwrap(), ServiceAccountName::new(name).unwrap());
         let Some(state) = self.role(role) else { return false };
-        let token = self.sandbox.token(&cluster.parse().unwrap(), &namespace, &name, "sts.amazonaws.com").unwrap();
+        let copy = Sandbox::from_state(self.sandbox.state().unwrap()).unwrap();
+        let cluster = copy.cluster(&cluster.parse().unwrap());
+        cluster.put_service_account(namespace, name, AccountState::default()).unwrap();
+        let (namespace, name) = (Namespace::new(namespace).unwrap(), ServiceAccountName::new(name).unwrap());
+        let token = cluster.token(&namespace, &name, "sts.amazonaws.com").unwrap();
         let role = format!("arn:aws:iam::123456789012:role{}{role}", state.path).parse().unwrap();
-        let request = TokenExchange { role, session_name: "test".to_owned(), token };
-        self.sandbox.exchange(&request).await.is_ok()
+        copy.exchange(&TokenExchange { role, session_name: "test".to_owned(), token }).await.is_ok()
     }
 
     /// The names of the writes since the record was last cleared.

@@ -90,3 +90,8 @@ pub use self::sandbox::{
     RoleState, Sandbox, SandboxCluster, SandboxQuotas, SandboxState,
 };
 pub use self::view::{BindingState, BindingView, Problem, ProviderView};
+
+/// The Rust of the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -7,6 +7,7 @@ mod apply;
 mod by_hand;
 mod calls;
 mod cluster;
+mod cluster_by_hand;
 mod exchange;
 mod faults;
 mod file;

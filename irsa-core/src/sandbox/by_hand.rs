@@ -1,15 +1,11 @@
-//! What a test or a person does to a sandbox by hand: states that no call of irsa would make. None of it is a call.
+//! What a test or a person does to the account by hand: states that no call of irsa would make. None of it is a call.
 
-use secrecy::SecretString;
-
-use super::accounts::no_account;
-use super::exchange::Claims;
 use super::file::print;
 use super::fresh::role_id;
-use super::state::{ClusterState, PolicyState, ProviderState, RoleState, SandboxState};
+use super::state::{PolicyState, ProviderState, RoleState, SandboxState};
 use super::{Sandbox, SandboxCluster};
-use crate::error::{Error, ErrorKind, Result};
-use crate::name::{ClusterRef, Issuer, Namespace, PolicyArn, RoleName, ServiceAccountName};
+use crate::error::Result;
+use crate::name::{ClusterRef, Issuer, PolicyArn, RoleName};
 
 impl Sandbox {
     /// Changes the state in any way; where the closure fails, or no account could hold the result, nothing is changed.
@@ -144,60 +140,11 @@ impl Sandbox {
         })
     }
 
-    /// A projected token of a service account, as a pod would get it. Nobody signed it, and it does not expire.
-    ///
-    /// # Errors
-    /// `NotFound` when there is no such account, or the cluster has no issuer; those of [`state`](Self::state).
-    pub fn token(
-        &self,
-        cluster: &ClusterRef,
-        namespace: &Namespace,
-        name: &ServiceAccountName,
-        audience: &str,
-    ) -> Result<SecretString> {
-        let state = self.state()?;
-        let token = state.reach(cluster).and_then(|cluster| {
-            let issuer = cluster.issuer.as_ref().filter(|_| cluster.account(namespace, name).is_some());
-            let issuer = issuer.ok_or_else(|| no_account(name))?;
-            let sub = format!("system:serviceaccount:{namespace}:{name}");
-            Ok(Claims { iss: issuer.url(), sub, aud: vec![audience.to_owned()] }.token())
-        });
-        token.map_err(|refusal| refusal.during(&format!("cannot make a token of {namespace}/{name}")))
-    }
-
     /// The state as its file has it.
     ///
     /// # Errors
     /// Those of [`state`](Self::state).
     pub fn to_json(&self) -> Result<String> {
         print(&self.state()?)
-    }
-}
-
-impl SandboxCluster {
-    /// Changes the cluster in any way, as [`Sandbox::edit`] does.
-    ///
-    /// # Errors
-    /// `NotFound` when there is no such cluster; those of [`Sandbox::edit`].
-    pub fn edit<T>(&self, change: impl FnOnce(&mut ClusterState) -> Result<T>) -> Result<T> {
-        self.sandbox().edit(|state| {
-            let key = state.cluster_key(self.name());
-            match state.clusters.get_mut(&key) {
-                Some(cluster) => change(cluster),
-                None => Err(Error::new(ErrorKind::NotFound, format!("the sandbox has no cluster {key}"))),
-            }
-        })
-    }
-
-    /// Removes the cluster, as EKS does; its provider stays.
-    ///
-    /// # Errors
-    /// Those of [`Sandbox::edit`].
-    pub fn remove(&self) -> Result<()> {
-        self.sandbox().edit(|state| {
-            let key = state.cluster_key(self.name());
-            state.clusters.remove(&key);
-            Ok(())
-        })
     }
 }

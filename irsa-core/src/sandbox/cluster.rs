@@ -1,14 +1,14 @@
-//! The sandbox as the API server of one of its clusters: the trait's methods as calls, and what is done by hand.
+//! The sandbox as the API server of one of its clusters: each method of the trait as one call, answered by the rules in
+//! `accounts` and `apply`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::OnceCell;
 
 use super::accounts::described;
-use super::apply::{apply, update};
 use super::refusal::Answer;
-use super::state::{AccountState, ClusterState, Denial, NamespaceState};
+use super::state::ClusterState;
 use super::{Request, Sandbox};
 use crate::backend::{
     AccessReview, Anchor, ClusterBackend, IdentityBackend, NewServiceAccount, ServiceAccount, WriteMode,
@@ -21,18 +21,18 @@ use crate::name::{ClusterRef, Namespace, ServiceAccountName};
 /// Besides the trait it has what a test does by hand, such as [`update_as`](Self::update_as) for another field manager;
 /// none of that is a call, so it is neither recorded nor made to fail. All of it fails where the sandbox's file cannot be
 /// read or written, and with `NotFound` where there is no such cluster.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SandboxCluster {
     sandbox: Sandbox,
     name: ClusterRef,
-    /// Where it is reached through EKS: whether EKS has described it to us.
-    described: Option<OnceCell<()>>,
+    /// Who is asked for the cluster's description before each call, where it is reached as through EKS.
+    described_by: Option<Arc<dyn IdentityBackend>>,
 }
 
 #[async_trait]
 impl ClusterBackend for SandboxCluster {
     fn through_eks(&self) -> bool {
-        self.described.is_some()
+        self.described_by.is_some()
     }
 
     async fn anchor(&self) -> Result<Anchor> {
@@ -161,14 +161,14 @@ impl ClusterBackend for SandboxCluster {
 
 impl SandboxCluster {
     pub(super) fn new(sandbox: Sandbox, name: ClusterRef) -> Self {
-        Self { sandbox, name, described: None }
+        Self { sandbox, name, described_by: None }
     }
 
-    /// Whether it is reached through EKS' own description: the first of its calls then asks EKS for that, in one more
-    /// call, and the others wait for it. Each clone asks anew.
+    /// The same, reached as through EKS: every call waits for the cluster's description, which `identity` gives. One that
+    /// keeps its answers shares them, such as [`Client::identity_backend`](crate::Client::identity_backend).
     #[must_use]
-    pub fn reached_through_eks(self, through_eks: bool) -> Self {
-        Self { described: through_eks.then(OnceCell::new), ..self }
+    pub fn reached_through(self, identity: Arc<dyn IdentityBackend>) -> Self {
+        Self { described_by: Some(identity), ..self }
     }
 
     /// The sandbox that it belongs to.
@@ -181,164 +181,26 @@ impl SandboxCluster {
         &self.name
     }
 
-    /// Sets the status, such as `CREATING`, in which EKS tells no issuer.
-    ///
-    /// # Errors
-    /// Those of [`Sandbox::edit`], as for all that is done by hand.
-    pub fn set_status(&self, status: &str) -> Result<()> {
-        self.edit(|cluster| {
-            status.clone_into(&mut cluster.status);
-            Ok(())
-        })
-    }
-
-    /// Sets what the API server tells of itself: `Anchor::default()` when nothing can be read, `None` for the truth.
-    ///
-    /// # Errors
-    /// Those of [`Sandbox::edit`].
-    pub fn set_anchor(&self, anchor: Option<Anchor>) -> Result<()> {
-        self.edit(|cluster| {
-            cluster.anchor = anchor;
-            Ok(())
-        })
-    }
-
-    /// Denies a verb (`*`: all of them) on `serviceaccounts` or `namespaces`, everywhere.
-    ///
-    /// # Errors
-    /// Those of [`Sandbox::edit`].
-    pub fn deny(&self, verb: &str, resource: &str) -> Result<()> {
-        self.edit(|cluster| {
-            cluster.denied.insert(Denial { verb: verb.to_owned(), resource: resource.to_owned(), namespace: None });
-            Ok(())
-        })
-    }
-
-    /// Makes a namespace; one that is there stays as it is.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a name that no namespace has; those of [`Sandbox::edit`].
-    pub fn add_namespace(&self, name: &str) -> Result<()> {
-        let name = Namespace::new(name)?;
-        self.edit(|cluster| {
-            cluster.namespaces.entry(name).or_default();
-            Ok(())
-        })
-    }
-
-    /// Removes a namespace and all that is in it.
-    ///
-    /// # Errors
-    /// Those of [`Sandbox::edit`].
-    pub fn remove_namespace(&self, name: &str) -> Result<()> {
-        self.edit(|cluster| {
-            cluster.namespaces.remove(name);
-            Ok(())
-        })
-    }
-
-    /// Makes or replaces a service account, and its namespace where that is missing; an empty uid means a new one.
-    ///
-    /// # Errors
-    /// `InvalidInput` for names that no account has; those of [`Sandbox::edit`].
-    pub fn put_service_account(&self, namespace: &str, name: &str, account: AccountState) -> Result<()> {
-        let (namespace, name) = (Namespace::new(namespace)?, ServiceAccountName::new(name)?);
-        self.edit(|cluster| {
-            cluster.namespaces.entry(namespace).or_default().service_accounts.insert(name, account);
-            Ok(())
-        })
-    }
-
-    /// Removes a service account.
-    ///
-    /// # Errors
-    /// Those of [`Sandbox::edit`].
-    pub fn remove_service_account(&self, namespace: &str, name: &str) -> Result<()> {
-        self.edit(|cluster| {
-            let held: Option<&mut NamespaceState> = cluster.namespaces.get_mut(namespace);
-            held.map(|held| held.service_accounts.remove(name));
-            Ok(())
-        })
-    }
-
-    /// Lets another manager change annotations, as `kubectl annotate` does (`None` takes one away). An account that is
-    /// not there is made.
-    ///
-    /// # Errors
-    /// `InvalidInput` for names that no account has; those of [`Sandbox::edit`].
-    pub fn update_as(
-        &self,
-        manager: &str,
-        namespace: &str,
-        name: &str,
-        annotations: &[(&str, Option<&str>)],
-    ) -> Result<()> {
-        let owned = |(key, value): &(&str, Option<&str>)| ((*key).to_owned(), value.map(str::to_owned));
-        let annotations = annotations.iter().map(owned).collect();
-        self.change(namespace, name, |account| Ok(update(account, manager, &BTreeMap::new(), &annotations)))
-    }
-
-    /// Lets another manager apply exactly these annotations by server-side apply, taking over what others own. An account
-    /// that is not there is made.
-    ///
-    /// # Errors
-    /// `InvalidInput` for names that no account has; those of [`Sandbox::edit`].
-    pub fn apply_as(&self, manager: &str, namespace: &str, name: &str, annotations: &[(&str, &str)]) -> Result<()> {
-        let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        self.change(namespace, name, |account| {
-            let applied = apply(account, manager, &BTreeMap::new(), &annotations, true);
-            applied.map_err(|refusal| refusal.during(&format!("cannot write service account {namespace}/{name}")))
-        })
-    }
-
-    fn change(
-        &self,
-        namespace: &str,
-        name: &str,
-        change: impl FnOnce(&AccountState) -> Result<AccountState>,
-    ) -> Result<()> {
-        let (namespace, name) = (Namespace::new(namespace)?, ServiceAccountName::new(name)?);
-        self.edit(|cluster| {
-            let known = cluster.account(&namespace, &name).cloned();
-            let mut next = change(&known.clone().unwrap_or_default())?;
-            if known.as_ref() != Some(&next) {
-                next.resource_version = cluster.next_revision();
-                cluster.namespaces.entry(namespace).or_default().service_accounts.insert(name, next);
-            }
-            Ok(())
-        })
-    }
-
     async fn read<T>(&self, request: Request, work: impl FnOnce(&ClusterState) -> Answer<T> + Send) -> Result<T> {
-        self.be_described(&request).await?;
+        self.connected(&request).await?;
         self.sandbox.read(request, |state| work(state.reach(&self.name)?)).await
     }
 
     async fn write<T>(&self, request: Request, work: impl FnOnce(&mut ClusterState) -> Answer<T> + Send) -> Result<T> {
-        self.be_described(&request).await?;
+        self.connected(&request).await?;
         self.sandbox.write(request, |state| work(state.reach_mut(&self.name)?)).await
     }
 
-    /// Asks EKS for the cluster, once, where it is reached through EKS.
-    async fn be_described(&self, request: &Request) -> Result<()> {
-        let Some(described) = &self.described else { return Ok(()) };
-        let ask =
-            || async {
-                let unreached = |error: Error| error.during(request.operation.clone());
-                match IdentityBackend::cluster(&self.sandbox, &self.name).await.map_err(unreached)? {
-                    Some(description) if description.endpoint.is_some() => Ok(()),
-                    Some(description) => Err(Error::new(ErrorKind::Unavailable, request.operation.clone())
-                        .with_cause(format!("the cluster has no endpoint: its status is {}", description.status))),
-                    None => Err(Error::new(ErrorKind::NotFound, request.operation.clone())
-                        .with_cause("EKS has no such cluster")),
-                }
-            };
-        described.get_or_try_init(ask).await.map(drop)
-    }
-}
-
-impl Clone for SandboxCluster {
-    fn clone(&self) -> Self {
-        Self::new(self.sandbox.clone(), self.name.clone()).reached_through_eks(self.through_eks())
+    /// Waits for what a client must know before it can call at all.
+    async fn connected(&self, request: &Request) -> Result<()> {
+        let Some(identity) = &self.described_by else { return Ok(()) };
+        let operation = || request.operation.clone();
+        let described = identity.cluster(&self.name).await.map_err(|error| error.during(operation()))?;
+        match described {
+            Some(described) if described.endpoint.is_some() => Ok(()),
+            Some(described) => Err(Error::new(ErrorKind::Unavailable, operation())
+                .with_cause(format!("cluster {} has no endpoint: its status is {}", described.arn, described.status))),
+            None => Err(Error::new(ErrorKind::NotFound, operation()).with_cause("EKS has no such cluster")),
+        }
     }
 }
