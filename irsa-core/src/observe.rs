@@ -4,7 +4,9 @@
 
 mod accounts;
 mod policies;
+mod right_cluster;
 mod role;
+mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,7 +26,8 @@ use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
 use crate::trust::TrustPolicy;
 
-pub(crate) use self::accounts::{AccountKey, ObservedAccount, check_cluster};
+pub(crate) use self::accounts::{AccountKey, ObservedAccount};
+pub(crate) use self::right_cluster::check_cluster;
 pub(crate) use self::role::{Documents, read_role, role_of};
 
 /// The back ends of a client.
@@ -160,7 +163,7 @@ async fn observe_role_and_accounts(
         warnings: accounts.warnings,
     };
     (observed.role_name, observed.role) = role::decide(backends, request, &observed, role?).await?;
-    accounts::check_writes(backends, request, &mut observed, accounts.dry_runs).await?;
+    writes::check_writes(backends, request, &mut observed, accounts.dry_runs).await?;
     Ok(observed)
 }
 
