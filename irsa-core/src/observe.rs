@@ -24,7 +24,7 @@ use crate::name::{
 use crate::ownership::{Member, Ownership};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
-use crate::trust::TrustPolicy;
+use crate::trust::{OwnKind, TrustPolicy, WebIdentity, member_of, own_kind};
 
 pub(crate) use self::accounts::{AccountKey, ObservedAccount};
 pub(crate) use self::right_cluster::check_cluster;
@@ -77,6 +77,20 @@ pub(crate) struct ObservedRole {
     pub(crate) inline: BTreeMap<InlinePolicyName, Option<PolicyDocument>>,
     /// Read only for a delete.
     pub(crate) instance_profiles: Vec<String>,
+}
+
+impl ObservedRole {
+    /// Every subject that irsa's own statements or the tags let in, of the clusters whose providers are given.
+    pub(crate) fn present(&self, providers: &BTreeMap<ClusterId, ProviderArn>) -> BTreeSet<Member> {
+        let mut members = self.ownership.members();
+        let own = self.trust.statements().filter(|statement| own_kind(statement) == Some(OwnKind::Subjects));
+        for web in own.filter_map(WebIdentity::read) {
+            for (cluster, _) in providers.iter().filter(|(_, provider)| web.trusts(provider)) {
+                members.extend(web.exact.iter().chain(&web.patterns).filter_map(|sub| member_of(cluster, sub)));
+            }
+        }
+        members
+    }
 }
 
 impl Observed {
@@ -163,6 +177,7 @@ async fn observe_role_and_accounts(
         warnings: accounts.warnings,
     };
     (observed.role_name, observed.role) = role::decide(backends, request, &observed, role?).await?;
+    accounts::read_undeclared(backends, request, &mut observed).await?;
     writes::check_writes(backends, request, &mut observed, accounts.dry_runs).await?;
     Ok(observed)
 }

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Backends, Identities, check_cluster};
+use super::{Backends, Identities, Observed, check_cluster};
 use crate::account;
 use crate::backend::{ClusterBackend, NewServiceAccount, ServiceAccount, WriteMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{ClusterId, Identity};
-use crate::name::{ClusterRef, Namespace, RoleArn, ServiceAccountName, Subject};
+use crate::name::{ClusterRef, Namespace, RoleArn, ServiceAccountName, Subject, SubjectName};
 use crate::ownership::default_role_name;
 use crate::report::Warning;
 use crate::request::{Request, Verb};
@@ -189,4 +189,26 @@ fn future_role_arn(request: &Request, home: &Identity) -> Option<RoleArn> {
         .or_else(|| default_role_name(binding.cluster.name(), home, &binding.namespace, &binding.service_account))?;
     let path = binding.role_path.clone().unwrap_or_default();
     Some(RoleArn::new(home.partition.clone(), home.account.clone(), path, name))
+}
+
+/// Reads the accounts of subjects that only the role tells of, and that an exact binding lets go.
+pub(super) async fn read_undeclared(backends: &Backends, request: &Request, observed: &mut Observed) -> Result<()> {
+    let binding = &request.binding;
+    let Some(role) = observed.role.as_ref().filter(|_| binding.exact && !binding.role_only) else { return Ok(()) };
+    let mut reads = Vec::new();
+    for member in role.present(&observed.cluster_providers(request)?) {
+        let SubjectName::Exact(name) = &member.name else { continue };
+        let key = AccountKey::new(&member.cluster, &member.namespace, name);
+        let cluster = observed.identities.iter().find(|(_, identity)| identity.cluster == member.cluster);
+        if let Some((cluster, _)) = cluster.filter(|_| !observed.accounts.contains_key(&key)) {
+            reads.push((key, cluster.clone()));
+        }
+    }
+    let each = reads.into_iter().map(async |(key, cluster)| {
+        let account = backends.cluster(&cluster)?.service_account(&key.namespace, &key.name).await?;
+        Ok((key, ObservedAccount { cluster, account, namespace_exists: None }))
+    });
+    let read: Vec<_> = futures::future::try_join_all(each).await?;
+    observed.accounts.extend(read);
+    Ok(())
 }
