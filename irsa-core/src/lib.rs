@@ -5,7 +5,14 @@ mod binding;
 mod document;
 mod error;
 pub mod name;
+mod client;
 mod report;
+mod request;
+mod view;
+
+pub use self::client::{Client, Identity, Plan};
+pub use self::request::{Request, Verb};
+pub use self::view::{BindingState, BindingView, Problem, ProviderView};
 
 pub use self::binding::{
     AUDIENCE_ANNOTATION, CREATED_ANNOTATION, IrsaBinding, IrsaBindingBuilder, OWN_PREFIX, ROLE_ARN_ANNOTATION,

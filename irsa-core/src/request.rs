@@ -1,0 +1,167 @@
+//! What is asked for: a binding, what to do with it, and what that may touch.
+
+use std::collections::BTreeSet;
+
+use crate::binding::IrsaBinding;
+use crate::error::{Error, Result};
+use crate::name::{PolicyRef, Subject};
+
+/// One request: make, change or undo a binding. Planned by [`Client::plan`](crate::Client::plan).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Request {
+    /// The binding. For an update it holds what is to be added or set; for a delete only its names count.
+    pub binding: IrsaBinding,
+    /// What to do.
+    pub verb: Verb,
+    /// Take over a role that carries no owner tag: adds to it and never removes.
+    pub adopt: bool,
+    /// Take over an annotation or field of another manager; on delete, delete the role even where it would be kept.
+    pub force: bool,
+    /// Make namespaces that are missing.
+    pub create_namespace: bool,
+    /// Make the OIDC provider, or add the audience to it, where that is missing.
+    pub create_provider: bool,
+    /// Nothing will be written: a refused write check is then a warning, since who plans seldom may write.
+    pub preview: bool,
+}
+
+/// What to do with a binding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verb {
+    /// Make it, or repair what is there of it.
+    Create,
+    /// Change one that exists.
+    Update {
+        /// Managed or inline policies to take away.
+        remove_policies: BTreeSet<PolicyRef>,
+        /// Subjects to take away.
+        remove_subjects: BTreeSet<Subject>,
+    },
+    /// Undo it.
+    Delete {
+        /// Keep the role, without this subject.
+        keep_role: bool,
+    },
+}
+
+impl Request {
+    fn new(binding: IrsaBinding, verb: Verb) -> Self {
+        let (adopt, force, create_namespace, create_provider, preview) = (false, false, false, false, false);
+        Self { binding, verb, adopt, force, create_namespace, create_provider, preview }
+    }
+
+    /// Make the binding, or repair what is there of it.
+    pub fn create(binding: IrsaBinding) -> Self {
+        Self::new(binding, Verb::Create)
+    }
+
+    /// Change an existing binding: add and set what `binding` holds; what it does not name stays.
+    pub fn update(binding: IrsaBinding) -> Self {
+        Self::new(binding, Verb::Update { remove_policies: BTreeSet::new(), remove_subjects: BTreeSet::new() })
+    }
+
+    /// Undo the binding.
+    pub fn delete(binding: IrsaBinding) -> Self {
+        Self::new(binding, Verb::Delete { keep_role: false })
+    }
+
+    /// Takes a policy away: a managed policy by ARN or name, or an inline policy by name. Only for an update.
+    ///
+    /// # Errors
+    /// `InvalidInput` when it is no policy, is also to be added, or the request is no update.
+    pub fn removing_policy(mut self, policy: &str) -> Result<Self> {
+        let policy: PolicyRef = policy.parse()?;
+        let added = self.binding.policies.contains(&policy)
+            || self.binding.inline_policies.keys().any(|name| name.as_str() == policy.to_string());
+        match &mut self.verb {
+            _ if added => Err(Error::invalid("policy", policy.to_string(), "is to be added and removed at once")),
+            Verb::Update { remove_policies, .. } => {
+                remove_policies.insert(policy);
+                Ok(self)
+            }
+            _ => Err(Error::invalid("policy", policy.to_string(), "only an update takes policies away")),
+        }
+    }
+
+    /// Takes a subject away, `[CLUSTER:]NAMESPACE/NAME`. Only for an update.
+    ///
+    /// # Errors
+    /// `InvalidInput` when it is no subject, is also to be added, or the request is no update.
+    pub fn removing_subject(mut self, subject: &str) -> Result<Self> {
+        let subject: Subject = subject.parse()?;
+        let first = Subject { cluster: subject.cluster.clone(), ..self.binding.first_subject() };
+        match &mut self.verb {
+            _ if self.binding.subjects.contains(&subject) => {
+                Err(Error::invalid("subject", subject.to_string(), "is to be added and removed at once"))
+            }
+            _ if subject.cluster.as_ref().is_none_or(|c| *c == self.binding.cluster) && subject == first => {
+                let hint = "to take the binding's own service account out, delete the binding";
+                Err(Error::invalid("subject", subject.to_string(), "is the one that the binding is named by").with_hint(hint))
+            }
+            Verb::Update { remove_subjects, .. } => {
+                remove_subjects.insert(subject);
+                Ok(self)
+            }
+            _ => Err(Error::invalid("subject", subject.to_string(), "only an update takes subjects away")),
+        }
+    }
+
+    /// Whether the role is kept by a delete.
+    #[must_use]
+    pub fn with_keep_role(mut self, keep: bool) -> Self {
+        if let Verb::Delete { keep_role } = &mut self.verb {
+            *keep_role = keep;
+        }
+        self
+    }
+
+    /// Sets [`adopt`](Self::adopt).
+    #[must_use]
+    pub fn with_adopt(mut self, adopt: bool) -> Self {
+        self.adopt = adopt;
+        self
+    }
+
+    /// Sets [`force`](Self::force).
+    #[must_use]
+    pub fn with_force(mut self, force: bool) -> Self {
+        self.force = force;
+        self
+    }
+
+    /// Sets [`create_namespace`](Self::create_namespace).
+    #[must_use]
+    pub fn with_create_namespace(mut self, create: bool) -> Self {
+        self.create_namespace = create;
+        self
+    }
+
+    /// Sets [`create_provider`](Self::create_provider).
+    #[must_use]
+    pub fn with_create_provider(mut self, create: bool) -> Self {
+        self.create_provider = create;
+        self
+    }
+
+    /// Sets [`preview`](Self::preview).
+    #[must_use]
+    pub fn with_preview(mut self, preview: bool) -> Self {
+        self.preview = preview;
+        self
+    }
+
+    /// Every cluster that the request touches.
+    pub fn clusters(&self) -> Vec<crate::name::ClusterRef> {
+        let mut clusters = self.binding.clusters();
+        if let Verb::Update { remove_subjects, .. } = &self.verb {
+            for cluster in remove_subjects.iter().filter_map(|subject| subject.cluster.as_ref()) {
+                if !clusters.contains(cluster) {
+                    clusters.push(cluster.clone());
+                }
+            }
+        }
+        clusters
+    }
+}
