@@ -17,9 +17,12 @@ mod iam;
 mod identity;
 
 pub use self::cluster::{
-    AccessReview, Anchor, ClusterBackend, FieldOwner, NewServiceAccount, ServiceAccount, WriteMode,
+    AccessReview, Anchor, ClusterBackend, FIELD_MANAGER, FieldOwner, NewServiceAccount, ServiceAccount, WriteMode,
 };
 pub use self::iam::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
 };
 pub use self::identity::{Caller, ClusterDescription, IdentityBackend, Session, TokenExchange};
+
+#[cfg(any(test, feature = "mock"))]
+pub use self::{cluster::MockClusterBackend, iam::MockIamBackend, identity::MockIdentityBackend};

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 pub use self::builder::IrsaBindingBuilder;
+pub(crate) use self::builder::{INLINE_QUOTA, check_policy_place};
 use crate::document::PolicyDocument;
 use crate::name::{
     AnnotationKey, Audience, ClusterRef, Description, InlinePolicyName, LabelKey, LabelValue, Namespace, PolicyArn,

@@ -1,61 +1,155 @@
-//! STUB with the final signatures: the lead writes the real one.
-use std::sync::Arc;
+//! The client: the four stages put together, for the CLI, Python and Rust alike.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::backend::{ClusterBackend, IamBackend, IdentityBackend};
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::*;
+use crate::identity::{CachedIdentity, Identity};
+use crate::name::{ClusterRef, RoleName};
+use crate::observe::{Backends, observe};
+use crate::plan::{Plan, plan};
 use crate::report::Report;
 use crate::request::Request;
-use crate::view::*;
 
-/// What is known of a cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity { }
-impl Identity {
-    /// Given by the user in place of asking EKS (`--issuer --account`); cluster and region may be unknown.
-    pub fn given(_cluster: &ClusterRef, _issuer: Issuer, _account: AccountId, _partition: Partition, _region: Option<Region>) -> Self { Self {} }
+/// The longest time for one binding from its first write, and for one observe, if nothing else is said.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Plans and applies requests against the back ends it is given.
+///
+/// Cheap to clone; clones share the cache of clusters (kept for ten minutes) and the queue of writers for each role.
+///
+/// ```
+/// use std::sync::Arc;
+/// use irsa_core::{Client, IrsaBinding, Request, Sandbox};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let sandbox = Arc::new(Sandbox::new());
+/// let cluster = Arc::new(sandbox.cluster("sandbox")?);
+/// let client = Client::new(sandbox.clone(), sandbox).with_cluster("sandbox".parse()?, cluster);
+/// let binding = IrsaBinding::builder("sandbox", "default", "my-serviceaccount")
+///     .with_policy("AmazonS3ReadOnlyAccess")
+///     .build()?;
+/// let report = client.run(&Request::create(binding.clone())).await?;
+/// assert!(report.changed);
+/// let again = client.run(&Request::create(binding)).await?;
+/// assert!(!again.changed && again.steps.is_empty());
+/// # Ok::<(), irsa_core::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(crate) backends: Backends,
+    timeout: Duration,
+    /// One queue of writers for each role, by its name in lower case.
+    queues: Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>,
 }
 
-/// The steps that a request needs.
-#[derive(Clone, Debug)]
-pub struct Plan { report: Report }
-impl Plan {
-    /// Whether nothing is to be done.
-    pub fn is_empty(&self) -> bool { !self.report.changed }
-    /// The plan as a report, every step `planned`.
-    pub fn report(&self) -> Report { self.report.clone() }
-}
-
-/// Plans and applies.
-#[derive(Clone, Debug)]
-pub struct Client { }
-fn stub<T>() -> Result<T> { Err(Error::new(ErrorKind::Unexpected, "stub")) }
 impl Client {
     /// A client of these back ends.
-    pub fn new(_identity: Arc<dyn IdentityBackend>, _iam: Arc<dyn IamBackend>) -> Self { Self {} }
-    /// The identity back end with its cache, for back ends that wait for a cluster's description (EksCluster).
-    pub fn identity_backend(&self) -> Arc<dyn IdentityBackend> { unreachable!() }
-    /// Adds the API server of a cluster.
-    #[must_use] pub fn with_cluster(self, _cluster: ClusterRef, _backend: Arc<dyn ClusterBackend>) -> Self { self }
-    /// Gives a cluster's identity in place of asking EKS.
-    #[must_use] pub fn with_identity(self, _cluster: ClusterRef, _identity: Identity) -> Self { self }
-    /// The longest time for one binding, from its first write; default 2 minutes.
-    #[must_use] pub fn with_timeout(self, _timeout: Duration) -> Self { self }
-    /// What a request needs; writes nothing.
-    pub async fn plan(&self, _request: &Request) -> Result<Plan> { stub() }
-    /// Does what a plan says. On failure the error carries the report.
-    pub async fn apply(&self, _plan: &Plan) -> Result<Report> { stub() }
-    /// Plans and applies: what the CLI's create, update and delete do.
-    pub async fn run(&self, _request: &Request) -> Result<Report> { stub() }
-    /// A binding as it stands (names as in a binding; role_name None = found by annotation or default name).
-    pub async fn get(&self, _cluster: &ClusterRef, _namespace: &Namespace, _service_account: &ServiceAccountName, _role_name: Option<&RoleName>) -> Result<BindingView> { stub() }
-    /// All bindings of a cluster, from both sides; namespace None = all.
-    pub async fn list(&self, _cluster: &ClusterRef, _namespace: Option<&Namespace>) -> Result<Vec<BindingView>> { stub() }
-    /// The OIDC provider of a cluster.
-    pub async fn provider(&self, _cluster: &ClusterRef) -> Result<ProviderView> { stub() }
-    /// Makes the provider, or adds audiences; Report steps create_provider / add_audience. preview: planned only.
-    pub async fn create_provider(&self, _cluster: &ClusterRef, _audiences: &[Audience], _preview: bool) -> Result<Report> { stub() }
-    /// Deletes it; refused (Conflict, naming roles) while roles trust it unless force.
-    pub async fn delete_provider(&self, _cluster: &ClusterRef, _force: bool, _preview: bool) -> Result<Report> { stub() }
+    pub fn new(identity: Arc<dyn IdentityBackend>, iam: Arc<dyn IamBackend>) -> Self {
+        let identity = Arc::new(CachedIdentity::new(identity));
+        let backends = Backends { identity, iam, clusters: BTreeMap::new(), given: BTreeMap::new() };
+        Self { backends, timeout: DEFAULT_TIMEOUT, queues: Arc::default() }
+    }
+
+    /// The identity back end with its cache, for a cluster back end that waits for the description of its cluster.
+    pub fn identity_backend(&self) -> Arc<dyn IdentityBackend> {
+        Arc::clone(&self.backends.identity)
+    }
+
+    /// Adds the API server of a cluster, under the name that bindings use for it.
+    #[must_use]
+    pub fn with_cluster(mut self, cluster: ClusterRef, backend: Arc<dyn ClusterBackend>) -> Self {
+        self.backends.clusters.insert(cluster, backend);
+        self
+    }
+
+    /// Gives a cluster's identity, so that EKS is not asked.
+    #[must_use]
+    pub fn with_identity(mut self, cluster: ClusterRef, identity: Identity) -> Self {
+        self.backends.given.insert(cluster, identity);
+        self
+    }
+
+    /// The longest time for one binding from its first write, and for one observe. By default 2 minutes.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// What a request needs. Reads and checks everything, writes nothing.
+    ///
+    /// # Errors
+    /// Everything that refuses the request before its first write; see [`ErrorKind`].
+    #[tracing::instrument(skip_all, fields(binding = %request.binding))]
+    pub async fn plan(&self, request: &Request) -> Result<Plan> {
+        let observed = self.in_time("reading what is there", observe(&self.backends, request)).await?;
+        plan(request, &observed)
+    }
+
+    /// Does what a plan says.
+    ///
+    /// # Flow
+    /// Stage by stage; the steps of a stage at the same time. After the first failure no further stage is begun.
+    ///
+    /// # Guarantees
+    /// Every step is idempotent: the same request again finishes the work. Dropping the future between steps leaves a
+    /// state that the next run repairs. A role that was made here and whose later write is refused for good is taken back.
+    ///
+    /// # Assumptions
+    /// The plan is recent: what others changed since is seen only where IAM and the API server check it.
+    ///
+    /// # Errors
+    /// The first failure; [`Error::report`] tells what had been done, what failed and what was not begun.
+    #[tracing::instrument(skip_all, fields(binding = %plan.binding))]
+    pub async fn apply(&self, plan: &Plan) -> Result<Report> {
+        let queue = self.queue(plan.role_name.as_ref());
+        let _turn = queue.lock().await;
+        crate::apply::apply(&self.backends, plan, self.timeout).await
+    }
+
+    /// Plans and applies; writers of this client to one role wait for each other, and plan again after waiting.
+    ///
+    /// # Errors
+    /// Those of [`plan`](Self::plan) and [`apply`](Self::apply).
+    pub async fn run(&self, request: &Request) -> Result<Report> {
+        let planned = self.plan(request).await?;
+        if request.preview {
+            return Ok(planned.report());
+        }
+        let queue = self.queue(planned.role_name.as_ref());
+        let (planned, _turn) = match queue.try_lock() {
+            Ok(turn) => (planned, turn),
+            Err(_) => {
+                let turn = queue.lock().await;
+                (self.plan(request).await?, turn)
+            }
+        };
+        crate::apply::apply(&self.backends, &planned, self.timeout).await
+    }
+
+    /// Runs a read within the deadline.
+    pub(crate) async fn in_time<T>(&self, what: &str, read: impl Future<Output = Result<T>>) -> Result<T> {
+        match tokio::time::timeout(self.timeout, read).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::new(ErrorKind::Timeout, format!("{what} did not end in time"))
+                .with_cause(format!("the deadline is {} seconds", self.timeout.as_secs_f64()))
+                .with_hint("check that AWS and the API server can be reached, or give more time with --timeout")),
+        }
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    fn queue(&self, role: Option<&RoleName>) -> Arc<tokio::sync::Mutex<()>> {
+        let name = role.map(|name| name.as_str().to_ascii_lowercase()).unwrap_or_default();
+        // A panic while the map was locked leaves it as it was: there is nothing half-written in it.
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.retain(|known, queue| *known == name || Arc::strong_count(queue) > 1);
+        Arc::clone(queues.entry(name).or_default())
+    }
 }

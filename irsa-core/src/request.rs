@@ -98,7 +98,8 @@ impl Request {
             }
             _ if subject.cluster.as_ref().is_none_or(|c| *c == self.binding.cluster) && subject == first => {
                 let hint = "to take the binding's own service account out, delete the binding";
-                Err(Error::invalid("subject", subject.to_string(), "is the one that the binding is named by").with_hint(hint))
+                Err(Error::invalid("subject", subject.to_string(), "is the one that the binding is named by")
+                    .with_hint(hint))
             }
             Verb::Update { remove_subjects, .. } => {
                 remove_subjects.insert(subject);

@@ -99,8 +99,6 @@ pub struct AccessReview {
 /// What tells which cluster an API server is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Anchor {
-    /// It was reached through EKS' own description of the cluster: right by construction.
-    pub from_eks: bool,
     /// The user chose it by name of a context or file, so that an unverifiable one is only a warning.
     pub chosen: bool,
     /// The issuer that the API server's discovery document gives; absent when it may not be read.
@@ -117,6 +115,10 @@ pub struct Anchor {
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ClusterBackend: Debug + Send + Sync {
+    /// Whether it is reached through EKS' own description of the cluster: then it is the right one by construction, and
+    /// its calls wait for that description. No call.
+    fn through_eks(&self) -> bool;
+
     /// What tells which cluster this is. At most one call; a refused discovery gives no issuer and no error.
     async fn anchor(&self) -> Result<Anchor>;
 

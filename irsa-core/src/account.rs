@@ -1,0 +1,225 @@
+//! The service account of a subject: what is applied to it, and what is taken away when it leaves. Pure functions.
+
+use std::collections::BTreeMap;
+
+use crate::backend::{FIELD_MANAGER, NewServiceAccount, ServiceAccount};
+use crate::binding::{
+    AUDIENCE_ANNOTATION, CREATED_ANNOTATION, IrsaBinding, ROLE_ARN_ANNOTATION, STS_REGIONAL_ENDPOINTS_ANNOTATION,
+    TOKEN_EXPIRATION_ANNOTATION,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::{Namespace, RoleArn, ServiceAccountName};
+
+/// What must be applied so that an account is as the binding wants it; nothing when it is already.
+///
+/// What irsa owns already is sent along, since server-side apply takes away what a manager no longer sends.
+///
+/// # Errors
+/// `Conflict` when the annotation names another role and `force` is not given.
+pub(crate) fn wanted(
+    binding: &IrsaBinding,
+    role: &RoleArn,
+    (namespace, name): (&Namespace, &ServiceAccountName),
+    existing: Option<&ServiceAccount>,
+    force: bool,
+) -> Result<Option<NewServiceAccount>> {
+    let mut annotations = declared_annotations(binding, role);
+    let mut labels: BTreeMap<String, String> =
+        binding.labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+    let mut expected = None;
+    match existing {
+        None => {
+            annotations.insert(CREATED_ANNOTATION.to_owned(), "true".to_owned());
+        }
+        Some(account) => {
+            if !force {
+                check_annotation(account, role)?;
+            }
+            let holds = |wanted: &BTreeMap<String, String>, there: &BTreeMap<String, String>| {
+                wanted.iter().all(|(key, value)| there.get(key) == Some(value))
+            };
+            if holds(&annotations, &account.annotations) && holds(&labels, &account.labels) {
+                return Ok(None);
+            }
+            for owner in account.owners.iter().filter(|owner| owner.manager == FIELD_MANAGER && owner.apply) {
+                keep(&mut annotations, &owner.annotations, &account.annotations);
+                keep(&mut labels, &owner.labels, &account.labels);
+            }
+            expected = Some((account.uid.clone(), account.resource_version.clone()));
+        }
+    }
+    let (namespace, name) = (namespace.clone(), name.clone());
+    Ok(Some(NewServiceAccount { namespace, name, labels, annotations, expected }))
+}
+
+fn declared_annotations(binding: &IrsaBinding, role: &RoleArn) -> BTreeMap<String, String> {
+    let settings = [
+        (ROLE_ARN_ANNOTATION, Some(role.to_string())),
+        (AUDIENCE_ANNOTATION, binding.audience.as_ref().map(ToString::to_string)),
+        (TOKEN_EXPIRATION_ANNOTATION, binding.token_expiration.map(|seconds| seconds.seconds().to_string())),
+        (STS_REGIONAL_ENDPOINTS_ANNOTATION, binding.sts_regional_endpoints.map(|regional| regional.to_string())),
+    ];
+    let settings = settings.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    let custom = binding.annotations.iter().map(|(key, value)| (key.to_string(), value.clone()));
+    settings.chain(custom).collect()
+}
+
+fn keep(
+    wanted: &mut BTreeMap<String, String>,
+    owned: &std::collections::BTreeSet<String>,
+    there: &BTreeMap<String, String>,
+) {
+    for key in owned {
+        if let Some(value) = there.get(key) {
+            wanted.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+}
+
+/// An annotation with another role's ARN, whoever owns the field, is not taken over unasked.
+fn check_annotation(account: &ServiceAccount, role: &RoleArn) -> Result<()> {
+    // The webhook takes an empty value for none.
+    let Some(other) = account.annotations.get(ROLE_ARN_ANNOTATION).filter(|value| !value.is_empty()) else {
+        return Ok(());
+    };
+    if *other == role.to_string() {
+        return Ok(());
+    }
+    let place = format!("{}/{}", account.namespace, account.name);
+    let owner = match account.annotation_owner(ROLE_ARN_ANNOTATION) {
+        Some(manager) => format!(", set by {manager}"),
+        None => String::new(),
+    };
+    Err(Error::new(ErrorKind::Conflict, format!("service account {place} cannot be bound to {role}"))
+        .with_cause(format!("its annotation {ROLE_ARN_ANNOTATION} names another role: {other}{owner}"))
+        .with_context("annotation", other.clone())
+        .with_hint("to take the annotation over, use --force; to use that role, name it with --role-name"))
+}
+
+/// What becomes of the account of a subject that leaves a role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// It is not annotated with the role.
+    Nothing,
+    /// These annotations are taken away; the account stays, since somebody else made it or uses it.
+    Unannotate(BTreeMap<String, String>),
+    /// irsa made it and nobody else has a field in it.
+    Delete,
+}
+
+/// What becomes of an account when its subject leaves a role.
+pub(crate) fn release(account: &ServiceAccount, role: &RoleArn) -> Release {
+    if account.annotations.get(ROLE_ARN_ANNOTATION) != Some(&role.to_string()) {
+        return Release::Nothing;
+    }
+    let made_here = account.annotations.get(CREATED_ANNOTATION).is_some_and(|value| value == "true");
+    let only_ours = account.owners.iter().all(|owner| owner.manager == FIELD_MANAGER && !owner.other_fields);
+    if made_here && only_ours {
+        return Release::Delete;
+    }
+    let owned = account.owners.iter().filter(|owner| owner.manager == FIELD_MANAGER && owner.apply);
+    let keys = owned.flat_map(|owner| owner.annotations.iter().map(String::as_str)).chain([ROLE_ARN_ANNOTATION]);
+    let keys = keys.filter_map(|key| account.annotations.get(key).map(|value| (key.to_owned(), value.clone())));
+    Release::Unannotate(keys.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::FieldOwner;
+    use std::collections::BTreeSet;
+
+    fn role(name: &str) -> RoleArn {
+        format!("arn:aws:iam::123456789012:role/{name}").parse().unwrap()
+    }
+
+    fn account(annotations: &[(&str, &str)], owners: Vec<FieldOwner>) -> ServiceAccount {
+        ServiceAccount {
+            namespace: Namespace::new("default").unwrap(),
+            name: ServiceAccountName::new("sa").unwrap(),
+            uid: "u1".into(),
+            resource_version: "7".into(),
+            labels: BTreeMap::new(),
+            annotations: annotations.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            owners,
+        }
+    }
+
+    fn owner(manager: &str, apply: bool, keys: &[&str]) -> FieldOwner {
+        let annotations: BTreeSet<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+        FieldOwner { manager: manager.into(), apply, annotations, ..FieldOwner::default() }
+    }
+
+    fn apply(
+        binding: &IrsaBinding,
+        existing: Option<&ServiceAccount>,
+        force: bool,
+    ) -> Result<Option<NewServiceAccount>> {
+        let name = (&binding.namespace, &binding.service_account);
+        wanted(binding, &role("r"), name, existing, force)
+    }
+
+    fn binding() -> IrsaBinding {
+        IrsaBinding::builder("demo", "default", "sa").build().unwrap()
+    }
+
+    #[test]
+    fn a_new_account_is_marked_as_ours() {
+        let made = apply(&binding(), None, false).unwrap().unwrap();
+        assert_eq!(made.annotations.get(CREATED_ANNOTATION).map(String::as_str), Some("true"));
+        assert_eq!(made.annotations.get(ROLE_ARN_ANNOTATION), Some(&role("r").to_string()));
+        assert!(made.labels.is_empty());
+    }
+
+    #[test]
+    fn an_account_that_is_as_wanted_needs_no_write_whoever_wrote_it() {
+        let there = account(
+            &[(ROLE_ARN_ANNOTATION, &role("r").to_string())],
+            vec![owner("helm", false, &[ROLE_ARN_ANNOTATION])],
+        );
+        assert_eq!(apply(&binding(), Some(&there), false).unwrap(), None);
+    }
+
+    #[test]
+    fn what_irsa_owns_is_sent_along() {
+        let arn = role("r").to_string();
+        let there = account(
+            &[(ROLE_ARN_ANNOTATION, &arn), (CREATED_ANNOTATION, "true"), ("team", "data")],
+            vec![
+                owner(FIELD_MANAGER, true, &[ROLE_ARN_ANNOTATION, CREATED_ANNOTATION]),
+                owner("kubectl", false, &["team"]),
+            ],
+        );
+        let binding = IrsaBinding::builder("demo", "default", "sa").with_token_expiration(3600).build().unwrap();
+        let sent = apply(&binding, Some(&there), false).unwrap().unwrap();
+        let keys: Vec<&str> = sent.annotations.keys().map(String::as_str).collect();
+        assert_eq!(keys, [ROLE_ARN_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION, CREATED_ANNOTATION]);
+        assert_eq!(sent.expected, Some(("u1".into(), "7".into())));
+    }
+
+    #[test]
+    fn another_roles_annotation_is_a_conflict_unless_forced() {
+        let there = account(
+            &[(ROLE_ARN_ANNOTATION, "arn:aws:iam::123456789012:role/other")],
+            vec![owner("helm", false, &[ROLE_ARN_ANNOTATION])],
+        );
+        let error = apply(&binding(), Some(&there), false).unwrap_err();
+        assert!(error.kind() == ErrorKind::Conflict && error.causes()[0].contains("role/other, set by helm"));
+        assert!(apply(&binding(), Some(&there), true).unwrap().is_some());
+        let empty = account(&[(ROLE_ARN_ANNOTATION, "")], vec![]);
+        assert!(apply(&binding(), Some(&empty), false).unwrap().is_some());
+    }
+
+    #[test]
+    fn only_an_account_of_ours_alone_is_deleted() {
+        let arn = role("r").to_string();
+        let marked = [(ROLE_ARN_ANNOTATION, arn.as_str()), (CREATED_ANNOTATION, "true")];
+        let ours = owner(FIELD_MANAGER, true, &[ROLE_ARN_ANNOTATION, CREATED_ANNOTATION]);
+        assert_eq!(release(&account(&marked, vec![ours.clone()]), &role("r")), Release::Delete);
+        let shared = account(&marked, vec![ours, owner("helm", false, &["x"])]);
+        assert!(matches!(release(&shared, &role("r")), Release::Unannotate(keys) if keys.len() == 2));
+        let adopted = account(&marked[..1], vec![owner("kubectl", false, &[ROLE_ARN_ANNOTATION])]);
+        assert!(matches!(release(&adopted, &role("r")), Release::Unannotate(keys) if keys.len() == 1));
+        assert_eq!(release(&adopted, &role("other")), Release::Nothing);
+    }
+}

@@ -1,0 +1,235 @@
+//! One step: one write, repeated where IAM is not ready, and checked where IAM has no compare-and-swap.
+
+use std::collections::BTreeSet;
+
+use super::Context;
+use crate::account::{self, Release};
+use crate::backend::{NewRole, Role, ServiceAccount, WriteMode};
+use crate::binding::ROLE_ARN_ANNOTATION;
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::{ClusterRef, RoleName};
+use crate::ownership::{OWNER_TAG, Ownership};
+use crate::plan::{Step, TrustStep};
+use crate::report::{Warning, WarningId};
+use crate::retry::until_consistent;
+use crate::trust::{Derivation, TrustPolicy, derive};
+
+/// What a step that was done leaves for the report, and for taking it back.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// Whether this run made the thing; a lost answer may mean that somebody else did.
+    pub(super) made: bool,
+    pub(super) account: Option<ServiceAccount>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+/// How often a write that collides with other writers is repeated.
+const MOST_REPEATS: usize = 10;
+
+/// Does one step.
+pub(super) async fn run_step(context: &Context<'_>, step: &Step) -> Result<Done> {
+    let iam = context.backends.iam.as_ref();
+    let role = || {
+        let unnamed = || Error::new(ErrorKind::Unexpected, format!("{} has no role to work on", step.action()));
+        context.plan.role_name.as_ref().ok_or_else(unnamed)
+    };
+    let fresh = context.fresh;
+    match step {
+        Step::CreateNamespace { cluster, namespace } => {
+            let backend = context.backends.cluster(cluster)?;
+            there_already(backend.create_namespace(namespace).await)?;
+        }
+        Step::CreateProvider(provider) => there_already(iam.create_provider(provider).await)?,
+        Step::AddAudience { provider, audience } => iam.add_audience(provider, audience).await?,
+        Step::DeleteProvider(provider) => gone_already(iam.delete_provider(provider).await)?,
+        Step::CreateRole(new) => return create_role(context, new).await,
+        Step::UpdateTrust(trust) => return update_trust(context, role()?, trust).await,
+        Step::UpdateRole(settings) => {
+            until_consistent(fresh, async || iam.update_role(role()?, settings).await).await?
+        }
+        Step::PutBoundary(arn) => {
+            until_consistent(fresh, async || iam.put_permissions_boundary(role()?, arn).await).await?
+        }
+        Step::TagRole(tags) => until_consistent(fresh, async || iam.tag_role(role()?, tags).await).await?,
+        Step::UntagRole(keys) => until_consistent(fresh, async || iam.untag_role(role()?, keys).await).await?,
+        Step::AttachPolicy(arn) => until_consistent(fresh, async || iam.attach_policy(role()?, arn).await).await?,
+        Step::PutInlinePolicy(name, document) => {
+            let text = document.minified();
+            until_consistent(fresh, async || iam.put_inline_policy(role()?, name, &text).await).await?;
+        }
+        Step::DetachPolicy(arn) => {
+            gone_already(until_consistent(false, async || iam.detach_policy(role()?, arn).await).await)?;
+        }
+        Step::DeleteInlinePolicy(name, _) => {
+            gone_already(until_consistent(false, async || iam.delete_inline_policy(role()?, name).await).await)?;
+        }
+        Step::DeleteRole => gone_already(until_consistent(false, async || iam.delete_role(role()?).await).await)?,
+        Step::ApplyServiceAccount { cluster, account, .. } => {
+            let backend = context.backends.cluster(cluster)?;
+            let applied = backend.apply_service_account(account, WriteMode::Persist, context.plan.force).await?;
+            return Ok(Done { made: true, account: Some(applied), ..Done::default() });
+        }
+        Step::ReleaseServiceAccount { cluster, account, release } => {
+            release_account(context, cluster, account, release).await?
+        }
+    }
+    Ok(Done { made: true, ..Done::default() })
+}
+
+fn there_already(result: Result<()>) -> Result<()> {
+    result.or_else(|error| if error.kind() == ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
+}
+
+fn gone_already(result: Result<()>) -> Result<()> {
+    result.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+async fn create_role(context: &Context<'_>, new: &NewRole) -> Result<Done> {
+    let iam = context.backends.iam.as_ref();
+    let created = until_consistent(false, async || iam.create_role(new).await).await;
+    match created {
+        Ok(_) => Ok(Done { made: true, ..Done::default() }),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => accept_own(context, new, error).await,
+        Err(error) if tags_refused(new, &error) => {
+            let plain = NewRole { tags: Default::default(), ..new.clone() };
+            until_consistent(false, async || iam.create_role(&plain).await).await?;
+            until_consistent(true, async || iam.tag_role(new.arn.name(), &new.tags).await).await?;
+            let message =
+                format!("role {} was made first and tagged after: {}", new.arn.name(), error.causes().join(": "));
+            Ok(Done { made: true, warnings: vec![Warning::new(WarningId::TagsSeparate, message)], ..Done::default() })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Some partitions refuse tags on creation, with one of many codes (terraform-provider-aws, `tags_gen`, has the list).
+fn tags_refused(new: &NewRole, error: &Error) -> bool {
+    const CODES: [&str; 8] = [
+        "AccessDenied",
+        "InvalidAction",
+        "InvalidParameterValue",
+        "InvalidRequest",
+        "OperationDisabledException",
+        "UnknownOperationException",
+        "UnsupportedOperation",
+        "ValidationError",
+    ];
+    new.arn.partition().as_str() != "aws" && error.code().is_some_and(|code| CODES.contains(&code))
+}
+
+/// A role that is there although it was not a moment ago: ours, when the answer to a first try was lost; otherwise another
+/// writer's, and the next run decides.
+async fn accept_own(context: &Context<'_>, new: &NewRole, error: Error) -> Result<Done> {
+    let name = new.arn.name();
+    let there = context.backends.iam.role(name).await?;
+    let ours = |role: &Role| {
+        let wanted = TrustPolicy::from_stored(&new.trust_policy).ok();
+        let found = TrustPolicy::from_stored(&role.trust_policy).ok();
+        role.tags.get(OWNER_TAG) == new.tags.get(OWNER_TAG) && wanted.is_some() && wanted == found
+    };
+    match there {
+        Some(role) if ours(&role) => Ok(Done::default()),
+        _ => Err(Error::new(ErrorKind::Conflict, format!("role {name} was made by somebody else in the meantime"))
+            .with_code("EntityAlreadyExists")
+            .with_source(error)
+            .with_hint("run the same command again: it goes on from what is there")),
+    }
+}
+
+/// Writes the trust policy, then reads trust and tags again and writes again until they agree: IAM has no compare-and-swap
+/// here, and the tags tell what other writers want.
+async fn update_trust(context: &Context<'_>, name: &RoleName, step: &TrustStep) -> Result<Done> {
+    let iam = context.backends.iam.as_ref();
+    let mut written = step.policy.clone();
+    let mut warnings = Vec::new();
+    for repeat in 0..MOST_REPEATS {
+        let text = written.minified();
+        until_consistent(context.fresh, async || iam.update_trust_policy(name, &text).await).await?;
+        let mut waits = backon::BackoffBuilder::build(crate::retry::waits());
+        loop {
+            let Some(role) = iam.role(name).await? else {
+                return Err(Error::new(ErrorKind::NotFound, format!("role {name} was deleted in the meantime"))
+                    .with_code("NoSuchEntity"));
+            };
+            let (agreed, believed) = agree(step, &role)?;
+            let standing = TrustPolicy::from_stored(&role.trust_policy)?;
+            if agreed == standing && (believed || agreed == written) {
+                return Ok(Done { made: true, warnings, ..Done::default() });
+            }
+            // What we wrote ourselves may not be seen yet: then reading again is enough.
+            if (!believed || agreed == written)
+                && let Some(wait) = waits.next().filter(|_| repeat == 0 && waits_left(&standing, step))
+            {
+                tokio::time::sleep(wait).await;
+                continue;
+            }
+            if agreed != written && warnings.is_empty() {
+                let message = format!("another writer changed role {name} at the same time; both changes are kept");
+                warnings.push(Warning::new(WarningId::Repeated, message));
+            }
+            written = agreed;
+            break;
+        }
+    }
+    Err(Error::new(ErrorKind::Conflict, format!("the trust policy of role {name} is changed by others all the time"))
+        .with_cause(format!("after {MOST_REPEATS} writes it still was not what its tags say"))
+        .with_hint("run the same command again when the others are done"))
+}
+
+/// Whether what stands is still what stood before our write: then IAM has not caught up.
+fn waits_left(standing: &TrustPolicy, step: &TrustStep) -> bool {
+    *standing == step.before
+}
+
+/// The trust policy that the tags make of what stands, and whether the tags that we wrote are seen already.
+fn agree(step: &TrustStep, role: &Role) -> Result<(TrustPolicy, bool)> {
+    let ownership = Ownership::from_tags(&role.tags);
+    let standing = TrustPolicy::from_stored(&role.trust_policy)?;
+    let believed = step.derivation.joining.iter().all(|member| {
+        let by_foreign = step.derivation.providers.get(&member.cluster).is_some_and(|provider| {
+            standing
+                .foreign_allows()
+                .filter_map(crate::trust::WebIdentity::read)
+                .any(|web| web.trusts(provider) && web.exact.contains(&member.sub()))
+        });
+        ownership.records(member) || by_foreign || ownership.overflow
+    });
+    let joining = if believed && !ownership.overflow { BTreeSet::new() } else { step.derivation.joining.clone() };
+    let derivation = Derivation { joining, ..step.derivation.clone() };
+    Ok((derive(&standing, &ownership, &derivation)?.policy, believed))
+}
+
+/// Lets an account go; where somebody changed it in between, what is there now decides.
+async fn release_account(
+    context: &Context<'_>,
+    cluster: &ClusterRef,
+    account: &ServiceAccount,
+    release: &Release,
+) -> Result<()> {
+    let backend = context.backends.cluster(cluster)?;
+    let Some(role) = account.annotations.get(ROLE_ARN_ANNOTATION).and_then(|value| value.parse().ok()) else {
+        return Ok(());
+    };
+    let (mut account, mut release) = (account.clone(), release.clone());
+    for _ in 0..MOST_REPEATS {
+        let result = match &release {
+            Release::Nothing => return Ok(()),
+            Release::Unannotate(keys) => backend.remove_annotations(&account, keys).await.map(|_| ()),
+            Release::Delete => backend.delete_service_account(&account).await,
+        };
+        match gone_already(result) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                let Some(now) = backend.service_account(&account.namespace, &account.name).await? else {
+                    return Ok(());
+                };
+                release = account::release(&now, &role);
+                account = now;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let place = crate::observe::place(&account.namespace, &account.name);
+    Err(Error::new(ErrorKind::Conflict, format!("service account {place} is changed by others all the time"))
+        .with_hint("run the same command again when the others are done"))
+}

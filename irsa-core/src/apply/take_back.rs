@@ -1,0 +1,81 @@
+//! Taking back: a role made in a run whose later write is refused for good goes again, with all that the run made.
+
+use std::collections::BTreeMap;
+
+use super::run::Done;
+use super::{Context, State};
+use crate::backend::{FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
+use crate::error::{ErrorKind, Result};
+use crate::plan::Step;
+use crate::report::{Warning, WarningId};
+use crate::retry::until_consistent;
+
+/// Takes the steps that were done back, last first. What stays is in the warnings.
+pub(super) async fn take_back(context: &Context<'_>, states: &mut [(&Step, State)]) -> Vec<Warning> {
+    let mut left = Vec::new();
+    for (step, state) in states.iter_mut().rev() {
+        let State::Done(done) = state else { continue };
+        match undo(context, step, done).await {
+            Ok(true) => *state = State::TakenBack,
+            Ok(false) => left.push(left_behind(context, step, "it may be in use by others")),
+            Err(error) => left.push(left_behind(context, step, &error.causes().join(": "))),
+        }
+    }
+    left
+}
+
+fn left_behind(context: &Context<'_>, step: &Step, why: &str) -> Warning {
+    let entry = step.report(context.plan.role_name.as_ref(), crate::report::Outcome::Done);
+    Warning::new(WarningId::LeftBehind, format!("{} {} is not taken back: {why}", entry.action, entry.target))
+}
+
+/// Undoes one step; `false` when it is better left.
+async fn undo(context: &Context<'_>, step: &Step, done: &Done) -> Result<bool> {
+    let iam = context.backends.iam.as_ref();
+    let Some(role) = context.plan.role_name.as_ref() else { return Ok(false) };
+    let result = match step {
+        Step::AttachPolicy(arn) => until_consistent(false, async || iam.detach_policy(role, arn).await).await,
+        Step::PutInlinePolicy(name, _) => {
+            until_consistent(false, async || iam.delete_inline_policy(role, name).await).await
+        }
+        Step::CreateRole(_) if done.made => until_consistent(false, async || iam.delete_role(role).await).await,
+        Step::CreateProvider(provider) => iam.delete_provider(&provider.arn).await,
+        Step::ApplyServiceAccount { cluster, account, existed } => {
+            let backend = context.backends.cluster(cluster)?;
+            match (existed, &done.account) {
+                (None, Some(made)) => backend.delete_service_account(made).await,
+                (Some(before), Some(made)) => {
+                    let restored = as_before(before, account, made);
+                    // Only what we sent is touched: other fields are not ours, whoever changed them since.
+                    backend.apply_service_account(&restored, WriteMode::Persist, true).await.map(|_| ())
+                }
+                (_, None) => return Ok(false),
+            }
+        }
+        _ => return Ok(false),
+    };
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        result => result.map(|()| true),
+    }
+}
+
+/// The fields that irsa owned before, and the values that its write replaced.
+fn as_before(before: &ServiceAccount, sent: &NewServiceAccount, made: &ServiceAccount) -> NewServiceAccount {
+    let owned =
+        before.owners.iter().find(|owner| owner.manager == FIELD_MANAGER && owner.apply).cloned().unwrap_or_default();
+    let restored = |sent: &BTreeMap<String, String>,
+                    there: &BTreeMap<String, String>,
+                    owned: &std::collections::BTreeSet<String>| {
+        let kept =
+            there.iter().filter(|(key, value)| owned.contains(*key) || sent.get(*key).is_some_and(|new| new != *value));
+        kept.map(|(key, value)| (key.clone(), value.clone())).collect()
+    };
+    NewServiceAccount {
+        namespace: before.namespace.clone(),
+        name: before.name.clone(),
+        labels: restored(&sent.labels, &before.labels, &owned.labels),
+        annotations: restored(&sent.annotations, &before.annotations, &owned.annotations),
+        expected: Some((made.uid.clone(), made.resource_version.clone())),
+    }
+}

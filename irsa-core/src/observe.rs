@@ -1,0 +1,186 @@
+//! Stage two, observe: what is there, in IAM and in the clusters, read at the same time as far as it is independent.
+//!
+//! Everything that can refuse a request before its first write and that needs a call is found out here.
+
+mod accounts;
+mod policies;
+mod role;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+
+use crate::backend::{ClusterBackend, IamBackend, IdentityBackend, OidcProvider, Quotas, ServiceAccount};
+use crate::document::PolicyDocument;
+use crate::error::{Error, ErrorKind, Result};
+use crate::identity::{ClusterId, Demand, Identity, resolve};
+use crate::name::{
+    ClusterRef, InlinePolicyName, Namespace, PolicyArn, PolicyRef, ProviderArn, RoleName, ServiceAccountName,
+};
+use crate::ownership::{Member, Ownership};
+use crate::report::{Warning, WarningId};
+use crate::request::{Request, Verb};
+use crate::trust::TrustPolicy;
+
+pub(crate) use self::accounts::{AccountKey, ObservedAccount, check_cluster};
+pub(crate) use self::role::{Documents, read_role, role_of};
+
+/// The back ends of a client.
+#[derive(Clone, Debug)]
+pub(crate) struct Backends {
+    pub(crate) identity: Arc<dyn IdentityBackend>,
+    pub(crate) iam: Arc<dyn IamBackend>,
+    pub(crate) clusters: BTreeMap<ClusterRef, Arc<dyn ClusterBackend>>,
+    pub(crate) given: BTreeMap<ClusterRef, Identity>,
+}
+
+impl Backends {
+    /// The API server of a cluster.
+    ///
+    /// # Errors
+    /// `InvalidInput` when none was given to the client.
+    pub(crate) fn cluster(&self, cluster: &ClusterRef) -> Result<&Arc<dyn ClusterBackend>> {
+        self.clusters.get(cluster).ok_or_else(|| {
+            Error::invalid("cluster", cluster.to_string(), "no API server was given for it")
+                .with_hint("add it with Client::with_cluster, or make the binding role-only")
+        })
+    }
+}
+
+/// Everything about one request that is not in the request.
+#[derive(Clone, Debug)]
+pub(crate) struct Observed {
+    pub(crate) identities: BTreeMap<ClusterRef, Identity>,
+    /// Which role is meant; nothing when nothing was found that could be.
+    pub(crate) role_name: Option<RoleName>,
+    pub(crate) role: Option<ObservedRole>,
+    pub(crate) providers: BTreeMap<ProviderArn, Option<OidcProvider>>,
+    pub(crate) policies: BTreeMap<PolicyRef, PolicyArn>,
+    pub(crate) quotas: Quotas,
+    pub(crate) accounts: BTreeMap<AccountKey, ObservedAccount>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// A role with what is on it.
+#[derive(Clone, Debug)]
+pub(crate) struct ObservedRole {
+    pub(crate) role: crate::backend::Role,
+    pub(crate) trust: TrustPolicy,
+    pub(crate) ownership: Ownership,
+    pub(crate) attached: BTreeSet<PolicyArn>,
+    /// Inline policies; the document of one that nothing is to be done with is not read.
+    pub(crate) inline: BTreeMap<InlinePolicyName, Option<PolicyDocument>>,
+    /// Read only for a delete.
+    pub(crate) instance_profiles: Vec<String>,
+}
+
+impl Observed {
+    /// The identity of the binding's own cluster.
+    pub(crate) fn home(&self, request: &Request) -> Result<&Identity> {
+        self.identity(&request.binding.cluster)
+    }
+
+    pub(crate) fn identity(&self, cluster: &ClusterRef) -> Result<&Identity> {
+        self.identities
+            .get(cluster)
+            .ok_or_else(|| Error::new(ErrorKind::Unexpected, format!("cluster {cluster} was not resolved")))
+    }
+
+    /// A subject as the unit that tags record.
+    pub(crate) fn member(&self, request: &Request, subject: &crate::name::Subject) -> Result<Member> {
+        let cluster = subject.cluster.as_ref().unwrap_or(&request.binding.cluster);
+        Ok(Member {
+            cluster: self.identity(cluster)?.cluster.clone(),
+            namespace: subject.namespace.clone(),
+            name: subject.name.clone(),
+        })
+    }
+
+    /// The providers of all clusters of the request, in the account of the role.
+    pub(crate) fn cluster_providers(&self, request: &Request) -> Result<BTreeMap<ClusterId, ProviderArn>> {
+        let account = &self.home(request)?.account;
+        let known = self.identities.values();
+        Ok(known.filter_map(|identity| Some((identity.cluster.clone(), identity.provider_in(account)?))).collect())
+    }
+}
+
+/// The identities, awaited by everybody who needs them and asked for once.
+type Identities<'a> = Shared<BoxFuture<'a, Result<BTreeMap<ClusterRef, Identity>>>>;
+
+/// Reads what a request needs.
+///
+/// In dependent requests: the clusters' descriptions, the role, the policies, the quotas and the accounts at once, then
+/// the providers and the dry run of the accounts at once.
+pub(crate) async fn observe(backends: &Backends, request: &Request) -> Result<Observed> {
+    let clusters = request.clusters();
+    let demand = match request.verb {
+        Verb::Delete { .. } => Demand::ArnIsEnough,
+        Verb::Create | Verb::Update { .. } => Demand::Usable,
+    };
+    let identities: Identities<'_> =
+        resolve(backends.identity.as_ref(), &backends.given, &clusters, demand).boxed().shared();
+    let (resolved, role, accounts, policies, quotas, providers) = futures::join!(
+        identities.clone(),
+        role::observe_role(backends, request, identities.clone()),
+        accounts::read_accounts(backends, request, identities.clone()),
+        policies::observe_policies(backends, request),
+        observe_quotas(backends, request),
+        observe_providers(backends, request, identities.clone()),
+    );
+    let identities = resolved?;
+    let (accounts, policies) = (accounts?, policies?);
+    let mut observed = Observed {
+        identities,
+        role_name: None,
+        role: None,
+        providers: providers?,
+        policies: policies.arns,
+        quotas: quotas.0,
+        accounts: accounts.accounts,
+        warnings: [policies.warnings, accounts.warnings, quotas.1].concat(),
+    };
+    (observed.role_name, observed.role) = role::decide(backends, request, &observed, role?).await?;
+    accounts::check_writes(backends, request, &mut observed, accounts.dry_runs).await?;
+    Ok(observed)
+}
+
+async fn observe_quotas(backends: &Backends, request: &Request) -> (Quotas, Vec<Warning>) {
+    if matches!(request.verb, Verb::Delete { .. }) {
+        return Default::default();
+    }
+    match backends.iam.quotas().await {
+        Ok(quotas) => (quotas, Vec::new()),
+        Err(error) => {
+            let why = error.causes().into_iter().next().unwrap_or_default();
+            let message = format!("the quotas of the account could not be read, so they are not checked before: {why}");
+            (Quotas::default(), vec![Warning::new(WarningId::QuotasUnknown, message)])
+        }
+    }
+}
+
+async fn observe_providers(
+    backends: &Backends,
+    request: &Request,
+    identities: Identities<'_>,
+) -> Result<BTreeMap<ProviderArn, Option<OidcProvider>>> {
+    if matches!(request.verb, Verb::Delete { .. }) {
+        return Ok(BTreeMap::new());
+    }
+    let identities = identities.await?;
+    let Some(home) = identities.get(&request.binding.cluster) else { return Ok(BTreeMap::new()) };
+    let arns: BTreeSet<ProviderArn> = identities.values().filter_map(|i| i.provider_in(&home.account)).collect();
+    let each = arns.into_iter().map(async |arn| Ok((arn.clone(), backends.iam.provider(&arn).await?)));
+    Ok(futures::future::try_join_all(each).await?.into_iter().collect())
+}
+
+/// The namespace and name of an account in messages.
+pub(crate) fn place(namespace: &Namespace, name: &ServiceAccountName) -> String {
+    format!("{namespace}/{name}")
+}
+
+/// The account that was read under a key, if it exists.
+pub(crate) fn existing<'a>(observed: &'a Observed, key: &AccountKey) -> Option<&'a ServiceAccount> {
+    observed.accounts.get(key).and_then(|account| account.account.as_ref())
+}

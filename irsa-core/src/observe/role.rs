@@ -1,0 +1,223 @@
+//! Which role is meant, and what is on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{AccountKey, Backends, Identities, Observed, ObservedRole, existing};
+use crate::backend::Role;
+use crate::binding::ROLE_ARN_ANNOTATION;
+use crate::document::PolicyDocument;
+use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::name::{InlinePolicyName, RoleArn, RoleName};
+use crate::ownership::{Ownership, default_role_name, short_role_name};
+use crate::request::{Request, Verb};
+use crate::trust::TrustPolicy;
+
+/// Of which inline policies the documents are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Documents {
+    /// Of those declared, without waiting for the list of names.
+    Declared(BTreeSet<InlinePolicyName>),
+    /// Of all, since they may be taken away and are then reported in full.
+    All,
+    /// Of none.
+    None,
+}
+
+impl Documents {
+    fn of(request: &Request) -> Self {
+        let takes_away = match &request.verb {
+            Verb::Delete { .. } => true,
+            Verb::Update { remove_policies, .. } => request.binding.exact || !remove_policies.is_empty(),
+            Verb::Create => request.binding.exact,
+        };
+        if takes_away { Self::All } else { Self::Declared(request.binding.inline_policies.keys().cloned().collect()) }
+    }
+}
+
+/// A role name with what was found under it.
+pub(super) struct Candidate {
+    name: Option<RoleName>,
+    role: Option<ObservedRole>,
+}
+
+/// Reads the role under the name given or the default name; before the cluster is known, where the name needs no hash.
+pub(super) async fn observe_role(
+    backends: &Backends,
+    request: &Request,
+    identities: Identities<'_>,
+) -> Result<Candidate> {
+    let binding = &request.binding;
+    let early = binding
+        .role_name
+        .clone()
+        .or_else(|| short_role_name(binding.cluster.name()?, &binding.namespace, &binding.service_account));
+    let name = match early {
+        Some(name) => Some(name),
+        None => {
+            let identities = identities.await?;
+            identities.get(&binding.cluster).and_then(|identity| {
+                default_role_name(binding.cluster.name(), identity, &binding.namespace, &binding.service_account)
+            })
+        }
+    };
+    let role = match &name {
+        Some(name) => read_for(backends, name, request).await?,
+        None => None,
+    };
+    Ok(Candidate { name, role })
+}
+
+async fn read_for(backends: &Backends, name: &RoleName, request: &Request) -> Result<Option<ObservedRole>> {
+    let profiles = matches!(request.verb, Verb::Delete { .. });
+    read_role(backends, name, &Documents::of(request), profiles).await
+}
+
+/// Reads a role with everything on it, at the same time; then the documents that the list of names tells.
+pub(crate) async fn read_role(
+    backends: &Backends,
+    name: &RoleName,
+    documents: &Documents,
+    profiles: bool,
+) -> Result<Option<ObservedRole>> {
+    let iam = backends.iam.as_ref();
+    let declared = match documents {
+        Documents::Declared(names) => names.clone(),
+        Documents::All | Documents::None => BTreeSet::new(),
+    };
+    let declared = declared.iter().map(async |policy| Ok((policy.clone(), iam.inline_policy(name, policy).await?)));
+    let profiles = async { if profiles { iam.instance_profiles(name).await } else { Ok(None) } };
+    let (role, attached, names, declared, profiles) = futures::try_join!(
+        iam.role(name),
+        iam.attached_policies(name),
+        iam.inline_policy_names(name),
+        futures::future::try_join_all(declared),
+        profiles,
+    )?;
+    let Some(role) = role else { return Ok(None) };
+    let mut inline: BTreeMap<InlinePolicyName, Option<PolicyDocument>> =
+        names.into_iter().flatten().map(|policy| (policy, None)).collect();
+    for (policy, stored) in declared {
+        if let Some(stored) = stored {
+            inline.insert(policy, Some(PolicyDocument::from_stored(&stored.document)?));
+        }
+    }
+    if *documents == Documents::All {
+        let each = inline.keys().map(async |policy| Ok((policy.clone(), iam.inline_policy(name, policy).await?)));
+        for (policy, stored) in futures::future::try_join_all(each).await? {
+            let document = stored.map(|stored| PolicyDocument::from_stored(&stored.document)).transpose()?;
+            inline.insert(policy, document);
+        }
+    }
+    role_of(role, attached.into_iter().flatten().collect(), inline, profiles.unwrap_or_default()).map(Some)
+}
+
+/// A role from its parts.
+pub(crate) fn role_of(
+    role: Role,
+    attached: BTreeSet<crate::name::PolicyArn>,
+    inline: BTreeMap<InlinePolicyName, Option<PolicyDocument>>,
+    instance_profiles: Vec<String>,
+) -> Result<ObservedRole> {
+    let trust = TrustPolicy::from_stored(&role.trust_policy)
+        .map_err(|error| error.during(format!("cannot read the trust policy of role {}", role.arn.name())))?;
+    let ownership = Ownership::from_tags(&role.tags);
+    Ok(ObservedRole { role, trust, ownership, attached, inline, instance_profiles })
+}
+
+/// Decides which role is meant.
+///
+/// A create means the name given or the default one. An update or delete means the name given; else the role of the
+/// account's annotation; else the default one, if it is ours.
+pub(super) async fn decide(
+    backends: &Backends,
+    request: &Request,
+    observed: &Observed,
+    candidate: Candidate,
+) -> Result<(Option<RoleName>, Option<ObservedRole>)> {
+    // IAM's names are unique without regard to case: the role's own spelling counts.
+    let named = |role: &Option<ObservedRole>, name: Option<RoleName>| {
+        role.as_ref().map(|role| role.role.arn.name().clone()).or(name)
+    };
+    if request.verb == Verb::Create || request.binding.role_name.is_some() {
+        if matches!(request.verb, Verb::Update { .. }) && candidate.role.is_none() {
+            return Err(no_binding(backends, request, candidate.name.as_ref()).await);
+        }
+        return Ok((named(&candidate.role, candidate.name), candidate.role));
+    }
+    let first = observed.member(request, &request.binding.first_subject())?;
+    let ours = candidate.role.filter(|role| role.ownership.records(&first));
+    let annotated = annotated_role(request, observed)?;
+    match (annotated, ours) {
+        (Some(arn), Some(role)) if arn == role.role.arn => Ok((Some(arn.name().clone()), Some(role))),
+        (Some(arn), Some(role)) => Err(two_roles(request, &arn, &role.role.arn)),
+        (Some(arn), None) => {
+            let role = read_for(backends, arn.name(), request).await?;
+            // GetRole goes by name: a role of that name in another path is another role.
+            let role = role.filter(|role| role.role.arn == arn);
+            if role.is_none() && matches!(request.verb, Verb::Update { .. }) {
+                return Err(dangling(request, &arn));
+            }
+            Ok((Some(arn.name().clone()), role))
+        }
+        (None, Some(role)) => Ok((Some(role.role.arn.name().clone()), Some(role))),
+        (None, None) if matches!(request.verb, Verb::Delete { .. }) => Ok((None, None)),
+        (None, None) => Err(no_binding(backends, request, candidate.name.as_ref()).await),
+    }
+}
+
+/// The role that the account of the first subject is annotated with.
+fn annotated_role(request: &Request, observed: &Observed) -> Result<Option<RoleArn>> {
+    let binding = &request.binding;
+    let home = observed.home(request)?;
+    let key = AccountKey::new(&home.cluster, &binding.namespace, &binding.service_account);
+    let Some(value) = existing(observed, &key).and_then(|account| account.annotations.get(ROLE_ARN_ANNOTATION)) else {
+        return Ok(None);
+    };
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let what = || format!("cannot tell which role service account {binding} is bound to");
+    let hint = "repair the annotation, or name the role with --role-name";
+    let arn: RoleArn = value
+        .parse()
+        .map_err(|error: Error| Error::new(ErrorKind::Conflict, what()).with_source(error).with_hint(hint))?;
+    if *arn.account() != home.account || *arn.partition() != home.partition {
+        return Err(Error::new(ErrorKind::Conflict, what())
+            .with_cause(format!("its annotation names a role of another account: {arn}"))
+            .with_hint(hint));
+    }
+    Ok(Some(arn))
+}
+
+fn two_roles(request: &Request, annotated: &RoleArn, owned: &RoleArn) -> Error {
+    Error::new(ErrorKind::Conflict, format!("service account {} has two roles", request.binding))
+        .with_cause(format!("its annotation names {annotated}, and {owned} is owned by this binding"))
+        .with_hint("say which one is meant with --role-name")
+}
+
+fn dangling(request: &Request, arn: &RoleArn) -> Error {
+    Error::new(ErrorKind::NotFound, format!("role {arn} does not exist"))
+        .with_cause(format!("the annotation of service account {} names it", request.binding))
+        .with_code("NoSuchEntity")
+        .with_hint("make it with `irsa create`; --force takes the annotation over where the name differs")
+}
+
+/// Nothing there to update: names the nearest bindings of the namespace.
+async fn no_binding(backends: &Backends, request: &Request, tried: Option<&RoleName>) -> Error {
+    let binding = &request.binding;
+    let cause = match tried {
+        Some(name) => format!("the service account has no annotation, and there is no role {name} of this binding"),
+        None => "the service account has no annotation".to_owned(),
+    };
+    let error = Error::new(ErrorKind::NotFound, format!("there is no binding {binding}")).with_cause(cause);
+    let accounts = match backends.cluster(&binding.cluster) {
+        Ok(cluster) if !binding.role_only => cluster.service_accounts().await.unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let bound = accounts.iter().filter(|account| account.annotations.contains_key(ROLE_ARN_ANNOTATION));
+    let names: Vec<String> = bound.map(|account| super::place(&account.namespace, &account.name)).collect();
+    let near = nearest(&binding.to_string(), names.iter().map(String::as_str));
+    error.with_hint(
+        did_you_mean(&near).unwrap_or_else(|| "`irsa list` shows what there is; `irsa create` makes it".into()),
+    )
+}

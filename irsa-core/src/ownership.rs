@@ -1,0 +1,268 @@
+//! Ownership: the tags on a role that tell whose it is and who its subjects are, and the default name of a role.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::identity::{ClusterId, Identity};
+use crate::name::{ClusterName, Namespace, RoleName, ServiceAccountName, SubjectName};
+
+/// The tag that names the first subject.
+pub(crate) const OWNER_TAG: &str = "irsa.gen3.org/owner";
+/// The tag that tells whether irsa made the role.
+pub(crate) const ORIGIN_TAG: &str = "irsa.gen3.org/origin";
+/// The tag that says that more subjects stand in the trust policy than the tags of a role have room for.
+pub(crate) const OVERFLOW_TAG: &str = "irsa.gen3.org/more-subjects";
+/// What the tag of each further subject begins with; a hash of the subject follows.
+pub(crate) const SUBJECT_TAG_PREFIX: &str = "irsa.gen3.org/subject.";
+
+/// The longest value of a tag (IAM API reference, `Tag`).
+const LONGEST_VALUE: usize = 256;
+
+/// How the role came to irsa.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// irsa made it and may delete it.
+    Created,
+    /// It was there before and is kept when the binding goes.
+    Adopted,
+}
+
+impl Origin {
+    /// The value of the tag.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Adopted => "adopted",
+        }
+    }
+}
+
+/// A subject of a role, with what stands for its cluster: the unit that tags record.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Member {
+    pub(crate) cluster: ClusterId,
+    pub(crate) namespace: Namespace,
+    pub(crate) name: SubjectName,
+}
+
+impl Member {
+    /// `<cluster>/<namespace>/<name>` in the alphabet of tag values, which has no `*` and no `?`.
+    fn value(&self) -> String {
+        let name = self.name.as_str().replace('*', "=2A").replace('?', "=3F");
+        format!("{}/{}/{name}", self.cluster, self.namespace)
+    }
+
+    /// The value of its tag: cut where it is too long, with a hash at the end that tells it from others.
+    pub(crate) fn tag_value(&self) -> String {
+        let value = self.value();
+        if value.chars().count() <= LONGEST_VALUE {
+            return value;
+        }
+        let hash = hash(&value, 16);
+        let head: String = value.chars().take(LONGEST_VALUE - hash.len() - 1).collect();
+        format!("{head}.{hash}")
+    }
+
+    /// The key of its tag.
+    pub(crate) fn tag_key(&self) -> String {
+        format!("{SUBJECT_TAG_PREFIX}{}", hash(&self.value(), 16))
+    }
+
+    /// Reads the value of a tag; nothing where it was cut or is not one of ours.
+    fn from_tag_value(value: &str) -> Option<Self> {
+        let (rest, name) = value.rsplit_once('/')?;
+        let (cluster, namespace) = rest.rsplit_once('/')?;
+        let name = name.replace("=2A", "*").replace("=3F", "?");
+        let member = Self {
+            cluster: ClusterId::from_text(cluster),
+            namespace: Namespace::new(namespace).ok()?,
+            name: SubjectName::parse(&name).ok()?,
+        };
+        // A cut value would read as a name that ends in a hash, so one of full length is known by its hash only.
+        (value.chars().count() < LONGEST_VALUE).then_some(member)
+    }
+
+    /// The `sub` claim of its tokens, or the pattern for it.
+    pub(crate) fn sub(&self) -> String {
+        format!("system:serviceaccount:{}:{}", self.namespace, self.name.as_str())
+    }
+
+    /// As users write it: the cluster is left out where it is the one given.
+    pub(crate) fn shown(&self, home: &ClusterId) -> String {
+        let name = self.name.as_str();
+        if self.cluster == *home {
+            return format!("{}/{name}", self.namespace);
+        }
+        format!("{}:{}/{name}", self.cluster, self.namespace)
+    }
+}
+
+/// What the tags of a role say of its ownership.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ownership {
+    /// The value of the owner tag.
+    pub(crate) owner: Option<String>,
+    pub(crate) origin: Option<Origin>,
+    /// The subject that the owner tag names, where its value was not cut.
+    owner_member: Option<Member>,
+    /// Further subjects by the key of their tag; the member is unknown where the value was cut.
+    further: BTreeMap<String, Option<Member>>,
+    /// Whether irsa's own statements may hold subjects without a tag, because there was no room for more tags.
+    pub(crate) overflow: bool,
+}
+
+impl Ownership {
+    pub(crate) fn from_tags(tags: &BTreeMap<String, String>) -> Self {
+        let owner = tags.get(OWNER_TAG).cloned();
+        let origin = match tags.get(ORIGIN_TAG).map(String::as_str) {
+            Some("created") => Some(Origin::Created),
+            Some("adopted") => Some(Origin::Adopted),
+            _ => None,
+        };
+        let further = tags
+            .iter()
+            .filter(|(key, _)| key.starts_with(SUBJECT_TAG_PREFIX))
+            .map(|(key, value)| (key.clone(), Member::from_tag_value(value).filter(|member| member.tag_key() == *key)))
+            .collect();
+        let owner_member = owner.as_deref().and_then(Member::from_tag_value);
+        Self { owner, origin, owner_member, further, overflow: tags.contains_key(OVERFLOW_TAG) }
+    }
+
+    pub(crate) fn is_owned(&self) -> bool {
+        self.owner.is_some()
+    }
+
+    /// Whether the owner tag names this subject.
+    pub(crate) fn is_owner(&self, member: &Member) -> bool {
+        self.owner.as_deref() == Some(member.tag_value().as_str())
+    }
+
+    /// Whether the tags record this subject, as the first or as a further one.
+    pub(crate) fn records(&self, member: &Member) -> bool {
+        self.is_owner(member) || self.further.contains_key(&member.tag_key())
+    }
+
+    /// Every subject that the tags name in full.
+    pub(crate) fn members(&self) -> BTreeSet<Member> {
+        self.owner_member.iter().chain(self.further.values().flatten()).cloned().collect()
+    }
+
+    /// Further subjects that the tags name in full, without the first.
+    pub(crate) fn further_members(&self) -> BTreeSet<Member> {
+        self.further.values().flatten().cloned().collect()
+    }
+}
+
+/// The default name of a role, where it needs no cutting: `<cluster>-<namespace>-<service account>`.
+pub(crate) fn short_role_name(
+    cluster: &ClusterName,
+    namespace: &Namespace,
+    name: &ServiceAccountName,
+) -> Option<RoleName> {
+    RoleName::new(format!("{cluster}-{namespace}-{name}")).ok()
+}
+
+/// The default name of a role; over 64 characters it is cut and ends in a hash, always the same one.
+///
+/// Nothing where the cluster has no name: then the name of the role must be given.
+pub(crate) fn default_role_name(
+    cluster: Option<&ClusterName>,
+    identity: &Identity,
+    namespace: &Namespace,
+    name: &ServiceAccountName,
+) -> Option<RoleName> {
+    let cluster = cluster?;
+    if let Some(short) = short_role_name(cluster, namespace, name) {
+        return Some(short);
+    }
+    let hash = hash(&format!("{}/{namespace}/{name}", identity.cluster), 8);
+    let head: String = format!("{cluster}-{namespace}-{name}").chars().take(64 - hash.len() - 1).collect();
+    RoleName::new(format!("{head}-{hash}")).ok()
+}
+
+/// The first digits of the SHA-256 of a text, in hex.
+pub(crate) fn hash(text: &str, digits: usize) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    let hex = digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = fmt::Write::write_fmt(&mut hex, format_args!("{byte:02x}"));
+        hex
+    });
+    hex.chars().take(digits).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn member(name: &str) -> Member {
+        Member {
+            cluster: ClusterId::from_text("arn:aws:eks:us-east-1:123456789012:cluster/demo"),
+            namespace: Namespace::new("default").unwrap(),
+            name: SubjectName::parse(name).unwrap(),
+        }
+    }
+
+    fn identity(cluster: &str) -> Identity {
+        let reference = format!("arn:aws:eks:us-east-1:123456789012:cluster/{cluster}").parse().unwrap();
+        let issuer = "https://issuer.example/id/A".parse().unwrap();
+        Identity::given(&reference, issuer, "123456789012".parse().unwrap(), "aws".parse().unwrap(), None)
+    }
+
+    #[test]
+    fn tags_tell_who_is_a_subject() {
+        let (a, b, pattern) = (member("a"), member("b"), member("job-*"));
+        let tags = BTreeMap::from([
+            (OWNER_TAG.to_owned(), a.tag_value()),
+            (ORIGIN_TAG.to_owned(), "created".to_owned()),
+            (b.tag_key(), b.tag_value()),
+            (pattern.tag_key(), pattern.tag_value()),
+            ("team".to_owned(), "data".to_owned()),
+        ]);
+        let ownership = Ownership::from_tags(&tags);
+        assert_eq!(ownership.origin, Some(Origin::Created));
+        assert_eq!(ownership.members(), BTreeSet::from([a.clone(), b.clone(), pattern]));
+        assert!(ownership.is_owner(&a) && !ownership.is_owner(&b) && ownership.records(&b));
+        assert!(!ownership.records(&member("c")));
+    }
+
+    #[test]
+    fn long_values_are_cut_and_still_recognised() {
+        let long = member(&"a".repeat(253));
+        assert_eq!(long.tag_value().len(), 256);
+        let tags = BTreeMap::from([(OWNER_TAG.to_owned(), long.tag_value())]);
+        let ownership = Ownership::from_tags(&tags);
+        assert!(ownership.is_owner(&long) && ownership.members().is_empty());
+        let other = Member { name: SubjectName::parse(&format!("{}b", "a".repeat(252))).unwrap(), ..long };
+        assert!(!ownership.is_owner(&other));
+    }
+
+    #[test]
+    fn long_names_are_cut_with_a_hash_over_the_whole() {
+        let namespace = Namespace::new("default").unwrap();
+        let name = |text: &str| ServiceAccountName::new(text).unwrap();
+        let cluster = ClusterName::new("demo").unwrap();
+        let of = |id: &str, sa: &str| default_role_name(Some(&cluster), &identity(id), &namespace, &name(sa)).unwrap();
+        assert_eq!(of("demo", "a").as_str(), "demo-default-a");
+        let long = "x".repeat(80);
+        assert_eq!(of("demo", &long).as_str().len(), 64);
+        assert_eq!(of("demo", &long), of("demo", &long));
+        assert_ne!(of("demo", &long), of("other", &long));
+        assert_ne!(of("demo", &long), of("demo", &format!("{long}y")));
+        assert_eq!(default_role_name(None, &identity("demo"), &namespace, &name("a")), None);
+    }
+
+    proptest! {
+        #[test]
+        fn tag_values_are_what_iam_takes_and_read_back(name in "[a-z*?]([a-z0-9*?]{0,20})") {
+            let member = member(&name);
+            prop_assert!(crate::name::TagValue::new(member.tag_value()).is_ok());
+            prop_assert!(crate::name::TagKey::new(member.tag_key()).is_ok());
+            prop_assert_eq!(Member::from_tag_value(&member.tag_value()), Some(member));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Stage three, plan: the pure difference between what is wanted and what is there, as steps in a safe order.
+//!
+//! # Order
+//! A plan is a list of stages; the steps of one stage run at the same time. For new sessions, after any prefix of the
+//! writes, no subject holds a permission that it holds neither before nor in the end, and what it holds before and in the
+//! end it holds all the way: removed subjects leave first, then documents that deny come, then permissions leave, then the
+//! boundary changes, then permissions come, then documents that deny leave, then subjects come.
+
+mod accounts;
+mod converge;
+mod delete;
+mod findings;
+mod goal;
+mod limits;
+mod permissions;
+mod prerequisites;
+mod standing;
+mod step;
+
+use std::collections::BTreeMap;
+
+pub(crate) use self::step::{Step, TrustStep};
+use crate::error::Result;
+use crate::name::{RoleArn, RoleName};
+use crate::observe::Observed;
+use crate::report::{Extra, Outcome, Report, Warning};
+use crate::request::{Request, Verb};
+
+/// The steps that a request needs, in the order in which they are safe. Made by [`Client::plan`](crate::Client::plan),
+/// printed by a dry run and consumed by [`Client::apply`](crate::Client::apply): the same value.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub(crate) binding: String,
+    pub(crate) role_name: Option<RoleName>,
+    pub(crate) role_arn: Option<RoleArn>,
+    pub(crate) stages: Vec<Vec<Step>>,
+    pub(crate) extra: Vec<Extra>,
+    pub(crate) warnings: Vec<Warning>,
+    pub(crate) force: bool,
+}
+
+impl Plan {
+    fn new(request: &Request, role_arn: Option<RoleArn>) -> Self {
+        let role_name = role_arn.as_ref().map(|arn| arn.name().clone());
+        let binding = request.binding.to_string();
+        let (stages, extra, warnings) = Default::default();
+        Self { binding, role_name, role_arn, stages, extra, warnings, force: request.force }
+    }
+
+    /// A plan without a role, for steps that are all independent.
+    pub(crate) fn of_steps(target: &str, steps: Vec<Step>) -> Self {
+        let (role_name, role_arn, stages, extra, warnings) = Default::default();
+        let mut plan = Self { binding: target.to_owned(), role_name, role_arn, stages, extra, warnings, force: false };
+        plan.then(steps);
+        plan
+    }
+
+    /// Adds a stage, unless it is empty.
+    fn then(&mut self, steps: Vec<Step>) {
+        if !steps.is_empty() {
+            self.stages.push(steps);
+        }
+    }
+
+    /// Whether nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
+
+    /// The plan as a report: every step is `planned`.
+    pub fn report(&self) -> Report {
+        Report {
+            binding: self.binding.clone(),
+            role_name: self.role_name.clone(),
+            role_arn: self.role_arn.clone(),
+            changed: !self.is_empty(),
+            steps: self.steps().map(|step| step.report(self.role_name.as_ref(), Outcome::Planned)).collect(),
+            extra: self.extra.clone(),
+            warnings: self.warnings.clone(),
+        }
+    }
+
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.stages.iter().flatten()
+    }
+}
+
+/// Plans a request from what was observed. No I/O, no clock.
+///
+/// # Errors
+/// Every refusal that needs no further read: `NotOwned`, `AlreadyExists`, `Conflict`, `NotFound` for providers,
+/// `QuotaExceeded`, `InvalidInput` for ARNs of another account.
+pub(crate) fn plan(request: &Request, observed: &Observed) -> Result<Plan> {
+    match &request.verb {
+        Verb::Create | Verb::Update { .. } => converge::plan(request, observed),
+        Verb::Delete { keep_role } => delete::plan(request, observed, *keep_role),
+    }
+}
+
+/// Those of the wanted tags that are not there with that value.
+fn tags_to_write(wanted: &BTreeMap<String, String>, there: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let differs = |(key, value): &(&String, &String)| there.get(*key) != Some(*value);
+    wanted.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())).collect()
+}

@@ -1,0 +1,49 @@
+//! Steps for service accounts: those that are bound and those that are let go.
+
+use super::Step;
+use super::goal::Goal;
+use crate::account::{self, Release};
+use crate::error::Result;
+use crate::name::{RoleArn, SubjectName};
+use crate::observe::{AccountKey, Observed};
+use crate::ownership::Member;
+use crate::request::Request;
+
+/// The accounts that must be written.
+pub(super) fn accounts(request: &Request, observed: &Observed, goal: &Goal<'_>) -> Result<Vec<Step>> {
+    let binding = &request.binding;
+    let mut steps = Vec::new();
+    for subject in binding.all_subjects().iter().filter(|subject| binding.has_account(subject)) {
+        let (Some(name), Some(cluster)) = (subject.service_account(), &subject.cluster) else { continue };
+        let key = AccountKey::new(&observed.identity(cluster)?.cluster, &subject.namespace, name);
+        let Some(entry) = observed.accounts.get(&key) else { continue };
+        let there = entry.account.as_ref();
+        if let Some(account) = account::wanted(binding, &goal.arn, (&key.namespace, name), there, request.force)? {
+            let existed = there.cloned().map(Box::new);
+            steps.push(Step::ApplyServiceAccount { cluster: cluster.clone(), account, existed });
+        }
+    }
+    Ok(steps)
+}
+
+/// The accounts of subjects that leave.
+pub(super) fn leaving(request: &Request, observed: &Observed, goal: &Goal<'_>) -> Vec<Step> {
+    if request.binding.role_only {
+        return Vec::new();
+    }
+    goal.leaving.iter().filter_map(|member| released(observed, member, &goal.arn)).collect()
+}
+
+/// The step that lets the account of one subject go, if it is bound to the role.
+pub(super) fn released(observed: &Observed, member: &Member, role: &RoleArn) -> Option<Step> {
+    let SubjectName::Exact(name) = &member.name else { return None };
+    let entry = observed.accounts.get(&AccountKey::new(&member.cluster, &member.namespace, name))?;
+    let account = entry.account.as_ref()?;
+    match account::release(account, role) {
+        Release::Nothing => None,
+        release => {
+            let (cluster, account) = (entry.cluster.clone(), Box::new(account.clone()));
+            Some(Step::ReleaseServiceAccount { cluster, account, release })
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Create and update: from what is there to what is wanted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::goal::Goal;
+use super::permissions::{PolicyChanges, inline_steps, settings};
+use super::standing::{Standing, check_ownership, check_path, present_members};
+use super::{Plan, Step, TrustStep, accounts, findings, limits, prerequisites, tags_to_write};
+use crate::backend::NewRole;
+use crate::binding::OWN_PREFIX;
+use crate::document::PolicyDocument;
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::{Audience, InlinePolicyName, SessionDuration};
+use crate::observe::{Observed, ObservedRole};
+use crate::ownership::{Member, OWNER_TAG, Origin, Ownership};
+use crate::report::{Warning, WarningId};
+use crate::request::{Request, Verb};
+use crate::trust::{Derivation, Derived, TrustPolicy, WebIdentity, derive};
+
+/// Plans a create or an update.
+pub(super) fn plan(request: &Request, observed: &Observed) -> Result<Plan> {
+    let goal = Goal::of(request, observed)?;
+    let mut plan = Plan::new(request, Some(goal.arn.clone()));
+    plan.warnings.extend(observed.warnings.iter().cloned());
+    plan.then(prerequisites::providers(request, observed, &goal)?);
+    match &observed.role {
+        None => create(request, observed, &goal, &mut plan)?,
+        Some(role) => update(request, observed, &goal, role, &mut plan)?,
+    }
+    plan.then(accounts::leaving(request, observed, &goal));
+    plan.warnings.extend(findings::patterns(request));
+    Ok(plan)
+}
+
+/// The steps for a role that does not exist.
+fn create(request: &Request, observed: &Observed, goal: &Goal<'_>, plan: &mut Plan) -> Result<()> {
+    let binding = &request.binding;
+    if let Verb::Update { .. } = request.verb {
+        let error = Error::new(ErrorKind::NotFound, format!("role {} does not exist", goal.arn.name()));
+        return Err(error.with_code("NoSuchEntity").with_hint("make it with `irsa create`"));
+    }
+    let tags = goal.tags(request, &goal.first, &goal.declared, Some(Origin::Created), 0);
+    let Derived { policy, .. } =
+        derive(&TrustPolicy::empty(), &Ownership::from_tags(&tags), &goal.derivation(request, BTreeSet::new()))?;
+    limits::check_roles(&observed.quotas)?;
+    limits::check_trust_size(&observed.quotas, 0, policy.size())?;
+    limits::check_attached(&observed.quotas, 0, goal.attach.len())?;
+    limits::check_inline_size(&observed.quotas, 0, binding.inline_policies.values().map(PolicyDocument::size).sum())?;
+    limits::check_tags(0, tags.len())?;
+    if binding.policies.is_empty() && binding.inline_policies.is_empty() {
+        plan.warnings.push(findings::no_policies(goal.arn.name()));
+    }
+    let role = NewRole {
+        arn: goal.arn.clone(),
+        trust_policy: policy.minified(),
+        description: binding.description.as_ref().map(ToString::to_string),
+        max_session_duration: binding.max_session_duration.map(SessionDuration::seconds),
+        permissions_boundary: binding.permissions_boundary.clone(),
+        tags,
+    };
+    let (deny, allow): (Vec<Step>, Vec<Step>) = inline_steps(binding.inline_policies.iter());
+    let mut first = vec![Step::CreateRole(Box::new(role))];
+    first.extend(prerequisites::namespaces(request, observed));
+    plan.then(first);
+    plan.then(deny);
+    let mut rest: Vec<Step> = goal.attach.iter().cloned().map(Step::AttachPolicy).collect();
+    rest.extend(allow);
+    rest.extend(accounts::accounts(request, observed, goal)?);
+    plan.then(rest);
+    Ok(())
+}
+
+/// The steps for a role that exists.
+fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &ObservedRole, plan: &mut Plan) -> Result<()> {
+    let binding = &request.binding;
+    let standing = check_ownership(request, goal, role)?;
+    check_path(request, role)?;
+    let exact = binding.exact && standing != Standing::ToAdopt;
+    let mut leaving = goal.leaving.clone();
+    if exact {
+        leaving.extend(present_members(role, goal).into_iter().filter(|member| !goal.declared.contains(member)));
+    }
+    let owner = match standing {
+        Standing::Member => role.ownership.members().into_iter().find(|m| role.ownership.is_owner(m)),
+        _ => Some(goal.first.clone()),
+    };
+    let owner_leaves = owner.as_ref().is_some_and(|owner| leaving.contains(owner));
+    let owner = if owner_leaves { Some(goal.first.clone()) } else { owner };
+    let origin = match standing {
+        Standing::ToAdopt => Some(Origin::Adopted),
+        Standing::ToFinish => Some(Origin::Created),
+        Standing::Owned | Standing::Member => None,
+    };
+
+    // Tags: who is a subject is recorded before the trust policy lets it in, and struck before it is taken out.
+    let mut members: BTreeSet<Member> = role.ownership.further_members();
+    let admitted = |member: &Member| {
+        let audience = binding.audience.as_ref().map_or("sts.amazonaws.com", Audience::as_str);
+        let provider = goal.providers.get(&member.cluster);
+        role.trust
+            .foreign_allows()
+            .filter_map(WebIdentity::read)
+            .any(|web| provider.is_some_and(|p| web.admits(p, &member.sub(), audience)))
+    };
+    // A subject that a foreign statement lets in already needs no record: it stays there.
+    members.extend(goal.declared.iter().filter(|member| role.ownership.records(member) || !admitted(member)).cloned());
+    members.retain(|member| !leaving.contains(member) && Some(member) != owner.as_ref());
+    let struck: BTreeSet<String> = leaving
+        .iter()
+        .map(Member::tag_key)
+        .chain(owner.iter().map(Member::tag_key))
+        .filter(|key| role.role.tags.contains_key(key))
+        .collect();
+    let foreign_tags =
+        role.role.tags.keys().filter(|key| !key.starts_with(OWN_PREFIX) && !binding.tags.contains_key(key.as_str()));
+    let mut tags = match &owner {
+        Some(owner) => goal.tags(request, owner, &members, origin, foreign_tags.count()),
+        // The owner's record was cut, so that only its hash is known: it stays as it is.
+        None => {
+            let mut tags = goal.tags(request, &goal.first, &members, origin, foreign_tags.count());
+            tags.remove(OWNER_TAG);
+            tags.extend([(goal.first.tag_key(), goal.first.tag_value())]);
+            tags
+        }
+    };
+    tags = tags_to_write(&tags, &role.role.tags);
+    let new_tags = tags.keys().filter(|key| !role.role.tags.contains_key(*key)).count();
+    limits::check_tags(role.role.tags.len(), role.role.tags.len() - struck.len() + new_tags)?;
+
+    // Trust: what it will be once the tags say so; in two writes where subjects leave and come.
+    let tagged = Ownership::from_tags(&tags_after(&role.role.tags, &tags, &struck));
+    let derivation = goal.derivation(request, leaving.clone());
+    let Derived { policy, untagged } = derive(&role.trust, &tagged, &derivation)?;
+    limits::check_trust_size(&observed.quotas, role.trust.size(), policy.size())?;
+    let reduced = Derivation { joining: BTreeSet::new(), extra: Vec::new(), audience: None, ..derivation.clone() };
+    let before_tags = Ownership::from_tags(&tags_after(&role.role.tags, &BTreeMap::new(), &struck));
+    let fewer = derive(&role.trust, &before_tags, &reduced)?.policy;
+
+    let fewer_same = fewer == role.trust;
+
+    let policies = PolicyChanges::of(request, goal, role, exact, &mut plan.warnings);
+    limits::check_attached(
+        &observed.quotas,
+        role.attached.len(),
+        role.attached.len() + policies.attach.len() - policies.detach.len(),
+    )?;
+    let known: BTreeMap<&InlinePolicyName, usize> =
+        role.inline.iter().filter_map(|(name, document)| Some((name, document.as_ref()?.size()))).collect();
+    let mut after = known.clone();
+    after.extend(binding.inline_policies.iter().map(|(name, document)| (name, document.size())));
+    limits::check_inline_size(&observed.quotas, known.values().sum(), after.values().sum())?;
+    if role.attached.is_empty()
+        && role.inline.is_empty()
+        && binding.policies.is_empty()
+        && binding.inline_policies.is_empty()
+    {
+        plan.warnings.push(findings::no_policies(goal.arn.name()));
+    }
+
+    plan.then(prerequisites::namespaces(request, observed));
+    if !struck.is_empty() {
+        plan.then(vec![Step::UntagRole(struck)]);
+    }
+    let someone_leaves = !leaving.is_empty() || !untagged.is_empty();
+    let mut standing_policy = role.trust.clone();
+    if someone_leaves && fewer != role.trust && (fewer != policy || policies.changes_rights()) {
+        let step = TrustStep { before: role.trust.clone(), policy: fewer.clone(), derivation: reduced };
+        plan.then(vec![Step::UpdateTrust(Box::new(step))]);
+        standing_policy = fewer;
+    }
+    let PolicyChanges { deny_put, detach, delete, boundary, attach, put, deny_delete } = policies;
+    plan.then(deny_put);
+    plan.then([detach, delete].concat());
+    plan.then(boundary);
+    let mut rest = [attach, put].concat();
+    rest.extend(settings(request, role));
+    if !tags.is_empty() {
+        rest.push(Step::TagRole(tags));
+    }
+    plan.then(rest);
+    plan.then(deny_delete);
+    let mut last = Vec::new();
+    if policy != standing_policy {
+        let step = TrustStep { before: standing_policy, policy: policy.clone(), derivation };
+        last.push(Step::UpdateTrust(Box::new(step)));
+    }
+    last.extend(accounts::accounts(request, observed, goal)?);
+    plan.then(last);
+
+    if standing == Standing::ToAdopt {
+        let message = format!(
+            "role {} was made by somebody else: it is adopted, and kept when the binding is deleted",
+            goal.arn.name()
+        );
+        plan.warnings.push(Warning::new(WarningId::Adopted, message));
+    }
+    plan.warnings.extend(findings::foreign_statements(goal, &policy));
+    plan.warnings.extend(findings::sessions(goal, role, &leaving));
+    plan.warnings.extend(findings::untagged(&untagged));
+    for member in goal.leaving.iter().filter(|member| !present_members(role, goal).contains(*member) && fewer_same) {
+        let message = format!(
+            "subject {} is not in role {}, so there is nothing to remove",
+            member.shown(&goal.home.cluster),
+            goal.arn.name()
+        );
+        plan.warnings.push(Warning::new(WarningId::NothingToRemove, message));
+    }
+    findings::extras(request, goal, role, &tagged, &policy, plan);
+    Ok(())
+}
+fn tags_after(
+    there: &BTreeMap<String, String>,
+    written: &BTreeMap<String, String>,
+    struck: &BTreeSet<String>,
+) -> BTreeMap<String, String> {
+    let mut tags = there.clone();
+    tags.retain(|key, _| !struck.contains(key));
+    tags.extend(written.iter().map(|(key, value)| (key.clone(), value.clone())));
+    tags
+}

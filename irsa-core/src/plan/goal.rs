@@ -1,0 +1,107 @@
+//! What the role of a create or update shall be, whatever it is now: names, subjects, policies, tags.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::limits;
+use crate::binding::check_policy_place;
+use crate::error::{Error, ErrorKind, Result};
+use crate::identity::{ClusterId, Identity};
+use crate::name::{PolicyArn, ProviderArn, RoleArn, Subject};
+use crate::observe::Observed;
+use crate::ownership::{Member, ORIGIN_TAG, OVERFLOW_TAG, OWNER_TAG, Origin};
+use crate::request::{Request, Verb};
+use crate::trust::Derivation;
+
+/// What the role shall be, whatever it is now.
+pub(super) struct Goal<'a> {
+    pub(super) home: &'a Identity,
+    pub(super) arn: RoleArn,
+    pub(super) first: Member,
+    /// Every subject that is declared, the first one among them.
+    pub(super) declared: BTreeSet<Member>,
+    pub(super) leaving: BTreeSet<Member>,
+    pub(super) attach: BTreeSet<PolicyArn>,
+    pub(super) providers: BTreeMap<ClusterId, ProviderArn>,
+}
+
+impl<'a> Goal<'a> {
+    pub(super) fn of(request: &Request, observed: &'a Observed) -> Result<Self> {
+        let binding = &request.binding;
+        let home = observed.home(request)?;
+        let name = observed.role_name.clone().ok_or_else(|| {
+            Error::new(ErrorKind::Unexpected, format!("no role name was found for binding {binding}"))
+        })?;
+        let path = binding.role_path.clone().unwrap_or_default();
+        let arn = match &observed.role {
+            Some(role) => role.role.arn.clone(),
+            None => RoleArn::new(home.partition.clone(), home.account.clone(), path, name),
+        };
+        let first = observed.member(request, &binding.first_subject())?;
+        let members = |subjects: Vec<Subject>| -> Result<BTreeSet<Member>> {
+            subjects.iter().map(|subject| observed.member(request, subject)).collect()
+        };
+        let leaving = match &request.verb {
+            Verb::Update { remove_subjects, .. } => members(remove_subjects.iter().cloned().collect())?,
+            _ => BTreeSet::new(),
+        };
+        let declared = members(binding.all_subjects())?;
+        // Names of clusters differ where clusters do not: only now can it be seen that both are the same subject.
+        if let Some(both) = declared.intersection(&leaving).next() {
+            let subject = both.shown(&home.cluster);
+            return Err(Error::invalid("subject", subject, "is to be kept and removed at once"));
+        }
+        for identity in observed.identities.values() {
+            if identity.partition != home.partition {
+                let rule = format!("is in partition {}, the role in {}", identity.partition, home.partition);
+                return Err(Error::invalid("cluster", identity.cluster.as_str(), rule));
+            }
+        }
+        for (field, arn) in observed
+            .policies
+            .values()
+            .map(|arn| ("policy", arn))
+            .chain(binding.permissions_boundary.iter().map(|arn| ("permissions boundary", arn)))
+        {
+            check_policy_place(field, arn, &home.partition, &home.account)?;
+        }
+        let attach = observed.policies.values().cloned().collect();
+        let providers = observed.cluster_providers(request)?;
+        Ok(Self { home, arn, first, declared, leaving, attach, providers })
+    }
+
+    /// From what the trust policy follows.
+    pub(super) fn derivation(&self, request: &Request, leaving: BTreeSet<Member>) -> Derivation {
+        Derivation {
+            providers: self.providers.clone(),
+            joining: self.declared.clone(),
+            leaving,
+            audience: request.binding.audience.clone(),
+            extra: request.binding.trust_statements.clone(),
+        }
+    }
+
+    /// The tags that record ownership and subjects, besides those of the user.
+    pub(super) fn tags(
+        &self,
+        request: &Request,
+        owner: &Member,
+        members: &BTreeSet<Member>,
+        origin: Option<Origin>,
+        others: usize,
+    ) -> BTreeMap<String, String> {
+        let mut tags: BTreeMap<String, String> =
+            request.binding.tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        tags.insert(OWNER_TAG.to_owned(), owner.tag_value());
+        if let Some(origin) = origin {
+            tags.insert(ORIGIN_TAG.to_owned(), origin.as_str().to_owned());
+        }
+        let room = limits::MOST_TAGS.saturating_sub(others + tags.len());
+        let further: Vec<&Member> = members.iter().filter(|member| *member != owner).collect();
+        if further.len() > room {
+            tags.insert(OVERFLOW_TAG.to_owned(), "true".to_owned());
+        }
+        let recorded = if further.len() > room { room.saturating_sub(1) } else { further.len() };
+        tags.extend(further.into_iter().take(recorded).map(|member| (member.tag_key(), member.tag_value())));
+        tags
+    }
+}

@@ -1,0 +1,94 @@
+//! Whose a role is that stands under the wanted name: the decision whether it may be touched at all.
+
+use std::collections::BTreeSet;
+
+use super::goal::Goal;
+use crate::error::{Error, ErrorKind, Result};
+use crate::observe::ObservedRole;
+use crate::ownership::{Member, Origin, Ownership};
+use crate::request::Request;
+use crate::trust::{OwnKind, TrustPolicy, WebIdentity, derive, member_of, own_kind};
+
+/// How a role stands to the binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is owned, and the first subject is its owner.
+    Owned,
+    /// It is owned, and the first subject is one of its further subjects.
+    Member,
+    /// It carries no owner tag and is to be adopted.
+    ToAdopt,
+    /// It carries no owner tag, but is just what a run that broke off leaves behind.
+    ToFinish,
+}
+
+/// How the role stands to the binding.
+///
+/// # Errors
+/// `AlreadyExists` for the role of another binding, `NotOwned` for one without an owner that is not to be adopted.
+pub(super) fn check_ownership(request: &Request, goal: &Goal<'_>, role: &ObservedRole) -> Result<Standing> {
+    let name = role.role.arn.name();
+    let ownership = &role.ownership;
+    if ownership.is_owner(&goal.first) {
+        return Ok(Standing::Owned);
+    }
+    if ownership.records(&goal.first) {
+        return Ok(Standing::Member);
+    }
+    if let Some(owner) = &ownership.owner {
+        return Err(Error::new(ErrorKind::AlreadyExists, format!("role {name} belongs to another binding"))
+            .with_cause(format!("its owner is {owner}"))
+            .with_code("EntityAlreadyExists")
+            .with_context("owner", owner.clone())
+            .with_hint("choose another name with --role-name, or share the role by adding this subject to the other binding: `irsa update OTHER --add-subject`"));
+    }
+    if is_unfinished(request, goal, role)? {
+        return Ok(Standing::ToFinish);
+    }
+    if request.adopt {
+        return Ok(Standing::ToAdopt);
+    }
+    Err(Error::new(ErrorKind::NotOwned, format!("role {name} exists and was not made by irsa"))
+        .with_cause("it carries no owner tag, and is not touched unless adoption is asked for")
+        .with_context("role", role.role.arn.to_string())
+        .with_hint(
+            "adopt it with --adopt (adds what is missing, removes nothing), or choose another name with --role-name",
+        ))
+}
+
+/// Whether a role without tags has exactly the wanted trust and no policies: what is left where tags cannot be written
+/// together with the role, and the run broke off.
+fn is_unfinished(request: &Request, goal: &Goal<'_>, role: &ObservedRole) -> Result<bool> {
+    if !role.attached.is_empty() || !role.inline.is_empty() {
+        return Ok(false);
+    }
+    let tags = goal.tags(request, &goal.first, &goal.declared, Some(Origin::Created), 0);
+    let derivation = goal.derivation(request, BTreeSet::new());
+    Ok(derive(&TrustPolicy::empty(), &Ownership::from_tags(&tags), &derivation)?.policy == role.trust)
+}
+
+/// A role stays in the path it was made in (IAM API reference, `UpdateRole`).
+pub(super) fn check_path(request: &Request, role: &ObservedRole) -> Result<()> {
+    let there = role.role.arn.path();
+    match &request.binding.role_path {
+        Some(path) if path != there => Err(Error::new(
+            ErrorKind::Conflict,
+            format!("role {} is in path {there}, not in {path}", role.role.arn.name()),
+        )
+        .with_cause("IAM cannot move a role to another path")
+        .with_hint("leave --role-path out, choose another name, or delete the binding and make it anew")),
+        _ => Ok(()),
+    }
+}
+
+/// Every subject that irsa's own statements or the tags let in, of the clusters that are known.
+pub(super) fn present_members(role: &ObservedRole, goal: &Goal<'_>) -> BTreeSet<Member> {
+    let mut members = role.ownership.members();
+    for statement in role.trust.statements().filter(|statement| own_kind(statement) == Some(OwnKind::Subjects)) {
+        let Some(web) = WebIdentity::read(statement) else { continue };
+        for (cluster, _) in goal.providers.iter().filter(|(_, provider)| web.trusts(provider)) {
+            members.extend(web.exact.iter().chain(&web.patterns).filter_map(|sub| member_of(cluster, sub)));
+        }
+    }
+    members
+}

@@ -1,0 +1,130 @@
+//! Single steps: one write of one back end each, with everything the write needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::account::Release;
+use crate::backend::{NewRole, NewServiceAccount, OidcProvider, RoleSettings, ServiceAccount};
+use crate::document::PolicyDocument;
+use crate::name::{Audience, ClusterRef, InlinePolicyName, Namespace, PolicyArn, ProviderArn, RoleName};
+use crate::observe::place;
+use crate::report::{Outcome, StepReport};
+use crate::trust::{Derivation, TrustPolicy};
+
+/// A write of the trust policy, with what is needed to check it afterwards.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TrustStep {
+    pub(crate) before: TrustPolicy,
+    pub(crate) policy: TrustPolicy,
+    /// From which the policy follows, given the tags at the time of the check.
+    pub(crate) derivation: Derivation,
+}
+
+/// One write.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Step {
+    CreateNamespace { cluster: ClusterRef, namespace: Namespace },
+    CreateProvider(OidcProvider),
+    AddAudience { provider: ProviderArn, audience: Audience },
+    DeleteProvider(ProviderArn),
+    CreateRole(Box<NewRole>),
+    UpdateTrust(Box<TrustStep>),
+    UpdateRole(RoleSettings),
+    PutBoundary(PolicyArn),
+    TagRole(BTreeMap<String, String>),
+    UntagRole(BTreeSet<String>),
+    AttachPolicy(PolicyArn),
+    DetachPolicy(PolicyArn),
+    PutInlinePolicy(InlinePolicyName, PolicyDocument),
+    DeleteInlinePolicy(InlinePolicyName, Option<PolicyDocument>),
+    DeleteRole,
+    ApplyServiceAccount { cluster: ClusterRef, account: NewServiceAccount, existed: Option<Box<ServiceAccount>> },
+    ReleaseServiceAccount { cluster: ClusterRef, account: Box<ServiceAccount>, release: Release },
+}
+
+impl Step {
+    /// What it does, as it stands in reports.
+    pub(crate) fn action(&self) -> &'static str {
+        match self {
+            Self::CreateNamespace { .. } => "create_namespace",
+            Self::CreateProvider(_) => "create_provider",
+            Self::AddAudience { .. } => "add_audience",
+            Self::DeleteProvider(_) => "delete_provider",
+            Self::CreateRole(_) => "create_role",
+            Self::UpdateTrust(_) => "update_trust_policy",
+            Self::UpdateRole(_) => "update_role",
+            Self::PutBoundary(_) => "put_permissions_boundary",
+            Self::TagRole(_) => "tag_role",
+            Self::UntagRole(_) => "untag_role",
+            Self::AttachPolicy(_) => "attach_policy",
+            Self::DetachPolicy(_) => "detach_policy",
+            Self::PutInlinePolicy(..) => "put_inline_policy",
+            Self::DeleteInlinePolicy(..) => "delete_inline_policy",
+            Self::DeleteRole => "delete_role",
+            Self::ApplyServiceAccount { existed: None, .. } => "create_service_account",
+            Self::ApplyServiceAccount { .. } => "annotate_service_account",
+            Self::ReleaseServiceAccount { release: Release::Delete, .. } => "delete_service_account",
+            Self::ReleaseServiceAccount { .. } => "remove_annotations",
+        }
+    }
+
+    /// What it does it to: the role's name where it names nothing else.
+    fn target(&self, role: Option<&RoleName>) -> String {
+        match self {
+            Self::CreateNamespace { namespace, .. } => namespace.to_string(),
+            Self::CreateProvider(provider) => provider.arn.to_string(),
+            Self::AddAudience { provider, .. } | Self::DeleteProvider(provider) => provider.to_string(),
+            Self::AttachPolicy(arn) | Self::DetachPolicy(arn) => arn.to_string(),
+            Self::PutInlinePolicy(name, _) | Self::DeleteInlinePolicy(name, _) => name.to_string(),
+            Self::ApplyServiceAccount { account, .. } => place(&account.namespace, &account.name),
+            Self::ReleaseServiceAccount { account, .. } => place(&account.namespace, &account.name),
+            _ => role.map(ToString::to_string).unwrap_or_default(),
+        }
+    }
+
+    /// The new value, or the one that is lost.
+    fn detail(&self) -> Option<Value> {
+        match self {
+            Self::CreateProvider(provider) => Some(json!({"audiences": provider.audiences})),
+            Self::AddAudience { audience, .. } => Some(json!({"audience": audience})),
+            Self::CreateRole(role) => Some(json!({
+                "arn": role.arn,
+                "trust_policy": serde_json::from_str::<Value>(&role.trust_policy).unwrap_or_default(),
+                "tags": role.tags,
+            })),
+            Self::UpdateTrust(trust) => {
+                Some(json!({"before": trust.before.as_value(), "after": trust.policy.as_value()}))
+            }
+            Self::UpdateRole(settings) => Some(json!({
+                "description": settings.description,
+                "max_session_duration": settings.max_session_duration,
+            })),
+            Self::PutBoundary(arn) => Some(json!({"permissions_boundary": arn})),
+            Self::TagRole(tags) => Some(json!({"tags": tags})),
+            Self::UntagRole(keys) => Some(json!({"keys": keys})),
+            Self::PutInlinePolicy(_, document) => Some(json!({"document": document})),
+            Self::DeleteInlinePolicy(_, document) => {
+                document.as_ref().map(|document| json!({"document": document.as_value()}))
+            }
+            Self::ApplyServiceAccount { account, .. } => {
+                Some(json!({"annotations": account.annotations, "labels": account.labels}))
+            }
+            Self::ReleaseServiceAccount { release: Release::Unannotate(keys), .. } => {
+                Some(json!({"annotations": keys}))
+            }
+            _ => None,
+        }
+    }
+
+    /// The step in a report.
+    pub(crate) fn report(&self, role: Option<&RoleName>, outcome: Outcome) -> StepReport {
+        StepReport {
+            action: self.action().to_owned(),
+            target: self.target(role),
+            outcome,
+            error: None,
+            detail: self.detail(),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The IAM OIDC provider of a cluster: shown, made, deleted.
+
+use std::collections::BTreeMap;
+
+use crate::backend::OidcProvider;
+use crate::client::Client;
+use crate::error::{Error, ErrorKind, Result};
+use crate::identity::{Demand, Identity, resolve};
+use crate::name::{Audience, ClusterRef, ProviderArn};
+use crate::plan::{Plan, Step};
+use crate::report::Report;
+use crate::trust::{TrustPolicy, may_admit};
+use crate::view::ProviderView;
+
+impl Client {
+    /// The OIDC provider of a cluster, whether it exists or not.
+    ///
+    /// # Errors
+    /// `NotFound` for a cluster that does not exist, `Unavailable` for one without an issuer.
+    pub async fn provider(&self, cluster: &ClusterRef) -> Result<ProviderView> {
+        let (identity, arn) = self.provider_arn(cluster).await?;
+        let provider = self.in_time("reading the provider", self.backends.iam.provider(&arn)).await?;
+        let exists = provider.is_some();
+        let (audiences, tags) = provider.map(|provider| (provider.audiences, provider.tags)).unwrap_or_default();
+        Ok(ProviderView {
+            cluster: identity.cluster.to_string(),
+            issuer: arn.issuer().url(),
+            arn: arn.to_string(),
+            exists,
+            audiences,
+            tags,
+            trusted_by: None,
+        })
+    }
+
+    /// Makes the provider of a cluster, or adds the audiences that it lacks; none given means `sts.amazonaws.com`.
+    ///
+    /// # Errors
+    /// Those of [`provider`](Self::provider), `QuotaExceeded`, `AccessDenied`.
+    pub async fn create_provider(&self, cluster: &ClusterRef, audiences: &[Audience], preview: bool) -> Result<Report> {
+        let (identity, arn) = self.provider_arn(cluster).await?;
+        let default = [Audience::sts()];
+        let wanted = if audiences.is_empty() { &default[..] } else { audiences };
+        let there = self.in_time("reading the provider", self.backends.iam.provider(&arn)).await?;
+        let steps = match there {
+            None => {
+                let audiences = wanted.iter().map(ToString::to_string).collect();
+                vec![Step::CreateProvider(OidcProvider { arn, audiences, tags: BTreeMap::new() })]
+            }
+            Some(provider) => {
+                let missing =
+                    wanted.iter().filter(|audience| !provider.audiences.iter().any(|known| known == audience.as_str()));
+                missing
+                    .map(|audience| Step::AddAudience { provider: arn.clone(), audience: audience.clone() })
+                    .collect()
+            }
+        };
+        self.conclude(&identity, steps, preview).await
+    }
+
+    /// Deletes the provider of a cluster. Refused while roles trust it, unless `force`.
+    ///
+    /// # Errors
+    /// `Conflict` naming the roles that trust it; `AccessDenied` when the roles may not be read and `force` is not given.
+    pub async fn delete_provider(&self, cluster: &ClusterRef, force: bool, preview: bool) -> Result<Report> {
+        let (identity, arn) = self.provider_arn(cluster).await?;
+        let reads = async { futures::join!(self.backends.iam.provider(&arn), self.trusting(&arn, force)) };
+        let (there, trusting) = self.in_time("reading the provider", async { Ok(reads.await) }).await?;
+        let (there, trusting) = (there?, trusting?);
+        if there.is_some() && !trusting.is_empty() {
+            return Err(Error::new(ErrorKind::Conflict, format!("provider {arn} cannot be deleted"))
+                .with_cause(format!("roles trust it: {}", trusting.join(", ")))
+                .with_hint("delete those bindings first; --force deletes the provider all the same, and their pods lose access"));
+        }
+        let steps = there.map(|_| Step::DeleteProvider(arn)).into_iter().collect();
+        self.conclude(&identity, steps, preview).await
+    }
+
+    async fn provider_arn(&self, cluster: &ClusterRef) -> Result<(Identity, ProviderArn)> {
+        let (backends, clusters) = (&self.backends, std::slice::from_ref(cluster));
+        let resolved = resolve(backends.identity.as_ref(), &backends.given, clusters, Demand::Usable);
+        let mut identities = self.in_time("reading the cluster", resolved).await?;
+        let identity = identities.remove(cluster);
+        let arn = identity.as_ref().and_then(|identity| identity.provider_in(&identity.account));
+        identity
+            .zip(arn)
+            .ok_or_else(|| Error::new(ErrorKind::Unavailable, format!("cluster {cluster} has no OIDC issuer")))
+    }
+
+    /// The names of the roles that trust a provider.
+    async fn trusting(&self, arn: &ProviderArn, force: bool) -> Result<Vec<String>> {
+        if force {
+            return Ok(Vec::new());
+        }
+        let roles = self.backends.iam.roles().await.map_err(|error| {
+            error.during("cannot tell whether roles trust the provider").with_hint("grant the read, or use --force")
+        })?;
+        let trusts = |text: &str| {
+            // What cannot be read may trust it.
+            TrustPolicy::from_stored(text).map_or(true, |policy| {
+                policy
+                    .statements()
+                    .any(|statement| may_admit(statement, Some(arn)) && statement.contains_key("Principal"))
+            })
+        };
+        Ok(roles
+            .into_iter()
+            .filter(|role| trusts(&role.role.trust_policy))
+            .map(|role| role.role.arn.name().to_string())
+            .collect())
+    }
+
+    async fn conclude(&self, identity: &Identity, steps: Vec<Step>, preview: bool) -> Result<Report> {
+        let plan = Plan::of_steps(identity.cluster.as_str(), steps);
+        if preview {
+            return Ok(plan.report());
+        }
+        crate::apply::apply(&self.backends, &plan, self.timeout()).await
+    }
+}

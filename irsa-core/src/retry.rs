@@ -1,0 +1,71 @@
+//! The one retry policy beside the SDK's own for throttling: waits for the eventual consistency of IAM.
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long IAM may take until a write is seen everywhere, before its answer is believed (AWS gives no number; terraform
+/// waits longer, but it waits for cases that are checked before the first write here).
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// The waits between tries: jittered, doubling from 0.2 s to 5 s.
+pub(crate) fn waits() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_jitter()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(5))
+        .with_total_delay(Some(LONGEST))
+        .without_max_times()
+}
+
+/// Repeats a write while IAM answers that it is not ready for it.
+///
+/// `fresh` says that what the write refers to was made in this very run, so that "does not exist" is not believed at once.
+pub(crate) async fn until_consistent<T>(fresh: bool, write: impl AsyncFn() -> Result<T>) -> Result<T> {
+    (|| write()).retry(waits()).when(|error| not_ready(error, fresh)).await
+}
+
+fn not_ready(error: &Error, fresh: bool) -> bool {
+    match error.kind() {
+        ErrorKind::Conflict => {
+            matches!(error.code(), Some("ConcurrentModification" | "EntityTemporarilyUnmodifiable" | "DeleteConflict"))
+        }
+        ErrorKind::NotFound => fresh && error.code() == Some("NoSuchEntity"),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    async fn tries(kind: ErrorKind, code: &'static str, fresh: bool, failures: u32) -> (Result<()>, u32) {
+        let calls = AtomicU32::new(0);
+        let result = until_consistent(fresh, async || {
+            if calls.fetch_add(1, Ordering::SeqCst) < failures {
+                return Err(Error::new(kind, "no").with_code(code));
+            }
+            Ok(())
+        })
+        .await;
+        (result, calls.into_inner())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_time_heals_is_repeated() {
+        assert_eq!(tries(ErrorKind::Conflict, "ConcurrentModification", false, 2).await.1, 3);
+        assert_eq!(tries(ErrorKind::NotFound, "NoSuchEntity", true, 2).await.1, 3);
+        assert_eq!(tries(ErrorKind::NotFound, "NoSuchEntity", false, 2).await.1, 1);
+        assert_eq!(tries(ErrorKind::AccessDenied, "AccessDenied", true, 2).await.1, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_ends() {
+        let begun = tokio::time::Instant::now();
+        let (result, _) = tries(ErrorKind::Conflict, "DeleteConflict", false, u32::MAX).await;
+        assert!(result.is_err() && begun.elapsed() <= LONGEST + Duration::from_secs(6));
+    }
+}

@@ -1,0 +1,91 @@
+//! Trust policies: read as stored, compared by meaning, derived from the subjects of a role.
+//!
+//! irsa's own statements have a Sid that starts with `Irsa`: one per provider for exact subjects, one per provider for
+//! patterns, one per declared further statement (`IrsaExtra<n>`), and `IrsaNobody` where no statement would be left. Every
+//! other statement is foreign and stays as it is.
+
+mod derive;
+mod statement;
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+pub(crate) use self::derive::{Derivation, Derived, derive, member_of};
+pub(crate) use self::statement::{OwnKind, WebIdentity, may_admit, own_kind};
+use crate::document::{canonical, size, statements, stored};
+use crate::error::Result;
+use crate::name::ProviderArn;
+
+/// A trust policy as it is stored, or as it will be.
+///
+/// Two are equal when they mean the same.
+#[derive(Clone)]
+pub(crate) struct TrustPolicy(Value);
+
+impl TrustPolicy {
+    /// Takes what IAM answered.
+    ///
+    /// # Errors
+    /// `Unexpected` when it is no JSON object.
+    pub(crate) fn from_stored(text: &str) -> Result<Self> {
+        stored("trust policy", text).map(Self)
+    }
+
+    /// A policy without a statement: what derivation begins with for a new role.
+    pub(crate) fn empty() -> Self {
+        Self(serde_json::json!({"Version": "2012-10-17", "Statement": []}))
+    }
+
+    pub(crate) fn statements(&self) -> impl Iterator<Item = &Map<String, Value>> {
+        statements(&self.0)
+    }
+
+    /// JSON without white space.
+    pub(crate) fn minified(&self) -> String {
+        self.0.to_string()
+    }
+
+    pub(crate) fn as_value(&self) -> &Value {
+        &self.0
+    }
+
+    /// Characters as IAM counts them.
+    pub(crate) fn size(&self) -> usize {
+        size(&self.0)
+    }
+
+    /// Whether a statement of a known form lets this subject in with this audience, and no statement denies.
+    pub(crate) fn admits(&self, provider: &ProviderArn, sub: &str, audience: &str) -> bool {
+        let admitted = |s: &Map<String, Value>| WebIdentity::read(s).is_some_and(|w| w.admits(provider, sub, audience));
+        self.statements().any(admitted)
+    }
+
+    /// The audience of irsa's own statement for a provider.
+    pub(crate) fn own_audience(&self, provider: &ProviderArn) -> Option<String> {
+        self.statements()
+            .filter(|statement| own_kind(statement) == Some(OwnKind::Subjects))
+            .filter_map(WebIdentity::read)
+            .find(|web| web.trusts(provider))
+            .and_then(|web| web.audiences.into_iter().next())
+    }
+
+    /// Allow statements that irsa did not write.
+    pub(crate) fn foreign_allows(&self) -> impl Iterator<Item = &Map<String, Value>> {
+        self.statements()
+            .filter(|statement| own_kind(statement).is_none())
+            .filter(|statement| statement.get("Effect").and_then(Value::as_str) == Some("Allow"))
+    }
+}
+
+impl PartialEq for TrustPolicy {
+    fn eq(&self, other: &Self) -> bool {
+        canonical(&self.0) == canonical(&other.0)
+    }
+}
+
+impl fmt::Debug for TrustPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.minified())
+    }
+}
