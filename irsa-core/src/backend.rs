@@ -13,12 +13,14 @@
 //! `kube`). One contract suite in `tests/contract.rs` runs over all of them.
 
 mod cluster;
+mod code;
 mod iam;
 mod identity;
 
 pub use self::cluster::{
     AccessReview, Anchor, ClusterBackend, FIELD_MANAGER, FieldOwner, NewServiceAccount, ServiceAccount, WriteMode,
 };
+pub(crate) use self::code::kind_of_code;
 pub use self::iam::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
 };

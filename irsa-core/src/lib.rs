@@ -1,7 +1,55 @@
-//! irsa binds AWS IAM roles to Kubernetes service accounts.
+//! irsa binds AWS IAM roles to Kubernetes service accounts (IRSA: a pod's projected token is exchanged at STS for the
+//! credentials of the role): safely, in one step, and again and again without changing what is right already.
+//!
+//! # The flow
+//! ```text
+//! IrsaBinding --resolve--> Identity --observe--> Observed --plan--> Plan --apply--> Report
+//! what is wanted           issuer, account,      what is there      pure diff:       what was done,
+//!                          partition, provider   (AWS, clusters)    a list of steps  step by step
+//! binding.rs               identity.rs           observe.rs         plan.rs          apply.rs, report.rs
+//! ```
+//! Data goes one way. [`Client`] puts the stages together: [`plan`](Client::plan) writes nothing, and
+//! [`apply`](Client::apply) consumes the very value that a dry run prints.
+//!
+//! # Back ends
+//! Three traits of plain data ([`backend`]) are all that the stages know: identity (EKS, STS), IAM, cluster. They are
+//! implemented by the in-memory [`Sandbox`], which needs nothing,
+#![cfg_attr(feature = "aws", doc = "by [`aws::AwsBackend`] over the AWS SDK,")]
+#![cfg_attr(feature = "kube", doc = "by [`kube::KubeCluster`] over an API server,")]
+//! and by whatever you write yourself.
+//!
+//! # What the library does not do
+//! It never prints, never exits, never reads the environment and never picks credentials: clients and configuration are
+//! passed in. It logs through `tracing`, one span for each call, never a token.
+//!
+//! # Features
+//! - `aws` (default): the AWS back end.
+//! - `kube` (default): the Kubernetes back end. The version of the Kubernetes API is chosen by the program, through a
+//!   feature of `k8s-openapi` (such as `latest`).
+//! - `mock`: mockall mocks of the three traits.
+//!
+//! # Example
+//! ```
+//! use std::sync::Arc;
+//! use irsa_core::{Client, IrsaBinding, Request, Sandbox};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! let sandbox = Arc::new(Sandbox::new());
+//! let client = Client::new(sandbox.clone(), sandbox.clone())
+//!     .with_cluster("sandbox".parse()?, Arc::new(sandbox.cluster("sandbox")?));
+//! let binding = IrsaBinding::builder("sandbox", "default", "my-serviceaccount")
+//!     .with_policy("AmazonS3ReadOnlyAccess")
+//!     .build()?;
+//! let report = client.run(&Request::create(binding)).await?;
+//! assert_eq!(report.role_name.map(|name| name.to_string()).as_deref(), Some("sandbox-default-my-serviceaccount"));
+//! # Ok::<(), irsa_core::Error>(())
+//! # }).unwrap();
+//! ```
 
 mod account;
 mod apply;
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod backend;
 mod binding;
 mod client;

@@ -1,1 +1,12 @@
-//! x
+//! The Python module of irsa: a thin layer over `irsa-core`.
+
+/// The compiled part of the package `irsa`.
+#[pyo3::pymodule]
+mod _irsa {
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

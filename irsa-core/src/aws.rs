@@ -1,0 +1,127 @@
+//! AWS as a back end: aws-sdk-eks, -sts and -iam behind the traits of [`backend`](crate::backend).
+//!
+//! The configuration is the caller's: credentials, region, endpoints, time limits and retries all come from the
+//! [`SdkConfig`] or the clients passed in. Load it once per process: profiles are then read once, and credentials,
+//! connections and trusted certificates are shared.
+//!
+//! ```no_run
+//! # async fn start() -> irsa_core::Result<()> {
+//! let config = irsa_core::aws::config_loader().region("us-east-1").load().await;
+//! let aws = irsa_core::aws::AwsBackend::new(&config)?; // opens no connection, asks for no credentials
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Retries are those of the SDK's retry mode. Its default, `standard`, makes three attempts with jittered backoff when AWS
+//! throttles, fails inside (HTTP 500 to 504) or cannot be reached. A write whose first answer was lost is thus sent twice,
+//! and a create may then fail with `AlreadyExists`. Nothing else is retried here.
+
+mod answer;
+mod call;
+mod eks_token;
+mod error;
+#[cfg(test)]
+mod fake;
+mod iam;
+mod identity;
+mod policies;
+mod roles;
+
+use std::fmt;
+
+use aws_smithy_runtime::client::defaults::default_http_client_plugin_v2;
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
+use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
+use aws_types::SdkConfig;
+
+pub use self::eks_token::EksTokenSource;
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::{Partition, Region};
+
+/// EKS, STS and IAM through the AWS SDK.
+///
+/// Cloning is cheap, and clones share their connections.
+#[derive(Clone)]
+pub struct AwsBackend {
+    iam: aws_sdk_iam::Client,
+    eks: aws_sdk_eks::Client,
+    sts: aws_sdk_sts::Client,
+    region: Region,
+    partition: Partition,
+}
+
+impl AwsBackend {
+    /// A back end with clients made from one configuration, sharing its HTTP client and its cache of credentials.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the configuration names no region, or none that can be one.
+    pub fn new(config: &SdkConfig) -> Result<Self> {
+        let Some(region) = config.region() else {
+            return Err(Error::new(ErrorKind::InvalidInput, "no AWS region is configured")
+                .with_context("field", "region")
+                .with_hint("name one, such as us-east-1, as an option, in the environment or in the profile"));
+        };
+        let region = Region::new(region.as_ref())?;
+        let mut shared = config.to_builder();
+        // A client panics without a behaviour version, and makes an HTTP client of its own when it is given none.
+        if config.behavior_version().is_none() {
+            shared.set_behavior_version(Some(BehaviorVersion::latest()));
+        }
+        if config.http_client().is_none() {
+            shared.set_http_client(http_client());
+        }
+        let shared = shared.build();
+        let (iam, eks, sts) =
+            (aws_sdk_iam::Client::new(&shared), aws_sdk_eks::Client::new(&shared), aws_sdk_sts::Client::new(&shared));
+        Ok(Self::from_clients(iam, eks, sts, region))
+    }
+
+    /// A back end over clients that exist. `region` is theirs: it gives the partition, and clusters named without an ARN
+    /// are looked for there.
+    pub fn from_clients(
+        iam: aws_sdk_iam::Client,
+        eks: aws_sdk_eks::Client,
+        sts: aws_sdk_sts::Client,
+        region: Region,
+    ) -> Self {
+        let partition = Partition::of_region(region.as_str());
+        Self { iam, eks, sts, region, partition }
+    }
+
+    /// The region whose clusters are found by name.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// The partition of the region.
+    pub fn partition(&self) -> &Partition {
+        &self.partition
+    }
+}
+
+impl fmt::Debug for AwsBackend {
+    // The clients would print their whole configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwsBackend").field("region", &self.region).finish_non_exhaustive()
+    }
+}
+
+/// The SDK's configuration loader, given one HTTP client that services and credentials providers will share.
+///
+/// Nothing is read until [`load`](aws_config::ConfigLoader::load) is called: that reads the environment and the profile,
+/// where the caller has not set something.
+pub fn config_loader() -> aws_config::ConfigLoader {
+    let loader = aws_config::defaults(BehaviorVersion::latest());
+    match http_client() {
+        Some(client) => loader.http_client(client),
+        None => loader,
+    }
+}
+
+/// The HTTP client that the SDK would make for each service: one, to be shared by all.
+fn http_client() -> Option<SharedHttpClient> {
+    let plugin = default_http_client_plugin_v2(BehaviorVersion::latest())?;
+    plugin.runtime_components(&RuntimeComponentsBuilder::new("irsa")).http_client()
+}

@@ -1,0 +1,136 @@
+//! One call of an API: its span, its errors, its pages.
+
+use std::future::Future;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::request_id::RequestId;
+use secrecy::SecretString;
+use tracing::Instrument;
+use tracing::field::Empty;
+
+use super::error::error_of;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What the SDK's `send` gives.
+pub(super) type Sent<T, E> = std::result::Result<T, SdkError<E, HttpResponse>>;
+
+/// The most pages of one list. Quotas end far below (10,000 roles); IAM may answer with fewer entries than it was asked
+/// for (IAM API reference, `MaxItems`).
+const MOST_PAGES: usize = 500;
+
+/// The most entries of a page that IAM takes (IAM API reference, `MaxItems`).
+pub(super) const PAGE: i32 = 1000;
+
+/// A call of an action, and what it is for.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    pub(super) service: &'static str,
+    pub(super) action: &'static str,
+    /// What an error says was being done: "cannot read role r".
+    pub(super) doing: String,
+    /// Sent as the proof of who is calling, in place of a signature; never to be seen in a message.
+    pub(super) token: Option<&'a SecretString>,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn iam(action: &'static str, doing: impl Into<String>) -> Self {
+        Self { service: "IAM", action, doing: doing.into(), token: None }
+    }
+
+    pub(super) fn eks(action: &'static str, doing: impl Into<String>) -> Self {
+        Self { service: "EKS", action, doing: doing.into(), token: None }
+    }
+
+    pub(super) fn sts(action: &'static str, doing: impl Into<String>) -> Self {
+        Self { service: "STS", action, doing: doing.into(), token: None }
+    }
+
+    /// The call is not signed: this token is what it is judged by.
+    pub(super) fn with_token(mut self, token: &'a SecretString) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// Sends it.
+    pub(super) async fn send<T, E>(&self, request: impl Future<Output = Sent<T, E>>) -> Result<T>
+    where
+        T: RequestId,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        self.observed(request).await.map_err(|failure| error_of(self, failure))
+    }
+
+    /// Sends it; what the service says is absent is `None`.
+    pub(super) async fn find<T, E>(
+        &self,
+        request: impl Future<Output = Sent<T, E>>,
+        absent: fn(&E) -> bool,
+    ) -> Result<Option<T>>
+    where
+        T: RequestId,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        match self.observed(request).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(failure) if failure.as_service_error().is_some_and(absent) => Ok(None),
+            Err(failure) => Err(error_of(self, failure)),
+        }
+    }
+
+    /// Sends it once a page. `split` gives a page's entries, whether there are more, and the marker of the next page.
+    pub(super) async fn pages<P, T, E, F>(
+        &self,
+        absent: fn(&E) -> bool,
+        request: impl Fn(Option<String>) -> F,
+        split: fn(P) -> (Vec<T>, bool, Option<String>),
+    ) -> Result<Option<Vec<T>>>
+    where
+        P: RequestId,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        F: Future<Output = Sent<P, E>>,
+    {
+        let mut all = Vec::new();
+        let mut marker = None;
+        for _ in 0..MOST_PAGES {
+            let Some(page) = self.find(request(marker.clone()), absent).await? else {
+                return Ok(None);
+            };
+            let (entries, more, next) = split(page);
+            all.extend(entries);
+            if !more {
+                return Ok(Some(all));
+            }
+            if next.is_none() || next == marker {
+                return Err(self.malformed("it says that there are more pages, but not where"));
+            }
+            marker = next;
+        }
+        Err(self.malformed(format!("it has more than {MOST_PAGES} pages")))
+    }
+
+    /// The service answered something that makes no sense.
+    pub(super) fn malformed(&self, why: impl std::fmt::Display) -> Error {
+        Error::new(ErrorKind::Unexpected, self.doing.clone())
+            .with_cause(format!("the answer of {} cannot be understood: {why}", self.service))
+            .with_context("action", self.action)
+    }
+
+    async fn observed<T, E>(&self, request: impl Future<Output = Sent<T, E>>) -> Sent<T, E>
+    where
+        T: RequestId,
+        E: ProvideErrorMetadata,
+    {
+        let span =
+            tracing::debug_span!("aws", service = self.service, action = self.action, request_id = Empty, code = Empty);
+        let answer = request.instrument(span.clone()).await;
+        let (request_id, code) = match &answer {
+            Ok(answer) => (answer.request_id(), None),
+            Err(failure) => (failure.request_id(), failure.code()),
+        };
+        span.record("request_id", request_id).record("code", code);
+        tracing::debug!(parent: &span, "{}", if answer.is_ok() { "answered" } else { "failed" });
+        answer
+    }
+}
