@@ -46,7 +46,8 @@ async fn main() -> Result<()> {
         .with_policy("AmazonS3ReadOnlyAccess")
         .build()?;
     let plan = client.plan(&Request::create(binding)).await?;
-    let report = if rest.iter().any(|argument| argument == "--apply") { client.apply(&plan).await? } else { plan.report() };
+    let report =
+        if rest.iter().any(|argument| argument == "--apply") { client.apply(&plan).await? } else { plan.report() };
     show(&report);
     Ok(())
 }

@@ -26,7 +26,13 @@ async fn main() -> Result<()> {
     assert!(!again.changed, "a second run changes nothing");
 
     let view = client.get(&"sandbox".parse()?, &binding.namespace, &binding.service_account, None).await?;
-    show_line(&format!("{}/{} -> {} ({})", view.namespace, view.service_account, view.annotation.unwrap_or_default(), view.state.as_str()));
+    show_line(&format!(
+        "{}/{} -> {} ({})",
+        view.namespace,
+        view.service_account,
+        view.annotation.unwrap_or_default(),
+        view.state.as_str()
+    ));
 
     // Bad input is refused before anything is called, with the field, the value and the rule.
     let refused = IrsaBinding::builder("sandbox", "default", "My_SA").build().unwrap_err();

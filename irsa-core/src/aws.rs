@@ -17,6 +17,7 @@
 //! and a create may then fail with `AlreadyExists`. Nothing else is retried here.
 
 mod answer;
+mod bound;
 mod call;
 mod eks_token;
 mod error;
@@ -28,14 +29,17 @@ mod policies;
 mod roles;
 
 use std::fmt;
+use std::time::Duration;
 
 use aws_smithy_runtime::client::defaults::default_http_client_plugin_v2;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
 use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
+use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 
+use self::bound::BoundedAnswers;
 pub use self::eks_token::EksTokenSource;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Partition, Region};
@@ -73,9 +77,15 @@ impl AwsBackend {
             shared.set_http_client(http_client());
         }
         let shared = shared.build();
-        let (iam, eks, sts) =
-            (aws_sdk_iam::Client::new(&shared), aws_sdk_eks::Client::new(&shared), aws_sdk_sts::Client::new(&shared));
-        Ok(Self::from_clients(iam, eks, sts, region))
+        let iam = aws_sdk_iam::config::Builder::from(&shared).interceptor(BoundedAnswers).build();
+        let eks = aws_sdk_eks::config::Builder::from(&shared).interceptor(BoundedAnswers).build();
+        let sts = aws_sdk_sts::config::Builder::from(&shared).interceptor(BoundedAnswers).build();
+        Ok(Self::from_clients(
+            aws_sdk_iam::Client::from_conf(iam),
+            aws_sdk_eks::Client::from_conf(eks),
+            aws_sdk_sts::Client::from_conf(sts),
+            region,
+        ))
     }
 
     /// A back end over clients that exist. `region` is theirs: it gives the partition, and clusters named without an ARN
@@ -108,12 +118,17 @@ impl fmt::Debug for AwsBackend {
     }
 }
 
-/// The SDK's configuration loader, given one HTTP client that services and credentials providers will share.
+/// The longest that one attempt of a call may take: the SDK has no bound of its own for a server that never answers.
+const ATTEMPT: Duration = Duration::from_secs(30);
+
+/// The SDK's configuration loader, with one HTTP client for services and credentials providers, and a time limit for each
+/// attempt of a call. Whatever it is given afterwards counts.
 ///
 /// Nothing is read until [`load`](aws_config::ConfigLoader::load) is called: that reads the environment and the profile,
 /// where the caller has not set something.
 pub fn config_loader() -> aws_config::ConfigLoader {
-    let loader = aws_config::defaults(BehaviorVersion::latest());
+    let limits = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build();
+    let loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(limits);
     match http_client() {
         Some(client) => loader.http_client(client),
         None => loader,

@@ -18,8 +18,10 @@ mod iam;
 mod identity;
 
 pub use self::cluster::{
-    AccessReview, Anchor, ClusterBackend, FIELD_MANAGER, FieldOwner, NewServiceAccount, ServiceAccount, WriteMode,
+    AccessReview, Anchor, ClusterBackend, DRY_RUN_UNSUPPORTED, FIELD_MANAGER, FieldOwner, NewServiceAccount,
+    ServiceAccount, WriteMode,
 };
+pub(crate) use self::cluster::{certificates, same_endpoint};
 pub(crate) use self::code::kind_of_code;
 pub use self::iam::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,

@@ -57,6 +57,8 @@ mod document;
 mod error;
 mod identity;
 mod inventory;
+#[cfg(feature = "kube")]
+pub mod kube;
 pub mod name;
 mod observe;
 mod ownership;
@@ -77,6 +79,8 @@ pub use self::client::Client;
 pub use self::document::PolicyDocument;
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::identity::{ClusterId, Identity};
+#[cfg(feature = "kube")]
+pub use self::kube::KubeCluster;
 pub use self::ownership::Origin;
 pub use self::permissions::{Command, Holder, Permissions, Scope, permissions};
 pub use self::plan::Plan;

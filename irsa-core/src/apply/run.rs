@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use backon::BackoffBuilder;
+
 use super::Context;
 use crate::account::{self, Release};
 use crate::backend::{NewRole, Role, ServiceAccount, WriteMode};
@@ -11,7 +13,7 @@ use crate::name::{ClusterRef, RoleName};
 use crate::ownership::{OWNER_TAG, Ownership};
 use crate::plan::{Step, TrustStep};
 use crate::report::{Warning, WarningId};
-use crate::retry::until_consistent;
+use crate::retry::{until_consistent, waits};
 use crate::trust::{Derivation, TrustPolicy, derive};
 
 /// What a step that was done leaves for the report, and for taking it back.
@@ -142,43 +144,49 @@ async fn update_trust(context: &Context<'_>, name: &RoleName, step: &TrustStep) 
     let iam = context.backends.iam.as_ref();
     let mut written = step.policy.clone();
     let mut warnings = Vec::new();
-    for repeat in 0..MOST_REPEATS {
+    for _ in 0..MOST_REPEATS {
         let text = written.minified();
         until_consistent(context.fresh, async || iam.update_trust_policy(name, &text).await).await?;
-        let mut waits = backon::BackoffBuilder::build(crate::retry::waits());
-        loop {
-            let Some(role) = iam.role(name).await? else {
-                return Err(Error::new(ErrorKind::NotFound, format!("role {name} was deleted in the meantime"))
-                    .with_code("NoSuchEntity"));
-            };
-            let (agreed, believed) = agree(step, &role)?;
-            let standing = TrustPolicy::from_stored(&role.trust_policy)?;
-            if agreed == standing && (believed || agreed == written) {
-                return Ok(Done { made: true, warnings, ..Done::default() });
-            }
-            // What we wrote ourselves may not be seen yet: then reading again is enough.
-            if (!believed || agreed == written)
-                && let Some(wait) = waits.next().filter(|_| repeat == 0 && waits_left(&standing, step))
-            {
-                tokio::time::sleep(wait).await;
-                continue;
-            }
-            if agreed != written && warnings.is_empty() {
-                let message = format!("another writer changed role {name} at the same time; both changes are kept");
-                warnings.push(Warning::new(WarningId::Repeated, message));
-            }
-            written = agreed;
-            break;
+        let (standing, agreed) = read_back(context, name, step, &written).await?;
+        if agreed == standing {
+            return Ok(Done { made: true, warnings, ..Done::default() });
         }
+        if warnings.is_empty() {
+            let message = format!("another writer changed role {name} at the same time; both changes are kept");
+            warnings.push(Warning::new(WarningId::Repeated, message));
+        }
+        written = agreed;
     }
     Err(Error::new(ErrorKind::Conflict, format!("the trust policy of role {name} is changed by others all the time"))
         .with_cause(format!("after {MOST_REPEATS} writes it still was not what its tags say"))
         .with_hint("run the same command again when the others are done"))
 }
 
-/// Whether what stands is still what stood before our write: then IAM has not caught up.
-fn waits_left(standing: &TrustPolicy, step: &TrustStep) -> bool {
-    *standing == step.before
+/// The trust policy that stands after a write, and the one that the tags make of it. While IAM still shows the state
+/// before our own writes, it is asked again, a few times.
+async fn read_back(
+    context: &Context<'_>,
+    name: &RoleName,
+    step: &TrustStep,
+    written: &TrustPolicy,
+) -> Result<(TrustPolicy, TrustPolicy)> {
+    const MOST_WAITS: usize = 5;
+    let mut waits = waits().with_max_times(MOST_WAITS).build();
+    loop {
+        let Some(role) = context.backends.iam.role(name).await? else {
+            let error = Error::new(ErrorKind::NotFound, format!("role {name} was deleted in the meantime"));
+            return Err(error
+                .with_code("NoSuchEntity")
+                .with_hint("run the same command again: it makes the role anew"));
+        };
+        let standing = TrustPolicy::from_stored(&role.trust_policy)?;
+        let (agreed, tags_seen) = agree(step, &role)?;
+        let write_seen = standing == *written || standing != step.before;
+        match waits.next() {
+            Some(wait) if !(write_seen && tags_seen) => tokio::time::sleep(wait).await,
+            _ => return Ok((standing, agreed)),
+        }
+    }
 }
 
 /// The trust policy that the tags make of what stands, and whether the tags that we wrote are seen already.

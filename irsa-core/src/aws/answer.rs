@@ -84,3 +84,43 @@ pub(super) fn tags(tags: Option<Vec<types::Tag>>) -> BTreeMap<String, String> {
 pub(super) fn attached(call: &Call<'_>, policies: Vec<types::AttachedPolicy>) -> Result<Vec<PolicyArn>> {
     policies.iter().map(|policy| parsed(call, "policy ARN", policy.policy_arn.as_deref())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call() -> Call<'static> {
+        Call::iam("GetRole", "cannot read role r")
+    }
+
+    #[test]
+    fn documents_are_percent_decoded_and_a_plus_is_a_plus() {
+        let encoded = "%7B%22Action%22%3A%22s3%3AGet%2B%2541%22%2C%22a%22%3A%22b+c%20d%C3%A9%22%7D";
+        assert_eq!(document(&call(), encoded).unwrap(), r#"{"Action":"s3:Get+%41","a":"b+c dé"}"#);
+        let plain = r#"{"a":"100%25 +"}"#;
+        assert_eq!(document(&call(), plain).unwrap(), plain);
+        assert_eq!(document(&call(), "%7B%FF").unwrap_err().kind(), ErrorKind::Unexpected);
+    }
+
+    #[test]
+    fn a_role_that_is_still_being_made_is_unavailable() {
+        let made = types::Role::builder()
+            .path("/")
+            .role_name("r")
+            .role_id("AROAEXAMPLE")
+            .arn("AROAEXAMPLE")
+            .create_date(aws_smithy_types::DateTime::from_secs(0))
+            .build()
+            .unwrap();
+        assert_eq!(role(&call(), made).unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn names_that_break_the_rules_of_the_service_are_its_fault_not_the_users() {
+        for text in [None, Some(""), Some("arn:aws:s3:::b")] {
+            assert_eq!(parsed::<PolicyArn>(&call(), "policy ARN", text).unwrap_err().kind(), ErrorKind::Unexpected);
+        }
+        assert_eq!(session(&call(), Some(-1)).unwrap_err().kind(), ErrorKind::Unexpected);
+        assert_eq!(session(&call(), None).unwrap(), 3600);
+    }
+}

@@ -112,9 +112,13 @@ impl<'a> Call<'a> {
 
     /// The service answered something that makes no sense.
     pub(super) fn malformed(&self, why: impl std::fmt::Display) -> Error {
-        Error::new(ErrorKind::Unexpected, self.doing.clone())
-            .with_cause(format!("the answer of {} cannot be understood: {why}", self.service))
-            .with_context("action", self.action)
+        let cause = format!("the answer of {} cannot be understood: {why}", self.service);
+        self.placed(Error::new(ErrorKind::Unexpected, self.doing.clone()).with_cause(cause))
+    }
+
+    /// An error with the place where it came up.
+    pub(super) fn placed(&self, error: Error) -> Error {
+        error.with_context("service", self.service).with_context("action", self.action)
     }
 
     async fn observed<T, E>(&self, request: impl Future<Output = Sent<T, E>>) -> Sent<T, E>
@@ -132,5 +136,62 @@ impl<'a> Call<'a> {
         span.record("request_id", request_id).record("code", code);
         tracing::debug!(parent: &span, "{}", if answer.is_ok() { "answered" } else { "failed" });
         answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{Answer, Endpoint};
+    use super::*;
+    use crate::backend::IamBackend;
+    use crate::name::RoleName;
+
+    fn page(policy: &str, marker: Option<&str>) -> Answer {
+        let more = marker.map_or_else(
+            || "<IsTruncated>false</IsTruncated>".to_owned(),
+            |marker| format!("<IsTruncated>true</IsTruncated><Marker>{marker}</Marker>"),
+        );
+        Answer::xml(format!(
+            "<ListRolePoliciesResponse><ListRolePoliciesResult><PolicyNames><member>{policy}</member></PolicyNames>{more}\
+             </ListRolePoliciesResult></ListRolePoliciesResponse>"
+        ))
+    }
+
+    async fn names(endpoint: &Endpoint) -> Result<Option<Vec<String>>> {
+        let names = endpoint.backend().inline_policy_names(&RoleName::new("r").unwrap()).await?;
+        Ok(names.map(|names| names.into_iter().map(String::from).collect()))
+    }
+
+    #[tokio::test]
+    async fn pages_are_followed() {
+        let endpoint = Endpoint::new(|request| match request {
+            _ if request.contains("Marker=m2") => page("c", None),
+            _ if request.contains("Marker=m1") => page("b", Some("m2")),
+            _ => page("a", Some("m1")),
+        });
+        assert_eq!(names(&endpoint).await.unwrap().unwrap(), ["a", "b", "c"]);
+        let requests = endpoint.requests.lock().unwrap();
+        assert!(requests.len() == 3 && requests.iter().all(|request| request.contains("MaxItems=1000")));
+    }
+
+    #[tokio::test]
+    async fn a_list_without_an_end_is_an_error() {
+        let endpoint = Endpoint::new(|_| page("a", Some("same")));
+        assert_eq!(names(&endpoint).await.unwrap_err().kind(), ErrorKind::Unexpected);
+        assert_eq!(endpoint.requests.lock().unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn only_a_typed_not_found_is_absence() {
+        let gone = Endpoint::new(|_| Answer::error(404, "NoSuchEntity", "The role with name r cannot be found."));
+        assert_eq!(names(&gone).await.unwrap(), None);
+        for (status, code, kind) in [
+            (403, "AccessDenied", ErrorKind::AccessDenied),
+            (400, "Throttling", ErrorKind::Throttled),
+            (404, "NotFoundByAProxy", ErrorKind::Unexpected),
+        ] {
+            let endpoint = Endpoint::new(move |_| Answer::error(status, code, "m"));
+            assert_eq!(names(&endpoint).await.unwrap_err().kind(), kind, "{code}");
+        }
     }
 }

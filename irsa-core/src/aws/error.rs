@@ -7,6 +7,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
+use http_body_util::LengthLimitError;
 use secrecy::ExposeSecret;
 
 use super::call::Call;
@@ -20,13 +21,26 @@ where
 {
     let error = match &failure {
         SdkError::ServiceError(refusal) => refused(call, refusal.err(), refusal.raw()),
-        SdkError::ResponseError(broken) => not_an_answer(call, broken.raw(), &failure),
-        SdkError::TimeoutError(_) => not_sent(call, ErrorKind::Timeout, &failure),
-        SdkError::DispatchFailure(dispatch) if dispatch.is_timeout() => not_sent(call, ErrorKind::Timeout, &failure),
-        SdkError::DispatchFailure(dispatch) if dispatch.is_io() => not_sent(call, ErrorKind::Unavailable, &failure),
-        _ => not_sent(call, ErrorKind::Unexpected, &failure),
+        SdkError::ResponseError(_) if causes(&failure).any(|cause| cause.is::<LengthLimitError>()) => {
+            Error::new(ErrorKind::Unexpected, call.doing.clone())
+                .with_cause(format!("the answer is longer than any of {}", call.service))
+        }
+        SdkError::ResponseError(_) => {
+            let cause = format!("the answer of {} broke off: {}", call.service, chain(&failure));
+            Error::new(ErrorKind::Unavailable, call.doing.clone()).with_cause(cause)
+        }
+        SdkError::TimeoutError(_) => unreached(call, ErrorKind::Timeout, &failure),
+        SdkError::DispatchFailure(dispatch) => match causes(&failure).find_map(|cause| cause.downcast_ref()) {
+            Some(error) => no_credentials(&call.doing, error),
+            None if dispatch.is_timeout() => unreached(call, ErrorKind::Timeout, &failure),
+            None if dispatch.is_io() || dispatch.as_other().is_some() => {
+                unreached(call, ErrorKind::Unavailable, &failure)
+            }
+            None => not_sent(call, &failure),
+        },
+        _ => not_sent(call, &failure),
     };
-    let error = error.with_context("service", call.service).with_context("action", call.action);
+    let error = call.placed(error);
     match failure.request_id() {
         Some(id) => error.with_context("request_id", id),
         None => error,
@@ -46,7 +60,7 @@ where
         kind => kind,
     };
     let cause = match refusal.message() {
-        Some(message) if !message.is_empty() => format!("{code}: {}", without_token(call, message)),
+        Some(message) if !message.is_empty() => format!("{code}: {}", shortened(&without_token(call, message))),
         _ => format!("{code} (HTTP {})", response.status()),
     };
     let error = Error::new(kind, call.doing.clone()).with_cause(cause).with_code(code);
@@ -57,30 +71,37 @@ where
     }
 }
 
-/// Something answered, but not as the service does: a proxy, a login page, half an answer.
+/// Something answered, but not as the service does: a proxy, a login page.
 fn not_an_answer(call: &Call<'_>, response: &HttpResponse, failure: &(dyn StdError + 'static)) -> Error {
     let status = response.status().as_u16();
     let content_type = response.headers().get("content-type").unwrap_or("unknown");
     // The body stays out of it: an answer of STS, however broken, holds credentials.
-    let why = if response.status().is_success() { format!(": {}", chain(failure)) } else { String::new() };
+    let chain = chain(failure);
+    let why = match chain.split(" got StartEl").next() {
+        Some(why) if response.status().is_success() => format!(": {why}"),
+        _ => String::new(),
+    };
     Error::new(kind_of_status(status), call.doing.clone())
         .with_cause(format!("HTTP {status} with content type {content_type} is not an answer of {}{why}", call.service))
         .with_hint(format!("is something between here and {}, such as a proxy, or a wrong endpoint URL?", call.service))
 }
 
-/// Nothing answered, or nothing was sent.
-fn not_sent(call: &Call<'_>, kind: ErrorKind, failure: &(dyn StdError + 'static)) -> Error {
-    let credentials = causes(failure).find_map(|cause| cause.downcast_ref::<CredentialsError>());
-    if let Some(error) = credentials {
-        return no_credentials(&call.doing, error);
-    }
-    let error = Error::new(kind, call.doing.clone()).with_cause(chain(failure));
-    match kind {
-        ErrorKind::Timeout | ErrorKind::Unavailable => {
-            error.with_hint(format!("{} was not reached: check network, proxy, region and endpoint URL", call.service))
-        }
-        _ => error,
-    }
+/// Nothing answered.
+fn unreached(call: &Call<'_>, kind: ErrorKind, failure: &(dyn StdError + 'static)) -> Error {
+    Error::new(kind, call.doing.clone())
+        .with_cause(chain(failure))
+        .with_hint(format!("check the network, the proxy, the region and the endpoint URL of {}", call.service))
+}
+
+/// No request could be made of the input, or what came back is not HTTP.
+fn not_sent(call: &Call<'_>, failure: &(dyn StdError + 'static)) -> Error {
+    // Only the innermost cause: outer ones print the request, and with it what is secret in it.
+    let innermost = causes(failure).last().map(ToString::to_string).unwrap_or_default();
+    Error::new(ErrorKind::Unexpected, call.doing.clone()).with_cause(format!(
+        "no exchange with {} was possible: {}",
+        call.service,
+        without_token(call, &innermost)
+    ))
 }
 
 /// There are no credentials, or they could not be had.
@@ -136,7 +157,7 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
     std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (**error).source())
 }
 
-/// The texts of an error and its sources, each once, without those of the SDK that say nothing.
+/// The texts of an error and its sources in one line, each once, without those of the SDK that say nothing.
 fn chain(error: &(dyn StdError + 'static)) -> String {
     const EMPTY: [&str; 7] =
         ["dispatch failure", "service error", "response error", "io error", "other", "timeout", "unhandled error"];
@@ -146,5 +167,136 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
             texts.push(text);
         }
     }
-    if texts.is_empty() { error.to_string() } else { texts.join(": ") }
+    let text = if texts.is_empty() { error.to_string() } else { texts.join(": ") };
+    // The credentials chain lists what it tried, a line each.
+    let text = text.replace("the credential provider was not enabled: ", "").replace(":\n", ":").replace('\n', ";");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A message that quotes a value of any length, such as a document, without its middle: the rule stands at the end.
+fn shortened(message: &str) -> String {
+    const HEAD: usize = 400;
+    const TAIL: usize = 200;
+    let length = message.chars().count();
+    if length <= HEAD + TAIL {
+        return message.to_owned();
+    }
+    let head: String = message.chars().take(HEAD).collect();
+    let tail: String = message.chars().skip(length - TAIL).collect();
+    format!("{head} … {tail}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{Answer, Endpoint, config};
+    use super::super::{AwsBackend, SdkConfig};
+    use super::*;
+    use crate::backend::{IamBackend, IdentityBackend};
+    use crate::name::RoleName;
+
+    async fn failure(aws: AwsBackend) -> Error {
+        aws.delete_role(&RoleName::new("r").unwrap()).await.unwrap_err()
+    }
+
+    async fn failure_of(answer: fn() -> Answer) -> Error {
+        failure(Endpoint::new(move |_| answer()).backend()).await
+    }
+
+    #[tokio::test]
+    async fn what_the_service_says_is_in_the_error() {
+        let error = failure_of(|| Answer::error(409, "DeleteConflict", "must detach all policies first.")).await;
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, Some("DeleteConflict")));
+        assert_eq!(error.to_string(), "cannot delete role r");
+        assert_eq!(error.causes(), ["DeleteConflict: must detach all policies first."]);
+        let context = [("service", "IAM"), ("action", "DeleteRole"), ("request_id", "id-1")];
+        assert_eq!(error.context(), context.map(|(key, value)| (key, value.to_owned())));
+    }
+
+    #[tokio::test]
+    async fn refused_credentials_are_told_apart_by_hints() {
+        for (answer, hint) in [
+            ((|| Answer::error(403, "ExpiredToken", "is expired")) as fn() -> Answer, "expired"),
+            (|| Answer::error(403, "InvalidClientTokenId", "is invalid"), "does not know"),
+            (|| Answer::error(403, "SignatureDoesNotMatch", "no match"), "clock"),
+        ] {
+            let error = failure_of(answer).await;
+            assert_eq!(error.kind(), ErrorKind::AccessDenied);
+            assert!(error.hint().is_some_and(|text| text.contains(hint)), "{error:?}");
+        }
+        let denied = failure_of(|| Answer::error(403, "AccessDenied", "not authorized")).await;
+        assert_eq!((denied.kind(), denied.hint()), (ErrorKind::AccessDenied, None));
+    }
+
+    #[tokio::test]
+    async fn unknown_codes_go_by_the_status() {
+        for (status, kind) in
+            [(400, ErrorKind::Unexpected), (403, ErrorKind::AccessDenied), (503, ErrorKind::Unavailable)]
+        {
+            let endpoint = Endpoint::new(move |_| Answer::error(status, "Brand.New", "m"));
+            assert_eq!(failure(endpoint.backend()).await.kind(), kind, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_an_answer_of_aws_is_never_taken_for_one() {
+        let html = "<html><body>log in, secret=1</body></html>";
+        for (status, kind) in [
+            (200, ErrorKind::Unexpected),
+            (302, ErrorKind::Unexpected),
+            (403, ErrorKind::AccessDenied),
+            (404, ErrorKind::Unexpected),
+            (429, ErrorKind::Throttled),
+            (503, ErrorKind::Unavailable),
+        ] {
+            let endpoint = Endpoint::new(move |_| Answer::new(status, "text/html", html));
+            let error = endpoint.backend().role(&RoleName::new("r").unwrap()).await.unwrap_err();
+            let causes = error.causes().join(" ");
+            assert_eq!(error.kind(), kind, "{status}");
+            assert!(causes.contains("text/html") && !causes.contains("secret"), "{causes}");
+        }
+        for body in ["", "{}", "<GetRoleResponse>", "<GetRoleResponse><GetRoleResult><Role><Arn>arn:aws:iam::1"] {
+            let endpoint = Endpoint::new(move |_| Answer::xml(body));
+            let error = endpoint.backend().role(&RoleName::new("r").unwrap()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unexpected, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_out_of_reach_is_unavailable() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let error = failure(AwsBackend::new(&config(&format!("http://{closed}"))).unwrap()).await;
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.causes()[0].contains("Connection refused"), "{error:?}");
+
+        let error = failure(AwsBackend::new(&config("no-url")).unwrap()).await;
+        assert_eq!(error.causes(), ["no exchange with IAM was possible: endpoint must contain scheme"]);
+    }
+
+    #[tokio::test]
+    async fn missing_credentials_are_no_access() {
+        let no_credentials = |error: fn() -> CredentialsError| {
+            let provider =
+                aws_credential_types::credential_fn::provide_credentials_fn(move || async move { Err(error()) });
+            let provider = aws_credential_types::provider::SharedCredentialsProvider::new(provider);
+            let config: SdkConfig = config("http://127.0.0.1:1").to_builder().credentials_provider(provider).build();
+            AwsBackend::new(&config).unwrap()
+        };
+        let chain =
+            || CredentialsError::not_loaded("no credentials found in chain. Attempted:\n  Environment: not set");
+        let error = no_credentials(chain).caller().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AccessDenied);
+        assert_eq!(error.causes(), ["no credentials found in chain. Attempted: Environment: not set"]);
+        assert!(error.hint().is_some());
+
+        let late = || CredentialsError::provider_timed_out(std::time::Duration::from_secs(5));
+        assert_eq!(no_credentials(late).caller().await.unwrap_err().kind(), ErrorKind::Timeout);
+    }
+
+    #[test]
+    fn long_messages_keep_their_ends() {
+        let message = format!("1 validation error: Value '{}' must have length at most 50", "x".repeat(5000));
+        let short = shortened(&message);
+        assert!(short.len() < 650 && short.starts_with("1 validation") && short.ends_with("at most 50"), "{short}");
+        assert_eq!(shortened("short"), "short");
+    }
 }

@@ -275,3 +275,34 @@ fn seconds(seconds: u32) -> Result<i32> {
     i32::try_from(seconds)
         .map_err(|_| Error::invalid("max session duration", seconds.to_string(), "must be 3600 to 43200 seconds"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{Answer, Endpoint};
+    use super::*;
+
+    #[tokio::test]
+    async fn a_setting_that_is_not_named_is_not_sent() {
+        let endpoint = Endpoint::new(|_| Answer::xml("<Response/>"));
+        let (aws, name) = (endpoint.backend(), RoleName::new("r").unwrap());
+        let described = Some("d".to_owned());
+        for (description, max_session_duration) in
+            [(None, None), (described.clone(), None), (None, Some(7200)), (described, Some(7200))]
+        {
+            // What comes back is no answer to every one of them; what is sent counts.
+            let _ = aws.update_role(&name, &RoleSettings { description, max_session_duration }).await;
+        }
+        aws.tag_role(&name, &BTreeMap::new()).await.unwrap();
+        aws.untag_role(&name, &BTreeSet::new()).await.unwrap();
+        let requests = endpoint.requests.lock().unwrap();
+        let sent: Vec<_> = requests.iter().filter_map(|request| request.split("\r\n\r\n").nth(1)).collect();
+        assert_eq!(
+            sent,
+            [
+                "Action=UpdateRoleDescription&Version=2010-05-08&RoleName=r&Description=d",
+                "Action=UpdateRole&Version=2010-05-08&RoleName=r&MaxSessionDuration=7200",
+                "Action=UpdateRole&Version=2010-05-08&RoleName=r&Description=d&MaxSessionDuration=7200",
+            ]
+        );
+    }
+}

@@ -89,3 +89,102 @@ fn description(call: &Call<'_>, cluster: Cluster) -> Result<ClusterDescription> 
         outpost: cluster.outpost_config.is_some(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{Answer, Endpoint};
+    use super::*;
+
+    fn described(region: &str, rest: &str) -> Answer {
+        let arn = format!("arn:aws:eks:{region}:123456789012:cluster/demo");
+        let body = format!(r#"{{"cluster":{{"name":"demo","arn":"{arn}"{rest}}}}}"#);
+        Answer::new(200, "application/json", body)
+    }
+
+    fn by_arn(arn: &str) -> ClusterRef {
+        arn.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_cluster_is_asked_for_in_its_own_region() {
+        let endpoint = Endpoint::new(|request| {
+            let west = request.contains("/us-west-2/eks/aws4_request");
+            described(if west { "us-west-2" } else { "us-east-1" }, r#","status":"ACTIVE""#)
+        });
+        let aws = endpoint.backend();
+        let east = aws.cluster(&by_arn("demo")).await.unwrap().unwrap();
+        assert_eq!(east.arn.region().as_str(), "us-east-1");
+        let west = by_arn("arn:aws:eks:us-west-2:123456789012:cluster/demo");
+        let west = aws.cluster(&west).await.unwrap().unwrap();
+        assert_eq!((west.arn.region().as_str(), west.status.as_str(), west.issuer), ("us-west-2", "ACTIVE", None));
+    }
+
+    #[tokio::test]
+    async fn a_cluster_of_the_same_name_in_another_account_is_the_wrong_one() {
+        let endpoint = Endpoint::new(|_| described("us-east-1", ""));
+        let error = endpoint.backend().cluster(&by_arn("arn:aws:eks:us-east-1:999999999999:cluster/demo")).await;
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::WrongCluster);
+    }
+
+    #[tokio::test]
+    async fn what_eks_does_not_know_is_absent_and_an_issuer_is_never_asked_for() {
+        let gone = r#"{"message":"No cluster found for name: demo.","__type":"ResourceNotFoundException"}"#;
+        let endpoint = Endpoint::new(move |_| Answer::new(404, "application/json", gone));
+        assert_eq!(endpoint.backend().cluster(&by_arn("demo")).await.unwrap(), None);
+        assert!(endpoint.backend().cluster(&by_arn("https://issuer.example/x")).await.is_err());
+        assert_eq!(endpoint.requests.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn outposts_and_unreadable_issuers_are_seen() {
+        let endpoint = Endpoint::new(|_| {
+            described("us-east-1", r#","outpostConfig":{"outpostArns":[],"controlPlaneInstanceType":"x"}"#)
+        });
+        assert!(endpoint.backend().cluster(&by_arn("demo")).await.unwrap().unwrap().outpost);
+        let endpoint = Endpoint::new(|_| described("us-east-1", r#","identity":{"oidc":{"issuer":"ftp://x"}}"#));
+        let error = endpoint.backend().cluster(&by_arn("demo")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unexpected);
+    }
+
+    fn exchange() -> TokenExchange {
+        TokenExchange {
+            role: "arn:aws:iam::123456789012:role/r".parse().unwrap(),
+            session_name: "irsa".to_owned(),
+            token: "eyJhbGciOi.secret.token".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_exchange_is_unsigned() {
+        let endpoint = Endpoint::new(|_| {
+            Answer::xml(
+                "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><AssumedRoleUser><Arn>\
+                 arn:aws:sts::123456789012:assumed-role/r/irsa</Arn><AssumedRoleId>A:irsa</AssumedRoleId></AssumedRoleUser>\
+                 <SubjectFromWebIdentityToken>system:serviceaccount:a:b</SubjectFromWebIdentityToken>\
+                 </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>",
+            )
+        });
+        let session = endpoint.backend().exchange(&exchange()).await.unwrap();
+        assert_eq!(session.subject.as_deref(), Some("system:serviceaccount:a:b"));
+        assert!(!endpoint.requests.lock().unwrap()[0].to_lowercase().contains("\nauthorization:"));
+    }
+
+    #[tokio::test]
+    async fn a_refused_token_is_in_no_message_and_the_credentials_are_not_blamed() {
+        let endpoint = Endpoint::new(|_| {
+            Answer::error(
+                400,
+                "ExpiredTokenException",
+                "Value 'eyJhbGciOi.secret.token' at 'webIdentityToken' is expired",
+            )
+        });
+        let error = endpoint.backend().exchange(&exchange()).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::AccessDenied, Some("ExpiredTokenException")));
+        assert!(error.hint().is_none() && !format!("{error:?}").contains("secret"), "{error:?}");
+
+        // The SDK prints a request that it cannot make.
+        let aws = AwsBackend::new(&super::super::fake::config("no-url")).unwrap();
+        let error = aws.exchange(&exchange()).await.unwrap_err();
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    }
+}

@@ -92,3 +92,75 @@ fn role_detail(
         instance_profiles: profiles.into_iter().map(|profile| profile.instance_profile_name).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{Answer, Endpoint};
+    use super::*;
+    use crate::error::ErrorKind;
+
+    const TRUST: &str = "<AssumeRolePolicyDocument>%7B%7D</AssumeRolePolicyDocument>";
+
+    fn detail(name: &str, arn: &str) -> String {
+        format!(
+            "<member><RoleName>{name}</RoleName><RoleId>AROA{name}</RoleId><Arn>{arn}</Arn>{TRUST}\
+             <RolePolicyList><member><PolicyName>i</PolicyName><PolicyDocument>%7B%22a%22%3A1%7D</PolicyDocument></member>\
+             </RolePolicyList><AttachedManagedPolicies><member><PolicyArn>arn:aws:iam::aws:policy/p</PolicyArn></member>\
+             </AttachedManagedPolicies><Tags><member><Key>k</Key><Value>v</Value></member></Tags></member>"
+        )
+    }
+
+    fn listed(name: &str, description: &str) -> String {
+        format!(
+            "<RoleName>{name}</RoleName><Arn>arn:aws:iam::123456789012:role/x/{name}</Arn>{TRUST}\
+             <Description>{description}</Description><MaxSessionDuration>7200</MaxSessionDuration>"
+        )
+    }
+
+    /// Role `a` is in both lists, `b` was made and `c` was deleted between them, `d` has no ARN yet.
+    fn account(request: &str) -> Answer {
+        let arn = |name: &str| format!("arn:aws:iam::123456789012:role/x/{name}");
+        let answer = |action: &str, content: &str| {
+            Answer::xml(format!("<{action}Response><{action}Result>{content}</{action}Result></{action}Response>"))
+        };
+        match request {
+            _ if request.contains("Action=GetAccountAuthorizationDetails") => {
+                let details: String = ["a", "b", "c"].map(|name| detail(name, &arn(name))).concat();
+                let details = format!("{details}{}", detail("d", "AROAd"));
+                answer("GetAccountAuthorizationDetails", &format!("<RoleDetailList>{details}</RoleDetailList>"))
+            }
+            _ if request.contains("Action=ListRoles") => {
+                answer("ListRoles", &format!("<Roles><member>{}</member></Roles>", listed("a", "first")))
+            }
+            _ if request.contains("RoleName=b") => {
+                answer("GetRole", &format!("<Role>{}</Role>", listed("b", "second")))
+            }
+            _ => Answer::error(404, "NoSuchEntity", "m"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_two_lists_are_joined_by_name() {
+        let roles = Endpoint::new(account).backend().roles().await.unwrap();
+        let names: Vec<_> = roles.iter().map(|role| role.role.arn.to_string()).collect();
+        assert_eq!(names, ["arn:aws:iam::123456789012:role/x/a", "arn:aws:iam::123456789012:role/x/b"]);
+        let descriptions: Vec<_> = roles.iter().filter_map(|role| role.role.description.as_deref()).collect();
+        assert_eq!(descriptions, ["first", "second"]);
+        let first = &roles[0];
+        assert_eq!((first.role.max_session_duration, first.role.trust_policy.as_str()), (7200, "{}"));
+        assert_eq!((first.attached.len(), first.inline[0].document.as_str()), (1, r#"{"a":1}"#));
+        assert_eq!(first.role.tags.get("k").map(String::as_str), Some("v"));
+    }
+
+    #[tokio::test]
+    async fn a_denied_list_is_an_error() {
+        let endpoint = Endpoint::new(|request| {
+            if request.contains("Action=ListRoles") {
+                Answer::error(403, "AccessDenied", "m")
+            } else {
+                account(request)
+            }
+        });
+        assert_eq!(endpoint.backend().roles().await.unwrap_err().kind(), ErrorKind::AccessDenied);
+    }
+}

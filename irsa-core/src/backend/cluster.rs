@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -11,6 +13,9 @@ use crate::name::{Namespace, ServiceAccountName};
 
 /// The field manager of everything that irsa applies.
 pub const FIELD_MANAGER: &str = "irsa";
+
+/// The code of the error (kind `Unavailable`) of a dry run that an admission webhook on the way does not support.
+pub const DRY_RUN_UNSUPPORTED: &str = "DryRunUnsupported";
 
 /// A service account, with who owns its fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +116,42 @@ pub struct Anchor {
     pub certificate_authority: Option<String>,
 }
 
+impl Anchor {
+    /// Whether the API server is reached at this URL; case and the port that the scheme implies make no difference.
+    pub fn is_at(&self, endpoint: &str) -> bool {
+        self.endpoint.as_deref().is_some_and(|own| same_endpoint(own, endpoint))
+    }
+
+    /// Whether the API server is trusted by one of these certificates: PEM in base64.
+    pub fn is_trusted_by(&self, certificate_authority: &str) -> bool {
+        let own = certificates(self.certificate_authority.as_deref().unwrap_or_default());
+        certificates(certificate_authority).iter().any(|certificate| own.contains(certificate))
+    }
+}
+
+/// Whether two URLs of API servers mean the same.
+pub(crate) fn same_endpoint(one: &str, other: &str) -> bool {
+    let plain = |url: &str| {
+        let url = url.trim_end_matches('/');
+        let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (scheme, host) = (scheme.to_ascii_lowercase(), host.to_ascii_lowercase());
+        let host = if scheme == "https" { host.strip_suffix(":443").unwrap_or(&host) } else { &host };
+        format!("{scheme}://{host}/{path}")
+    };
+    plain(one) == plain(other)
+}
+
+/// The certificates, each in DER, of PEM in base64; none where it is not that.
+pub(crate) fn certificates(text: &str) -> Vec<Vec<u8>> {
+    let pem = STANDARD.decode(text.trim()).unwrap_or_default();
+    let pem = String::from_utf8_lossy(&pem);
+    let bodies = pem.split("-----BEGIN CERTIFICATE-----").skip(1);
+    let bodies = bodies.filter_map(|body| body.split_once("-----END CERTIFICATE-----"));
+    let base64 = bodies.map(|(body, _)| body.split_whitespace().collect::<String>());
+    base64.filter_map(|body| STANDARD.decode(body).ok()).filter(|der| !der.is_empty()).collect()
+}
+
 /// The API server of one cluster. See the [contract of every method](crate::backend).
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
@@ -148,7 +189,9 @@ pub trait ClusterBackend: Debug + Send + Sync {
     ///
     /// Fields that irsa owned and that are not sent are taken away; fields of others stay. A field that another manager
     /// owns with another value: `Conflict`, naming the manager, unless `force`. Called twice: no change. `NotFound` when
-    /// the namespace is missing, `AccessDenied` when it may not be written. `Conflict` when `expected` no longer holds.
+    /// the namespace is missing or being deleted, `AccessDenied` when it may not be written. `Conflict` when `expected` no
+    /// longer holds. A dry run that a webhook on the way does not support: `Unavailable` with the code
+    /// [`DRY_RUN_UNSUPPORTED`]. Of an account that a dry run would make, uid and resource version say nothing.
     async fn apply_service_account(
         &self,
         account: &NewServiceAccount,
@@ -168,4 +211,38 @@ pub trait ClusterBackend: Debug + Send + Sync {
     /// Deletes an account, with its uid and resource version as preconditions. `Conflict` when it changed, `NotFound` when
     /// it is gone.
     async fn delete_service_account(&self, account: &ServiceAccount) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_compared_by_meaning() {
+        let anchor = Anchor { endpoint: Some("https://ABC.eks.amazonaws.com".to_owned()), ..Anchor::default() };
+        for same in ["https://abc.eks.amazonaws.com/", "HTTPS://abc.eks.amazonaws.com:443"] {
+            assert!(anchor.is_at(same), "{same}");
+        }
+        for other in
+            ["https://abc.eks.amazonaws.com:6443", "http://abc.eks.amazonaws.com", "https://abd.eks.amazonaws.com", ""]
+        {
+            assert!(!anchor.is_at(other), "{other}");
+        }
+        assert!(!Anchor::default().is_at(""));
+    }
+
+    #[test]
+    fn authorities_are_compared_by_certificate() {
+        let pem =
+            |body: &str| STANDARD.encode(format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"));
+        let anchor = Anchor { certificate_authority: Some(pem("AAEC\nAwQF")), ..Anchor::default() };
+        assert!(anchor.is_trusted_by(&pem("AAECAwQF")));
+        let rotated = STANDARD.decode(pem("BBBB")).unwrap();
+        let both = STANDARD.encode([rotated, STANDARD.decode(pem("AAECAwQF")).unwrap()].concat());
+        assert!(anchor.is_trusted_by(&both));
+        for other in [pem("BBBB"), pem(""), String::new(), "!".to_owned()] {
+            assert!(!anchor.is_trusted_by(&other), "{other}");
+        }
+        assert!(!Anchor::default().is_trusted_by(""));
+    }
 }

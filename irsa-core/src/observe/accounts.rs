@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Backends, Identities, Observed, place};
 use crate::account;
-use crate::backend::{AccessReview, Anchor, ClusterBackend, NewServiceAccount, ServiceAccount, WriteMode};
+use crate::backend::{
+    AccessReview, Anchor, ClusterBackend, DRY_RUN_UNSUPPORTED, NewServiceAccount, ServiceAccount, WriteMode,
+};
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
 use crate::identity::{ClusterId, Identity};
 use crate::name::{ClusterRef, Namespace, RoleArn, ServiceAccountName, Subject};
@@ -203,9 +205,13 @@ pub(crate) fn check_cluster(cluster: &ClusterRef, identity: &Identity, anchor: &
             return if *wanted == url(found) { Ok(None) } else { Err(wrong(cluster, anchor, what, found, wanted)) };
         }
     }
-    let same = |a: &Option<String>, b: &Option<String>| a.as_ref().zip(b.as_ref()).map(|(a, b)| url(a) == url(b));
-    let endpoint = same(&anchor.endpoint, &identity.endpoint);
-    let authority = same(&anchor.certificate_authority, &identity.certificate_authority);
+    let of_both = |own: &Option<String>, eks: &Option<String>, same: &dyn Fn(&str) -> bool| match (own, eks) {
+        (Some(_), Some(eks)) => Some(same(eks)),
+        _ => None,
+    };
+    let endpoint = of_both(&anchor.endpoint, &identity.endpoint, &|eks| anchor.is_at(eks));
+    let authority =
+        of_both(&anchor.certificate_authority, &identity.certificate_authority, &|eks| anchor.is_trusted_by(eks));
     match (endpoint, authority) {
         (Some(true), _) | (_, Some(true)) => Ok(None),
         (Some(false), Some(false)) => {
@@ -301,7 +307,7 @@ async fn check_write(
     let place = place(&wanted.namespace, &wanted.name);
     match answer {
         Ok(_) => Ok(None),
-        Err(error) if error.code() == Some("DryRunUnsupported") => {
+        Err(error) if error.code() == Some(DRY_RUN_UNSUPPORTED) => {
             review(backend.as_ref(), request, wanted, false).await
         }
         Err(error) if error.kind() == ErrorKind::AccessDenied && request.preview => {
@@ -367,13 +373,19 @@ async fn missing_namespace(backend: &dyn ClusterBackend, namespace: &Namespace) 
 mod tests {
     use super::*;
 
+    /// A certificate authority as EKS gives it.
+    fn pem(certificate: &str) -> String {
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n");
+        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pem)
+    }
+
     fn identity() -> Identity {
         let cluster: ClusterRef = "arn:aws:eks:us-east-1:123456789012:cluster/demo".parse().unwrap();
         let issuer = "https://issuer.example/id/A".parse().unwrap();
         let mut identity =
             Identity::given(&cluster, issuer, "123456789012".parse().unwrap(), "aws".parse().unwrap(), None);
         identity.endpoint = Some("https://demo.example".to_owned());
-        identity.certificate_authority = Some("Q0E=".to_owned());
+        identity.certificate_authority = Some(pem("Q0E="));
         identity
     }
 
@@ -393,11 +405,16 @@ mod tests {
             ..Anchor::default()
         });
         right(Anchor { endpoint: text("https://demo.example/"), ..Anchor::default() });
-        right(Anchor { endpoint: other.clone(), certificate_authority: text("Q0E="), ..Anchor::default() });
+        right(Anchor { endpoint: other.clone(), certificate_authority: Some(pem("Q0E=")), ..Anchor::default() });
         for wrong in [
             Anchor { issuer: other.clone(), endpoint: text("https://demo.example"), ..Anchor::default() },
             Anchor { token_issuer: other.clone(), chosen: true, ..Anchor::default() },
-            Anchor { endpoint: other.clone(), certificate_authority: text("WA=="), chosen: true, ..Anchor::default() },
+            Anchor {
+                endpoint: other.clone(),
+                certificate_authority: Some(pem("WA==")),
+                chosen: true,
+                ..Anchor::default()
+            },
             Anchor { endpoint: other, ..Anchor::default() },
             Anchor::default(),
         ] {

@@ -124,6 +124,8 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         }
     };
     tags = tags_to_write(&tags, &role.role.tags);
+    // Where the owner leaves, the heir takes the owner's tag before its own is struck: it is on record all the way.
+    let inherits = owner_leaves && tags.contains_key(OWNER_TAG);
     let new_tags = tags.keys().filter(|key| !role.role.tags.contains_key(*key)).count();
     limits::check_tags(role.role.tags.len(), role.role.tags.len() - struck.len() + new_tags)?;
 
@@ -132,7 +134,9 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     let derivation = goal.derivation(request, leaving.clone());
     let Derived { policy, untagged } = derive(&role.trust, &tagged, &derivation)?;
     limits::check_trust_size(&observed.quotas, role.trust.size(), policy.size())?;
-    let reduced = Derivation { joining: BTreeSet::new(), extra: Vec::new(), audience: None, ..derivation.clone() };
+    let present = present_members(role, goal);
+    let staying = goal.declared.intersection(&present).cloned().collect();
+    let reduced = Derivation { joining: staying, extra: Vec::new(), audience: None, ..derivation.clone() };
     let before_tags = Ownership::from_tags(&tags_after(&role.role.tags, &BTreeMap::new(), &struck));
     let fewer = derive(&role.trust, &before_tags, &reduced)?.policy;
 
@@ -158,6 +162,9 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     }
 
     plan.then(prerequisites::namespaces(request, observed));
+    if inherits && let Some(owner) = tags.remove(OWNER_TAG) {
+        plan.then(vec![Step::TagRole(BTreeMap::from([(OWNER_TAG.to_owned(), owner)]))]);
+    }
     if !struck.is_empty() {
         plan.then(vec![Step::UntagRole(struck)]);
     }
@@ -197,7 +204,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     plan.warnings.extend(findings::foreign_statements(goal, &policy));
     plan.warnings.extend(findings::sessions(goal, role, &leaving));
     plan.warnings.extend(findings::untagged(&untagged));
-    for member in goal.leaving.iter().filter(|member| !present_members(role, goal).contains(*member) && fewer_same) {
+    for member in goal.leaving.iter().filter(|member| !present.contains(*member) && fewer_same) {
         let message = format!(
             "subject {} is not in role {}, so there is nothing to remove",
             member.shown(&goal.home.cluster),
@@ -208,6 +215,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     findings::extras(request, goal, role, &tagged, &policy, plan);
     Ok(())
 }
+
 fn tags_after(
     there: &BTreeMap<String, String>,
     written: &BTreeMap<String, String>,

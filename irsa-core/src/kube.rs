@@ -1,0 +1,237 @@
+//! The Kubernetes back end (feature `kube`): service accounts by server-side apply, and how a cluster is reached.
+//!
+//! A cluster is reached by a client of one's own ([`KubeCluster::new`]), a kubeconfig
+//! ([`KubeCluster::from_kubeconfig`]), from a pod ([`KubeCluster::in_cluster`]) or through EKS
+//! ([`KubeCluster::from_eks`]). None of these makes a call: the client is built at the first one, so that a cluster that
+//! turns out not to be needed costs nothing. [`kubeconfig`] tells which context belongs to which EKS cluster.
+
+mod account;
+mod authority;
+mod backend;
+mod call;
+mod connect;
+#[cfg(test)]
+mod conversations;
+mod eks;
+#[cfg(test)]
+mod fake;
+pub mod kubeconfig;
+mod refusal;
+mod token;
+
+use std::fmt;
+use std::sync::Arc;
+
+use ::kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use ::kube::{Client, Config};
+use tokio::sync::OnceCell;
+
+use self::call::Connection;
+pub use self::connect::Proxy;
+pub use self::eks::BearerSource;
+use self::eks::EksSource;
+use crate::backend::IdentityBackend;
+use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::name::ClusterRef;
+
+/// The API server of one cluster.
+///
+/// # Caveats
+/// The client is built at the first call (a credential plug-in runs then) and belongs to the tokio runtime of that call.
+pub struct KubeCluster {
+    source: Source,
+    chosen: bool,
+    proxy: Proxy,
+    connection: OnceCell<Connection>,
+    issuer: OnceCell<Option<String>>,
+}
+
+/// Where the connection comes from.
+enum Source {
+    /// It was there from the beginning.
+    Client,
+    Config(Box<Config>),
+    Eks(EksSource),
+}
+
+impl KubeCluster {
+    /// A cluster reached by a client of one's own.
+    ///
+    /// Which cluster that is can be told only by its discovery document. kube's own client leaves Nagle's algorithm on,
+    /// which costs 40 ms once; [`from_config`](Self::from_config) does not.
+    pub fn new(client: Client) -> Self {
+        let connection =
+            Connection { client, bearer: None, endpoint: None, certificate_authority: None, token_issuer: None };
+        Self { connection: OnceCell::new_with(Some(connection)), ..Self::from_source(Source::Client) }
+    }
+
+    /// A cluster reached by a configuration. `chosen` says that the user named it, so that a cluster of which nothing
+    /// tells which one it is can be taken with a warning.
+    pub fn from_config(config: Config, chosen: bool) -> Self {
+        Self { chosen, ..Self::from_source(Source::Config(Box::new(config))) }
+    }
+
+    /// A cluster reached by a context of a kubeconfig, by default its current one. Nothing is run yet.
+    ///
+    /// Proxies in the environment are left to [`with_proxy`](Self::with_proxy); one that the kubeconfig names is used.
+    ///
+    /// # Errors
+    /// `NotFound` for a context that there is not, with the nearest names; `InvalidInput` for a kubeconfig that has no
+    /// current context, or whose context is not whole.
+    pub async fn from_kubeconfig(kubeconfig: Kubeconfig, context: Option<&str>, chosen: bool) -> Result<Self> {
+        let named = context.or(kubeconfig.current_context.as_deref()).unwrap_or_default().to_owned();
+        let operation = || match named.as_str() {
+            "" => "cannot use the kubeconfig".to_owned(),
+            named => format!("cannot use context {named:?} of the kubeconfig"),
+        };
+        let contexts: Vec<String> = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
+        let own_proxy = own_proxy(&kubeconfig, &named);
+        let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| match error {
+            KubeconfigError::LoadContext(_) => no_such_context(operation(), &named, &contexts),
+            KubeconfigError::CurrentContextNotSet => {
+                kubeconfig::refused(operation(), &error).with_hint("name a context: --context NAME")
+            }
+            error => kubeconfig::refused(operation(), &error),
+        })?;
+        // kube reads HTTPS_PROXY by itself, and NO_PROXY not at all.
+        if own_proxy.is_none() {
+            config.proxy_url = None;
+        }
+        Ok(Self::from_config(config, chosen))
+    }
+
+    /// The cluster that we ourselves run in, as a pod: environment, token and certificate as Kubernetes gives them to one.
+    ///
+    /// # Errors
+    /// `Unavailable` when we run in no pod.
+    pub fn in_cluster() -> Result<Self> {
+        let config = Config::incluster().map_err(|error| {
+            Error::new(ErrorKind::Unavailable, "cannot use the in-cluster configuration").with_cause(error.to_string())
+        })?;
+        Ok(Self::from_config(config, false))
+    }
+
+    /// A cluster reached through EKS: endpoint and authority as `identity` describes them, a token of `bearer` in each
+    /// request. It is the right cluster by construction.
+    ///
+    /// `identity` is asked once, at the first call; one that keeps its answers shares it with everybody else. Calls give
+    /// `NotFound` when EKS has no such cluster, `Unavailable` while it has no endpoint.
+    pub fn from_eks(identity: Arc<dyn IdentityBackend>, cluster: ClusterRef, bearer: Arc<dyn BearerSource>) -> Self {
+        Self::from_source(Source::Eks(EksSource { identity, cluster, bearer }))
+    }
+
+    /// Goes through a proxy where the configuration names none itself.
+    #[must_use]
+    pub fn with_proxy(self, proxy: Proxy) -> Self {
+        Self { proxy, ..self }
+    }
+
+    /// Builds the client ahead of the first call: reads files, runs a credential plug-in, asks EKS. Every call does this
+    /// where it has not been done. The TLS handshake is part of the first request, best
+    /// [`anchor`](crate::backend::ClusterBackend::anchor), whose answer is needed anyway.
+    ///
+    /// # Errors
+    /// As the calls: `AccessDenied` for credentials that a plug-in refuses, `Unavailable` for one that is not there.
+    pub async fn prepare(&self) -> Result<()> {
+        self.connection().await.map(|_| ())
+    }
+
+    fn from_source(source: Source) -> Self {
+        Self { source, chosen: false, proxy: Proxy::default(), connection: OnceCell::new(), issuer: OnceCell::new() }
+    }
+
+    /// The connection, made by the first who needs it. A failure is not kept.
+    async fn connection(&self) -> Result<&Connection> {
+        self.connection
+            .get_or_try_init(|| async {
+                match &self.source {
+                    Source::Config(config) => connect::connect((**config).clone(), self.proxy.clone()).await,
+                    Source::Eks(eks) => eks.connect(self.proxy.clone()).await,
+                    Source::Client => Err(Error::new(ErrorKind::Unexpected, "the client is gone")),
+                }
+            })
+            .await
+    }
+}
+
+impl fmt::Debug for KubeCluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A configuration may hold tokens and passwords, also where kube would print them.
+        let mut shown = f.debug_struct("KubeCluster");
+        match &self.source {
+            Source::Client => &mut shown,
+            Source::Config(config) => shown.field("server", &config.cluster_url),
+            Source::Eks(eks) => shown.field("cluster", &eks.cluster),
+        }
+        .field("chosen", &self.chosen)
+        .finish_non_exhaustive()
+    }
+}
+
+/// The proxy that a kubeconfig names for a context.
+fn own_proxy(kubeconfig: &Kubeconfig, context: &str) -> Option<String> {
+    let context = kubeconfig.contexts.iter().find(|named| named.name == context)?.context.as_ref()?;
+    let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster)?.cluster.as_ref()?;
+    cluster.proxy_url.clone().filter(|url| !url.is_empty())
+}
+
+fn no_such_context(operation: String, named: &str, contexts: &[String]) -> Error {
+    let error = Error::new(ErrorKind::NotFound, operation).with_cause("the kubeconfig has no such context");
+    match did_you_mean(&nearest(named, contexts.iter().map(String::as_str))) {
+        Some(hint) => error.with_hint(hint),
+        None if contexts.is_empty() => error,
+        None => error.with_hint("`kubectl config get-contexts` lists those that there are"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "
+clusters:
+- {name: one, cluster: {server: 'https://one.example', proxy-url: 'http://proxy:3128'}}
+- {name: two, cluster: {server: 'https://two.example'}}
+contexts:
+- {name: first, context: {cluster: one, user: u}}
+- {name: second, context: {cluster: two, user: u}}
+- {name: third, context: {cluster: three, user: u}}
+users: [{name: u, user: {token: s3cr3t}}]
+";
+
+    async fn reached(context: Option<&str>) -> Result<KubeCluster> {
+        KubeCluster::from_kubeconfig(Kubeconfig::from_yaml(FILE).unwrap(), context, true).await
+    }
+
+    #[tokio::test]
+    async fn a_context_that_there_is_not_is_named_with_the_nearest() {
+        for (context, kind, cause, hint) in [
+            (Some("frist"), ErrorKind::NotFound, "no such context", Some("did you mean first?")),
+            (Some("elsewhere"), ErrorKind::NotFound, "no such context", Some("`kubectl config get-contexts` lists")),
+            (Some("third"), ErrorKind::InvalidInput, "failed to load the cluster of context: three", None),
+            (None, ErrorKind::InvalidInput, "failed to determine current context", Some("name a context")),
+        ] {
+            let error = reached(context).await.unwrap_err();
+            assert_eq!(error.kind(), kind, "{error:?}");
+            assert!(error.causes()[0].contains(cause), "{error:?}");
+            assert!(error.hint().unwrap_or_default().starts_with(hint.unwrap_or_default()), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_proxy_of_a_context_is_its_own() {
+        let proxy = async |context| match reached(Some(context)).await.unwrap().source {
+            Source::Config(config) => config.proxy_url.map(|url| url.to_string()),
+            _ => unreachable!(),
+        };
+        assert_eq!(proxy("first").await.as_deref(), Some("http://proxy:3128/"));
+        assert_eq!(proxy("second").await, None);
+    }
+
+    #[tokio::test]
+    async fn debug_shows_the_server_and_no_secret() {
+        let cluster = reached(Some("second")).await.unwrap();
+        assert_eq!(format!("{cluster:?}"), "KubeCluster { server: https://two.example/, chosen: true, .. }");
+    }
+}

@@ -1,0 +1,273 @@
+//! One call to the API server: bounded in time and size, its refusals told apart.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::kube::Client;
+use ::kube::client::{AuthError, Body};
+use backon::{ExponentialBuilder, Retryable};
+use http::header::{ACCEPT, AUTHORIZATION, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, Request};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use secrecy::ExposeSecret;
+use serde::de::DeserializeOwned;
+use tracing::Instrument;
+
+use super::eks::BearerSource;
+use super::refusal;
+use crate::error::{Error, ErrorKind, Result, shown};
+
+/// The longest that one request may take, from connecting to the last byte; the API server itself gives up after 60 s.
+const LONGEST_REQUEST: Duration = Duration::from_secs(30);
+/// The longest wait that the server may ask for before the next try.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// The largest answer about one object: etcd holds at most 1.5 MB of one.
+pub(super) const ONE_OBJECT: usize = 8 << 20;
+/// The largest page of a list.
+pub(super) const ONE_PAGE: usize = 64 << 20;
+
+/// An API server that can be called.
+pub(super) struct Connection {
+    pub(super) client: Client,
+    /// Where set, gives the token of each request.
+    pub(super) bearer: Option<Arc<dyn BearerSource>>,
+    /// The URL, where it is known.
+    pub(super) endpoint: Option<String>,
+    /// The certificate authority, where one is configured: PEM in base64.
+    pub(super) certificate_authority: Option<String>,
+    /// The issuer of the service-account token in use, if it is one.
+    pub(super) token_issuer: Option<String>,
+}
+
+/// A refused try, and how long the server asks to wait before the next one.
+struct Refused {
+    error: Error,
+    wait: Option<Duration>,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, wait: None }
+    }
+}
+
+impl Connection {
+    /// Sends a request and reads the object that answers it. `operation` says what is being done: "cannot ...".
+    pub(super) async fn read<T: DeserializeOwned>(
+        &self,
+        operation: &str,
+        request: Request<Vec<u8>>,
+        most: usize,
+    ) -> Result<T> {
+        let body = self.send(operation, request, most).await?;
+        serde_json::from_slice(&body).map_err(|error| {
+            let cause = format!("the answer is not what the API describes: {error}");
+            Error::new(ErrorKind::Unexpected, operation.to_owned()).with_cause(cause)
+        })
+    }
+
+    /// Sends a request and gives the body of the answer, at most `most` bytes.
+    ///
+    /// Tried again only when the server says that it turned the request away unseen (429).
+    pub(super) async fn send(&self, operation: &str, request: Request<Vec<u8>>, most: usize) -> Result<Vec<u8>> {
+        let span = tracing::debug_span!(
+            "kubernetes",
+            method = %request.method(),
+            path = request.uri().path(),
+            status = tracing::field::Empty,
+            audit_id = tracing::field::Empty,
+        );
+        let backoff = ExponentialBuilder::default().with_max_times(4).with_max_delay(LONGEST_WAIT).with_jitter();
+        (|| self.attempt(operation, &request, most))
+            .retry(backoff)
+            .when(|refused: &Refused| refused.error.kind() == ErrorKind::Throttled)
+            .adjust(|refused: &Refused, planned| planned.map(|own| own.max(refused.wait.unwrap_or_default())))
+            .instrument(span)
+            .await
+            .map_err(|refused| refused.error)
+    }
+
+    async fn attempt(
+        &self,
+        operation: &str,
+        request: &Request<Vec<u8>>,
+        most: usize,
+    ) -> std::result::Result<Vec<u8>, Refused> {
+        let request = self.dressed(operation, request.clone()).await?;
+        let exchange = async {
+            let response = self.client.send(request).await.map_err(|error| self.unreachable(operation, &error))?;
+            let (head, body) = response.into_parts();
+            let span = tracing::Span::current();
+            span.record("status", head.status.as_u16());
+            span.record("audit_id", head.headers.get("audit-id").and_then(|id| id.to_str().ok()));
+            let body =
+                Limited::new(body, most).collect().await.map_err(|error| broken_off(operation, most, &*error))?;
+            let body = body.to_bytes();
+            tracing::debug!(bytes = body.len(), "answered");
+            if head.status.is_success() {
+                return Ok(body.to_vec());
+            }
+            let error = refusal::refused(operation, head.status, &body);
+            Err(Refused { error, wait: retry_after(&head.headers) })
+        };
+        tokio::time::timeout(LONGEST_REQUEST, exchange).await.unwrap_or_else(|_| {
+            let cause = format!("{} gave no answer within {} s", self.server(), LONGEST_REQUEST.as_secs());
+            Err(Error::new(ErrorKind::Timeout, operation.to_owned()).with_cause(cause).into())
+        })
+    }
+
+    /// The request with the headers that every one has.
+    async fn dressed(&self, operation: &str, request: Request<Vec<u8>>) -> Result<Request<Body>> {
+        let mut request = request.map(Body::from);
+        let headers = request.headers_mut();
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("irsa/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(source) = &self.bearer {
+            let token = source.bearer().await.map_err(|error| error.during(operation.to_owned()))?;
+            // The reason is left out: it would quote the token.
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).map_err(|_| {
+                Error::new(ErrorKind::Unexpected, operation.to_owned()).with_cause("the token has illegal characters")
+            })?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        Ok(request)
+    }
+
+    fn server(&self) -> String {
+        self.endpoint.as_deref().map_or_else(|| "the API server".to_owned(), |url| format!("the API server {url}"))
+    }
+
+    /// The request got no answer.
+    fn unreachable(&self, operation: &str, error: &::kube::Error) -> Error {
+        if let Some(auth) = chain(error).find_map(|cause| cause.downcast_ref::<AuthError>()) {
+            return plugin_failed(operation, None, auth);
+        }
+        let timed_out = chain(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+        let timed_out = timed_out.into_iter().any(|error| error.kind() == std::io::ErrorKind::TimedOut);
+        let kind = if timed_out { ErrorKind::Timeout } else { ErrorKind::Unavailable };
+        let cause = innermost(error);
+        let untrusted = cause.contains("certificate");
+        let cause = format!("{} cannot be reached: {cause}", self.server());
+        let error = Error::new(kind, operation.to_owned()).with_cause(cause);
+        if untrusted {
+            return error
+                .with_hint("the certificate does not fit the certificate authority or the name of the cluster");
+        }
+        if timed_out && self.server().contains(".eks.") {
+            return error.with_hint("an endpoint that is private to a VPC can be reached only from inside it");
+        }
+        error
+    }
+}
+
+/// The credentials of a kubeconfig could not be had.
+///
+/// kube's own text is left out: it prints the environment and all output of the plug-in, which may hold secrets.
+pub(super) fn plugin_failed(operation: &str, program: Option<&str>, error: &AuthError) -> Error {
+    let plugin =
+        program.map_or_else(|| "the credential plug-in".to_owned(), |name| format!("credential plug-in {name:?}"));
+    let cause = match error {
+        AuthError::AuthExecStart(why) => format!("{plugin} cannot be started: {why}"),
+        AuthError::AuthExecRun { out, .. } => match String::from_utf8_lossy(&out.stderr).trim().lines().last() {
+            None => format!("{plugin} failed with {}", out.status),
+            Some(line) => format!("{plugin} failed with {}: {}", out.status, shown(line)),
+        },
+        AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => {
+            format!("the answer of {plugin} is not an ExecCredential")
+        }
+        AuthError::ReadTokenFile(why, path) => format!("cannot read the token file {}: {why}", path.display()),
+        AuthError::AuthExec(why) => why.clone(),
+        AuthError::InvalidBearerToken(_) => "the token has characters that no token has".to_owned(),
+        _ => "the credentials of the kubeconfig cannot be used".to_owned(),
+    };
+    let (kind, hint) = match error {
+        AuthError::AuthExecStart(_) => {
+            (ErrorKind::Unavailable, "install the program that the kubeconfig names, or choose another context")
+        }
+        _ => (ErrorKind::AccessDenied, "log in again, or choose another context"),
+    };
+    Error::new(kind, operation.to_owned()).with_cause(cause).with_hint(hint)
+}
+
+/// The answer ended before it was whole, or is too large.
+fn broken_off(operation: &str, most: usize, error: &(dyn StdError + 'static)) -> Error {
+    if chain(error).any(|cause| cause.is::<LengthLimitError>()) {
+        let cause = format!("the answer is larger than {most} bytes");
+        return Error::new(ErrorKind::Unexpected, operation.to_owned()).with_cause(cause);
+    }
+    let cause = format!("the answer broke off: {}", innermost(error));
+    Error::new(ErrorKind::Unavailable, operation.to_owned()).with_cause(cause)
+}
+
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (*error).source())
+}
+
+/// The innermost causes: the outer ones only say that a client failed.
+fn innermost(error: &(dyn StdError + 'static)) -> String {
+    let mut texts: Vec<String> = chain(error).map(ToString::to_string).collect();
+    texts.dedup_by(|inner, outer| outer.contains(inner.as_str()));
+    let telling = texts.iter().filter(|text| !text.contains("client error ("));
+    let telling: Vec<&str> = telling.map(String::as_str).collect();
+    telling[telling.len().saturating_sub(2)..].join(": ")
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use secrecy::SecretString;
+
+    use super::super::fake::{Scenario, Server};
+    use super::*;
+
+    #[derive(Debug)]
+    struct Token(Result<&'static str>);
+
+    #[async_trait]
+    impl BearerSource for Token {
+        async fn bearer(&self) -> Result<SecretString> {
+            self.0.clone().map(SecretString::from)
+        }
+    }
+
+    async fn asked(server: &Server, token: Result<&'static str>) -> Result<Vec<u8>> {
+        let connection = Connection {
+            client: server.client(),
+            bearer: Some(Arc::new(Token(token))),
+            endpoint: None,
+            certificate_authority: None,
+            token_issuer: None,
+        };
+        connection.send("cannot ask", Request::get("/version").body(Vec::new()).unwrap(), 10).await
+    }
+
+    #[tokio::test]
+    async fn the_token_goes_with_the_request() {
+        let server = Server::new([Scenario::Answer(200, b"fine".to_vec())]);
+        assert_eq!(asked(&server, Ok("t0k3n")).await.unwrap(), b"fine");
+        let seen = server.seen();
+        assert_eq!(seen[0].header("authorization"), "Bearer t0k3n");
+        assert!(!format!("{seen:?}").contains("t0k3n"));
+    }
+
+    #[tokio::test]
+    async fn without_a_token_nothing_is_asked() {
+        let server = Server::new([]);
+        let error = asked(&server, Ok("t0k3n\n")).await.unwrap_err();
+        assert!(!format!("{error:?}").contains("t0k3n"), "{error:?}");
+        let expired = Error::new(ErrorKind::AccessDenied, "cannot sign a token").with_code("ExpiredToken");
+        let error = asked(&server, Err(expired)).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::AccessDenied, Some("ExpiredToken")));
+        assert_eq!(
+            (error.to_string().as_str(), error.causes()),
+            ("cannot ask", vec!["cannot sign a token".to_owned()])
+        );
+    }
+}

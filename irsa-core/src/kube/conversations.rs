@@ -1,0 +1,345 @@
+//! Conversations with a scripted API server: what is asked, and what becomes of the answer.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::fake::{Scenario, Seen, Server, account};
+use crate::backend::{AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, NewServiceAccount, ServiceAccount, WriteMode};
+use crate::error::{Error, ErrorKind};
+use crate::name::{Namespace, ServiceAccountName};
+
+const ARN_KEY: &str = "eks.amazonaws.com/role-arn";
+const ARN: &str = "arn:aws:iam::123456789012:role/r";
+const ACCOUNT: &str = "/api/v1/namespaces/ns/serviceaccounts/sa";
+
+fn namespace() -> Namespace {
+    Namespace::new("ns").unwrap()
+}
+
+fn name() -> ServiceAccountName {
+    ServiceAccountName::new("sa").unwrap()
+}
+
+fn annotations() -> BTreeMap<String, String> {
+    BTreeMap::from([(ARN_KEY.to_owned(), ARN.to_owned())])
+}
+
+fn wanted() -> NewServiceAccount {
+    NewServiceAccount {
+        namespace: namespace(),
+        name: name(),
+        labels: BTreeMap::new(),
+        annotations: annotations(),
+        expected: None,
+    }
+}
+
+fn existing() -> ServiceAccount {
+    ServiceAccount {
+        namespace: namespace(),
+        name: name(),
+        uid: "u-1".to_owned(),
+        resource_version: "7".to_owned(),
+        labels: BTreeMap::new(),
+        annotations: annotations(),
+        owners: Vec::new(),
+    }
+}
+
+/// The one request of a conversation.
+fn only(mut seen: Vec<Seen>) -> Seen {
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    seen.remove(0)
+}
+
+async fn read_error(scenario: Scenario) -> Error {
+    let server = Server::new([scenario]);
+    let error = server.cluster().service_account(&namespace(), &name()).await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot read service account ns/sa");
+    only(server.seen());
+    error
+}
+
+#[tokio::test]
+async fn apply_sends_the_configuration_as_field_manager_irsa() {
+    let server = Server::new([Scenario::account("sa")]);
+    let written = server.cluster().apply_service_account(&wanted(), WriteMode::Persist, false).await.unwrap();
+    assert_eq!((written.uid.as_str(), written.resource_version.as_str()), ("u-1", "7"));
+    let seen = only(server.seen());
+    assert_eq!(seen.method, "PATCH");
+    assert_eq!(seen.target, format!("{ACCOUNT}?&fieldManager=irsa"));
+    assert_eq!(seen.header("content-type"), "application/apply-patch+yaml");
+    assert_eq!(seen.header("user-agent"), concat!("irsa/", env!("CARGO_PKG_VERSION")));
+    assert_eq!(seen.body["metadata"], json!({"name": "sa", "namespace": "ns", "annotations": {ARN_KEY: ARN}}));
+}
+
+#[tokio::test]
+async fn a_forced_dry_run_with_preconditions_says_so() {
+    let server = Server::new([Scenario::account("sa")]);
+    let expected = Some(("u-1".to_owned(), "7".to_owned()));
+    let account = NewServiceAccount { expected, ..wanted() };
+    server.cluster().apply_service_account(&account, WriteMode::DryRun, true).await.unwrap();
+    let seen = only(server.seen());
+    assert_eq!(seen.target, format!("{ACCOUNT}?&dryRun=All&force=true&fieldManager=irsa"));
+    assert_eq!(
+        (&seen.body["metadata"]["uid"], &seen.body["metadata"]["resourceVersion"]),
+        (&json!("u-1"), &json!("7"))
+    );
+}
+
+#[tokio::test]
+async fn what_apply_is_refused_for_is_told_apart() {
+    let causes = json!({"causes": [{"reason": "FieldManagerConflict", "message": "conflict with \"helm\" using v1",
+        "field": ".metadata.annotations.eks.amazonaws.com/role-arn"}]});
+    let missing = json!({"name": "ns", "kind": "namespaces"});
+    for (scenario, kind, code) in [
+        (Scenario::status(409, "Conflict", "Apply failed", &causes), ErrorKind::Conflict, "Conflict"),
+        (Scenario::status(403, "Forbidden", "no", &json!({})), ErrorKind::AccessDenied, "Forbidden"),
+        (Scenario::status(404, "NotFound", "namespaces \"ns\" not found", &missing), ErrorKind::NotFound, "NotFound"),
+        (
+            Scenario::status(400, "BadRequest", "admission webhook \"w\" does not support dry run", &json!({})),
+            ErrorKind::Unavailable,
+            DRY_RUN_UNSUPPORTED,
+        ),
+    ] {
+        let server = Server::new([scenario]);
+        let error = server.cluster().apply_service_account(&wanted(), WriteMode::DryRun, false).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (kind, Some(code)));
+        only(server.seen());
+    }
+}
+
+#[tokio::test]
+async fn an_account_made_anew_is_a_conflict() {
+    let message = "ServiceAccount \"sa\" is invalid: metadata.uid: Invalid value: \"u-1\": field is immutable";
+    let immutable = || Scenario::status(422, "Invalid", message, &json!({"name": "sa", "kind": "ServiceAccount"}));
+    let server = Server::new([immutable(), immutable()]);
+    let expected = Some(("u-1".to_owned(), "7".to_owned()));
+    for (expected, kind) in [(expected, ErrorKind::Conflict), (None, ErrorKind::InvalidInput)] {
+        let account = NewServiceAccount { expected, ..wanted() };
+        let error = server.cluster().apply_service_account(&account, WriteMode::Persist, false).await.unwrap_err();
+        assert_eq!(error.kind(), kind);
+    }
+}
+
+#[tokio::test]
+async fn annotations_are_removed_by_a_patch_that_tests() {
+    let server = Server::new([Scenario::account("sa")]);
+    server.cluster().remove_annotations(&existing(), &annotations()).await.unwrap();
+    let seen = only(server.seen());
+    assert_eq!((seen.method.as_str(), seen.target.as_str()), ("PATCH", &*format!("{ACCOUNT}?fieldManager=irsa")));
+    assert_eq!(seen.header("content-type"), "application/json-patch+json");
+    assert_eq!(seen.body[0], json!({"op": "test", "path": "/metadata/resourceVersion", "value": "7"}));
+    assert_eq!(seen.body[2], json!({"op": "remove", "path": "/metadata/annotations/eks.amazonaws.com~1role-arn"}));
+}
+
+#[tokio::test]
+async fn a_patch_that_no_longer_fits_is_a_conflict() {
+    let gone = json!({"name": "sa", "kind": "serviceaccounts"});
+    let unfit = "the server rejected our request due to an error in our request";
+    for (scenario, kind) in [
+        (Scenario::status(422, "Invalid", unfit, &json!({})), ErrorKind::Conflict),
+        (Scenario::status(422, "Invalid", "denied by policy", &json!({})), ErrorKind::InvalidInput),
+        (Scenario::status(404, "NotFound", "not found", &gone), ErrorKind::NotFound),
+    ] {
+        let error = Server::new([scenario]).cluster().remove_annotations(&existing(), &annotations()).await;
+        assert_eq!(error.unwrap_err().kind(), kind);
+    }
+}
+
+#[tokio::test]
+async fn deleting_has_uid_and_resource_version_as_preconditions() {
+    let server = Server::new([
+        Scenario::json(200, &json!({"kind": "Status", "status": "Success"})),
+        Scenario::status(409, "Conflict", "Precondition failed: UID", &json!({})),
+        Scenario::status(404, "NotFound", "not found", &json!({"name": "sa", "kind": "serviceaccounts"})),
+    ]);
+    let cluster = server.cluster();
+    cluster.delete_service_account(&existing()).await.unwrap();
+    for kind in [ErrorKind::Conflict, ErrorKind::NotFound] {
+        assert_eq!(cluster.delete_service_account(&existing()).await.unwrap_err().kind(), kind);
+    }
+    let seen = server.seen().remove(0);
+    assert_eq!((seen.method.as_str(), seen.target.trim_end_matches('?')), ("DELETE", ACCOUNT));
+    assert_eq!(seen.body["preconditions"], json!({"uid": "u-1", "resourceVersion": "7"}));
+}
+
+#[tokio::test]
+async fn only_a_named_absence_is_none() {
+    let absent = Scenario::status(404, "NotFound", "", &json!({"name": "sa", "kind": "serviceaccounts"}));
+    let server = Server::new([absent]);
+    assert_eq!(server.cluster().service_account(&namespace(), &name()).await.unwrap(), None);
+    for (scenario, kind) in [
+        (Scenario::status(403, "Forbidden", "no", &json!({})), ErrorKind::AccessDenied),
+        (Scenario::Answer(404, b"404 page not found\n".to_vec()), ErrorKind::Unexpected),
+        (Scenario::status(500, "InternalError", "etcd", &json!({})), ErrorKind::Unavailable),
+    ] {
+        assert_eq!(read_error(scenario).await.kind(), kind);
+    }
+}
+
+fn page(names: &[&str], next: &str) -> Scenario {
+    let items: Vec<_> = names.iter().map(|name| json!({"metadata": account(name)["metadata"]})).collect();
+    let list = json!({"kind": "ServiceAccountList", "apiVersion": "v1", "items": items,
+        "metadata": {"resourceVersion": "9", "continue": next, "remainingItemCount": 3}});
+    Scenario::json(200, &list)
+}
+
+#[tokio::test]
+async fn lists_follow_their_pages() {
+    let server = Server::new([page(&["a", "b"], "t/1=="), page(&["c"], "")]);
+    let found = server.cluster().service_accounts().await.unwrap();
+    assert_eq!(found.iter().map(|account| account.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    let seen = server.seen();
+    assert_eq!(seen[0].target, "/api/v1/serviceaccounts?&limit=500");
+    assert_eq!(seen[1].target, "/api/v1/serviceaccounts?&limit=500&continue=t%2F1%3D%3D");
+}
+
+#[tokio::test]
+async fn an_expired_list_is_begun_again_once() {
+    let expired = || Scenario::status(410, "Expired", "The provided continue parameter is too old", &json!({}));
+    let server = Server::new([page(&["a"], "1"), expired(), page(&["b"], "2"), page(&["c"], "")]);
+    let found = server.cluster().service_accounts_in(&namespace()).await.unwrap();
+    assert_eq!(found.iter().map(|account| account.name.as_str()).collect::<Vec<_>>(), ["b", "c"]);
+    assert_eq!(server.seen()[2].target, "/api/v1/namespaces/ns/serviceaccounts?&limit=500");
+
+    let server = Server::new([expired(), expired()]);
+    assert_eq!(server.cluster().service_accounts().await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_list_without_end_is_given_up() {
+    let server = Server::new(std::iter::repeat_n(page(&[], "more"), super::backend::MOST_PAGES));
+    let error = server.cluster().service_accounts().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unexpected);
+    server.seen();
+}
+
+#[tokio::test]
+async fn answers_that_are_no_answers_are_errors() {
+    let huge = vec![b' '; super::call::ONE_OBJECT + 1];
+    let other = json!({"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "sa", "namespace": "ns"}});
+    let nameless = json!({"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "sa"}});
+    for (scenario, kind, cause) in [
+        (Scenario::Answer(200, b"<html>".to_vec()), ErrorKind::Unexpected, "the answer is not what the API describes"),
+        (Scenario::Answer(200, Vec::new()), ErrorKind::Unexpected, "the answer is not what the API describes"),
+        (Scenario::Answer(200, b"{\"kind\": \"Serv".to_vec()), ErrorKind::Unexpected, "the answer is not what"),
+        (Scenario::json(200, &other), ErrorKind::Unexpected, "the answer is not what the API describes"),
+        (Scenario::json(200, &nameless), ErrorKind::Unexpected, "namespace \"\""),
+        (Scenario::Answer(200, huge), ErrorKind::Unexpected, "the answer is larger than 8388608 bytes"),
+        (Scenario::BreakOff, ErrorKind::Unavailable, "the answer broke off: "),
+        (Scenario::HangUp, ErrorKind::Unavailable, "the API server cannot be reached: "),
+    ] {
+        let error = read_error(scenario).await;
+        assert_eq!(error.kind(), kind, "{error:?}");
+        assert!(error.causes()[0].starts_with(cause), "{error:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_server_is_a_timeout() {
+    let error = read_error(Scenario::Silence).await;
+    assert_eq!(
+        (error.kind(), error.causes()),
+        (ErrorKind::Timeout, vec!["the API server gave no answer within 30 s".to_owned()])
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_throttled_requests_are_sent_again() {
+    let status = json!({"kind": "Status", "code": 429, "reason": "TooManyRequests", "message": "later"});
+    let throttled = || Scenario::Header(429, "retry-after", "3", status.to_string().into_bytes());
+    let server = Server::new([throttled(), throttled(), Scenario::account("sa")]);
+    let begun = tokio::time::Instant::now();
+    assert!(server.cluster().service_account(&namespace(), &name()).await.unwrap().is_some());
+    assert!(begun.elapsed().as_secs() >= 6, "{:?}", begun.elapsed());
+    server.seen();
+
+    let server = Server::new(std::iter::repeat_n(throttled(), 5));
+    let error = server.cluster().service_account(&namespace(), &name()).await.unwrap_err();
+    assert_eq!((error.kind(), error.causes()), (ErrorKind::Throttled, vec!["later".to_owned()]));
+    server.seen();
+    read_error(Scenario::status(503, "ServiceUnavailable", "later", &json!({}))).await;
+}
+
+#[tokio::test]
+async fn a_namespace_that_ends_does_not_exist() {
+    let state = |phase| {
+        let status = json!({"phase": phase});
+        Scenario::json(
+            200,
+            &json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "ns"}, "status": status}),
+        )
+    };
+    let absent = Scenario::status(404, "NotFound", "", &json!({"name": "ns", "kind": "namespaces"}));
+    for (scenario, exists) in [(state("Active"), true), (state("Terminating"), false), (absent, false)] {
+        assert_eq!(Server::new([scenario]).cluster().namespace_exists(&namespace()).await.ok(), Some(exists));
+    }
+    let refused = Scenario::status(403, "Forbidden", "no", &json!({}));
+    assert!(Server::new([refused]).cluster().namespace_exists(&namespace()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_namespace_is_made_once() {
+    let made = Scenario::json(201, &json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "ns"}}));
+    let exists = Scenario::status(409, "AlreadyExists", "namespaces \"ns\" already exists", &json!({"name": "ns"}));
+    let server = Server::new([made, exists]);
+    let cluster = server.cluster();
+    cluster.create_namespace(&namespace()).await.unwrap();
+    assert_eq!(cluster.create_namespace(&namespace()).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    let seen = server.seen().remove(0);
+    assert_eq!((seen.method.as_str(), seen.target.as_str()), ("POST", "/api/v1/namespaces?&fieldManager=irsa"));
+    assert_eq!(seen.body["metadata"], json!({"name": "ns"}));
+}
+
+#[tokio::test]
+async fn access_is_asked_for_ourselves() {
+    let review = |status: serde_json::Value| {
+        let kind = "SelfSubjectAccessReview";
+        Scenario::json(
+            201,
+            &json!({"kind": kind, "apiVersion": "authorization.k8s.io/v1", "spec": {}, "status": status}),
+        )
+    };
+    let server = Server::new([review(json!({"allowed": true})), review(json!({"allowed": false, "reason": "no"}))]);
+    let cluster = server.cluster();
+    let mut asked = AccessReview { verb: "patch", resource: "serviceaccounts", namespace: Some(namespace()) };
+    assert!(cluster.allowed(&asked).await.unwrap());
+    asked.namespace = None;
+    assert!(!cluster.allowed(&asked).await.unwrap());
+    let seen = server.seen();
+    assert_eq!(seen[0].target.trim_end_matches(['?', '&']), "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews");
+    let attributes = json!({"verb": "patch", "group": "", "resource": "serviceaccounts", "namespace": "ns"});
+    assert_eq!(seen[0].body["spec"], json!({"resourceAttributes": attributes}));
+    assert_eq!(seen[1].body["spec"]["resourceAttributes"].get("namespace"), None);
+}
+
+#[tokio::test]
+async fn the_discovered_issuer_is_asked_for_once() {
+    let issuer = "https://oidc.eks.us-east-1.amazonaws.com/id/ABC";
+    let server = Server::new([Scenario::json(200, &json!({"issuer": issuer, "jwks_uri": "x"}))]);
+    let cluster = server.cluster();
+    for _ in 0..2 {
+        let anchor = cluster.anchor().await.unwrap();
+        assert_eq!((anchor.issuer.as_deref(), anchor.chosen), (Some(issuer), false));
+    }
+    assert_eq!(only(server.seen()).target, "/.well-known/openid-configuration");
+}
+
+#[tokio::test]
+async fn a_refused_discovery_is_no_error_and_a_failed_one_is() {
+    for scenario in [
+        Scenario::status(403, "Forbidden", "no", &json!({})),
+        Scenario::status(401, "Unauthorized", "Unauthorized", &json!({})),
+        Scenario::Answer(404, b"404 page not found".to_vec()),
+        Scenario::Answer(302, Vec::new()),
+        Scenario::Answer(200, b"<html>login</html>".to_vec()),
+        Scenario::json(200, &json!({})),
+    ] {
+        assert_eq!(Server::new([scenario]).cluster().anchor().await.unwrap().issuer, None);
+    }
+    for scenario in [Scenario::HangUp, Scenario::status(503, "ServiceUnavailable", "", &json!({}))] {
+        assert!(Server::new([scenario]).cluster().anchor().await.is_err());
+    }
+}

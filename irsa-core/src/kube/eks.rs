@@ -1,0 +1,120 @@
+//! A cluster reached through EKS itself: endpoint and authority as EKS describes them, a token of one's own making.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use ::kube::Config;
+use async_trait::async_trait;
+use http::Uri;
+use secrecy::SecretString;
+
+use super::authority;
+use super::call::Connection;
+use super::connect::{self, Proxy};
+use crate::backend::{ClusterDescription, IdentityBackend};
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::ClusterRef;
+
+/// Gives the bearer token of each request to an API server, and renews it before it ends.
+#[async_trait]
+pub trait BearerSource: Debug + Send + Sync {
+    /// A token that is valid for at least a minute. Asked before every request, so a source keeps its token.
+    async fn bearer(&self) -> Result<SecretString>;
+}
+
+/// What it takes to reach a cluster through EKS.
+#[derive(Clone)]
+pub(super) struct EksSource {
+    pub(super) identity: Arc<dyn IdentityBackend>,
+    pub(super) cluster: ClusterRef,
+    pub(super) bearer: Arc<dyn BearerSource>,
+}
+
+impl EksSource {
+    /// Asks EKS where the cluster is, and builds the client.
+    pub(super) async fn connect(&self, proxy: Proxy) -> Result<Connection> {
+        let operation = || format!("cannot reach the API server of cluster {}", self.cluster);
+        let described = self.identity.cluster(&self.cluster).await.map_err(|error| error.during(operation()))?;
+        let Some(described) = described else {
+            return Err(Error::new(ErrorKind::NotFound, operation()).with_cause("EKS has no such cluster"));
+        };
+        let config = config(&described).map_err(|error| error.during(operation()))?;
+        let connection = connect::connect(config, proxy).await.map_err(|error| error.during(operation()))?;
+        Ok(Connection { bearer: Some(Arc::clone(&self.bearer)), ..connection })
+    }
+}
+
+/// The configuration for a cluster as EKS describes it.
+fn config(described: &ClusterDescription) -> Result<Config> {
+    // A cluster that is being updated still serves; one without endpoint does not, whatever its status.
+    let (Some(endpoint), Some(authority)) = (&described.endpoint, &described.certificate_authority) else {
+        let what = format!("cluster {} has no endpoint", described.arn);
+        return Err(Error::new(ErrorKind::Unavailable, what)
+            .with_cause(format!("its status is {}", described.status))
+            .with_hint("a cluster can be reached once it is ACTIVE"));
+    };
+    let url: Uri = endpoint.parse().map_err(|error: http::uri::InvalidUri| {
+        Error::new(ErrorKind::Unexpected, format!("the endpoint {endpoint:?} is no URL")).with_source(error)
+    })?;
+    let mut config = Config::new(url);
+    config.root_cert = Some(authority::decode(authority)?);
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::KubeCluster;
+    use super::*;
+    use crate::backend::{Anchor, ClusterBackend, MockIdentityBackend};
+
+    #[derive(Debug)]
+    struct NoToken;
+
+    #[async_trait]
+    impl BearerSource for NoToken {
+        async fn bearer(&self) -> Result<SecretString> {
+            Err(Error::new(ErrorKind::AccessDenied, "cannot sign a token").with_code("ExpiredToken"))
+        }
+    }
+
+    fn described() -> ClusterDescription {
+        ClusterDescription {
+            arn: "arn:aws:eks:us-east-1:123456789012:cluster/demo".parse().unwrap(),
+            status: "ACTIVE".to_owned(),
+            issuer: None,
+            endpoint: Some("https://127.0.0.1:1".to_owned()),
+            certificate_authority: Some(authority::encode(&[vec![1_u8; 9]])),
+            outpost: false,
+        }
+    }
+
+    fn cluster(answer: Option<ClusterDescription>) -> KubeCluster {
+        let mut identity = MockIdentityBackend::new();
+        identity.expect_cluster().returning(move |_| Ok(answer.clone()));
+        KubeCluster::from_eks(Arc::new(identity), "demo".parse().unwrap(), Arc::new(NoToken))
+    }
+
+    #[tokio::test]
+    async fn a_cluster_that_cannot_be_reached_says_why() {
+        let creating = ClusterDescription { status: "CREATING".to_owned(), endpoint: None, ..described() };
+        let no_url = ClusterDescription { endpoint: Some("not a url".to_owned()), ..described() };
+        let no_pem = ClusterDescription { certificate_authority: Some("AAAA".to_owned()), ..described() };
+        for (answer, kind, cause) in [
+            (None, ErrorKind::NotFound, "EKS has no such cluster"),
+            (Some(creating), ErrorKind::Unavailable, "its status is CREATING"),
+            (Some(no_url), ErrorKind::Unexpected, "invalid uri character"),
+            (Some(no_pem), ErrorKind::Unexpected, "it is not PEM in base64"),
+        ] {
+            let error = cluster(answer).prepare().await.unwrap_err();
+            assert_eq!(error.to_string(), "cannot reach the API server of cluster demo");
+            assert_eq!((error.kind(), error.causes().last().map(String::as_str)), (kind, Some(cause)), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn it_is_the_right_cluster_without_a_call() {
+        assert!(cluster(None).through_eks());
+        assert_eq!(cluster(None).anchor().await.unwrap(), Anchor::default());
+        assert_eq!(format!("{:?}", cluster(None)), r#"KubeCluster { cluster: "demo", chosen: false, .. }"#);
+    }
+}
