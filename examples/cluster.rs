@@ -5,23 +5,10 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use irsa_core::KubeCluster;
 use irsa_core::aws::{AwsBackend, EksTokenSource, config_loader};
-use irsa_core::kube::{BearerSource, KubeCluster};
 use irsa_core::name::{ClusterRef, Subject};
 use irsa_core::{Client, Error, ErrorKind, IrsaBinding, Request, Result};
-use secrecy::SecretString;
-
-/// Tokens for the API server, made in process.
-#[derive(Debug)]
-struct Tokens(EksTokenSource);
-
-#[async_trait]
-impl BearerSource for Tokens {
-    async fn bearer(&self) -> Result<SecretString> {
-        self.0.token().await.map(|(token, _)| token)
-    }
-}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -39,7 +26,7 @@ async fn main() -> Result<()> {
     let tokens = EksTokenSource::new(&config, name, aws.region().clone())?;
 
     let client = Client::new(aws.clone(), aws);
-    let server = KubeCluster::from_eks(client.identity_backend(), cluster.clone(), Arc::new(Tokens(tokens)));
+    let server = KubeCluster::from_eks(client.identity_backend(), cluster.clone(), Arc::new(tokens));
     let client = client.with_cluster(cluster.clone(), Arc::new(server));
 
     let binding = IrsaBinding::builder(cluster.to_string(), subject.namespace.as_str(), subject.name.as_str())

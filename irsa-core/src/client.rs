@@ -26,7 +26,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 /// let sandbox = Arc::new(Sandbox::new());
-/// let cluster = Arc::new(sandbox.cluster("sandbox")?);
+/// let cluster = Arc::new(sandbox.default_cluster());
 /// let client = Client::new(sandbox.clone(), sandbox).with_cluster("sandbox".parse()?, cluster);
 /// let binding = IrsaBinding::builder("sandbox", "default", "my-serviceaccount")
 ///     .with_policy("AmazonS3ReadOnlyAccess")

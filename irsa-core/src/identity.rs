@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::name::{AccountId, ClusterArn, ClusterRef, Issuer, Partition, ProviderArn, Region};
 
 /// How long the description of a cluster is kept.
-const KEPT: Duration = Duration::from_secs(600);
+const KEEP: Duration = Duration::from_secs(600);
 
 /// What stands for a cluster in tags and hashes: its ARN, or the issuer's host and path where it has none.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -187,8 +187,11 @@ fn check_issuer(description: &ClusterDescription) -> Result<()> {
 #[derive(Debug)]
 pub(crate) struct CachedIdentity {
     inner: Arc<dyn IdentityBackend>,
-    clusters: Mutex<HashMap<ClusterRef, Arc<Mutex<Option<(Instant, ClusterDescription)>>>>>,
+    clusters: Mutex<HashMap<ClusterRef, Arc<Mutex<Kept>>>>,
 }
+
+/// The last usable answer, and since when it is kept.
+type Kept = Option<(Instant, ClusterDescription)>;
 
 impl CachedIdentity {
     pub(crate) fn new(inner: Arc<dyn IdentityBackend>) -> Self {
@@ -202,7 +205,7 @@ impl IdentityBackend for CachedIdentity {
         let slot = Arc::clone(self.clusters.lock().await.entry(cluster.clone()).or_default());
         let mut slot = slot.lock().await;
         if let Some((since, description)) = slot.as_ref()
-            && since.elapsed() < KEPT
+            && since.elapsed() < KEEP
         {
             return Ok(Some(description.clone()));
         }

@@ -34,6 +34,10 @@ use crate::backend::IdentityBackend;
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
 use crate::name::ClusterRef;
 
+/// The code of the error (kind `Unavailable`) of a credential plug-in that cannot be started, such as an `aws` that is not
+/// installed: the cluster may still be reached in another way.
+pub const PLUGIN_MISSING: &str = "PluginMissing";
+
 /// The API server of one cluster.
 ///
 /// # Caveats
@@ -132,7 +136,8 @@ impl KubeCluster {
     /// [`anchor`](crate::backend::ClusterBackend::anchor), whose answer is needed anyway.
     ///
     /// # Errors
-    /// As the calls: `AccessDenied` for credentials that a plug-in refuses, `Unavailable` for one that is not there.
+    /// As the calls: `AccessDenied` for credentials that a plug-in refuses, `Unavailable` with the code [`PLUGIN_MISSING`]
+    /// for one that cannot be started, `InvalidInput` for a configuration that no client can be built of.
     pub async fn prepare(&self) -> Result<()> {
         self.connection().await.map(|_| ())
     }

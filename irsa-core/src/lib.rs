@@ -36,7 +36,7 @@
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 //! let sandbox = Arc::new(Sandbox::new());
 //! let client = Client::new(sandbox.clone(), sandbox.clone())
-//!     .with_cluster("sandbox".parse()?, Arc::new(sandbox.cluster("sandbox")?));
+//!     .with_cluster("sandbox".parse()?, Arc::new(sandbox.default_cluster()));
 //! let binding = IrsaBinding::builder("sandbox", "default", "my-serviceaccount")
 //!     .with_policy("AmazonS3ReadOnlyAccess")
 //!     .build()?;
@@ -68,6 +68,7 @@ mod provider;
 mod report;
 mod request;
 mod retry;
+mod sandbox;
 mod trust;
 mod view;
 
@@ -86,4 +87,13 @@ pub use self::permissions::{Command, Holder, Permissions, Scope, permissions};
 pub use self::plan::Plan;
 pub use self::report::{Extra, Outcome, Report, StepReport, Warning, WarningId};
 pub use self::request::{Request, Verb};
+pub use self::sandbox::{
+    Access, AccountState, At, Call, ClusterState, Denial, Failure, Faults, NamespaceState, PolicyState, ProviderState,
+    RoleState, Sandbox, SandboxCluster, SandboxQuotas, SandboxState,
+};
 pub use self::view::{BindingState, BindingView, Problem, ProviderView};
+
+/// The Rust of the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -42,6 +42,13 @@ macro_rules! checked_string {
                 }
             }
 
+            /// A constant of this crate, which passes the check.
+            #[allow(dead_code, reason = "not every type has constants")]
+            pub(crate) fn constant(text: &'static str) -> Self {
+                debug_assert!($check(text).is_ok(), "{text:?} is no {}", $field);
+                Self(text.to_owned())
+            }
+
             /// The text.
             pub fn as_str(&self) -> &str {
                 &self.0

@@ -121,25 +121,43 @@ pub(crate) async fn observe(backends: &Backends, request: &Request) -> Result<Ob
     };
     let identities: Identities<'_> =
         resolve(backends.identity.as_ref(), &backends.given, &clusters, demand).boxed().shared();
-    let (resolved, role, accounts, policies, quotas, providers) = futures::join!(
-        identities.clone(),
-        role::observe_role(backends, request, identities.clone()),
-        accounts::read_accounts(backends, request, identities.clone()),
+    let (observed, policies, quotas, providers) = futures::join!(
+        observe_role_and_accounts(backends, request, identities.clone()),
         policies::observe_policies(backends, request),
         observe_quotas(backends, request),
         observe_providers(backends, request, identities.clone()),
     );
+    let mut observed = observed?;
+    let (policies, (quotas, warnings)) = (policies?, quotas);
+    observed.providers = providers?;
+    observed.policies = policies.arns;
+    observed.quotas = quotas;
+    observed.warnings.extend(policies.warnings.into_iter().chain(warnings));
+    Ok(observed)
+}
+
+/// Role and accounts: the role's ARN is what the dry run of the accounts waits for, and nothing else.
+async fn observe_role_and_accounts(
+    backends: &Backends,
+    request: &Request,
+    identities: Identities<'_>,
+) -> Result<Observed> {
+    let (resolved, role, accounts) = futures::join!(
+        identities.clone(),
+        role::observe_role(backends, request, identities.clone()),
+        accounts::read_accounts(backends, request, identities.clone()),
+    );
     let identities = resolved?;
-    let (accounts, policies) = (accounts?, policies?);
+    let accounts = accounts?;
     let mut observed = Observed {
         identities,
         role_name: None,
         role: None,
-        providers: providers?,
-        policies: policies.arns,
-        quotas: quotas.0,
+        providers: BTreeMap::new(),
+        policies: BTreeMap::new(),
+        quotas: Quotas::default(),
         accounts: accounts.accounts,
-        warnings: [policies.warnings, accounts.warnings, quotas.1].concat(),
+        warnings: accounts.warnings,
     };
     (observed.role_name, observed.role) = role::decide(backends, request, &observed, role?).await?;
     accounts::check_writes(backends, request, &mut observed, accounts.dry_runs).await?;

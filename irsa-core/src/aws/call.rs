@@ -16,6 +16,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// What the SDK's `send` gives.
 pub(super) type Sent<T, E> = std::result::Result<T, SdkError<E, HttpResponse>>;
 
+/// The entries of a page, whether there are more, and the marker of the next page.
+pub(super) type Page<T> = (Vec<T>, bool, Option<String>);
+
 /// The most pages of one list. Quotas end far below (10,000 roles); IAM may answer with fewer entries than it was asked
 /// for (IAM API reference, `MaxItems`).
 const MOST_PAGES: usize = 500;
@@ -79,12 +82,12 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Sends it once a page. `split` gives a page's entries, whether there are more, and the marker of the next page.
+    /// Sends it once a page.
     pub(super) async fn pages<P, T, E, F>(
         &self,
         absent: fn(&E) -> bool,
         request: impl Fn(Option<String>) -> F,
-        split: fn(P) -> (Vec<T>, bool, Option<String>),
+        split: fn(P) -> Page<T>,
     ) -> Result<Option<Vec<T>>>
     where
         P: RequestId,

@@ -41,6 +41,7 @@ pub struct ServiceAccount {
 
 /// The fields of an account that one manager owns.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FieldOwner {
     /// The manager: `irsa`, `helm`, `kubectl-client-side-apply`, ...
     pub manager: String,
@@ -102,7 +103,8 @@ pub struct AccessReview {
 }
 
 /// What tells which cluster an API server is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Anchor {
     /// The user chose it by name of a context or file, so that an unverifiable one is only a warning.
     pub chosen: bool,

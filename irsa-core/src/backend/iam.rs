@@ -126,7 +126,7 @@ pub trait IamBackend: Debug + Send + Sync {
     /// An OIDC provider. One call.
     async fn provider(&self, arn: &ProviderArn) -> Result<Option<OidcProvider>>;
 
-    /// The ARNs of all OIDC providers of the account. One call.
+    /// The ARNs of all OIDC providers of the account, but for those that no issuer of a cluster could have. One call.
     async fn providers(&self) -> Result<Vec<ProviderArn>>;
 
     /// A role. One call.
@@ -203,6 +203,7 @@ pub trait IamBackend: Debug + Send + Sync {
     /// Adds an audience to a provider. Called twice: no change.
     async fn add_audience(&self, provider: &ProviderArn, audience: &Audience) -> Result<()>;
 
-    /// Deletes a provider. `NotFound` when it is gone.
+    /// Deletes a provider. When it is gone: no change, or `NotFound`; IAM documents both (IAM API reference,
+    /// `DeleteOpenIDConnectProvider`).
     async fn delete_provider(&self, provider: &ProviderArn) -> Result<()>;
 }

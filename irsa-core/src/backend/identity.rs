@@ -69,7 +69,8 @@ pub trait IdentityBackend: Debug + Send + Sync {
     /// Describes an EKS cluster: a name is one of the back end's own region, an ARN names its region.
     ///
     /// One call. `None` only when EKS says that there is no such cluster. A cluster named by its issuer is never asked
-    /// for. Errors: `AccessDenied`, `Throttled`, `Unavailable`, `Unexpected` for an ARN or issuer that does not parse.
+    /// for. Errors: `AccessDenied`, `Throttled`, `Unavailable`, `Unexpected` for an ARN or issuer that does not parse,
+    /// `WrongCluster` when the cluster of this name has another ARN than the one given (it is in another account).
     async fn cluster(&self, cluster: &ClusterRef) -> Result<Option<ClusterDescription>>;
 
     /// Who is calling. One call; any valid credentials may make it. Errors: `AccessDenied` for expired or wrong ones.

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tracing::Instrument;
 
 use super::eks::BearerSource;
-use super::refusal;
+use super::{PLUGIN_MISSING, refusal};
 use crate::error::{Error, ErrorKind, Result, shown};
 
 /// The longest that one request may take, from connecting to the last byte; the API server itself gives up after 60 s.
@@ -188,7 +188,8 @@ pub(super) fn plugin_failed(operation: &str, program: Option<&str>, error: &Auth
         }
         _ => (ErrorKind::AccessDenied, "log in again, or choose another context"),
     };
-    Error::new(kind, operation.to_owned()).with_cause(cause).with_hint(hint)
+    let failed = Error::new(kind, operation.to_owned()).with_cause(cause).with_hint(hint);
+    if kind == ErrorKind::Unavailable { failed.with_code(PLUGIN_MISSING) } else { failed }
 }
 
 /// The answer ended before it was whole, or is too large.

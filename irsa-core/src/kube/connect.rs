@@ -190,6 +190,7 @@ mod tests {
         ] {
             let error = connect(config, Proxy::default()).await.err().unwrap();
             assert_eq!(error.kind(), kind, "{error:?}");
+            assert_eq!(error.code(), (kind == ErrorKind::Unavailable).then_some(super::super::PLUGIN_MISSING));
             assert!(error.causes()[0].starts_with(cause) && !format!("{error:?}").contains("s3cr3t"), "{error:?}");
         }
     }

@@ -22,6 +22,14 @@ pub trait BearerSource: Debug + Send + Sync {
     async fn bearer(&self) -> Result<SecretString>;
 }
 
+#[cfg(feature = "aws")]
+#[async_trait]
+impl BearerSource for crate::aws::EksTokenSource {
+    async fn bearer(&self) -> Result<SecretString> {
+        self.token().await.map(|(token, _)| token)
+    }
+}
+
 /// What it takes to reach a cluster through EKS.
 #[derive(Clone)]
 pub(super) struct EksSource {

@@ -53,6 +53,12 @@ impl Issuer {
         format!("https://{host_path}").parse()
     }
 
+    /// The issuer that EKS gives a cluster of this id, 32 hexadecimal digits, in a region.
+    pub(crate) fn of_eks(region: &Region, id: &str) -> Self {
+        let suffix = if region.as_str().starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        Self { host_path: format!("oidc.eks.{region}.{suffix}/id/{id}") }
+    }
+
     /// The URL without its scheme: the form used in provider ARNs and condition keys.
     pub fn host_path(&self) -> &str {
         &self.host_path

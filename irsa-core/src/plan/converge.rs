@@ -7,7 +7,6 @@ use super::permissions::{PolicyChanges, inline_steps, settings};
 use super::standing::{Standing, check_ownership, check_path, present_members};
 use super::{Plan, Step, TrustStep, accounts, findings, limits, prerequisites, tags_to_write};
 use crate::backend::NewRole;
-use crate::binding::OWN_PREFIX;
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Audience, InlinePolicyName, SessionDuration};
@@ -39,7 +38,7 @@ fn create(request: &Request, observed: &Observed, goal: &Goal<'_>, plan: &mut Pl
         let error = Error::new(ErrorKind::NotFound, format!("role {} does not exist", goal.arn.name()));
         return Err(error.with_code("NoSuchEntity").with_hint("make it with `irsa create`"));
     }
-    let tags = goal.tags(request, &goal.first, &goal.declared, Some(Origin::Created), 0);
+    let tags = goal.tags(request, &goal.first, &goal.declared, Some(Origin::Created), &BTreeMap::new());
     let Derived { policy, .. } =
         derive(&TrustPolicy::empty(), &Ownership::from_tags(&tags), &goal.derivation(request, BTreeSet::new()))?;
     limits::check_roles(&observed.quotas)?;
@@ -111,13 +110,11 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         .chain(owner.iter().map(Member::tag_key))
         .filter(|key| role.role.tags.contains_key(key))
         .collect();
-    let foreign_tags =
-        role.role.tags.keys().filter(|key| !key.starts_with(OWN_PREFIX) && !binding.tags.contains_key(key.as_str()));
     let mut tags = match &owner {
-        Some(owner) => goal.tags(request, owner, &members, origin, foreign_tags.count()),
+        Some(owner) => goal.tags(request, owner, &members, origin, &role.role.tags),
         // The owner's record was cut, so that only its hash is known: it stays as it is.
         None => {
-            let mut tags = goal.tags(request, &goal.first, &members, origin, foreign_tags.count());
+            let mut tags = goal.tags(request, &goal.first, &members, origin, &role.role.tags);
             tags.remove(OWNER_TAG);
             tags.extend([(goal.first.tag_key(), goal.first.tag_value())]);
             tags

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{ClusterId, Identity};
 use crate::name::{PolicyArn, ProviderArn, RoleArn, Subject};
 use crate::observe::Observed;
-use crate::ownership::{Member, ORIGIN_TAG, OVERFLOW_TAG, OWNER_TAG, Origin};
+use crate::ownership::{Member, ORIGIN_TAG, OVERFLOW_TAG, OWNER_TAG, Origin, SUBJECT_TAG_PREFIX};
 use crate::request::{Request, Verb};
 use crate::trust::Derivation;
 
@@ -80,28 +80,35 @@ impl<'a> Goal<'a> {
         }
     }
 
-    /// The tags that record ownership and subjects, besides those of the user.
+    /// The tags that record ownership and subjects, and those of the user, for a role that has the tags `standing`.
+    ///
+    /// Where there is no room for all subjects, those on record stay on record, and a tag tells that there are more.
     pub(super) fn tags(
         &self,
         request: &Request,
         owner: &Member,
         members: &BTreeSet<Member>,
         origin: Option<Origin>,
-        others: usize,
+        standing: &BTreeMap<String, String>,
     ) -> BTreeMap<String, String> {
-        let mut tags: BTreeMap<String, String> =
-            request.binding.tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        let declared = request.binding.tags.iter().map(|(key, value)| (key.to_string(), value.to_string()));
+        let mut tags: BTreeMap<String, String> = declared.collect();
+        let ours =
+            |key: &str| [OWNER_TAG, ORIGIN_TAG, OVERFLOW_TAG].contains(&key) || key.starts_with(SUBJECT_TAG_PREFIX);
+        let others = standing.keys().filter(|key| !ours(key) && !tags.contains_key(*key)).count();
+        let own = [OWNER_TAG, ORIGIN_TAG].len();
+        let room = limits::MOST_TAGS.saturating_sub(others + tags.len() + own);
         tags.insert(OWNER_TAG.to_owned(), owner.tag_value());
         if let Some(origin) = origin {
             tags.insert(ORIGIN_TAG.to_owned(), origin.as_str().to_owned());
         }
-        let room = limits::MOST_TAGS.saturating_sub(others + tags.len());
-        let further: Vec<&Member> = members.iter().filter(|member| *member != owner).collect();
-        if further.len() > room {
+        let mut further: Vec<&Member> = members.iter().filter(|member| *member != owner).collect();
+        if further.len() > room || standing.contains_key(OVERFLOW_TAG) {
             tags.insert(OVERFLOW_TAG.to_owned(), "true".to_owned());
+            further.sort_by_key(|member| !standing.contains_key(&member.tag_key()));
+            further.truncate(room.saturating_sub(1));
         }
-        let recorded = if further.len() > room { room.saturating_sub(1) } else { further.len() };
-        tags.extend(further.into_iter().take(recorded).map(|member| (member.tag_key(), member.tag_value())));
+        tags.extend(further.into_iter().map(|member| (member.tag_key(), member.tag_value())));
         tags
     }
 }

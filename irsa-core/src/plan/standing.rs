@@ -1,6 +1,6 @@
 //! Whose a role is that stands under the wanted name: the decision whether it may be touched at all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::goal::Goal;
 use crate::error::{Error, ErrorKind, Result};
@@ -62,7 +62,7 @@ fn is_unfinished(request: &Request, goal: &Goal<'_>, role: &ObservedRole) -> Res
     if !role.attached.is_empty() || !role.inline.is_empty() {
         return Ok(false);
     }
-    let tags = goal.tags(request, &goal.first, &goal.declared, Some(Origin::Created), 0);
+    let tags = goal.tags(request, &goal.first, &goal.declared, Some(Origin::Created), &BTreeMap::new());
     let derivation = goal.derivation(request, BTreeSet::new());
     Ok(derive(&TrustPolicy::empty(), &Ownership::from_tags(&tags), &derivation)?.policy == role.trust)
 }

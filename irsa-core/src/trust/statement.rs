@@ -70,8 +70,8 @@ impl WebIdentity {
             audiences: BTreeSet::new(),
         };
         web.read_conditions(statement.get("Condition")?.as_object()?)?;
-        let complete = !web.audiences.is_empty() && !(web.exact.is_empty() && web.patterns.is_empty());
-        complete.then_some(web)
+        let names_nobody = web.exact.is_empty() && web.patterns.is_empty();
+        (!names_nobody && !web.audiences.is_empty()).then_some(web)
     }
 
     fn read_conditions(&mut self, operators: &Map<String, Value>) -> Option<()> {

@@ -1,0 +1,265 @@
+//! The sandbox: EKS, STS, IAM and API servers in memory, as strict as the real ones where users can see it.
+//!
+//! This file holds the [`Sandbox`] itself: how it is made, and the one way that every call takes through it.
+
+mod accounts;
+mod apply;
+mod by_hand;
+mod calls;
+mod cluster;
+mod exchange;
+mod faults;
+mod file;
+mod fresh;
+mod iam;
+mod identity;
+mod policies;
+mod providers;
+mod refusal;
+mod roles;
+mod state;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use self::calls::{Access, At, Call};
+pub use self::cluster::SandboxCluster;
+pub use self::faults::{Failure, Faults};
+pub use self::state::{
+    AccountState, ClusterState, Denial, NamespaceState, PolicyState, ProviderState, RoleState, SandboxQuotas,
+    SandboxState,
+};
+
+use self::faults::Effect;
+use self::file::StateFile;
+use self::refusal::Answer;
+use crate::error::Result;
+use crate::name::{AccountId, ClusterName, ClusterRef, Region};
+
+/// An AWS account with its EKS clusters, in memory or in a file: a back end for trying things out and for tests.
+///
+/// It implements [`IdentityBackend`](crate::backend::IdentityBackend) and [`IamBackend`](crate::backend::IamBackend);
+/// [`cluster`](Self::cluster) gives the [`ClusterBackend`](crate::backend::ClusterBackend) of each of its clusters.
+/// Clones are the same sandbox. A fresh one is the account `123456789012` in `us-east-1` with an active cluster
+/// `sandbox`, its OIDC provider, the namespaces `default` and `kube-system`, and the AWS-managed policies by name.
+///
+/// # How strict it is
+/// As AWS and the API server are, in their words: names that differ only in case, documents, quotas, tags,
+/// `EntityAlreadyExists`, `DeleteConflict`, unknown policies, service-linked roles; field managers and their conflicts,
+/// missing namespaces, resource versions, RBAC. It differs in that writes are seen at once, ids are counted, no clock
+/// runs (tokens do not expire), permissions are not evaluated, and no controller makes the account `default`.
+///
+/// ```
+/// use irsa_core::Sandbox;
+/// use irsa_core::backend::{IamBackend, IdentityBackend, NewRole};
+/// use irsa_core::name::{ClusterRef, PolicyArn, RoleName};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> irsa_core::Result<()> {
+/// let sandbox = Sandbox::new();
+/// let cluster: ClusterRef = "sandbox".parse()?;
+/// let described = IdentityBackend::cluster(&sandbox, &cluster).await?;
+/// assert!(described.is_some_and(|cluster| cluster.issuer.is_some()));
+///
+/// let role = NewRole {
+///     arn: "arn:aws:iam::123456789012:role/s3-reader".parse()?,
+///     trust_policy: r#"{"Statement": {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"},
+///                      "Action": "sts:AssumeRole"}}"#.to_owned(),
+///     description: None,
+///     max_session_duration: None,
+///     permissions_boundary: None,
+///     tags: Default::default(),
+/// };
+/// sandbox.create_role(&role).await?;
+///
+/// // A misspelt policy fails as it does at AWS.
+/// let policy: PolicyArn = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAcces".parse()?;
+/// let error = sandbox.attach_policy(&RoleName::new("S3-Reader")?, &policy).await.unwrap_err();
+/// assert_eq!(error.code(), Some("NoSuchEntity"));
+/// assert!(error.causes()[0].ends_with("AmazonS3ReadOnlyAcces does not exist or is not attachable."));
+///
+/// // Every call is remembered, and any call can be told to fail.
+/// assert_eq!(sandbox.faults().calls().len(), 3);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Sandbox(Arc<Inner>);
+
+struct Inner {
+    store: Mutex<Store>,
+    path: Option<PathBuf>,
+    faults: Faults,
+}
+
+enum Store {
+    Memory(Box<SandboxState>),
+    File(Box<StateFile>),
+}
+
+impl Store {
+    fn read(&mut self) -> Result<&SandboxState> {
+        match self {
+            Self::Memory(state) => Ok(state),
+            Self::File(file) => file.read(),
+        }
+    }
+
+    /// Every change checks everything before it touches anything, so a refused one leaves the state as it was.
+    fn write<T>(&mut self, change: impl FnOnce(&mut SandboxState) -> Answer<T>) -> Result<Answer<T>> {
+        match self {
+            Self::Memory(state) => Ok(change(state)),
+            Self::File(file) => file.write(change),
+        }
+    }
+}
+
+/// A call of a trait's method: what is asked for, and how errors call it.
+struct Request {
+    method: &'static str,
+    target: String,
+    access: Access,
+    /// Such as "create role r": what stands after "cannot".
+    doing: String,
+}
+
+impl Request {
+    fn read(method: &'static str, target: impl fmt::Display, doing: impl Into<String>) -> Self {
+        Self { method, target: target.to_string(), access: Access::Read, doing: doing.into() }
+    }
+
+    fn write(method: &'static str, target: impl fmt::Display, doing: impl Into<String>) -> Self {
+        Self { access: Access::Write, ..Self::read(method, target, doing) }
+    }
+}
+
+impl Sandbox {
+    /// A fresh sandbox in memory.
+    pub fn new() -> Self {
+        Self::of(Store::Memory(Box::default()))
+    }
+
+    /// A fresh sandbox in memory, in another account and region; the partition is that of the region.
+    pub fn in_account(account: AccountId, region: Region) -> Self {
+        Self::of(Store::Memory(Box::new(SandboxState::fresh(account, region))))
+    }
+
+    /// A sandbox in memory that holds this state.
+    ///
+    /// # Errors
+    /// `InvalidInput` where no account can hold it, such as two roles whose names differ in case alone.
+    pub fn from_state(state: SandboxState) -> Result<Self> {
+        Ok(Self::of(Store::Memory(Box::new(state.complete()?))))
+    }
+
+    /// A sandbox that is kept in a file: JSON in the form of [`SandboxState`], which may be edited by hand.
+    ///
+    /// The file is read before each call and replaced as a whole by each write, under a lock on the file of the same name
+    /// with `.lock` at its end; so several processes can use it at once. A file that is not there is a fresh sandbox and
+    /// is made by the first write.
+    ///
+    /// # Errors
+    /// `InvalidInput`, with line and column, where the file is not in that form; such a file is never written to.
+    /// `AccessDenied` or `Unavailable` where it cannot be read. Calls give the same errors later on.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self::of(Store::File(Box::new(StateFile::open(path.as_ref())?))))
+    }
+
+    fn of(store: Store) -> Self {
+        let path = match &store {
+            Store::Memory(_) => None,
+            Store::File(file) => Some(file.path().to_owned()),
+        };
+        Self(Arc::new(Inner { store: Mutex::new(store), path, faults: Faults::default() }))
+    }
+
+    /// The file that it is kept in, if it is.
+    pub fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    /// Everything it holds now.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open); a sandbox in memory gives none.
+    pub fn state(&self) -> Result<SandboxState> {
+        self.store().read().cloned()
+    }
+
+    /// What goes wrong, and which calls there were.
+    pub fn faults(&self) -> &Faults {
+        &self.0.faults
+    }
+
+    /// All calls so far, in the order in which they began.
+    pub fn calls(&self) -> Vec<Call> {
+        self.faults().calls()
+    }
+
+    /// The API server of a cluster. It need not be there: calls then fail with `Unavailable`.
+    pub fn cluster(&self, cluster: &ClusterRef) -> SandboxCluster {
+        SandboxCluster::new(self.clone(), cluster.clone())
+    }
+
+    /// The API server of the cluster that a fresh sandbox has.
+    pub fn default_cluster(&self) -> SandboxCluster {
+        self.cluster(&ClusterRef::Name(ClusterName::constant("sandbox")))
+    }
+
+    async fn read<T>(&self, request: Request, work: impl FnOnce(&SandboxState) -> Answer<T> + Send) -> Result<T> {
+        self.call(request, |sandbox| Ok(work(sandbox.store().read()?))).await
+    }
+
+    async fn write<T>(&self, request: Request, work: impl FnOnce(&mut SandboxState) -> Answer<T> + Send) -> Result<T> {
+        self.call(request, |sandbox| sandbox.store().write(work)).await
+    }
+
+    /// The one way that every call of a trait's method takes: it is recorded, delayed, made to fail, and answered.
+    async fn call<T>(&self, request: Request, work: impl FnOnce(&Self) -> Result<Answer<T>> + Send) -> Result<T> {
+        tracing::debug!(method = request.method, target = request.target, "sandbox call");
+        let (number, effects) = self.faults().begin(request.method, &request.target, request.access);
+        let answer = self.answer(&request, effects, work).await;
+        self.faults().end(number);
+        answer
+    }
+
+    async fn answer<T>(
+        &self,
+        request: &Request,
+        effects: Vec<Effect>,
+        work: impl FnOnce(&Self) -> Result<Answer<T>> + Send,
+    ) -> Result<T> {
+        let mut lost = None;
+        for effect in effects {
+            match effect {
+                Effect::Delay(delay) => tokio::time::sleep(delay).await,
+                Effect::Hang => std::future::pending().await,
+                Effect::Run(run) => run(self),
+                Effect::Before(failure) => return Err(failure.during(&request.doing)),
+                Effect::After(failure) => lost = Some(failure),
+            }
+        }
+        let answer = work(self)?.map_err(|refusal| refusal.during(&request.doing))?;
+        match lost {
+            Some(failure) => Err(failure.during(&request.doing)),
+            None => Ok(answer),
+        }
+    }
+
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.0.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox").field("path", &self.path()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,277 @@
+//! Field managers, as the API server has them: server-side apply, its conflicts, and what other writers do.
+//!
+//! Source: Kubernetes documentation, "Server-Side Apply"; messages as in apimachinery's `managedfields`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::refusal::{Answer, Refusal};
+use super::state::AccountState;
+use crate::backend::FieldOwner;
+
+/// The manager of fields that were there before anybody applied.
+const BEFORE_FIRST_APPLY: &str = "before-first-apply";
+
+type Map = BTreeMap<String, String>;
+
+/// The two maps of an account whose keys are owned one by one.
+#[derive(Clone, Copy)]
+enum Field {
+    Annotations,
+    Labels,
+}
+
+impl Field {
+    const ALL: [Self; 2] = [Self::Annotations, Self::Labels];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Annotations => "annotations",
+            Self::Labels => "labels",
+        }
+    }
+
+    fn of(self, account: &mut AccountState) -> &mut Map {
+        match self {
+            Self::Annotations => &mut account.annotations,
+            Self::Labels => &mut account.labels,
+        }
+    }
+
+    fn owned_by(self, owner: &FieldOwner) -> &BTreeSet<String> {
+        match self {
+            Self::Annotations => &owner.annotations,
+            Self::Labels => &owner.labels,
+        }
+    }
+
+    fn owned(self, owner: &mut FieldOwner) -> &mut BTreeSet<String> {
+        match self {
+            Self::Annotations => &mut owner.annotations,
+            Self::Labels => &mut owner.labels,
+        }
+    }
+}
+
+impl AccountState {
+    fn get(&self, field: Field, key: &str) -> Option<&String> {
+        match field {
+            Field::Annotations => self.annotations.get(key),
+            Field::Labels => self.labels.get(key),
+        }
+    }
+}
+
+/// The account after `manager` applied exactly these labels and annotations.
+pub(super) fn apply(
+    live: &AccountState,
+    manager: &str,
+    labels: &Map,
+    annotations: &Map,
+    force: bool,
+) -> Answer<AccountState> {
+    let mut next = live.clone();
+    own_the_unowned(&mut next);
+    let mut own = take_owner(&mut next.owners, manager, true);
+    let mut conflicts = BTreeMap::<String, Vec<String>>::new();
+    for field in Field::ALL {
+        let wanted = if matches!(field, Field::Labels) { labels } else { annotations };
+        let differs = |(key, value): &(&String, &String)| live.get(field, key).is_some_and(|known| known != *value);
+        for (key, _) in wanted.iter().filter(differs) {
+            for owner in next.owners.iter_mut().filter(|owner| field.owned_by(owner).contains(key)) {
+                if force {
+                    field.owned(owner).remove(key);
+                } else {
+                    let path = format!(".metadata.{}.{key}", field.name());
+                    conflicts.entry(shown(owner)).or_default().push(path);
+                }
+            }
+        }
+        for key in field.owned_by(&own).iter().filter(|key| !wanted.contains_key(*key)) {
+            if !next.owners.iter().any(|owner| field.owned_by(owner).contains(key)) {
+                field.of(&mut next).remove(key);
+            }
+        }
+        field.of(&mut next).extend(wanted.iter().map(|(key, value)| (key.clone(), value.clone())));
+        *field.owned(&mut own) = wanted.keys().cloned().collect();
+    }
+    if !conflicts.is_empty() {
+        return Err(Refusal::new("Conflict", conflict_message(&conflicts)));
+    }
+    next.owners.push(own);
+    drop_empty(&mut next);
+    Ok(next)
+}
+
+/// The account after `manager` changed it without applying, as `kubectl annotate`, `kubectl edit` or a controller does:
+/// `None` takes a key away. Who changes a value takes the field over; a key that is gone is nobody's.
+pub(super) fn update(
+    live: &AccountState,
+    manager: &str,
+    labels: &BTreeMap<String, Option<String>>,
+    annotations: &BTreeMap<String, Option<String>>,
+) -> AccountState {
+    let mut next = live.clone();
+    let mut own = take_owner(&mut next.owners, manager, false);
+    for field in Field::ALL {
+        let changes = if matches!(field, Field::Labels) { labels } else { annotations };
+        for (key, value) in changes {
+            if live.get(field, key) == value.as_ref() {
+                continue;
+            }
+            for owner in next.owners.iter_mut().chain([&mut own]) {
+                field.owned(owner).remove(key);
+            }
+            match value {
+                Some(value) => {
+                    field.of(&mut next).insert(key.clone(), value.clone());
+                    field.owned(&mut own).insert(key.clone());
+                }
+                None => {
+                    field.of(&mut next).remove(key);
+                }
+            }
+        }
+    }
+    next.owners.push(own);
+    drop_empty(&mut next);
+    next
+}
+
+/// Fields of an object that nobody manages get a manager once somebody applies, so that applying is not silent.
+fn own_the_unowned(account: &mut AccountState) {
+    if account.owners.is_empty() {
+        account.owners.push(FieldOwner {
+            manager: BEFORE_FIRST_APPLY.to_owned(),
+            apply: false,
+            annotations: account.annotations.keys().cloned().collect(),
+            labels: account.labels.keys().cloned().collect(),
+            other_fields: false,
+        });
+    }
+}
+
+/// Takes a manager's entry out of the list; one manager has one entry for applying and one for the rest.
+fn take_owner(owners: &mut Vec<FieldOwner>, manager: &str, apply: bool) -> FieldOwner {
+    match owners.iter().position(|owner| owner.manager == manager && owner.apply == apply) {
+        Some(index) => owners.remove(index),
+        None => FieldOwner { manager: manager.to_owned(), apply, ..FieldOwner::default() },
+    }
+}
+
+fn drop_empty(account: &mut AccountState) {
+    account.owners.retain(|owner| owner.other_fields || !owner.annotations.is_empty() || !owner.labels.is_empty());
+    account.owners.sort_by(|a, b| (&a.manager, a.apply).cmp(&(&b.manager, b.apply)));
+}
+
+fn shown(owner: &FieldOwner) -> String {
+    // The API server names the version of those that did not apply.
+    let version = if owner.apply { "" } else { " using v1" };
+    format!("{:?}{version}", owner.manager)
+}
+
+fn conflict_message(conflicts: &BTreeMap<String, Vec<String>>) -> String {
+    let count: usize = conflicts.values().map(Vec::len).sum();
+    if let (1, Some((manager, paths))) = (count, conflicts.first_key_value()) {
+        return format!("Apply failed with 1 conflict: conflict with {manager}: {}", paths.concat());
+    }
+    let lists: Vec<String> = conflicts
+        .iter()
+        .map(|(manager, paths)| format!("conflicts with {manager}:\n- {}", paths.join("\n- ")))
+        .collect();
+    format!("Apply failed with {count} conflicts: {}", lists.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "eks.amazonaws.com/role-arn";
+
+    fn map(pairs: &[(&str, &str)]) -> Map {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn annotate(live: &AccountState, manager: &str, pairs: &[(&str, &str)]) -> AccountState {
+        apply(live, manager, &Map::new(), &map(pairs), false).unwrap()
+    }
+
+    fn set(live: &AccountState, manager: &str, key: &str, value: Option<&str>) -> AccountState {
+        update(live, manager, &BTreeMap::new(), &[(key.to_owned(), value.map(str::to_owned))].into())
+    }
+
+    fn owners(account: &AccountState, key: &str) -> Vec<String> {
+        account.owners.iter().filter(|owner| owner.annotations.contains(key)).map(|o| o.manager.clone()).collect()
+    }
+
+    fn message(live: &AccountState, pairs: &[(&str, &str)]) -> String {
+        let refusal = apply(live, "irsa", &Map::new(), &map(pairs), false).unwrap_err();
+        let error = refusal.during("x");
+        assert_eq!(error.code(), Some("Conflict"));
+        error.causes().concat()
+    }
+
+    #[test]
+    fn a_key_that_is_no_longer_applied_is_removed() {
+        let both = annotate(&AccountState::default(), "irsa", &[("a", "1"), ("b", "2")]);
+        let one = annotate(&both, "irsa", &[("b", "2")]);
+        assert_eq!(one.annotations, map(&[("b", "2")]));
+        assert_eq!(annotate(&one, "irsa", &[("b", "2")]), one, "applying twice changes nothing");
+    }
+
+    #[test]
+    fn a_key_of_two_managers_stays_until_the_last_lets_go() {
+        let shared = annotate(&annotate(&AccountState::default(), "helm", &[("a", "1")]), "irsa", &[("a", "1")]);
+        assert_eq!(owners(&shared, "a"), ["helm", "irsa"]);
+        let left = annotate(&shared, "irsa", &[]);
+        assert_eq!((left.annotations.clone(), owners(&left, "a")), (map(&[("a", "1")]), vec!["helm".to_owned()]));
+    }
+
+    #[test]
+    fn conflicts_name_manager_and_field() {
+        let updated = set(&AccountState::default(), "helm", KEY, Some("x"));
+        let path = ".metadata.annotations.eks.amazonaws.com/role-arn";
+        assert_eq!(
+            message(&updated, &[(KEY, "y")]),
+            format!(r#"Conflict: Apply failed with 1 conflict: conflict with "helm" using v1: {path}"#)
+        );
+        let applied = annotate(&AccountState::default(), "argocd", &[(KEY, "x"), ("b", "1")]);
+        assert_eq!(
+            message(&applied, &[(KEY, "y"), ("b", "2")]),
+            format!(
+                "Conflict: Apply failed with 2 conflicts: conflicts with \"argocd\":\n- .metadata.annotations.b\n- {path}"
+            )
+        );
+    }
+
+    #[test]
+    fn force_takes_the_field_over() {
+        let helm = annotate(&AccountState::default(), "helm", &[("a", "1"), ("b", "1")]);
+        let forced = apply(&helm, "irsa", &Map::new(), &map(&[("a", "2")]), true).unwrap();
+        assert_eq!(forced.annotations, map(&[("a", "2"), ("b", "1")]));
+        assert_eq!((owners(&forced, "a"), owners(&forced, "b")), (vec!["irsa".to_owned()], vec!["helm".to_owned()]));
+    }
+
+    #[test]
+    fn who_updates_a_value_owns_it_and_a_removed_key_is_nobodys() {
+        let ours = annotate(&AccountState::default(), "irsa", &[("a", "1")]);
+        assert_eq!(set(&ours, "kubectl-annotate", "a", Some("1")), ours, "an equal value changes nothing");
+        let theirs = set(&ours, "kubectl-annotate", "a", Some("2"));
+        assert_eq!(owners(&theirs, "a"), ["kubectl-annotate"]);
+        let gone = set(&ours, "kubectl-annotate", "a", None);
+        assert_eq!((gone.annotations.len(), gone.owners.len()), (0, 0));
+    }
+
+    #[test]
+    fn fields_that_nobody_managed_are_not_taken_silently() {
+        let old = AccountState { annotations: map(&[("a", "1")]), ..AccountState::default() };
+        assert!(message(&old, &[("a", "2")]).contains(r#"conflict with "before-first-apply" using v1"#));
+        assert_eq!(owners(&annotate(&old, "irsa", &[("a", "1")]), "a"), ["before-first-apply", "irsa"]);
+    }
+
+    #[test]
+    fn labels_are_owned_apart_from_annotations() {
+        let labelled = apply(&AccountState::default(), "helm", &map(&[("a", "1")]), &Map::new(), false).unwrap();
+        let both = annotate(&labelled, "irsa", &[("a", "2")]);
+        assert_eq!((both.labels, both.annotations), (map(&[("a", "1")]), map(&[("a", "2")])));
+    }
+}

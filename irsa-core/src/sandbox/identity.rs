@@ -1,0 +1,73 @@
+//! The sandbox as EKS and STS.
+
+use async_trait::async_trait;
+
+use super::exchange::exchange;
+use super::refusal::{Answer, Refusal};
+use super::state::{ClusterState, SandboxState};
+use super::{Request, Sandbox};
+use crate::backend::{Caller, ClusterDescription, IdentityBackend, Session, TokenExchange};
+use crate::error::{Error, Result};
+use crate::name::{ClusterArn, ClusterRef};
+
+#[async_trait]
+impl IdentityBackend for Sandbox {
+    async fn cluster(&self, cluster: &ClusterRef) -> Result<Option<ClusterDescription>> {
+        if let ClusterRef::Issuer(issuer) = cluster {
+            let rule = "EKS is asked for a cluster by name or ARN";
+            return Err(Error::invalid("cluster", issuer.url(), rule));
+        }
+        let request = Request::read("cluster", cluster, format!("describe cluster {cluster}"));
+        self.read(request, |state| Ok(state.describe(cluster))).await
+    }
+
+    async fn caller(&self) -> Result<Caller> {
+        self.read(Request::read("caller", "", "find out who is calling"), |state| {
+            let arn = format!("arn:{}:iam::{}:user/sandbox", state.partition, state.account);
+            Ok(Caller { partition: state.partition.clone(), account: state.account.clone(), arn })
+        })
+        .await
+    }
+
+    async fn exchange(&self, request: &TokenExchange) -> Result<Session> {
+        let doing = format!("exchange a token for a session of {}", request.role);
+        self.read(Request::read("exchange", &request.role, doing), |state| exchange(state, request)).await
+    }
+}
+
+impl SandboxState {
+    /// What EKS says of a cluster of this account.
+    fn describe(&self, cluster: &ClusterRef) -> Option<ClusterDescription> {
+        let key = self.cluster_key(cluster);
+        let arn: ClusterArn = match &key {
+            ClusterRef::Name(name) => self.cluster_arn(name),
+            ClusterRef::Arn(arn) => arn.clone(),
+            ClusterRef::Issuer(_) => return None,
+        };
+        let described = self.clusters.get(&key)?;
+        let made = described.status != "CREATING";
+        Some(ClusterDescription {
+            arn,
+            status: described.status.clone(),
+            issuer: described.issuer.clone().filter(|_| made && !described.outpost),
+            endpoint: described.endpoint.clone().filter(|_| made),
+            certificate_authority: described.certificate_authority.clone().filter(|_| made),
+            outpost: described.outpost,
+        })
+    }
+
+    /// The cluster whose API server is called.
+    pub(super) fn reach(&self, cluster: &ClusterRef) -> Answer<&ClusterState> {
+        self.clusters.get(&self.cluster_key(cluster)).ok_or_else(|| unreachable(cluster))
+    }
+
+    /// The same, to be written to.
+    pub(super) fn reach_mut(&mut self, cluster: &ClusterRef) -> Answer<&mut ClusterState> {
+        let key = self.cluster_key(cluster);
+        self.clusters.get_mut(&key).ok_or_else(|| unreachable(cluster))
+    }
+}
+
+fn unreachable(cluster: &ClusterRef) -> Refusal {
+    Refusal::unreachable(format!("the sandbox has no cluster {cluster}, so its API server cannot be reached"))
+}

@@ -1,0 +1,208 @@
+//! Everything a sandbox holds, as plain data: the form of its file. No rules of AWS or Kubernetes here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::fresh;
+use crate::backend::{Anchor, FieldOwner};
+use crate::name::{
+    AccountId, ClusterRef, InlinePolicyName, Issuer, Namespace, Partition, PolicyArn, Region, RoleName, RolePath,
+    ServiceAccountName,
+};
+
+/// What a [`Sandbox`](super::Sandbox) holds: one AWS account, its EKS clusters, and what each API server has.
+///
+/// This is also the form of the sandbox's file. A key of the outermost object that the file leaves out is as in a fresh
+/// sandbox; a key that is not known is an error, at every depth. The AWS-managed policies are not part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "fresh::Given")]
+pub struct SandboxState {
+    /// The partition of the account, by default that of the region.
+    pub partition: Partition,
+    /// The account, by default `123456789012`.
+    pub account: AccountId,
+    /// The region of clusters that are named without an ARN, by default `us-east-1`.
+    pub region: Region,
+    /// The quotas of the account.
+    pub quotas: SandboxQuotas,
+    /// The number in the last unique id given away; ids are counted, so that every run gives the same ones.
+    pub last_id: u64,
+    /// The OIDC providers of IAM, by the URL of their issuer.
+    pub providers: BTreeMap<Issuer, ProviderState>,
+    /// The roles, by name in the case that they were made with. Two names may not differ in case alone.
+    pub roles: BTreeMap<RoleName, RoleState>,
+    /// The customer-managed policies, by name.
+    pub policies: BTreeMap<String, PolicyState>,
+    /// The instance profiles, by name, each with the role that it holds.
+    pub instance_profiles: BTreeMap<String, RoleName>,
+    /// The clusters: by name those of EKS in the region, by ARN those in other regions, by the URL of their issuer those
+    /// that EKS knows nothing of.
+    pub clusters: BTreeMap<ClusterRef, ClusterState>,
+}
+
+/// The quotas of the account; a key left out has AWS's default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SandboxQuotas {
+    /// The most roles in the account: 1000.
+    pub roles_per_account: u64,
+    /// The most characters of a trust policy, white space not counted: 2048.
+    pub trust_policy_size: u64,
+    /// The most managed policies on a role: 10.
+    pub attached_policies_per_role: u64,
+    /// The most characters of all inline policies of a role, white space not counted: 10240.
+    pub inline_policy_size: u64,
+    /// The most tags on a role: 50.
+    pub tags_per_role: u64,
+    /// The most OIDC providers in the account: 100.
+    pub providers_per_account: u64,
+}
+
+/// An OIDC provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProviderState {
+    /// The audiences (client ids) whose tokens it takes.
+    pub audiences: Vec<String>,
+    /// Its tags.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A role with everything on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleState {
+    /// The path, by default `/`.
+    #[serde(default)]
+    pub path: RolePath,
+    /// The unique id, `AROA...`; one is given where it is empty or left out.
+    #[serde(default)]
+    pub id: String,
+    /// The trust policy, as JSON.
+    pub trust_policy: Value,
+    /// The description.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The longest session in seconds, by default 3600.
+    #[serde(default = "fresh::session")]
+    pub max_session_duration: u32,
+    /// The ARN of the permissions boundary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions_boundary: Option<PolicyArn>,
+    /// The tags.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// The ARNs of the managed policies attached.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub attached: BTreeSet<PolicyArn>,
+    /// The inline policies by name, as JSON.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inline: BTreeMap<InlinePolicyName, Value>,
+}
+
+/// A customer-managed policy. What it permits is not kept: nothing in the sandbox evaluates it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicyState {
+    /// The path, by default `/`.
+    pub path: String,
+}
+
+/// A cluster: what EKS says of it, and what its API server has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClusterState {
+    /// `ACTIVE`, `CREATING`, `DELETING`, ...; by default `ACTIVE`.
+    pub status: String,
+    /// The issuer of its tokens. As with EKS, it is not told while the status is `CREATING`.
+    pub issuer: Option<Issuer>,
+    /// The URL of the API server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// The certificate authority of the API server: PEM in base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_authority: Option<String>,
+    /// Whether it is a local cluster on an Outpost, which has no issuer.
+    #[serde(skip_serializing_if = "is_false")]
+    pub outpost: bool,
+    /// What the API server tells of itself, where that is something else than its issuer, endpoint and authority.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<Anchor>,
+    /// The user that the API server takes us for, by default `irsa`.
+    pub user: String,
+    /// What this user may not do.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub denied: BTreeSet<Denial>,
+    /// The last resource version given away: it grows with every write that changes something.
+    pub revision: u64,
+    /// The namespaces, by default `default` and `kube-system`.
+    pub namespaces: BTreeMap<Namespace, NamespaceState>,
+}
+
+/// Something that the user may not do on a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Denial {
+    /// `get`, `list`, `create`, `patch`, `delete`, or `*` for all of them.
+    pub verb: String,
+    /// `serviceaccounts` or `namespaces`.
+    pub resource: String,
+    /// The namespace in which it is denied; left out, it is denied everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<Namespace>,
+}
+
+/// A namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NamespaceState {
+    /// Whether it is being deleted: nothing can be made in it any more.
+    #[serde(skip_serializing_if = "is_false")]
+    pub terminating: bool,
+    /// Its service accounts. None comes by itself: no controller runs that would make `default`.
+    pub service_accounts: BTreeMap<ServiceAccountName, AccountState>,
+}
+
+/// A service account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccountState {
+    /// The unique id; one is given where it is empty or left out.
+    pub uid: String,
+    /// The resource version; one is given where it is 0 or left out.
+    pub resource_version: u64,
+    /// The labels.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The annotations.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Who manages which fields. Where nobody does, `before-first-apply` does once irsa applies, as with the API server.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<FieldOwner>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it by reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl RoleState {
+    /// A role with this trust policy and nothing else.
+    pub fn new(trust_policy: Value) -> Self {
+        Self {
+            path: RolePath::default(),
+            id: String::new(),
+            trust_policy,
+            description: None,
+            max_session_duration: fresh::session(),
+            permissions_boundary: None,
+            tags: BTreeMap::new(),
+            attached: BTreeSet::new(),
+            inline: BTreeMap::new(),
+        }
+    }
+}

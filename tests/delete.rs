@@ -1,0 +1,202 @@
+//! Delete: what goes, what stays and why, and that twice is fine.
+
+use std::sync::Arc;
+
+use irsa_core::{
+    AccountState, Client, ErrorKind, IrsaBinding, IrsaBindingBuilder, ROLE_ARN_ANNOTATION, Request, RoleState,
+    WarningId,
+};
+
+use crate::world::{ROLE, World, actions, ec2_trust, warned};
+
+fn of(name: &str) -> IrsaBindingBuilder {
+    IrsaBinding::builder("sandbox", "default", name)
+}
+
+#[tokio::test]
+async fn role_policies_and_account_go_and_twice_is_fine() {
+    let world = World::new();
+    let deny = serde_json::json!({"Statement": [{"Effect": "Deny", "Action": "s3:Delete*", "Resource": "*"}]});
+    world.create(World::binding().with_inline_document("deny", deny.clone())).await.unwrap();
+    let report = world.delete(of("sa")).await.unwrap();
+    assert_eq!(
+        actions(&report),
+        ["update_trust_policy", "detach_policy", "delete_inline_policy", "delete_role", "delete_service_account"]
+    );
+    assert_eq!(report.steps[2].detail.as_ref().unwrap()["document"], deny, "a lost document is reported in full");
+    assert!(world.role(ROLE).is_none() && world.account_on("sandbox", "default/sa").await.is_none());
+    let again = world.delete(of("sa")).await.unwrap();
+    assert!(!again.changed && again.role_arn.is_none());
+}
+
+#[tokio::test]
+async fn an_account_of_others_loses_our_annotations_only() {
+    let world = World::new();
+    world.edit_cluster(|cluster| {
+        let mut account = AccountState::default();
+        account.annotations.insert("team".to_owned(), "data".to_owned());
+        cluster.namespaces.get_mut("default").unwrap().service_accounts.insert("sa".parse().unwrap(), account);
+    });
+    world.create(World::binding().with_token_expiration(3600)).await.unwrap();
+    let report = world.delete(of("sa")).await.unwrap();
+    assert_eq!(actions(&report).last(), Some(&"remove_annotations"));
+    let account = world.account_on("sandbox", "default/sa").await.unwrap();
+    assert_eq!(account.annotations.keys().collect::<Vec<_>>(), ["team"]);
+}
+
+#[tokio::test]
+async fn one_of_several_subjects_leaves_and_the_owner_hands_over() {
+    let world = World::new();
+    world.create(World::binding().with_subject("default/b").with_subject("default/c")).await.unwrap();
+    let report = world.delete(of("sa")).await.unwrap();
+    assert_eq!(actions(&report), ["tag_role", "untag_role", "update_trust_policy", "delete_service_account"]);
+    let role = world.role(ROLE).unwrap();
+    assert!(role.tags["irsa.gen3.org/owner"].ends_with("default/b"));
+    assert!(
+        !world.can_assume("sandbox", "default/sa", ROLE).await && world.can_assume("sandbox", "default/c", ROLE).await
+    );
+    assert!(!world.delete(of("sa")).await.unwrap().changed);
+    world.delete(of("c")).await.unwrap();
+    world.delete(of("b")).await.unwrap();
+    assert!(world.role(ROLE).is_none());
+}
+
+#[tokio::test]
+async fn a_role_that_others_use_is_kept_and_the_reason_told() {
+    for (reason, change) in [
+        (
+            "instance profile",
+            (|w: &World| w.sandbox.add_instance_profile("nodes", &ROLE.parse().unwrap()).unwrap()) as fn(&World),
+        ),
+        ("did not write", |w: &World| {
+            w.edit_role(ROLE, |r| {
+                r.trust_policy["Statement"].as_array_mut().unwrap().push(ec2_trust()["Statement"][0].clone())
+            })
+        }),
+    ] {
+        let world = World::new();
+        world.create(World::binding()).await.unwrap();
+        change(&world);
+        let report = world.delete(of("sa")).await.unwrap();
+        let warning = warned(&report, WarningId::RoleKept).unwrap();
+        assert!(warning.message.contains(reason), "{warning:?}");
+        assert!(!world.can_assume("sandbox", "default/sa", ROLE).await, "{reason}");
+        assert!(world.account_on("sandbox", "default/sa").await.is_none());
+        let role = world.role(ROLE).unwrap();
+        assert!(role.attached.len() == 1 && role.tags.is_empty(), "handed over as it is: {role:?}");
+        assert!(!world.delete(of("sa")).await.unwrap().changed, "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn keep_role_keeps_it_without_the_subject() {
+    let world = World::new();
+    world.create(World::binding()).await.unwrap();
+    let request = Request::delete(of("sa").build().unwrap()).with_keep_role(true);
+    let report = world.client.run(&request).await.unwrap();
+    assert!(warned(&report, WarningId::RoleKept).is_some());
+    assert!(world.role(ROLE).is_some() && !world.can_assume("sandbox", "default/sa", ROLE).await);
+    assert!(!world.client.run(&request).await.unwrap().changed);
+}
+
+#[tokio::test]
+async fn an_adopted_role_is_given_back_as_it_was() {
+    let world = World::new();
+    world.sandbox.put_role(&ROLE.parse().unwrap(), RoleState::new(ec2_trust())).unwrap();
+    world.client.run(&Request::create(World::binding().build().unwrap()).with_adopt(true)).await.unwrap();
+    let report = world.delete(of("sa")).await.unwrap();
+    assert!(warned(&report, WarningId::RoleKept).is_some());
+    let role = world.role(ROLE).unwrap();
+    assert_eq!(role.trust_policy, ec2_trust());
+    assert!(role.tags.is_empty());
+}
+
+#[tokio::test]
+async fn force_deletes_the_role_all_the_same() {
+    let world = World::new();
+    world.create(World::binding()).await.unwrap();
+    world.edit_role(ROLE, |role| drop(role.tags.insert("irsa.gen3.org/origin".to_owned(), "adopted".to_owned())));
+    world.client.run(&Request::delete(of("sa").build().unwrap()).with_force(true)).await.unwrap();
+    assert!(world.role(ROLE).is_none());
+}
+
+#[tokio::test]
+async fn a_binding_that_is_not_ours_is_not_undone() {
+    let world = World::new();
+    world.create(World::binding()).await.unwrap();
+    world.edit_role(ROLE, |role| {
+        role.tags.clear();
+        role.trust_policy["Statement"][0]["Sid"] = "Eksctl".into();
+    });
+    let report = world.delete(of("sa")).await.unwrap();
+    assert!(!report.changed);
+    assert!(warned(&report, WarningId::RoleKept).is_some() && warned(&report, WarningId::AccountKept).is_some());
+    assert!(world.can_assume("sandbox", "default/sa", ROLE).await && world.annotation("default/sa").await.is_some());
+    let elsewhere = world.delete(of("other").with_role_name(ROLE)).await.unwrap();
+    assert!(!elsewhere.changed);
+}
+
+#[tokio::test]
+async fn the_role_of_another_binding_is_not_deleted_by_name() {
+    let world = World::new();
+    world.create(World::binding()).await.unwrap();
+    let error = world.delete(of("other").with_role_name(ROLE)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    assert!(world.role(ROLE).is_some());
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_binding_is_cleaned_up() {
+    // The role is gone: the annotation leads nowhere and is taken away.
+    let world = World::new();
+    world.create(World::binding()).await.unwrap();
+    world.sandbox.remove_role(&ROLE.parse().unwrap()).unwrap();
+    assert_eq!(actions(&world.delete(of("sa")).await.unwrap()), ["delete_service_account"]);
+    // The account is gone: the role is found by its default name and owner.
+    let world = World::new();
+    world.create(World::binding()).await.unwrap();
+    world.edit_cluster(|cluster| cluster.namespaces.clear());
+    world.delete(of("sa")).await.unwrap();
+    assert!(world.role(ROLE).is_none());
+    // The provider is gone.
+    let world = World::new();
+    world.create(World::binding()).await.unwrap();
+    world
+        .sandbox
+        .edit(|state| {
+            state.providers.clear();
+            Ok(())
+        })
+        .unwrap();
+    world.delete(of("sa")).await.unwrap();
+    assert!(world.role(ROLE).is_none());
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_gone_is_cleaned_up_after_by_its_arn() {
+    let mut world = World::new();
+    world.create(World::binding()).await.unwrap();
+    world.sandbox.default_cluster().remove().unwrap();
+    // A client that has not seen the cluster: the description is kept for ten minutes.
+    let back_end = Arc::new(world.sandbox.clone());
+    world.client = Client::new(back_end.clone(), back_end);
+    assert_eq!(world.delete(of("sa")).await.unwrap_err().kind(), ErrorKind::NotFound);
+    let arn = "arn:aws:eks:us-east-1:123456789012:cluster/sandbox";
+    let report = world.delete(IrsaBinding::builder(arn, "default", "sa")).await.unwrap();
+    assert!(actions(&report).contains(&"delete_role"));
+    assert!(world.role(ROLE).is_none());
+}
+
+#[tokio::test]
+async fn annotation_and_owned_role_that_differ_are_a_conflict() {
+    let world = World::new();
+    world.create(World::binding()).await.unwrap();
+    world.create(of("b").with_role_name("other")).await.unwrap();
+    world.edit_cluster(|cluster| {
+        let accounts = &mut cluster.namespaces.get_mut("default").unwrap().service_accounts;
+        let arn = "arn:aws:iam::123456789012:role/other".to_owned();
+        accounts.get_mut("sa").unwrap().annotations.insert(ROLE_ARN_ANNOTATION.to_owned(), arn);
+    });
+    assert_eq!(world.delete(of("sa")).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert!(world.delete(of("sa").with_role_name(ROLE)).await.is_ok());
+}

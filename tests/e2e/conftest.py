@@ -1,0 +1,204 @@
+"""What every end-to-end test needs: the bed's facts, the `irsa` program, clients that are not ours, names of its own.
+
+Tests share one bed: each makes its own namespace, and so its own roles (their names hold the namespace).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bed import Cluster, kubeconfig
+from bed import client as boto3_client
+from kubernetes import client, config
+
+ROOT = Path(__file__).resolve().parents[2]
+STATE = os.environ.get("IRSA_TESTBED")
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def pytest_configure() -> None:
+    """Nothing here can run without a bed."""
+    if not STATE or not Path(STATE).is_file():
+        pytest.exit('no test bed; start one: eval "$(tests/run up)"', returncode=2)
+
+
+@dataclass
+class Ran:
+    """How a program ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    def json(self) -> Any:
+        """The one JSON document on stdout."""
+        return json.loads(self.stdout)
+
+
+class Bed(dict[str, Any]):
+    """The facts of `state.json`, and the control of the fronts."""
+
+    def control(self, what: str, body: dict[str, Any] | None = None) -> Any:
+        """POSTs to the fronts' control, or GETs without a body."""
+        data = None if body is None else json.dumps(body).encode()
+        with OPENER.open(urllib.request.Request(f"{self['control']}/{what}", data), timeout=10) as response:
+            return json.load(response)
+
+    def delay(self, ms: int, **front: str) -> None:
+        """From now on each request waits so long (one front's requests with `front=`)."""
+        self.control("delay", {"ms": ms, **front})
+
+    def fail(self, **fault: Any) -> None:
+        """Injects a failure; the fields are those of `control.Fault`."""
+        self.control("fail", fault)
+
+    def change(self, cluster: str, **changes: Any) -> None:
+        """Changes what DescribeCluster says: a JSON merge patch; None removes."""
+        self.control("clusters", {cluster: changes})
+
+    def log(self) -> Any:
+        """The requests since the last reset: `requests`, `count` and `depth`."""
+        return self.control("log")
+
+    def reset(self) -> None:
+        """Forgets delays, failures, changes and the log."""
+        self.control("reset", {})
+
+    def kubeconfig(self, path: Path, cluster: str = "demo", url: str = "front", **user: Any) -> Path:
+        """Writes a kubeconfig for one cluster: `url` is `front`, `eks` or `server`, `user` for example `token=`."""
+        facts = Cluster(**self["clusters"][cluster])
+        path.write_text(json.dumps(kubeconfig([facts], facts, user, url)))
+        return path
+
+
+@pytest.fixture(scope="session")
+def bed() -> Bed:
+    """The bed that is up."""
+    return Bed(json.loads(Path(str(STATE)).read_text()))
+
+
+@pytest.fixture(autouse=True)
+def clean(bed: Bed) -> Iterator[None]:
+    """No test sees the faults or the log of another."""
+    bed.reset()
+    yield
+    bed.reset()
+
+
+@pytest.fixture
+def irsa(bed: Bed, tmp_path: Path) -> Callable[..., Ran]:
+    """Runs the built program in an empty folder, with the bed's environment and nothing of the caller's."""
+    program = Path(os.environ.get("IRSA_BIN", ROOT / "target" / "debug" / "irsa")).resolve()
+
+    def run(*args: str, env: dict[str, str | None] | None = None, stdin: str = "", cwd: Path = tmp_path) -> Ran:
+        home = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+        merged = {**home, **bed["env"], **(env or {})}
+        given = {name: value for name, value in merged.items() if value is not None}
+        done = subprocess.run(
+            [str(program), *args],
+            env=given,
+            cwd=cwd,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def iam(bed: Bed) -> Any:
+    """IAM, straight at moto."""
+    return aws(bed, "iam")
+
+
+@pytest.fixture(scope="session")
+def eks(bed: Bed) -> Any:
+    """EKS of the demo cluster's region, straight at moto."""
+    return aws(bed, "eks")
+
+
+@pytest.fixture(scope="session")
+def sts(bed: Bed) -> Any:
+    """STS, straight at moto."""
+    return aws(bed, "sts")
+
+
+@pytest.fixture(scope="session")
+def core(bed: Bed) -> Any:
+    """The demo cluster's API, as administrator, straight at the API server."""
+    return client.CoreV1Api(kubernetes(bed, "demo", "admin"))
+
+
+@pytest.fixture(scope="session")
+def blue(bed: Bed) -> Any:
+    """The blue cluster's API, as administrator, straight at the API server."""
+    return client.CoreV1Api(kubernetes(bed, "blue", "admin"))
+
+
+@pytest.fixture(scope="session")
+def rbac(bed: Bed) -> Any:
+    """The demo cluster's roles and bindings, as administrator."""
+    return client.RbacAuthorizationV1Api(kubernetes(bed, "demo", "admin"))
+
+
+@pytest.fixture
+def ns(core: Any) -> Iterator[str]:
+    """A fresh namespace of the demo cluster."""
+    name = unique("ns")
+    core.create_namespace({"metadata": {"name": name}})
+    yield name
+    drop_namespace(core, name)
+
+
+@pytest.fixture
+def blue_ns(blue: Any) -> Iterator[str]:
+    """A fresh namespace of the blue cluster."""
+    name = unique("ns")
+    blue.create_namespace({"metadata": {"name": name}})
+    yield name
+    drop_namespace(blue, name)
+
+
+def unique(prefix: str) -> str:
+    """A name that no other test has."""
+    return f"{prefix}-{secrets.token_hex(4)}"
+
+
+def aws(bed: Bed, service: str, cluster: str = "demo", url: str = "moto") -> Any:
+    """A boto3 client in a cluster's region; `url` is `moto`, or `aws` for the front."""
+    return boto3_client(service, bed["clusters"][cluster]["region"], bed[url])
+
+
+def kubernetes(bed: Bed, cluster: str, user: str, url: str = "server") -> client.ApiClient:
+    """A client of a cluster's API; `user` is `admin`, `weak` or a token, `url` is `server`, `front` or `eks`."""
+    facts = bed["clusters"][cluster]
+    settings = client.Configuration(host=facts[url])
+    settings.ssl_ca_cert = facts["ca"]
+    settings.no_proxy = "127.0.0.1"
+    settings.api_key["authorization"] = f"Bearer {bed['tokens'].get(user, user)}"
+    return client.ApiClient(settings)
+
+
+def kubernetes_from(path: str) -> Any:
+    """A client as any other program would make it from this kubeconfig."""
+    return config.new_client_from_config(path)  # type: ignore[no-untyped-call]
+
+
+def drop_namespace(core: Any, name: str) -> None:
+    """Deletes a namespace with its accounts; no controller does it here, so the finalizer is taken off by hand."""
+    core.delete_collection_namespaced_service_account(name)
+    core.delete_namespace(name)
+    core.replace_namespace_finalize(name, {"metadata": {"name": name}, "spec": {"finalizers": []}})
