@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use aws_config::SdkConfig;
 use irsa_core::aws::EksTokenSource;
 use irsa_core::kube::kubeconfig::{cluster_of_context, context_for_cluster, context_for_description};
-use irsa_core::kube::{BearerSource, KubeCluster, Proxy};
+use irsa_core::kube::{KubeCluster, Proxy};
 use irsa_core::name::{ClusterRef, Region};
 use irsa_core::{Client, Error, ErrorKind, Result};
 use kube::config::Kubeconfig;
-use secrecy::SecretString;
 
 use super::Target;
 use crate::environment::Environment;
@@ -123,7 +121,7 @@ fn through_eks(client: &Client, around: &Surroundings<'_>, cluster: &ClusterRef)
         ClusterRef::Arn(arn) => arn.region().clone(),
         _ => around.region.clone(),
     };
-    let tokens = Tokens(EksTokenSource::new(around.config, name.clone(), region)?);
+    let tokens = EksTokenSource::new(around.config, name.clone(), region)?;
     Ok(KubeCluster::from_eks(client.identity_backend(), cluster.clone(), Arc::new(tokens)))
 }
 
@@ -133,17 +131,6 @@ fn proxy(environment: &Environment) -> Proxy {
         environment.variable(upper).or_else(|| environment.variable(lower)).map(str::to_owned)
     };
     Proxy { url: either("HTTPS_PROXY", "https_proxy"), except: either("NO_PROXY", "no_proxy") }
-}
-
-/// Tokens for the API server of a cluster, made in process.
-#[derive(Debug)]
-struct Tokens(EksTokenSource);
-
-#[async_trait]
-impl BearerSource for Tokens {
-    async fn bearer(&self) -> Result<SecretString> {
-        self.0.token().await.map(|(token, _)| token)
-    }
 }
 
 #[cfg(test)]
