@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -130,7 +131,8 @@ def test_subjects_change(irsa: Irsa, made: Seen) -> None:
     assert irsa("update", made.place, "--remove-subject", worker.place, "-o", "json").done()["changed"]
     assert (made.whole(), worker.account) == (before, None)
     again = irsa("update", made.place, "--remove-subject", worker.place, "-o", "json").done()
-    assert (again["changed"], [warning["id"] for warning in again["warnings"]]) == (False, ["nothing-to-remove"])
+    assert not again["changed"]
+    assert "nothing-to-remove" in [warning["id"] for warning in again["warnings"]]
 
 
 def test_delete_twice(bed: Bed, irsa: Irsa, made: Seen) -> None:
@@ -175,7 +177,7 @@ def test_binding_of_other_tools_is_shown(bed: Bed, irsa: Irsa, seen: Seen) -> No
         "Action": ["sts:AssumeRoleWithWebIdentity"],
         "Condition": {"StringEquals": test},
     }
-    document = yaml.safe_dump({"Version": "2012-10-17", "Statement": [statement]}, default_flow_style=True, width=4096)
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     arn = seen.iam.create_role(RoleName=seen.role, AssumeRolePolicyDocument=document)["Role"]["Arn"]
     (unbound,) = irsa("list", "-n", seen.ns, "-o", "json").done()
     assert (unbound["role_arn"], unbound["state"], unbound["owned"]) == (arn, "unbound", False)
