@@ -199,7 +199,8 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         plan.warnings.push(Warning::new(WarningId::Adopted, message));
     }
     plan.warnings.extend(findings::foreign_statements(goal, &policy));
-    plan.warnings.extend(findings::sessions(goal, role, &leaving));
+    let gone = leaving.iter().filter(|member| present.contains(*member) || !fewer_same).cloned().collect();
+    plan.warnings.extend(findings::sessions(goal, role, &gone));
     plan.warnings.extend(findings::untagged(&untagged));
     for member in goal.leaving.iter().filter(|member| !present.contains(*member) && fewer_same) {
         let message = format!(
