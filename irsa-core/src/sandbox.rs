@@ -7,6 +7,7 @@ mod apply;
 mod by_hand;
 mod calls;
 mod cluster;
+mod cluster_by_hand;
 mod exchange;
 mod faults;
 mod file;
@@ -120,17 +121,17 @@ struct Request {
     method: &'static str,
     target: String,
     access: Access,
-    /// Such as "create role r": what stands after "cannot".
-    doing: String,
+    /// Such as "cannot create role r".
+    operation: String,
 }
 
 impl Request {
-    fn read(method: &'static str, target: impl fmt::Display, doing: impl Into<String>) -> Self {
-        Self { method, target: target.to_string(), access: Access::Read, doing: doing.into() }
+    fn read(method: &'static str, target: impl fmt::Display, operation: impl Into<String>) -> Self {
+        Self { method, target: target.to_string(), access: Access::Read, operation: operation.into() }
     }
 
-    fn write(method: &'static str, target: impl fmt::Display, doing: impl Into<String>) -> Self {
-        Self { access: Access::Write, ..Self::read(method, target, doing) }
+    fn write(method: &'static str, target: impl fmt::Display, operation: impl Into<String>) -> Self {
+        Self { access: Access::Write, ..Self::read(method, target, operation) }
     }
 }
 
@@ -236,13 +237,13 @@ impl Sandbox {
                 Effect::Delay(delay) => tokio::time::sleep(delay).await,
                 Effect::Hang => std::future::pending().await,
                 Effect::Run(run) => run(self),
-                Effect::Before(failure) => return Err(failure.during(&request.doing)),
+                Effect::Before(failure) => return Err(failure.during(&request.operation)),
                 Effect::After(failure) => lost = Some(failure),
             }
         }
-        let answer = work(self)?.map_err(|refusal| refusal.during(&request.doing))?;
+        let answer = work(self)?.map_err(|refusal| refusal.during(&request.operation))?;
         match lost {
-            Some(failure) => Err(failure.during(&request.doing)),
+            Some(failure) => Err(failure.during(&request.operation)),
             None => Ok(answer),
         }
     }

@@ -7,10 +7,14 @@ use super::fresh::uid;
 use super::refusal::{Answer, Refusal};
 use super::state::{AccountState, ClusterState, NamespaceState};
 use crate::backend::{FIELD_MANAGER, NewServiceAccount, ServiceAccount};
+use crate::error::ErrorKind;
 use crate::name::{AnnotationKey, LabelKey, LabelValue, Namespace, ServiceAccountName};
 
 /// The most bytes of all annotations of an object (Kubernetes documentation, "Annotations").
 const MOST_ANNOTATIONS: usize = 262_144;
+
+/// What to do about a write that met another one.
+const SEE_AGAIN: &str = "somebody changed it at the same time; the same command again sees what is there now";
 
 impl ClusterState {
     /// Whether the user may do something; everywhere means in every namespace.
@@ -36,7 +40,8 @@ impl ClusterState {
         let message = format!(
             "{object} is forbidden: User {user:?} cannot {verb} resource {resource:?} in API group \"\" {place}"
         );
-        Err(Refusal::new("Forbidden", message))
+        let hint = "`irsa permissions` prints the RBAC manifest that irsa needs";
+        Err(Refusal::kubernetes("Forbidden", message).with_hint(hint))
     }
 
     pub(super) fn account(&self, namespace: &Namespace, name: &ServiceAccountName) -> Option<&AccountState> {
@@ -57,7 +62,7 @@ impl ClusterState {
         self.check("create", "namespaces", None, "")?;
         if self.namespaces.contains_key(namespace) {
             let message = format!("namespaces {:?} already exists", namespace.as_str());
-            return Err(Refusal::new("AlreadyExists", message));
+            return Err(Refusal::kubernetes("AlreadyExists", message));
         }
         self.next_revision();
         self.namespaces.insert(namespace.clone(), NamespaceState::default());
@@ -125,7 +130,7 @@ impl ClusterState {
                  not match the {what} in record ({found}). The object might have been modified",
                 name.as_str()
             );
-            return Err(Refusal::new("Conflict", message));
+            return Err(Refusal::kubernetes("Conflict", message).with_hint(SEE_AGAIN));
         }
         self.next_revision();
         if let Some(held) = self.namespaces.get_mut(namespace) {
@@ -155,7 +160,8 @@ impl ClusterState {
                  being terminated",
                 name.as_str()
             );
-            return Err(Refusal::new("Forbidden", message));
+            // The API server says "forbidden", and means that the namespace is as good as gone.
+            return Err(Refusal::kubernetes("Forbidden", message).of_kind(ErrorKind::NotFound));
         }
         Ok(())
     }
@@ -179,11 +185,11 @@ pub(super) fn described(namespace: &Namespace, name: &ServiceAccountName, accoun
 }
 
 pub(super) fn no_account(name: &ServiceAccountName) -> Refusal {
-    Refusal::new("NotFound", format!("serviceaccounts {:?} not found", name.as_str()))
+    Refusal::kubernetes("NotFound", format!("serviceaccounts {:?} not found", name.as_str()))
 }
 
 pub(super) fn no_namespace(namespace: &Namespace) -> Refusal {
-    Refusal::new("NotFound", format!("namespaces {:?} not found", namespace.as_str()))
+    Refusal::kubernetes("NotFound", format!("namespaces {:?} not found", namespace.as_str()))
 }
 
 fn modified(name: &ServiceAccountName) -> Refusal {
@@ -192,7 +198,7 @@ fn modified(name: &ServiceAccountName) -> Refusal {
          to the latest version and try again",
         name.as_str()
     );
-    Refusal::new("Conflict", message)
+    Refusal::kubernetes("Conflict", message).with_hint(SEE_AGAIN)
 }
 
 fn check_expected(
@@ -212,7 +218,7 @@ fn check_expected(
                  {wanted_uid}, UID in object meta: {found}",
                 name.as_str()
             );
-            Err(Refusal::new("Conflict", message))
+            Err(Refusal::kubernetes("Conflict", message).with_hint(SEE_AGAIN))
         }
     }
 }
@@ -224,7 +230,7 @@ fn check_metadata(
 ) -> Answer<()> {
     let invalid = |field: &str, value: &str, rule: String| {
         let message = format!("ServiceAccount {:?} is invalid: metadata.{field}: {value}{rule}", name.as_str());
-        Refusal::new("Invalid", message)
+        Refusal::kubernetes("Invalid", message)
     };
     let value = |value: &str| format!("Invalid value: {value:?}: ");
     for (key, text) in labels {

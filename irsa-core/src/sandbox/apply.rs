@@ -72,7 +72,7 @@ pub(super) fn apply(
     let mut next = live.clone();
     own_the_unowned(&mut next);
     let mut own = take_owner(&mut next.owners, manager, true);
-    let mut conflicts = BTreeMap::<String, Vec<String>>::new();
+    let mut conflicts = BTreeMap::<(String, bool), Vec<String>>::new();
     for field in Field::ALL {
         let wanted = if matches!(field, Field::Labels) { labels } else { annotations };
         let differs = |(key, value): &(&String, &String)| live.get(field, key).is_some_and(|known| known != *value);
@@ -82,7 +82,7 @@ pub(super) fn apply(
                     field.owned(owner).remove(key);
                 } else {
                     let path = format!(".metadata.{}.{key}", field.name());
-                    conflicts.entry(shown(owner)).or_default().push(path);
+                    conflicts.entry((owner.manager.clone(), owner.apply)).or_default().push(path);
                 }
             }
         }
@@ -95,7 +95,7 @@ pub(super) fn apply(
         *field.owned(&mut own) = wanted.keys().cloned().collect();
     }
     if !conflicts.is_empty() {
-        return Err(Refusal::new("Conflict", conflict_message(&conflicts)));
+        return Err(conflict(&conflicts));
     }
     next.owners.push(own);
     drop_empty(&mut next);
@@ -163,22 +163,40 @@ fn drop_empty(account: &mut AccountState) {
     account.owners.sort_by(|a, b| (&a.manager, a.apply).cmp(&(&b.manager, b.apply)));
 }
 
-fn shown(owner: &FieldOwner) -> String {
+fn shown(manager: &str, applies: bool) -> String {
     // The API server names the version of those that did not apply.
-    let version = if owner.apply { "" } else { " using v1" };
-    format!("{:?}{version}", owner.manager)
+    let version = if applies { "" } else { " using v1" };
+    format!("{manager:?}{version}")
 }
 
-fn conflict_message(conflicts: &BTreeMap<String, Vec<String>>) -> String {
-    let count: usize = conflicts.values().map(Vec::len).sum();
-    if let (1, Some((manager, paths))) = (count, conflicts.first_key_value()) {
-        return format!("Apply failed with 1 conflict: conflict with {manager}: {}", paths.concat());
-    }
-    let lists: Vec<String> = conflicts
+/// The refusal of an apply: `conflicts` are the fields that others own, by manager and whether it applied.
+fn conflict(conflicts: &BTreeMap<(String, bool), Vec<String>>) -> Refusal {
+    let all: Vec<(&str, &str)> = conflicts
         .iter()
-        .map(|(manager, paths)| format!("conflicts with {manager}:\n- {}", paths.join("\n- ")))
+        .flat_map(|((manager, _), paths)| paths.iter().map(|path| (manager.as_str(), path.as_str())))
         .collect();
-    format!("Apply failed with {count} conflicts: {}", lists.join("\n"))
+    let refusal = match (&all[..], conflicts.first_key_value()) {
+        ([(manager, path)], Some(((_, applies), _))) => {
+            let message = format!("Apply failed with 1 conflict: conflict with {}: {path}", shown(manager, *applies));
+            let hint = format!("{path} belongs to {manager:?}: take it over with --force, or let {manager} set it");
+            Refusal::kubernetes("Conflict", message).with_hint(hint)
+        }
+        _ => {
+            let lists: Vec<String> = conflicts
+                .iter()
+                .map(|((manager, applies), paths)| {
+                    format!("conflicts with {}:\n- {}", shown(manager, *applies), paths.join("\n- "))
+                })
+                .collect();
+            let message = format!("Apply failed with {} conflicts: {}", all.len(), lists.join("\n"));
+            let hint = "these fields belong to others: take them over with --force, or let their owners set them";
+            Refusal::kubernetes("Conflict", message).with_hint(hint)
+        }
+    };
+    let named = |refusal: Refusal, (manager, path): &(&str, &str)| {
+        refusal.with_context("manager", *manager).with_context("field", *path)
+    };
+    all.iter().fold(refusal, named)
 }
 
 #[cfg(test)]
@@ -232,14 +250,12 @@ mod tests {
         let path = ".metadata.annotations.eks.amazonaws.com/role-arn";
         assert_eq!(
             message(&updated, &[(KEY, "y")]),
-            format!(r#"Conflict: Apply failed with 1 conflict: conflict with "helm" using v1: {path}"#)
+            format!(r#"Apply failed with 1 conflict: conflict with "helm" using v1: {path}"#)
         );
         let applied = annotate(&AccountState::default(), "argocd", &[(KEY, "x"), ("b", "1")]);
         assert_eq!(
             message(&applied, &[(KEY, "y"), ("b", "2")]),
-            format!(
-                "Conflict: Apply failed with 2 conflicts: conflicts with \"argocd\":\n- .metadata.annotations.b\n- {path}"
-            )
+            format!("Apply failed with 2 conflicts: conflicts with \"argocd\":\n- .metadata.annotations.b\n- {path}")
         );
     }
 

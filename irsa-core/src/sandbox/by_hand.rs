@@ -1,10 +1,10 @@
-//! What a test or a person does to a sandbox by hand: states that no call of irsa would make. None of it is a call.
+//! What a test or a person does to the account by hand: states that no call of irsa would make. None of it is a call.
 
 use super::file::print;
 use super::fresh::role_id;
-use super::state::{ClusterState, PolicyState, ProviderState, RoleState, SandboxState};
+use super::state::{PolicyState, ProviderState, RoleState, SandboxState};
 use super::{Sandbox, SandboxCluster};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::name::{ClusterRef, Issuer, PolicyArn, RoleName};
 
 impl Sandbox {
@@ -30,7 +30,7 @@ impl Sandbox {
             *state = next.complete()?;
             Ok(value)
         })?;
-        answer.map_err(|refusal| refusal.during("edit the sandbox"))
+        answer.map_err(|refusal| refusal.during("cannot edit the sandbox"))
     }
 
     /// Makes an active cluster, without a provider; an ARN names one of another region, an issuer one unknown to EKS.
@@ -146,33 +146,5 @@ impl Sandbox {
     /// Those of [`state`](Self::state).
     pub fn to_json(&self) -> Result<String> {
         print(&self.state()?)
-    }
-}
-
-impl SandboxCluster {
-    /// Changes the cluster in any way, as [`Sandbox::edit`] does.
-    ///
-    /// # Errors
-    /// `NotFound` when there is no such cluster; those of [`Sandbox::edit`].
-    pub fn edit<T>(&self, change: impl FnOnce(&mut ClusterState) -> Result<T>) -> Result<T> {
-        self.sandbox().edit(|state| {
-            let key = state.cluster_key(self.name());
-            match state.clusters.get_mut(&key) {
-                Some(cluster) => change(cluster),
-                None => Err(Error::new(ErrorKind::NotFound, format!("the sandbox has no cluster {key}"))),
-            }
-        })
-    }
-
-    /// Removes the cluster, as EKS does; its provider stays.
-    ///
-    /// # Errors
-    /// Those of [`Sandbox::edit`].
-    pub fn remove(&self) -> Result<()> {
-        self.sandbox().edit(|state| {
-            let key = state.cluster_key(self.name());
-            state.clusters.remove(&key);
-            Ok(())
-        })
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn exchange(state: &SandboxState, request: &TokenExchange) -> Answer<
         let pattern = r"must satisfy regular expression pattern: [\w+=,.@-]{2,64}";
         return Err(Refusal::validation("roleSessionName", session, pattern));
     }
-    let invalid = |message: String| Refusal::new("InvalidIdentityToken", message);
+    let invalid = |message: String| Refusal::aws("InvalidIdentityToken", message);
     let claims = Claims::read(&request.token)
         .ok_or_else(|| invalid("Provided Token is not a Login With Amazon token".to_owned()))?;
     let provider_arn = claims
@@ -68,7 +68,7 @@ pub(super) fn exchange(state: &SandboxState, request: &TokenExchange) -> Answer<
     }
     let role = state.role(request.role.name()).filter(|(name, role)| state.role_arn(name, role) == request.role);
     let Some((name, _)) = role.filter(|(_, role)| lets_in(&role.trust_policy, provider_arn, &claims)) else {
-        return Err(Refusal::new("AccessDenied", format!("Not authorized to perform {ACTION}")));
+        return Err(Refusal::aws("AccessDenied", format!("Not authorized to perform {ACTION}")));
     };
     Ok(Session {
         assumed_role_arn: format!("arn:{}:sts::{}:assumed-role/{name}/{session}", state.partition, state.account),

@@ -23,7 +23,7 @@ impl From<Error> for Failure {
 
 impl From<(&str, &str)> for Failure {
     fn from((code, message): (&str, &str)) -> Self {
-        Self(Refusal::new(code, message))
+        Self(Refusal::coded(code, message))
     }
 }
 

@@ -7,22 +7,22 @@ use super::refusal::{Answer, Refusal};
 use super::state::{ClusterState, SandboxState};
 use super::{Request, Sandbox};
 use crate::backend::{Caller, ClusterDescription, IdentityBackend, Session, TokenExchange};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ClusterArn, ClusterRef};
 
 #[async_trait]
 impl IdentityBackend for Sandbox {
     async fn cluster(&self, cluster: &ClusterRef) -> Result<Option<ClusterDescription>> {
         if let ClusterRef::Issuer(issuer) = cluster {
-            let rule = "EKS is asked for a cluster by name or ARN";
-            return Err(Error::invalid("cluster", issuer.url(), rule));
+            return Err(Error::new(ErrorKind::InvalidInput, format!("cannot describe cluster {issuer}"))
+                .with_cause("EKS knows clusters by name, not by issuer"));
         }
-        let request = Request::read("cluster", cluster, format!("describe cluster {cluster}"));
-        self.read(request, |state| Ok(state.describe(cluster))).await
+        let request = Request::read("cluster", cluster, format!("cannot describe cluster {cluster}"));
+        self.read(request, |state| state.describe(cluster)).await
     }
 
     async fn caller(&self) -> Result<Caller> {
-        self.read(Request::read("caller", "", "find out who is calling"), |state| {
+        self.read(Request::read("caller", "", "cannot tell who is calling"), |state| {
             let arn = format!("arn:{}:iam::{}:user/sandbox", state.partition, state.account);
             Ok(Caller { partition: state.partition.clone(), account: state.account.clone(), arn })
         })
@@ -30,14 +30,33 @@ impl IdentityBackend for Sandbox {
     }
 
     async fn exchange(&self, request: &TokenExchange) -> Result<Session> {
-        let doing = format!("exchange a token for a session of {}", request.role);
-        self.read(Request::read("exchange", &request.role, doing), |state| exchange(state, request)).await
+        let operation = format!("cannot exchange a token for a session of role {}", request.role.name());
+        self.read(Request::read("exchange", &request.role, operation), |state| exchange(state, request)).await
     }
 }
 
 impl SandboxState {
-    /// What EKS says of a cluster of this account.
-    fn describe(&self, cluster: &ClusterRef) -> Option<ClusterDescription> {
+    /// What EKS says of a cluster. EKS is asked for names only, so an ARN of another account meets what is here.
+    fn describe(&self, cluster: &ClusterRef) -> Answer<Option<ClusterDescription>> {
+        let ClusterRef::Arn(wanted) = cluster else { return Ok(self.described_as(cluster)) };
+        let here = ClusterArn::new(
+            self.partition.clone(),
+            wanted.region().clone(),
+            self.account.clone(),
+            wanted.name().clone(),
+        );
+        match self.described_as(&ClusterRef::Arn(here)) {
+            Some(other) if other.arn != *wanted => {
+                let error = Error::new(ErrorKind::WrongCluster, format!("cannot describe cluster {wanted}"))
+                    .with_cause(format!("EKS describes {} to these credentials", other.arn))
+                    .with_hint(format!("use credentials of account {}", wanted.account()));
+                Err(error.into())
+            }
+            described => Ok(described),
+        }
+    }
+
+    fn described_as(&self, cluster: &ClusterRef) -> Option<ClusterDescription> {
         let key = self.cluster_key(cluster);
         let arn: ClusterArn = match &key {
             ClusterRef::Name(name) => self.cluster_arn(name),

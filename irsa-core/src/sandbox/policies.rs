@@ -55,11 +55,11 @@ impl SandboxState {
     /// Refuses what cannot be attached to a role.
     pub(super) fn check_attachable(&self, arn: &PolicyArn) -> Answer<()> {
         if !self.policy_exists(arn) {
-            return Err(Refusal::new("NoSuchEntity", format!("Policy {arn} does not exist or is not attachable.")));
+            return Err(Refusal::aws("NoSuchEntity", format!("Policy {arn} does not exist or is not attachable.")));
         }
         if arn.account().is_none() && arn.path() == SERVICE_LINKED {
             let message = "Cannot attach a Service Role Policy to a Customer Role.";
-            return Err(Refusal::new("PolicyNotAttachable", message));
+            return Err(Refusal::aws("PolicyNotAttachable", message));
         }
         Ok(())
     }
@@ -69,7 +69,7 @@ impl SandboxState {
         if self.policy_exists(arn) {
             return Ok(());
         }
-        Err(Refusal::new("NoSuchEntity", format!("Scope ARN: {arn} does not exist or is not attachable.")))
+        Err(Refusal::aws("NoSuchEntity", format!("Scope ARN: {arn} does not exist or is not attachable.")))
     }
 }
 

@@ -21,7 +21,7 @@ impl SandboxState {
     pub(super) fn create_provider(&mut self, provider: &OidcProvider) -> Answer<()> {
         let issuer = provider.arn.issuer();
         if !self.is_ours(&provider.arn) {
-            return Err(Refusal::new("InvalidInput", format!("{} is not of this account", provider.arn)));
+            return Err(Refusal::aws("InvalidInput", format!("{} is not of this account", provider.arn)));
         }
         for audience in &provider.audiences {
             check_audience(audience)?;
@@ -32,12 +32,12 @@ impl SandboxState {
         let tags = super::roles::merge_tags(&Default::default(), &provider.tags, self.quotas.tags_per_role)?;
         if self.providers.contains_key(issuer) {
             let message = format!("Provider with url {issuer} already exists.");
-            return Err(Refusal::new("EntityAlreadyExists", message));
+            return Err(Refusal::aws("EntityAlreadyExists", message));
         }
         let quota = self.quotas.providers_per_account;
         if self.providers.len() as u64 >= quota {
             let message = format!("Cannot exceed quota for OpenIdConnectProvidersPerAccount: {quota}");
-            return Err(Refusal::new("LimitExceeded", message));
+            return Err(Refusal::aws("LimitExceeded", message));
         }
         self.providers.insert(issuer.clone(), ProviderState { audiences: provider.audiences.clone(), tags });
         Ok(())
@@ -76,9 +76,9 @@ fn check_audience(audience: &str) -> Answer<()> {
 
 fn too_many_audiences() -> Refusal {
     let message = format!("Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: {MOST_AUDIENCES}");
-    Refusal::new("LimitExceeded", message)
+    Refusal::aws("LimitExceeded", message)
 }
 
 fn no_provider(arn: &ProviderArn) -> Refusal {
-    Refusal::new("NoSuchEntity", format!("OpenIDConnect Provider not found for arn {arn}"))
+    Refusal::aws("NoSuchEntity", format!("OpenIDConnect Provider not found for arn {arn}"))
 }

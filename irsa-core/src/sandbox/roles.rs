@@ -58,17 +58,17 @@ impl SandboxState {
     pub(super) fn create_role(&mut self, new: &NewRole) -> Answer<Role> {
         let name = new.arn.name();
         if *new.arn.account() != self.account || *new.arn.partition() != self.partition {
-            return Err(Refusal::new("InvalidInput", format!("{} is not of this account", new.arn)));
+            return Err(Refusal::aws("InvalidInput", format!("{} is not of this account", new.arn)));
         }
         check_settings(new.description.as_deref(), new.max_session_duration)?;
         if is_protected(new.arn.path().as_str()) {
             let message = format!("Path {} is reserved for roles that AWS makes.", new.arn.path());
-            return Err(Refusal::new("InvalidInput", message));
+            return Err(Refusal::aws("InvalidInput", message));
         }
         let trust_policy = document(&new.trust_policy, DocumentKind::Trust)?;
         let tags = merge_tags(&BTreeMap::new(), &new.tags, self.quotas.tags_per_role)?;
         if self.role(name).is_some() {
-            return Err(Refusal::new("EntityAlreadyExists", format!("Role with name {name} already exists.")));
+            return Err(Refusal::aws("EntityAlreadyExists", format!("Role with name {name} already exists.")));
         }
         self.check_trust_size(&trust_policy)?;
         if let Some(boundary) = &new.permissions_boundary {
@@ -76,7 +76,7 @@ impl SandboxState {
         }
         let quota = self.quotas.roles_per_account;
         if self.roles.len() as u64 >= quota {
-            return Err(Refusal::new("LimitExceeded", format!("Cannot exceed quota for RolesPerAccount: {quota}")));
+            return Err(Refusal::aws("LimitExceeded", format!("Cannot exceed quota for RolesPerAccount: {quota}")));
         }
         let role = RoleState {
             path: new.arn.path().clone(),
@@ -136,7 +136,7 @@ impl SandboxState {
         let quota = self.quotas.attached_policies_per_role;
         let role = self.role_mut(name)?;
         if !role.attached.contains(policy) && role.attached.len() as u64 >= quota {
-            return Err(Refusal::new("LimitExceeded", format!("Cannot exceed quota for PoliciesPerRole: {quota}")));
+            return Err(Refusal::aws("LimitExceeded", format!("Cannot exceed quota for PoliciesPerRole: {quota}")));
         }
         role.attached.insert(policy.clone());
         Ok(())
@@ -146,7 +146,7 @@ impl SandboxState {
         if self.role_mut(name)?.attached.remove(policy) {
             return Ok(());
         }
-        Err(Refusal::new("NoSuchEntity", format!("Policy {policy} was not found.")))
+        Err(Refusal::aws("NoSuchEntity", format!("Policy {policy} was not found.")))
     }
 
     pub(super) fn put_inline(&mut self, name: &RoleName, policy: &InlinePolicyName, text: &str) -> Answer<()> {
@@ -157,7 +157,7 @@ impl SandboxState {
         let total: usize = others.map(|(_, document)| size(document)).sum::<usize>() + size(&document);
         if total as u64 > quota {
             let message = format!("Maximum policy size of {quota} bytes exceeded for role {name}");
-            return Err(Refusal::new("LimitExceeded", message));
+            return Err(Refusal::aws("LimitExceeded", message));
         }
         role.inline.insert(policy.clone(), document);
         Ok(())
@@ -166,7 +166,7 @@ impl SandboxState {
     pub(super) fn delete_inline(&mut self, name: &RoleName, policy: &InlinePolicyName) -> Answer<()> {
         match self.role_mut(name)?.inline.remove(policy) {
             Some(_) => Ok(()),
-            None => Err(Refusal::new("NoSuchEntity", format!("The role policy with name {policy} cannot be found."))),
+            None => Err(Refusal::aws("NoSuchEntity", format!("The role policy with name {policy} cannot be found."))),
         }
     }
 
@@ -183,7 +183,7 @@ impl SandboxState {
             None
         };
         if let Some(rule) = in_the_way {
-            return Err(Refusal::new("DeleteConflict", format!("Cannot delete entity, {rule}.")));
+            return Err(Refusal::aws("DeleteConflict", format!("Cannot delete entity, {rule}.")));
         }
         self.roles.retain(|known, _| !known.as_str().eq_ignore_ascii_case(name.as_str()));
         Ok(())
@@ -197,7 +197,7 @@ impl SandboxState {
                 let message = format!(
                     "Cannot perform the operation on the protected role '{known}' - this role is only modifiable by AWS"
                 );
-                Err(Refusal::new("UnmodifiableEntity", message))
+                Err(Refusal::aws("UnmodifiableEntity", message))
             }
             Some((known, false)) => self.roles.get_mut(&known).ok_or_else(|| no_role(name)),
             None => Err(no_role(name)),
@@ -207,7 +207,7 @@ impl SandboxState {
     fn check_trust_size(&self, trust_policy: &Value) -> Answer<()> {
         let quota = self.quotas.trust_policy_size;
         if size(trust_policy) as u64 > quota {
-            return Err(Refusal::new("LimitExceeded", format!("Cannot exceed quota for ACLSizePerRole: {quota}")));
+            return Err(Refusal::aws("LimitExceeded", format!("Cannot exceed quota for ACLSizePerRole: {quota}")));
         }
         Ok(())
     }
@@ -226,7 +226,7 @@ pub(super) fn merge_tags(
     let keys: BTreeSet<String> = more.keys().map(|key| key.to_lowercase()).collect();
     if keys.len() < more.len() {
         let message = "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
-        return Err(Refusal::new("InvalidInput", message));
+        return Err(Refusal::aws("InvalidInput", message));
     }
     for (key, value) in more {
         let pattern = r"must satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]+";
@@ -237,7 +237,7 @@ pub(super) fn merge_tags(
     merged.retain(|key, _| !keys.contains(&key.to_lowercase()));
     merged.extend(more.iter().map(|(key, value)| (key.clone(), value.clone())));
     if merged.len() as u64 > quota {
-        return Err(Refusal::new("LimitExceeded", "The number of tags has reached the maximum limit."));
+        return Err(Refusal::aws("LimitExceeded", "The number of tags has reached the maximum limit."));
     }
     Ok(merged)
 }
@@ -253,7 +253,7 @@ fn is_protected(path: &str) -> bool {
 }
 
 fn no_role(name: &RoleName) -> Refusal {
-    Refusal::new("NoSuchEntity", format!("The role with name {name} cannot be found."))
+    Refusal::aws("NoSuchEntity", format!("The role with name {name} cannot be found."))
 }
 
 fn check_settings(description: Option<&str>, max_session_duration: Option<u32>) -> Answer<()> {
@@ -274,7 +274,7 @@ fn check_settings(description: Option<&str>, max_session_duration: Option<u32>) 
 
 /// A document that IAM takes.
 fn document(text: &str, kind: DocumentKind) -> Answer<Value> {
-    let malformed = |message: String| Refusal::new("MalformedPolicyDocument", message);
+    let malformed = |message: String| Refusal::aws("MalformedPolicyDocument", message);
     let value = parse_strict("policy document", text)
         .map_err(|error| malformed(format!("This policy contains invalid Json ({error})")))?;
     check(&value, kind).map_err(|error| malformed(error.to_string()))?;
