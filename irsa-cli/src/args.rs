@@ -12,9 +12,6 @@ pub(crate) use self::global::{Global, OutputFormat};
 pub(crate) use self::provider::{PermissionsArgs, ProviderCommand};
 
 /// Bind AWS IAM roles to Kubernetes service accounts (IRSA), safely and in one step
-///
-/// A command run twice changes nothing the second time. What nobody declared is kept, and what belongs to somebody else is
-/// not touched. Everything is checked before the first write.
 #[derive(Debug, Parser)]
 #[command(name = "irsa", version, max_term_width = 120, disable_help_subcommand = true, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -24,7 +21,11 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+// Not a second paragraph of the doc comment: with that, clap spreads every option over three lines.
 const EXAMPLES: &str = "\
+Everything is checked before the first write. A command run twice changes nothing the second time. What nobody declared is
+kept, and what belongs to somebody else is not touched.
+
 Examples:
   irsa create my-serviceaccount -p AmazonS3ReadOnlyAccess --sandbox   try it out: no AWS, no cluster
   irsa create my-serviceaccount -p AmazonS3ReadOnlyAccess --dry-run   what would be done
@@ -32,7 +33,7 @@ Examples:
   irsa list                                                           what exists, whoever made it
   irsa delete my-serviceaccount                                       undo it
 
-Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage or refused from the input alone, 3 changes pending (--check)";
+Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 changes pending (--check), 130 interrupted";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -6,6 +6,7 @@ mod view;
 use irsa_core::{Error, Report, Verb, Warning};
 use serde_json::{Value, json};
 
+use self::report::Told;
 use crate::args::{Global, OutputFormat};
 use crate::exit::Exit;
 use crate::printer::{Complaint, Printer};
@@ -20,7 +21,7 @@ pub(crate) fn answered(job: &Job, answer: &Answer, global: &Global, printer: &mu
             if as_json {
                 printer.json(&document(report));
             } else {
-                printer.data(&report::text(report, false));
+                printer.data(&report::text(report, Told::of(job)));
                 if let Some(next) = next(job, report) {
                     printer.talk(&next);
                 }
@@ -52,7 +53,7 @@ pub(crate) fn failed(error: &Error, global: &Global, printer: &mut Printer<'_>) 
     if let Some(report) = error.report() {
         warn(&report.warnings, printer);
         if global.output == OutputFormat::Text {
-            printer.data(&report::text(report, true));
+            printer.data(&report::text(report, Told::Failed));
         }
     }
     explain(error, global, printer);

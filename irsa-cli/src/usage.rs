@@ -37,12 +37,13 @@ pub(crate) fn explain(error: &clap::Error, as_json: bool, printer: &mut Printer<
                 let plain = error.render().to_string();
                 let message = plain.lines().next().unwrap_or_default();
                 let message = message.strip_prefix("error: ").unwrap_or(message);
+                let tip = plain.lines().find_map(|line| line.trim_start().strip_prefix("tip: "));
                 let error = json!({
                     "kind": "invalid_input",
                     "code": null,
                     "message": message,
                     "caused_by": [],
-                    "hint": "try --help",
+                    "hint": tip.unwrap_or("try --help"),
                 });
                 printer.json(&json!({"error": error}));
             }

@@ -7,8 +7,8 @@ use clap::Args;
 /// Which service account is meant.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Account {
-    /// Service account
-    #[arg(value_name = "[NAMESPACE/]NAME")]
+    /// Service account, [NAMESPACE/]NAME
+    #[arg(value_name = "SERVICE_ACCOUNT")]
     pub(crate) service_account: String,
 
     /// Namespace of the service account [default: default]
@@ -29,11 +29,11 @@ pub(crate) struct DryRun {
 }
 
 /// Make a role for a service account, or repair what is there of it
-///
-/// Makes role, trust policy, policies, service account and annotation, or brings what is there of them to what is asked
-/// for. What is not named stays as it is.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
+Makes role, trust policy, policies, service account and annotation, or brings what is there of them to what is asked for.
+What is not named stays as it is.
+
 Examples:
   irsa create my-serviceaccount -p AmazonS3ReadOnlyAccess
   irsa create jobs/worker -p ./bucket.json --permissions-boundary arn:aws:iam::123456789012:policy/boundary
@@ -59,10 +59,10 @@ pub(crate) struct CreateArgs {
 }
 
 /// Change an existing binding
-///
-/// What is not named stays as it is. Removing what is not there is done, with a warning.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
+What is not named stays as it is. Removing what is not there is done, with a warning.
+
 Examples:
   irsa update my-serviceaccount --add-policy AmazonSQSReadOnlyAccess --remove-policy AmazonS3ReadOnlyAccess
   irsa update my-serviceaccount --add-subject jobs/worker --dry-run
@@ -179,11 +179,11 @@ pub(crate) struct SettingArgs {
 }
 
 /// Undo a binding
-///
-/// The role goes with its policies, if it was made here and nobody else uses it. A role of several service accounts only
-/// loses this one. Deleting what is not there is done already.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
+The role goes with its policies, if it was made here and nobody else uses it. A role of several service accounts only loses
+this one. Deleting what is not there is done already.
+
 Examples:
   irsa delete my-serviceaccount
   irsa delete jobs/worker --dry-run
@@ -228,11 +228,11 @@ pub(crate) struct GetArgs {
 }
 
 /// List the bindings of a cluster, whoever made them
-///
-/// Finds them from both sides, service accounts with an annotation and roles that trust the cluster, and tells where the
-/// two do not fit.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
+Finds them from both sides, service accounts with an annotation and roles that trust the cluster, and tells where the two do
+not fit.
+
 Examples:
   irsa list
   irsa list -n jobs -o json | jq -r '.[] | select(.state != \"ok\") | .service_account'")]

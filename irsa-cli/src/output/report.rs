@@ -3,17 +3,47 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use irsa_core::{Extra, IrsaBinding, Outcome, Report, StepReport};
+use irsa_core::{Extra, IrsaBinding, Outcome, Report, StepReport, Verb};
 
 use crate::printer::{BAD, CHANGED, ERROR, FAINT, GOOD, STRONG, plain, styled};
+use crate::work::{Job, Work};
 
-/// The whole report; `failed` where it is what is left of a failure.
-pub(super) fn text(report: &Report, failed: bool) -> String {
+/// Whose report it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Of a command that declares a whole binding: what it does not name is worth a word.
+    Declared,
+    /// Of one that changes something.
+    Changed,
+    /// Of one that takes away.
+    Deleted,
+    /// What is left of a failure.
+    Failed,
+}
+
+impl Told {
+    pub(super) fn of(job: &Job) -> Self {
+        match &job.work {
+            Work::Bind(request) => match request.verb {
+                Verb::Create => Self::Declared,
+                Verb::Delete { .. } => Self::Deleted,
+                _ => Self::Changed,
+            },
+            Work::DeleteProvider { .. } => Self::Deleted,
+            _ => Self::Changed,
+        }
+    }
+}
+
+/// The whole report.
+pub(super) fn text(report: &Report, told: Told) -> String {
     let planned = report.steps.iter().any(|step| step.outcome == Outcome::Planned);
-    let (style, word) = match (failed, report.changed, planned) {
-        (true, ..) => (ERROR, "failed"),
+    let (style, word) = match (told, report.changed, planned) {
+        (Told::Failed, ..) => (ERROR, "failed"),
+        (Told::Deleted, false, _) => (FAINT, "nothing to delete"),
         (_, false, _) => (FAINT, "unchanged"),
         (_, _, true) => (CHANGED, "would change"),
+        (Told::Deleted, ..) => (GOOD, "deleted"),
         _ => (GOOD, "changed"),
     };
     // Writing to a string cannot fail.
@@ -22,7 +52,7 @@ pub(super) fn text(report: &Report, failed: bool) -> String {
     for step in &report.steps {
         text.push_str(&line(step, width));
     }
-    for extra in &report.extra {
+    for extra in report.extra.iter().filter(|_| told == Told::Declared) {
         let _ = writeln!(
             text,
             "  {} {}",
@@ -125,14 +155,14 @@ mod tests {
         serde_json::from_value(whole).unwrap()
     }
 
-    fn shown(report: &Report, failed: bool) -> String {
-        strip_str(&text(report, failed)).to_string()
+    fn shown(report: &Report, told: Told) -> String {
+        strip_str(&text(report, told)).to_string()
     }
 
     #[test]
     fn an_unchanged_binding_is_two_lines() {
         let unchanged = report(json!({"changed": false}));
-        assert_eq!(shown(&unchanged, false), "default/a: unchanged\nrole arn:aws:iam::123456789012:role/r\n");
+        assert_eq!(shown(&unchanged, Told::Declared), "default/a: unchanged\nrole arn:aws:iam::123456789012:role/r\n");
     }
 
     #[test]
@@ -143,9 +173,9 @@ mod tests {
             {"action": "update_trust_policy", "target": "r", "outcome": "done"},
             {"action": "delete_inline_policy", "target": "i", "outcome": "done", "detail": {"document": {"a": 1}}},
             {"action": "create_service_account", "target": "default/a", "outcome": "not_run"},
-        ], "extra": [{"kind": "subject", "subject": "x/y"}]}));
+        ]}));
         assert_eq!(
-            shown(&changed, true),
+            shown(&changed, Told::Failed),
             "\
 default/a: failed
   < create role             r  taken back
@@ -154,16 +184,28 @@ default/a: failed
   - delete inline policy    i
       {\"a\":1}
   . create service account  default/a  not run
-  = kept, not declared: subject x/y
 role arn:aws:iam::123456789012:role/r
 "
         );
     }
 
     #[test]
+    fn what_is_kept_is_told_where_a_whole_binding_was_declared() {
+        let extra = report(json!({"changed": false, "extra": [{"kind": "subject", "subject": "x/y"}]}));
+        assert!(shown(&extra, Told::Declared).contains("\n  = kept, not declared: subject x/y\n"));
+        assert!(!shown(&extra, Told::Changed).contains("x/y"));
+    }
+
+    #[test]
+    fn what_is_gone_already_is_nothing_to_delete() {
+        let gone = report(json!({"changed": false, "role_name": null, "role_arn": null}));
+        assert_eq!(shown(&gone, Told::Deleted), "default/a: nothing to delete\n");
+    }
+
+    #[test]
     fn a_dry_run_says_would() {
         let planned = report(json!({"steps": [{"action": "create_role", "target": "r", "outcome": "planned"}]}));
-        assert!(shown(&planned, false).starts_with("default/a: would change\n  + create role  r\n"));
+        assert!(shown(&planned, Told::Changed).starts_with("default/a: would change\n  + create role  r\n"));
     }
 
     #[test]
@@ -178,6 +220,6 @@ role arn:aws:iam::123456789012:role/r
     #[test]
     fn what_others_wrote_cannot_move_the_cursor() {
         let foreign = report(json!({"extra": [{"kind": "managed_policy", "arn": "x\u{1b}[2J"}]}));
-        assert!(!shown(&foreign, false).contains('\u{1b}'));
+        assert!(!shown(&foreign, Told::Declared).contains('\u{1b}'));
     }
 }
