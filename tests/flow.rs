@@ -228,6 +228,7 @@ async fn update_adds_and_removes_what_is_named_and_nothing_else() {
 
     let again = world.client.run(&remove).await.unwrap();
     assert!(!again.changed);
+    assert!(warned(&again, WarningId::SessionsRemain).is_none(), "nobody left");
     assert_eq!(again.warnings.iter().filter(|w| w.id == WarningId::NothingToRemove).count(), 3, "{:?}", again.warnings);
 }
 
@@ -380,4 +381,47 @@ async fn a_missing_provider_or_audience_is_made_when_asked() {
         actions(&world.client.run(&other).await.unwrap()),
         ["add_audience", "update_trust_policy", "annotate_service_account"]
     );
+}
+
+#[tokio::test]
+async fn where_tags_cannot_be_written_with_the_role_they_are_written_after() {
+    let (account, region) = ("123456789012".parse().unwrap(), "us-gov-west-1".parse().unwrap());
+    let world = World::of(irsa_core::Sandbox::in_account(account, region));
+    world.sandbox.faults().fail_before(("create_role", 1), ("InvalidAction", "tags are not supported"));
+    let report = world.create(World::binding()).await.unwrap();
+    assert!(warned(&report, WarningId::TagsSeparate).is_some());
+    assert!(report.role_arn.unwrap().to_string().starts_with("arn:aws-us-gov:"));
+    let role = world.role(ROLE).unwrap();
+    assert!(role.tags.contains_key("irsa.gen3.org/owner"));
+    assert!(role.attached.iter().all(|arn| arn.partition().as_str() == "aws-us-gov"));
+    assert!(
+        role.trust_policy.to_string().contains("\"sts.amazonaws.com\""),
+        "the audience is the same in every partition"
+    );
+    assert!(!world.create(World::binding()).await.unwrap().changed);
+}
+
+#[tokio::test]
+async fn quotas_that_may_not_be_read_are_a_warning() {
+    let world = World::new();
+    world.sandbox.faults().fail_before("quotas", ("AccessDenied", "not authorized to perform: iam:GetAccountSummary"));
+    let report = world.create(World::binding()).await.unwrap();
+    assert!(warned(&report, WarningId::QuotasUnknown).is_some());
+}
+
+#[tokio::test]
+async fn a_self_hosted_cluster_is_known_by_its_issuer_alone() {
+    use irsa_core::Identity;
+    let world = World::new();
+    let issuer: irsa_core::name::Issuer = "https://issuer.example/path".parse().unwrap();
+    world.sandbox.add_provider(&issuer).unwrap();
+    let cluster: irsa_core::name::ClusterRef = issuer.url().parse().unwrap();
+    let identity = Identity::given(&cluster, issuer, "123456789012".parse().unwrap(), "aws".parse().unwrap(), None);
+    let client = world.client.clone().with_identity(cluster, identity);
+    let binding = IrsaBinding::builder("https://issuer.example/path", "default", "sa").with_role_name("reader");
+    let request = Request::create(binding.with_role_only(true).build().unwrap());
+    client.run(&request).await.unwrap();
+    assert_eq!(world.role("reader").unwrap().tags["irsa.gen3.org/owner"], "issuer.example/path/default/sa");
+    assert!(!client.run(&request).await.unwrap().changed);
+    assert!(world.sandbox.calls().iter().all(|call| call.method != "cluster"), "EKS is not asked");
 }

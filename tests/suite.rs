@@ -8,6 +8,7 @@ mod depth;
 mod failures;
 mod flow;
 mod inventory;
+mod properties;
 mod refusals;
 mod world;
 

@@ -22,7 +22,11 @@ pub(crate) struct World {
 impl World {
     /// A fresh sandbox, its cluster `sandbox` reached as by a kubeconfig.
     pub(crate) fn new() -> Self {
-        let sandbox = Sandbox::new();
+        Self::of(Sandbox::new())
+    }
+
+    /// A client of a sandbox, its cluster `sandbox` reached as by a kubeconfig.
+    pub(crate) fn of(sandbox: Sandbox) -> Self {
         let back_end = Arc::new(sandbox.clone());
         let cluster = Arc::new(sandbox.default_cluster());
         let client = Client::new(back_end.clone(), back_end).with_cluster("sandbox".parse().unwrap(), cluster);

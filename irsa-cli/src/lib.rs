@@ -1,1 +1,83 @@
-//! x
+//! The command-line program `irsa`, as a library: arguments in, text or JSON out, no process needed.
+//!
+//! ```text
+//! args.rs -> connect/target.rs, settings.rs -> work.rs -> output.rs -> printer.rs, exit.rs
+//! what was typed   what is asked for            calls      words        streams, exit code
+//! ```
+//! All behaviour is that of [`irsa_core`]; here it gets words. [`run`] reads nothing but what it is given: the arguments,
+//! the [`Environment`] and the back ends that [`Connect`] makes.
+
+mod args;
+mod connect;
+mod environment;
+mod exit;
+mod inputs;
+mod logging;
+mod output;
+mod permissions;
+mod printer;
+mod progress;
+mod settings;
+mod usage;
+mod work;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::CommandFactory;
+
+pub use self::connect::{Connect, Live, Target};
+pub use self::environment::Environment;
+pub use self::exit::Exit;
+
+use self::args::{Cli, Command};
+use self::printer::{Complaint, Printer};
+use self::usage::Early;
+use self::work::Job;
+
+/// Runs the program: `arguments` begin with its name, as those of a process do.
+///
+/// A runtime is made, configuration is loaded and the network is touched only by the commands that need it.
+pub fn run<I>(
+    arguments: I,
+    environment: &Environment,
+    connect: &dyn Connect,
+    stdout: &mut dyn Write,
+    stderr: &mut dyn Write,
+) -> Exit
+where
+    I: IntoIterator<Item: Into<OsString>>,
+{
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    // Also a line that cannot be parsed may ask for JSON or for no colour.
+    let early = Early::of(&arguments);
+    let mut printer = Printer::new(stdout, stderr, early.manner(environment));
+    let exit = match usage::parse(&arguments, environment) {
+        Ok(cli) => command(&cli, environment, connect, &mut printer),
+        Err(error) => usage::explain(&error, early.json, &mut printer),
+    };
+    match printer.broken() {
+        None => exit,
+        Some(error) => {
+            let what = "cannot write to standard output".to_owned();
+            printer.complain(&Complaint { what, causes: vec![error.to_string()], hint: None });
+            Exit::Failed
+        }
+    }
+}
+
+fn command(cli: &Cli, environment: &Environment, connect: &dyn Connect, printer: &mut Printer<'_>) -> Exit {
+    match &cli.command {
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "irsa", &mut script);
+            printer.data(&String::from_utf8_lossy(&script));
+            Exit::Done
+        }
+        Command::Permissions(args) => permissions::run(args, &cli.global, environment, printer),
+        _ => match Job::new(cli, environment) {
+            Ok(job) => job.run(&cli.global, environment, connect, printer),
+            Err(error) => output::refused(&error, &cli.global, printer),
+        },
+    }
+}

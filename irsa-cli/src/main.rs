@@ -1,2 +1,12 @@
-//! x
-fn main() {}
+//! The program: the streams and the surroundings of this process around [`irsa_cli::run`].
+
+use std::io;
+use std::process::ExitCode;
+
+use irsa_cli::{Environment, Live};
+
+fn main() -> ExitCode {
+    // Not locked: the log and a credential plug-in write to standard error too.
+    let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
+    irsa_cli::run(std::env::args_os(), &Environment::of_process(), &Live, &mut stdout, &mut stderr).into()
+}

@@ -1,13 +1,14 @@
 //! What is wanted: one role, its subjects, its policies and its settings.
 
 mod builder;
+mod checks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 pub use self::builder::IrsaBindingBuilder;
-pub(crate) use self::builder::{INLINE_QUOTA, check_policy_place};
+pub(crate) use self::checks::{INLINE_QUOTA, MOST_TAGS, check_policy_place};
 use crate::document::PolicyDocument;
 use crate::name::{
     AnnotationKey, Audience, ClusterRef, Description, InlinePolicyName, LabelKey, LabelValue, Namespace, PolicyArn,

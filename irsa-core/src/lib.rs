@@ -62,6 +62,7 @@ pub mod kube;
 pub mod name;
 mod observe;
 mod ownership;
+mod permissions;
 mod plan;
 mod provider;
 mod report;
@@ -82,6 +83,7 @@ pub use self::identity::{ClusterId, Identity};
 #[cfg(feature = "kube")]
 pub use self::kube::KubeCluster;
 pub use self::ownership::Origin;
+pub use self::permissions::{Command, Holder, Permissions, Scope, permissions};
 pub use self::plan::Plan;
 pub use self::report::{Extra, Outcome, Report, StepReport, Warning, WarningId};
 pub use self::request::{Request, Verb};

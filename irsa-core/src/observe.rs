@@ -4,7 +4,9 @@
 
 mod accounts;
 mod policies;
+mod right_cluster;
 mod role;
+mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,9 +24,10 @@ use crate::name::{
 use crate::ownership::{Member, Ownership};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
-use crate::trust::TrustPolicy;
+use crate::trust::{OwnKind, TrustPolicy, WebIdentity, member_of, own_kind};
 
-pub(crate) use self::accounts::{AccountKey, ObservedAccount, check_cluster};
+pub(crate) use self::accounts::{AccountKey, ObservedAccount};
+pub(crate) use self::right_cluster::check_cluster;
 pub(crate) use self::role::{Documents, read_role, role_of};
 
 /// The back ends of a client.
@@ -74,6 +77,20 @@ pub(crate) struct ObservedRole {
     pub(crate) inline: BTreeMap<InlinePolicyName, Option<PolicyDocument>>,
     /// Read only for a delete.
     pub(crate) instance_profiles: Vec<String>,
+}
+
+impl ObservedRole {
+    /// Every subject that irsa's own statements or the tags let in, of the clusters whose providers are given.
+    pub(crate) fn present(&self, providers: &BTreeMap<ClusterId, ProviderArn>) -> BTreeSet<Member> {
+        let mut members = self.ownership.members();
+        let own = self.trust.statements().filter(|statement| own_kind(statement) == Some(OwnKind::Subjects));
+        for web in own.filter_map(WebIdentity::read) {
+            for (cluster, _) in providers.iter().filter(|(_, provider)| web.trusts(provider)) {
+                members.extend(web.exact.iter().chain(&web.patterns).filter_map(|sub| member_of(cluster, sub)));
+            }
+        }
+        members
+    }
 }
 
 impl Observed {
@@ -160,7 +177,8 @@ async fn observe_role_and_accounts(
         warnings: accounts.warnings,
     };
     (observed.role_name, observed.role) = role::decide(backends, request, &observed, role?).await?;
-    accounts::check_writes(backends, request, &mut observed, accounts.dry_runs).await?;
+    accounts::read_undeclared(backends, request, &mut observed).await?;
+    writes::check_writes(backends, request, &mut observed, accounts.dry_runs).await?;
     Ok(observed)
 }
 

@@ -1,17 +1,15 @@
-//! Service accounts: what is there, whether it is the right cluster, whether we may write what we want.
+//! Service accounts: what is there on each cluster, read while the rest is read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Backends, Identities, Observed, place};
+use super::{Backends, Identities, Observed, check_cluster};
 use crate::account;
-use crate::backend::{
-    AccessReview, Anchor, ClusterBackend, DRY_RUN_UNSUPPORTED, NewServiceAccount, ServiceAccount, WriteMode,
-};
-use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::backend::{ClusterBackend, NewServiceAccount, ServiceAccount, WriteMode};
+use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{ClusterId, Identity};
-use crate::name::{ClusterRef, Namespace, RoleArn, ServiceAccountName, Subject};
+use crate::name::{ClusterRef, Namespace, RoleArn, ServiceAccountName, Subject, SubjectName};
 use crate::ownership::default_role_name;
-use crate::report::{Warning, WarningId};
+use crate::report::Warning;
 use crate::request::{Request, Verb};
 
 /// Which account, on which cluster.
@@ -49,8 +47,8 @@ pub(super) struct Accounts {
 /// A dry run that was sent before the account was read, since it is reached through EKS and waiting would cost a trip.
 #[derive(Debug)]
 pub(super) struct DryRun {
-    sent: NewServiceAccount,
-    answer: Result<ServiceAccount>,
+    pub(super) sent: NewServiceAccount,
+    pub(super) answer: Result<ServiceAccount>,
 }
 
 /// The accounts that a request reads: those that it binds, and those that it lets go.
@@ -193,238 +191,24 @@ fn future_role_arn(request: &Request, home: &Identity) -> Option<RoleArn> {
     Some(RoleArn::new(home.partition.clone(), home.account.clone(), path, name))
 }
 
-/// Whether an API server is that of a cluster: the first fact that can be read on both sides decides.
-///
-/// # Errors
-/// `WrongCluster` when it is another one, or when nothing can be compared and the user did not choose it by name.
-pub(crate) fn check_cluster(cluster: &ClusterRef, identity: &Identity, anchor: &Anchor) -> Result<Option<Warning>> {
-    let url = |text: &str| text.trim_end_matches('/').to_owned();
-    let wanted = identity.issuer.as_ref().map(|issuer| url(&issuer.url()));
-    for (what, found) in [("issues tokens of", &anchor.issuer), ("gave us a token of", &anchor.token_issuer)] {
-        if let (Some(wanted), Some(found)) = (&wanted, found) {
-            return if *wanted == url(found) { Ok(None) } else { Err(wrong(cluster, anchor, what, found, wanted)) };
-        }
-    }
-    let of_both = |own: &Option<String>, eks: &Option<String>, same: &dyn Fn(&str) -> bool| match (own, eks) {
-        (Some(_), Some(eks)) => Some(same(eks)),
-        _ => None,
-    };
-    let endpoint = of_both(&anchor.endpoint, &identity.endpoint, &|eks| anchor.is_at(eks));
-    let authority =
-        of_both(&anchor.certificate_authority, &identity.certificate_authority, &|eks| anchor.is_trusted_by(eks));
-    match (endpoint, authority) {
-        (Some(true), _) | (_, Some(true)) => Ok(None),
-        (Some(false), Some(false)) => {
-            let (found, wanted) = (anchor.endpoint.as_deref(), identity.endpoint.as_deref());
-            Err(wrong(cluster, anchor, "is at", found.unwrap_or_default(), wanted.unwrap_or_default()))
-        }
-        _ if anchor.chosen => {
-            let message = format!(
-                "that the API server is that of cluster {cluster} could not be checked: its issuer may not be read"
-            );
-            Ok(Some(Warning::new(WarningId::ClusterUnverified, message)))
-        }
-        _ => Err(Error::new(
-            ErrorKind::WrongCluster,
-            format!("cannot tell whether the API server is that of cluster {cluster}"),
-        )
-        .with_cause("its issuer may not be read, and EKS gives another endpoint")
-        .with_hint(
-            "name the context with --context, or grant the ClusterRole system:service-account-issuer-discovery",
-        )),
-    }
-}
-
-fn wrong(cluster: &ClusterRef, anchor: &Anchor, what: &str, found: &str, wanted: &str) -> Error {
-    let server = anchor.endpoint.as_deref().unwrap_or("the API server");
-    Error::new(ErrorKind::WrongCluster, format!("the API server is not that of cluster {cluster}"))
-        .with_cause(format!("{server} {what} {found}, cluster {cluster} has {wanted}"))
-        .with_context("found", found.to_owned())
-        .with_context("wanted", wanted.to_owned())
-        .with_hint("choose the context of that cluster with --context, or the cluster of that context with --cluster")
-}
-
-/// Makes sure that every account that needs a write may be written, by a dry run of exactly what will be written.
-pub(super) async fn check_writes(
-    backends: &Backends,
-    request: &Request,
-    observed: &mut Observed,
-    mut dry_runs: BTreeMap<AccountKey, DryRun>,
-) -> Result<()> {
-    if matches!(request.verb, Verb::Delete { .. }) {
-        return Ok(());
-    }
-    let Some(role) = target_arn(request, observed)? else { return Ok(()) };
+/// Reads the accounts of subjects that only the role tells of, and that an exact binding lets go.
+pub(super) async fn read_undeclared(backends: &Backends, request: &Request, observed: &mut Observed) -> Result<()> {
     let binding = &request.binding;
-    let mut checks = Vec::new();
-    for subject in binding.all_subjects().iter().filter(|subject| binding.has_account(subject)) {
-        let Some(name) = subject.service_account() else { continue };
-        let cluster = subject.cluster.as_ref().unwrap_or(&binding.cluster);
-        let key = AccountKey::new(&observed.identity(cluster)?.cluster, &subject.namespace, name);
-        let Some(account) = observed.accounts.get(&key) else { continue };
-        let wanted =
-            account::wanted(binding, &role, (&key.namespace, &key.name), account.account.as_ref(), request.force)?;
-        let Some(wanted) = wanted else { continue };
-        let answer = dry_runs.remove(&key).filter(|dry_run| dry_run.sent == wanted).map(|dry_run| dry_run.answer);
-        checks.push((account.clone(), wanted, answer));
+    let Some(role) = observed.role.as_ref().filter(|_| binding.exact && !binding.role_only) else { return Ok(()) };
+    let mut reads = Vec::new();
+    for member in role.present(&observed.cluster_providers(request)?) {
+        let SubjectName::Exact(name) = &member.name else { continue };
+        let key = AccountKey::new(&member.cluster, &member.namespace, name);
+        let cluster = observed.identities.iter().find(|(_, identity)| identity.cluster == member.cluster);
+        if let Some((cluster, _)) = cluster.filter(|_| !observed.accounts.contains_key(&key)) {
+            reads.push((key, cluster.clone()));
+        }
     }
-    let each =
-        checks.iter().map(|(account, wanted, answer)| check_write(backends, request, account, wanted, answer.as_ref()));
-    let warnings = futures::future::try_join_all(each).await?;
-    observed.warnings.extend(warnings.into_iter().flatten());
+    let each = reads.into_iter().map(async |(key, cluster)| {
+        let account = backends.cluster(&cluster)?.service_account(&key.namespace, &key.name).await?;
+        Ok((key, ObservedAccount { cluster, account, namespace_exists: None }))
+    });
+    let read: Vec<_> = futures::future::try_join_all(each).await?;
+    observed.accounts.extend(read);
     Ok(())
-}
-
-/// The ARN that accounts are annotated with.
-fn target_arn(request: &Request, observed: &Observed) -> Result<Option<RoleArn>> {
-    let home = observed.home(request)?;
-    let path = request.binding.role_path.clone().unwrap_or_default();
-    Ok(match (&observed.role, &observed.role_name) {
-        (Some(role), _) => Some(role.role.arn.clone()),
-        (None, Some(name)) => Some(RoleArn::new(home.partition.clone(), home.account.clone(), path, name.clone())),
-        (None, None) => None,
-    })
-}
-
-async fn check_write(
-    backends: &Backends,
-    request: &Request,
-    account: &ObservedAccount,
-    wanted: &NewServiceAccount,
-    answer: Option<&Result<ServiceAccount>>,
-) -> Result<Option<Warning>> {
-    let backend = backends.cluster(&account.cluster)?;
-    if account.account.is_none() && account.namespace_exists == Some(false) {
-        if !request.create_namespace {
-            return Err(missing_namespace(backend.as_ref(), &wanted.namespace).await);
-        }
-        return review(backend.as_ref(), request, wanted, true).await;
-    }
-    let answer = match answer {
-        Some(answer) => answer.clone(),
-        None => backend.apply_service_account(wanted, WriteMode::DryRun, request.force).await,
-    };
-    let place = place(&wanted.namespace, &wanted.name);
-    match answer {
-        Ok(_) => Ok(None),
-        Err(error) if error.code() == Some(DRY_RUN_UNSUPPORTED) => {
-            review(backend.as_ref(), request, wanted, false).await
-        }
-        Err(error) if error.kind() == ErrorKind::AccessDenied && request.preview => {
-            let why = error.causes().into_iter().next().unwrap_or_default();
-            let message = format!("service account {place} may not be written with these credentials: {why}");
-            Ok(Some(Warning::new(WarningId::WriteUnverified, message)))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            if request.create_namespace {
-                return review(backend.as_ref(), request, wanted, true).await;
-            }
-            Err(missing_namespace(backend.as_ref(), &wanted.namespace).await)
-        }
-        Err(error) => Err(error.during(format!("service account {place} cannot be written"))),
-    }
-}
-
-/// Where no dry run is possible, the server is asked for our rights, and a warning says that no more is known.
-async fn review(
-    backend: &dyn ClusterBackend,
-    request: &Request,
-    wanted: &NewServiceAccount,
-    namespace_missing: bool,
-) -> Result<Option<Warning>> {
-    let review = |verb, resource, namespace| AccessReview { verb, resource, namespace };
-    let mut reviews = vec![
-        review("create", "serviceaccounts", Some(wanted.namespace.clone())),
-        review("patch", "serviceaccounts", Some(wanted.namespace.clone())),
-    ];
-    if namespace_missing {
-        reviews.push(review("create", "namespaces", None));
-    }
-    let answers = futures::future::try_join_all(reviews.iter().map(|review| backend.allowed(review))).await?;
-    let place = place(&wanted.namespace, &wanted.name);
-    if let Some((denied, _)) = reviews.iter().zip(answers).find(|(_, allowed)| !allowed) {
-        let why = format!("we may not {} {}", denied.verb, denied.resource);
-        if request.preview {
-            let message = format!("service account {place} may not be written with these credentials: {why}");
-            return Ok(Some(Warning::new(WarningId::WriteUnverified, message)));
-        }
-        return Err(Error::new(ErrorKind::AccessDenied, format!("service account {place} cannot be written"))
-            .with_cause(why)
-            .with_hint("`irsa permissions` prints the rights that are needed"));
-    }
-    let why =
-        if namespace_missing { "its namespace is still to be made" } else { "a webhook does not support dry runs" };
-    let message = format!("the write of service account {place} was checked by an access review only: {why}");
-    Ok(Some(Warning::new(WarningId::WriteUnverified, message)))
-}
-
-async fn missing_namespace(backend: &dyn ClusterBackend, namespace: &Namespace) -> Error {
-    let known = backend.namespaces().await.unwrap_or_default();
-    let near = nearest(namespace.as_str(), known.iter().map(String::as_str));
-    let make = "make it first, or with --create-namespace";
-    let hint = did_you_mean(&near).map_or_else(|| make.to_owned(), |near| format!("{near} Otherwise {make}"));
-    Error::new(ErrorKind::NotFound, format!("namespace {namespace} does not exist"))
-        .with_code("NotFound")
-        .with_context("namespace", namespace.as_str())
-        .with_hint(hint)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A certificate authority as EKS gives it.
-    fn pem(certificate: &str) -> String {
-        let pem = format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n");
-        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pem)
-    }
-
-    fn identity() -> Identity {
-        let cluster: ClusterRef = "arn:aws:eks:us-east-1:123456789012:cluster/demo".parse().unwrap();
-        let issuer = "https://issuer.example/id/A".parse().unwrap();
-        let mut identity =
-            Identity::given(&cluster, issuer, "123456789012".parse().unwrap(), "aws".parse().unwrap(), None);
-        identity.endpoint = Some("https://demo.example".to_owned());
-        identity.certificate_authority = Some(pem("Q0E="));
-        identity
-    }
-
-    fn check(anchor: Anchor) -> Result<Option<Warning>> {
-        check_cluster(&"demo".parse().unwrap(), &identity(), &anchor)
-    }
-
-    #[test]
-    fn the_first_fact_that_can_be_read_decides() {
-        let text = |text: &str| Some(text.to_owned());
-        let other = text("https://other.example");
-        let right = |anchor| assert_eq!(check(anchor).ok(), Some(None));
-        right(Anchor { issuer: text("https://issuer.example/id/A"), endpoint: other.clone(), ..Anchor::default() });
-        right(Anchor {
-            token_issuer: text("https://issuer.example/id/A/"),
-            endpoint: other.clone(),
-            ..Anchor::default()
-        });
-        right(Anchor { endpoint: text("https://demo.example/"), ..Anchor::default() });
-        right(Anchor { endpoint: other.clone(), certificate_authority: Some(pem("Q0E=")), ..Anchor::default() });
-        for wrong in [
-            Anchor { issuer: other.clone(), endpoint: text("https://demo.example"), ..Anchor::default() },
-            Anchor { token_issuer: other.clone(), chosen: true, ..Anchor::default() },
-            Anchor {
-                endpoint: other.clone(),
-                certificate_authority: Some(pem("WA==")),
-                chosen: true,
-                ..Anchor::default()
-            },
-            Anchor { endpoint: other, ..Anchor::default() },
-            Anchor::default(),
-        ] {
-            assert_eq!(check(wrong.clone()).unwrap_err().kind(), ErrorKind::WrongCluster, "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn a_chosen_context_that_tells_nothing_is_a_warning() {
-        let warning = check(Anchor { chosen: true, ..Anchor::default() }).unwrap().unwrap();
-        assert_eq!(warning.id, WarningId::ClusterUnverified);
-    }
 }

@@ -1,5 +1,7 @@
 //! Steps for service accounts: those that are bound and those that are let go.
 
+use std::collections::BTreeSet;
+
 use super::Step;
 use super::goal::Goal;
 use crate::account::{self, Release};
@@ -27,11 +29,11 @@ pub(super) fn accounts(request: &Request, observed: &Observed, goal: &Goal<'_>) 
 }
 
 /// The accounts of subjects that leave.
-pub(super) fn leaving(request: &Request, observed: &Observed, goal: &Goal<'_>) -> Vec<Step> {
+pub(super) fn leaving(request: &Request, observed: &Observed, leaving: &BTreeSet<Member>, role: &RoleArn) -> Vec<Step> {
     if request.binding.role_only {
         return Vec::new();
     }
-    goal.leaving.iter().filter_map(|member| released(observed, member, &goal.arn)).collect()
+    leaving.iter().filter_map(|member| released(observed, member, role)).collect()
 }
 
 /// The step that lets the account of one subject go, if it is bound to the role.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::goal::Goal;
 use super::permissions::{PolicyChanges, inline_steps, settings};
-use super::standing::{Standing, check_ownership, check_path, present_members};
+use super::standing::{Standing, check_ownership, check_path};
 use super::{Plan, Step, TrustStep, accounts, findings, limits, prerequisites, tags_to_write};
 use crate::backend::NewRole;
 use crate::document::PolicyDocument;
@@ -26,7 +26,6 @@ pub(super) fn plan(request: &Request, observed: &Observed) -> Result<Plan> {
         None => create(request, observed, &goal, &mut plan)?,
         Some(role) => update(request, observed, &goal, role, &mut plan)?,
     }
-    plan.then(accounts::leaving(request, observed, &goal));
     plan.warnings.extend(findings::patterns(request));
     Ok(plan)
 }
@@ -77,7 +76,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     let exact = binding.exact && standing != Standing::ToAdopt;
     let mut leaving = goal.leaving.clone();
     if exact {
-        leaving.extend(present_members(role, goal).into_iter().filter(|member| !goal.declared.contains(member)));
+        leaving.extend(role.present(&goal.providers).into_iter().filter(|member| !goal.declared.contains(member)));
     }
     let owner = match standing {
         Standing::Member => role.ownership.members().into_iter().find(|m| role.ownership.is_owner(m)),
@@ -131,13 +130,11 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     let derivation = goal.derivation(request, leaving.clone());
     let Derived { policy, untagged } = derive(&role.trust, &tagged, &derivation)?;
     limits::check_trust_size(&observed.quotas, role.trust.size(), policy.size())?;
-    let present = present_members(role, goal);
+    let present = role.present(&goal.providers);
     let staying = goal.declared.intersection(&present).cloned().collect();
     let reduced = Derivation { joining: staying, extra: Vec::new(), audience: None, ..derivation.clone() };
     let before_tags = Ownership::from_tags(&tags_after(&role.role.tags, &BTreeMap::new(), &struck));
     let fewer = derive(&role.trust, &before_tags, &reduced)?.policy;
-
-    let fewer_same = fewer == role.trust;
 
     let policies = PolicyChanges::of(request, goal, role, exact, &mut plan.warnings);
     limits::check_attached(
@@ -190,6 +187,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     }
     last.extend(accounts::accounts(request, observed, goal)?);
     plan.then(last);
+    plan.then(accounts::leaving(request, observed, &leaving, &goal.arn));
 
     if standing == Standing::ToAdopt {
         let message = format!(
@@ -199,9 +197,11 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         plan.warnings.push(Warning::new(WarningId::Adopted, message));
     }
     plan.warnings.extend(findings::foreign_statements(goal, &policy));
-    plan.warnings.extend(findings::sessions(goal, role, &leaving));
+    let gone: BTreeSet<Member> =
+        leaving.iter().filter(|member| present.contains(*member) || admitted(member)).cloned().collect();
+    plan.warnings.extend(findings::sessions(goal, role, &gone));
     plan.warnings.extend(findings::untagged(&untagged));
-    for member in goal.leaving.iter().filter(|member| !present.contains(*member) && fewer_same) {
+    for member in goal.leaving.iter().filter(|member| !gone.contains(*member)) {
         let message = format!(
             "subject {} is not in role {}, so there is nothing to remove",
             member.shown(&goal.home.cluster),

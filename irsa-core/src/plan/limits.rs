@@ -1,10 +1,8 @@
 //! Quotas: what the plan would need against what IAM allows, before the first write.
 
 use crate::backend::Quotas;
+use crate::binding::{INLINE_QUOTA, MOST_TAGS};
 use crate::error::{Error, ErrorKind, Result};
-
-/// The most tags of a role (IAM user guide, "IAM and AWS STS quotas"); not adjustable.
-pub(super) const MOST_TAGS: usize = 50;
 
 /// A quota that would be exceeded: what of what, how much is there, how much would be needed, and the way out.
 fn exceeded(what: &str, quota: u64, used: impl std::fmt::Display, needed: u64, way_out: &str) -> Error {
@@ -50,7 +48,7 @@ pub(super) fn check_attached(quotas: &Quotas, before: usize, after: usize) -> Re
 
 /// Characters of all inline policies of a role; `after` counts those whose size is known.
 pub(super) fn check_inline_size(quotas: &Quotas, before: usize, after: usize) -> Result<()> {
-    let quota = quotas.inline_policy_size.unwrap_or(count(crate::binding::INLINE_QUOTA));
+    let quota = quotas.inline_policy_size.unwrap_or(count(INLINE_QUOTA));
     if count(after) > quota && after > before {
         let way_out = "put permissions into a managed policy, or shorten the documents with wildcards";
         return Err(exceeded("characters in the inline policies of a role", quota, before, count(after), way_out));

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::goal::Goal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::observe::ObservedRole;
-use crate::ownership::{Member, Origin, Ownership};
+use crate::ownership::{Origin, Ownership};
 use crate::request::Request;
-use crate::trust::{OwnKind, TrustPolicy, WebIdentity, derive, member_of, own_kind};
+use crate::trust::{TrustPolicy, derive};
 
 /// How a role stands to the binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,16 +79,4 @@ pub(super) fn check_path(request: &Request, role: &ObservedRole) -> Result<()> {
         .with_hint("leave --role-path out, choose another name, or delete the binding and make it anew")),
         _ => Ok(()),
     }
-}
-
-/// Every subject that irsa's own statements or the tags let in, of the clusters that are known.
-pub(super) fn present_members(role: &ObservedRole, goal: &Goal<'_>) -> BTreeSet<Member> {
-    let mut members = role.ownership.members();
-    for statement in role.trust.statements().filter(|statement| own_kind(statement) == Some(OwnKind::Subjects)) {
-        let Some(web) = WebIdentity::read(statement) else { continue };
-        for (cluster, _) in goal.providers.iter().filter(|(_, provider)| web.trusts(provider)) {
-            members.extend(web.exact.iter().chain(&web.patterns).filter_map(|sub| member_of(cluster, sub)));
-        }
-    }
-    members
 }

@@ -1,3 +1,5 @@
 """The compiled part of the package."""
 
+__all__ = ["__version__"]
+
 __version__: str

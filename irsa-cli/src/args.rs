@@ -1,0 +1,59 @@
+//! The command line: what can be typed, and its help. The doc comments are the help text.
+
+mod binding;
+mod global;
+mod provider;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+pub(crate) use self::binding::{Account, CreateArgs, DeleteArgs, DryRun, GetArgs, ListArgs, SettingArgs, UpdateArgs};
+pub(crate) use self::global::{Global, OutputFormat};
+pub(crate) use self::provider::{PermissionsArgs, ProviderCommand};
+
+/// Bind AWS IAM roles to Kubernetes service accounts (IRSA), safely and in one step
+#[derive(Debug, Parser)]
+#[command(name = "irsa", version, max_term_width = 120, disable_help_subcommand = true, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+// Not a second paragraph of the doc comment: with that, clap spreads every option over three lines.
+const EXAMPLES: &str = "\
+Everything is checked before the first write. A command run twice changes nothing the second time. What nobody declared is
+kept, and what belongs to somebody else is not touched.
+
+Examples:
+  irsa create my-serviceaccount -p AmazonS3ReadOnlyAccess --sandbox   try it out: no AWS, no cluster
+  irsa create my-serviceaccount -p AmazonS3ReadOnlyAccess --dry-run   what would be done
+  irsa create jobs/worker -p ./bucket.json --cluster demo             namespace jobs, an inline policy
+  irsa list                                                           what exists, whoever made it
+  irsa delete my-serviceaccount                                       undo it
+
+Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 changes pending (--check), 130 interrupted";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Create(CreateArgs),
+    Update(UpdateArgs),
+    Delete(DeleteArgs),
+    Get(GetArgs),
+    List(ListArgs),
+    /// Make, show or delete the IAM OIDC provider of a cluster
+    Provider {
+        #[command(subcommand)]
+        command: ProviderCommand,
+    },
+    Permissions(PermissionsArgs),
+    /// Print the completions for a shell
+    #[command(after_help = "Examples:
+  irsa completions bash > /etc/bash_completion.d/irsa
+  source <(irsa completions zsh)")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}

@@ -1,0 +1,52 @@
+//! From a target to back ends: AWS, API servers, or the sandbox. The only place that picks credentials.
+
+mod aws;
+mod kubernetes;
+mod sandbox;
+mod target;
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use irsa_core::name::ClusterRef;
+use irsa_core::{Client, Result};
+
+pub use self::target::Target;
+pub(crate) use self::target::named_cluster;
+use crate::environment::Environment;
+
+/// Makes clients. [`Live`] is the real thing; tests give their own.
+#[async_trait]
+pub trait Connect: Debug + Send + Sync {
+    /// A client for a target that can reach the API servers of these clusters.
+    ///
+    /// # Errors
+    /// `InvalidInput` where the surroundings name nothing that can be reached (no region, no such kubeconfig); other kinds
+    /// where something was asked and failed.
+    async fn connect(&self, environment: &Environment, target: &Target, servers: &[ClusterRef]) -> Result<Client>;
+
+    /// Ends when the user interrupts the run.
+    async fn interrupted(&self);
+}
+
+/// AWS and clusters as the options, the environment and the kubeconfig say, or the sandbox.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Live;
+
+#[async_trait]
+impl Connect for Live {
+    async fn connect(&self, environment: &Environment, target: &Target, servers: &[ClusterRef]) -> Result<Client> {
+        let client = match &target.sandbox {
+            Some(file) => sandbox::connect(file, servers)?,
+            None => aws::connect(environment, target, servers).await?,
+        };
+        Ok(client.with_timeout(target.timeout))
+    }
+
+    async fn interrupted(&self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // No handler can be had, so Ctrl-C ends the process as it always does.
+            std::future::pending::<()>().await;
+        }
+    }
+}

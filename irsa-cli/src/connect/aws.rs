@@ -1,0 +1,56 @@
+//! AWS: the SDK's own chain of credentials, with what the options say on top.
+
+use std::sync::Arc;
+
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::{AppName, SdkConfig};
+use irsa_core::aws::{AwsBackend, config_loader};
+use irsa_core::name::{ClusterRef, Partition};
+use irsa_core::{Client, Identity, Result};
+
+use super::Target;
+use super::kubernetes;
+use crate::environment::Environment;
+
+/// Where IAM is called for a cluster that EKS does not know, if nothing names a region: IAM is the same in all of them.
+const ANY_REGION: &str = "us-east-1";
+
+pub(super) async fn connect(environment: &Environment, target: &Target, servers: &[ClusterRef]) -> Result<Client> {
+    let config = configuration(target).await;
+    let aws = AwsBackend::new(&config)?;
+    let region = aws.region().clone();
+    let backend = Arc::new(aws);
+    let mut client = Client::new(backend.clone(), backend);
+    if let Some((issuer, account)) = &target.given {
+        let partition = Partition::of_region(region.as_str());
+        let identity =
+            Identity::given(&target.cluster, issuer.clone(), account.clone(), partition, target.region.clone());
+        client = client.with_identity(target.cluster.clone(), identity);
+    }
+    if servers.is_empty() {
+        return Ok(client);
+    }
+    kubernetes::connect(client, &kubernetes::Surroundings { environment, target, config: &config, region }, servers)
+        .await
+}
+
+async fn configuration(target: &Target) -> SdkConfig {
+    let mut loader = config_loader();
+    if let Ok(name) = AppName::new("irsa") {
+        loader = loader.app_name(name);
+    }
+    if let Some(profile) = &target.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(url) = &target.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    match &target.region {
+        Some(region) => loader = loader.region(aws_config::Region::new(region.to_string())),
+        None if target.given.is_some() => {
+            loader = loader.region(RegionProviderChain::default_provider().or_else(ANY_REGION));
+        }
+        None => {}
+    }
+    loader.load().await
+}

@@ -1,0 +1,294 @@
+//! Where the work is done, as options, environment and kubeconfig say. Reads the kubeconfig at most once, and calls nothing.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use irsa_core::kube::kubeconfig;
+use irsa_core::name::{AccountId, ClusterRef, Issuer, Region};
+use irsa_core::{Error, ErrorKind, Result};
+use kube::config::Kubeconfig;
+
+use crate::args::Global;
+use crate::environment::Environment;
+use crate::settings::contradiction;
+
+/// Where the work is done.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Target {
+    /// The file of the sandbox, where that is used in place of AWS and clusters.
+    pub sandbox: Option<PathBuf>,
+    /// The cluster.
+    pub cluster: ClusterRef,
+    /// Issuer and account, where they are given in place of asking EKS.
+    pub given: Option<(Issuer, AccountId)>,
+    /// The region, where options, cluster or kubeconfig tell it.
+    pub region: Option<Region>,
+    /// The AWS profile.
+    pub profile: Option<String>,
+    /// The URL that takes all calls to AWS.
+    pub endpoint_url: Option<String>,
+    /// The kubeconfig file that was named.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context that was named.
+    pub context: Option<String>,
+    /// The longest time for one binding.
+    pub timeout: Duration,
+    read: OnceLock<Kubeconfig>,
+}
+
+/// The name of the cluster that a sandbox has.
+const SANDBOX_CLUSTER: &str = "sandbox";
+
+impl Target {
+    /// The target that the options name.
+    ///
+    /// # Errors
+    /// `InvalidInput` for options that are malformed or contradict each other, and where nothing names a cluster.
+    pub(crate) fn new(global: &Global, environment: &Environment) -> Result<Self> {
+        check_sandbox(global)?;
+        check_url(global.endpoint_url.as_deref())?;
+        let given = given(global)?;
+        let named = match (&global.cluster, &global.sandbox) {
+            (Some(cluster), _) => Some(cluster.as_str()),
+            (None, Some(_)) => Some(SANDBOX_CLUSTER),
+            (None, None) => environment.variable("IRSA_CLUSTER"),
+        };
+        let mut target = Self {
+            sandbox: global.sandbox.as_ref().map(|file| environment.path(file)),
+            // Replaced below where the kubeconfig names it.
+            cluster: match (named, &given) {
+                (Some(name), _) => named_cluster(name)?,
+                (None, Some((issuer, _))) => ClusterRef::Issuer(issuer.clone()),
+                (None, None) => SANDBOX_CLUSTER.parse()?,
+            },
+            region: global.region.as_deref().map(Region::new).transpose()?,
+            given,
+            profile: global.profile.clone(),
+            endpoint_url: global.endpoint_url.clone(),
+            kubeconfig: global.kubeconfig.as_ref().map(|file| environment.path(file)),
+            context: global.context.clone(),
+            timeout: global.timeout,
+            read: OnceLock::new(),
+        };
+        if named.is_none() && target.given.is_none() {
+            target.take_from_kubeconfig(environment)?;
+        }
+        target.settle()?;
+        Ok(target)
+    }
+
+    /// The kubeconfig: the file that was named, else those that kubectl would read; empty where there is none.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a file that was named and is not there, and for one that cannot be read.
+    pub fn kubeconfig(&self, environment: &Environment) -> Result<&Kubeconfig> {
+        if let Some(read) = self.read.get() {
+            return Ok(read);
+        }
+        let files = match &self.kubeconfig {
+            Some(file) if !file.exists() => {
+                let operation = format!("cannot read the kubeconfig {}", file.display());
+                return Err(Error::new(ErrorKind::InvalidInput, operation).with_cause("there is no such file"));
+            }
+            Some(file) => vec![file.clone()],
+            None => environment.kubeconfigs(),
+        };
+        let read = kubeconfig::read(&files)?;
+        Ok(self.read.get_or_init(|| read))
+    }
+
+    /// Whether the user said which kubeconfig or context to use.
+    pub fn kubeconfig_is_chosen(&self) -> bool {
+        self.kubeconfig.is_some() || self.context.is_some()
+    }
+
+    /// Takes cluster and region from the context that was named, else the current one, if it is that of an EKS cluster.
+    fn take_from_kubeconfig(&mut self, environment: &Environment) -> Result<()> {
+        let kubeconfig = self.kubeconfig(environment)?;
+        let context = self.context.as_deref().or(kubeconfig.current_context.as_deref()).unwrap_or_default();
+        let hint = "name it with --cluster or IRSA_CLUSTER, or try things out with --sandbox";
+        let Some(found) = kubeconfig::cluster_of_context(kubeconfig, context) else {
+            let cause = match context {
+                "" => "there is no kubeconfig with a current context".to_owned(),
+                context => {
+                    format!("context {context:?} of the kubeconfig does not say that it is that of an EKS cluster")
+                }
+            };
+            return Err(Error::new(ErrorKind::InvalidInput, "no cluster is named").with_cause(cause).with_hint(hint));
+        };
+        if let (Some(told), Some(wanted)) = (&found.region, &self.region)
+            && told != wanted
+        {
+            let context = format!("context {context:?}, whose cluster is in {told}");
+            return Err(contradiction(&format!("--region {wanted}"), &context).with_hint(hint));
+        }
+        self.region = self.region.take().or(found.region);
+        self.cluster = found.cluster;
+        Ok(())
+    }
+
+    /// What the cluster's ARN or issuer says of region and account must fit what was said.
+    fn settle(&mut self) -> Result<()> {
+        if let ClusterRef::Arn(arn) = &self.cluster {
+            match &self.region {
+                Some(region) if region != arn.region() => {
+                    return Err(contradiction(&format!("--region {region}"), &format!("the cluster's ARN {arn}")));
+                }
+                _ => self.region = Some(arn.region().clone()),
+            }
+            if let Some((_, account)) = &self.given
+                && account != arn.account()
+            {
+                return Err(contradiction(&format!("--account {account}"), &format!("the cluster's ARN {arn}")));
+            }
+        }
+        if let (None, Some((issuer, _))) = (&self.region, &self.given) {
+            self.region = region_of_issuer(issuer);
+        }
+        Ok(())
+    }
+}
+
+/// The sandbox needs nothing that leads to AWS or to a cluster, so that naming it is a mistake.
+fn check_sandbox(global: &Global) -> Result<()> {
+    if global.sandbox.is_none() {
+        return Ok(());
+    }
+    let others = [
+        ("--region", global.region.is_some()),
+        ("--profile", global.profile.is_some()),
+        ("--endpoint-url", global.endpoint_url.is_some()),
+        ("--kubeconfig", global.kubeconfig.is_some()),
+        ("--context", global.context.is_some()),
+        ("--issuer", global.issuer.is_some()),
+        ("--account", global.account.is_some()),
+    ];
+    match others.into_iter().find(|(_, given)| *given) {
+        Some((option, _)) => Err(contradiction(option, "--sandbox")),
+        None => Ok(()),
+    }
+}
+
+fn check_url(url: Option<&str>) -> Result<()> {
+    let Some(url) = url else { return Ok(()) };
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(()),
+        _ => Err(Error::invalid("--endpoint-url", url, "must be a URL that begins with https:// or http://")),
+    }
+}
+
+fn given(global: &Global) -> Result<Option<(Issuer, AccountId)>> {
+    let missing = |one: &str, other: &str| {
+        let operation = format!("{one} needs {other}: together they stand in place of asking EKS");
+        Err(Error::new(ErrorKind::InvalidInput, operation).with_hint(format!("add {other}, or leave {one} out")))
+    };
+    match (&global.issuer, &global.account) {
+        (Some(issuer), Some(account)) => Ok(Some((issuer.parse()?, account.parse()?))),
+        (Some(_), None) => missing("--issuer", "--account"),
+        (None, Some(_)) => missing("--account", "--issuer"),
+        (None, None) => Ok(None),
+    }
+}
+
+/// A cluster by name or ARN.
+pub(crate) fn named_cluster(text: &str) -> Result<ClusterRef> {
+    match text.parse()? {
+        ClusterRef::Issuer(_) => Err(Error::invalid("cluster", text, "must be a name or an ARN")
+            .with_hint("an issuer is given with --issuer, together with --account")),
+        cluster => Ok(cluster),
+    }
+}
+
+/// The region in an issuer of EKS: `https://oidc.eks.REGION.amazonaws.com/id/...`.
+fn region_of_issuer(issuer: &Issuer) -> Option<Region> {
+    let region = issuer.host_path().strip_prefix("oidc.eks.")?.split('.').next()?;
+    Region::new(region).ok()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::path::Path;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::Cli;
+
+    pub(crate) fn environment(variables: &[(&str, &str)]) -> Environment {
+        let variables = variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Environment { variables, folder: PathBuf::from("/nowhere"), ..Environment::default() }
+    }
+
+    pub(crate) fn target(options: &str, environment: &Environment) -> Result<Target> {
+        let line = ["irsa", "list"].into_iter().chain(options.split_whitespace());
+        Target::new(&Cli::try_parse_from(line).unwrap().global, environment)
+    }
+
+    fn refusal(options: &str, variables: &[(&str, &str)]) -> String {
+        let error = target(options, &environment(variables)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        format!("{error} {}", error.causes().join(" "))
+    }
+
+    const ARN: &str = "arn:aws:eks:eu-west-1:123456789012:cluster/demo";
+
+    #[test]
+    fn the_cluster_is_named_by_option_variable_or_sandbox() {
+        let cluster = |options: &str, variables: &[(&str, &str)]| {
+            target(options, &environment(variables)).unwrap().cluster.to_string()
+        };
+        let variable = [("IRSA_CLUSTER", "blue")];
+        assert_eq!(cluster("--cluster demo", &variable), "demo");
+        assert_eq!(cluster("", &variable), "blue");
+        // What is set for real work must not lead the sandbox astray.
+        assert_eq!(cluster("--sandbox", &variable), "sandbox");
+        assert_eq!(cluster("--sandbox --cluster other", &variable), "other");
+        let issuer = "--issuer https://oidc.eks.eu-west-1.amazonaws.com/id/A --account 123456789012";
+        assert_eq!(cluster(issuer, &[]), "https://oidc.eks.eu-west-1.amazonaws.com/id/A");
+        assert_eq!(cluster(issuer, &variable), "blue");
+    }
+
+    #[test]
+    fn the_sandbox_is_kept_in_the_current_folder() {
+        let file = |options: &str| target(options, &environment(&[])).unwrap().sandbox.unwrap();
+        assert_eq!(file("--sandbox"), Path::new("/nowhere/irsa-sandbox.json"));
+        assert_eq!(file("--sandbox=x/y.json"), Path::new("/nowhere/x/y.json"));
+    }
+
+    #[test]
+    fn the_region_comes_with_the_cluster() {
+        let region = |options: &str| target(options, &environment(&[])).unwrap().region.map(|r| r.to_string());
+        assert_eq!(region(&format!("--cluster {ARN}")).as_deref(), Some("eu-west-1"));
+        assert_eq!(region("--cluster demo"), None);
+        assert_eq!(region("--cluster demo --region cn-north-1").as_deref(), Some("cn-north-1"));
+        let issuer = "--issuer https://oidc.eks.cn-north-1.amazonaws.com.cn/id/A --account 123456789012";
+        assert_eq!(region(issuer).as_deref(), Some("cn-north-1"));
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_refused() {
+        for (options, words) in [
+            ("", "no cluster is named there is no kubeconfig"),
+            ("--sandbox --profile p", "--profile contradicts --sandbox"),
+            ("--sandbox --endpoint-url http://x", "--endpoint-url contradicts --sandbox"),
+            ("--cluster demo --issuer https://i.example", "--issuer needs --account"),
+            ("--cluster demo --account 123456789012", "--account needs --issuer"),
+            ("--cluster demo --issuer http://i.example --account 123456789012", "https://"),
+            ("--cluster demo --issuer https://i.example --account 1", "account id \"1\": must be 12 digits"),
+            ("--cluster https://i.example", "must be a name or an ARN"),
+            ("--cluster -x", "cluster name"),
+            ("--cluster demo --endpoint-url localhost", "--endpoint-url \"localhost\": must be a URL"),
+            ("--cluster demo --region Mars", "region"),
+        ] {
+            let options = options.replace("--cluster -x", "--cluster=-x");
+            let text = refusal(&options, &[]);
+            assert!(text.contains(words), "{options}: {text}");
+        }
+        assert!(refusal(&format!("--cluster {ARN} --region us-east-1"), &[]).contains("contradicts the cluster's ARN"));
+        let given = format!("--cluster {ARN} --issuer https://i.example --account 999999999999");
+        assert!(refusal(&given, &[]).contains("--account 999999999999 contradicts"));
+    }
+}

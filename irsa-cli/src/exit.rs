@@ -1,0 +1,38 @@
+//! How a run ends: the one place that knows the exit codes.
+
+use std::process::ExitCode;
+
+/// How a run ended. Scripts rely on the codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Exit {
+    /// 0: done, or nothing to do.
+    Done,
+    /// 1: failed, or refused by what was found.
+    Failed,
+    /// 2: wrong usage, or refused from the input alone; nothing was called.
+    Refused,
+    /// 3: something would change (`--check`).
+    Pending,
+    /// 130: interrupted by Ctrl-C, as shells count signals.
+    Interrupted,
+}
+
+impl Exit {
+    /// The code that the process ends with.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Refused => 2,
+            Self::Pending => 3,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

@@ -1,0 +1,52 @@
+//! Files that are given on the command line: bounded, and named in every error.
+
+use std::fs::File;
+use std::io::{ErrorKind as IoKind, Read};
+use std::path::Path;
+
+use irsa_core::{Error, ErrorKind, IrsaBinding, PolicyDocument, Result};
+use serde_json::Value;
+
+use crate::environment::Environment;
+
+/// The most bytes of a file. IAM takes 131,072 characters of any document.
+const LONGEST: u64 = 1024 * 1024;
+
+/// Reads a text file.
+pub(crate) fn text(environment: &Environment, path: &Path) -> Result<String> {
+    let refused = |cause: String| {
+        Err(Error::new(ErrorKind::InvalidInput, format!("cannot read {}", path.display())).with_cause(cause))
+    };
+    let mut bytes = Vec::new();
+    let read = File::open(environment.path(path)).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes));
+    match read {
+        Err(error) if error.kind() == IoKind::NotFound => refused("there is no such file".to_owned()),
+        Err(error) => refused(error.to_string()),
+        Ok(_) if bytes.len() as u64 > LONGEST => refused(format!("it has more than {LONGEST} bytes")),
+        Ok(_) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(text),
+            Err(error) => refused(format!("byte {} is no UTF-8", error.utf8_error().valid_up_to() + 1)),
+        },
+    }
+}
+
+/// Reads a policy document.
+pub(crate) fn policy(environment: &Environment, path: &Path) -> Result<Value> {
+    let document = PolicyDocument::parse(&text(environment, path)?);
+    document
+        .map(|document| document.as_value().clone())
+        .map_err(|error| error.during(format!("{} is not a policy document that IAM takes", path.display())))
+}
+
+/// Reads a statement of a trust policy.
+pub(crate) fn trust_statement(environment: &Environment, path: &Path) -> Result<String> {
+    let statement = text(environment, path)?;
+    // The check of the whole binding would not name the file.
+    let alone = IrsaBinding::builder("any", "any", "any").with_trust_statement(statement.as_str()).build();
+    match alone {
+        Ok(_) => Ok(statement),
+        Err(error) => {
+            Err(error.during(format!("{} is not a statement of a trust policy that IAM takes", path.display())))
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What came of it, in words or as JSON, and the exit that goes with it.
+
+mod report;
+mod view;
+
+use irsa_core::{Error, Report, Verb, Warning};
+use serde_json::{Value, json};
+
+use self::report::Told;
+use crate::args::{Global, OutputFormat};
+use crate::exit::Exit;
+use crate::printer::{Complaint, Printer};
+use crate::work::{Answer, Job, Work};
+
+/// Prints what came of a job that did not fail.
+pub(crate) fn answered(job: &Job, answer: &Answer, global: &Global, printer: &mut Printer<'_>) -> Exit {
+    let as_json = global.output == OutputFormat::Json;
+    match answer {
+        Answer::Report(report) => {
+            warn(&report.warnings, printer);
+            if as_json {
+                printer.json(&document(report));
+            } else {
+                printer.data(&report::text(report, Told::of(job)));
+                if let Some(next) = next(job, report) {
+                    printer.talk(&next);
+                }
+            }
+            if job.dry_run.check && report.changed {
+                return Exit::Pending;
+            }
+        }
+        Answer::Binding(binding) if as_json => printer.json(&document(binding)),
+        Answer::Binding(binding) => printer.data(&view::binding(binding)),
+        Answer::Bindings(bindings) if as_json => printer.json(&document(bindings)),
+        Answer::Bindings(bindings) if bindings.is_empty() => {
+            printer.talk(&format!("no bindings on cluster {}\n", job.target.cluster));
+        }
+        Answer::Bindings(bindings) => printer.data(&view::bindings(bindings)),
+        Answer::Provider(provider) if as_json => printer.json(&document(provider)),
+        Answer::Provider(provider) => {
+            printer.data(&view::provider(provider));
+            if !provider.exists {
+                printer.talk("make it with `irsa provider create`\n");
+            }
+        }
+    }
+    Exit::Done
+}
+
+/// Prints why a job failed, and what had been done before.
+pub(crate) fn failed(error: &Error, global: &Global, printer: &mut Printer<'_>) -> Exit {
+    if let Some(report) = error.report() {
+        warn(&report.warnings, printer);
+        if global.output == OutputFormat::Text {
+            printer.data(&report::text(report, Told::Failed));
+        }
+    }
+    explain(error, global, printer);
+    Exit::Failed
+}
+
+/// Prints why a line was refused before anything was called.
+pub(crate) fn refused(error: &Error, global: &Global, printer: &mut Printer<'_>) -> Exit {
+    explain(error, global, printer);
+    Exit::Refused
+}
+
+/// Prints what an interruption means.
+pub(crate) fn interrupted(writes: bool, global: &Global, printer: &mut Printer<'_>) -> Exit {
+    let hint = writes.then_some("the same command again finishes the work");
+    if global.output == OutputFormat::Json {
+        let error =
+            json!({"kind": "interrupted", "code": null, "message": "interrupted", "caused_by": [], "hint": hint});
+        printer.json(&json!({"error": error}));
+    }
+    printer.complain(&Complaint { what: "interrupted".to_owned(), causes: Vec::new(), hint: hint.map(str::to_owned) });
+    Exit::Interrupted
+}
+
+fn explain(error: &Error, global: &Global, printer: &mut Printer<'_>) {
+    let complaint =
+        Complaint { what: error.to_string(), causes: error.causes(), hint: error.hint().map(str::to_owned) };
+    if global.output == OutputFormat::Json {
+        printer.json(&failure(error, &complaint));
+    }
+    printer.complain(&complaint);
+}
+
+/// The report as far as there is one, plus the error.
+fn failure(error: &Error, complaint: &Complaint) -> Value {
+    let mut document = error.report().map_or_else(|| json!({}), document);
+    document["error"] = json!({
+        "kind": error.kind(),
+        "code": error.code(),
+        "message": complaint.what,
+        "caused_by": complaint.causes,
+        "hint": complaint.hint,
+    });
+    document
+}
+
+fn document(answer: &impl serde::Serialize) -> Value {
+    // Plain data of the core: names, texts, lists.
+    serde_json::to_value(answer).unwrap_or_default()
+}
+
+fn warn(warnings: &[Warning], printer: &mut Printer<'_>) {
+    for warning in warnings {
+        printer.warn(warning);
+    }
+}
+
+/// What is left to do by hand after a binding was written.
+fn next(job: &Job, report: &Report) -> Option<String> {
+    let Work::Bind(request) = &job.work else { return None };
+    let delete = matches!(request.verb, Verb::Delete { .. });
+    (!delete && !request.preview).then(|| report::next(report, &request.binding)).flatten()
+}

@@ -1,0 +1,353 @@
+//! From what was typed to what is asked for: bindings and requests, with every check that needs no call.
+
+use std::path::Path;
+
+use irsa_core::name::{ClusterRef, Namespace, RoleName, ServiceAccountName};
+use irsa_core::{Error, ErrorKind, IrsaBinding, IrsaBindingBuilder, Request, Result};
+
+use crate::args::{Account, CreateArgs, DeleteArgs, DryRun, SettingArgs, UpdateArgs};
+use crate::environment::Environment;
+use crate::inputs;
+
+/// A policy as it was typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PolicyInput<'a> {
+    /// An ARN or a name.
+    Managed(&'a str),
+    /// A file with a document.
+    File(&'a str),
+}
+
+impl<'a> PolicyInput<'a> {
+    fn of(text: &'a str) -> Self {
+        if text.starts_with("arn:") {
+            return Self::Managed(text);
+        }
+        if let Some(path) = text.strip_prefix("file://") {
+            return Self::File(path);
+        }
+        let file = ["./", "../", "/"].iter().any(|start| text.starts_with(start)) || text.ends_with(".json");
+        if file { Self::File(text) } else { Self::Managed(text) }
+    }
+}
+
+/// The name of the inline policy that a file becomes: its last component without `.json`, in IAM's alphabet.
+fn inline_name(path: &str) -> String {
+    let file = Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = file.strip_suffix(".json").unwrap_or(&file);
+    stem.chars().map(|c| if c.is_ascii_alphanumeric() || "_+=,.@-".contains(c) { c } else { '-' }).collect()
+}
+
+impl Account {
+    /// Namespace and name, each as it was typed.
+    pub(crate) fn place(&self) -> Result<(&str, &str)> {
+        let (inside, name) = match self.service_account.split_once('/') {
+            Some((namespace, name)) => (Some(namespace), name),
+            None => (None, self.service_account.as_str()),
+        };
+        match (inside, self.namespace.as_deref()) {
+            (Some(one), Some(other)) if one != other => Err(contradiction(
+                &format!("--namespace {other}"),
+                &format!("the namespace {one} of {}", self.service_account),
+            )),
+            (one, other) => Ok((one.or(other).unwrap_or("default"), name)),
+        }
+    }
+
+    /// Namespace and name, parsed.
+    pub(crate) fn names(&self) -> Result<(Namespace, ServiceAccountName)> {
+        let (namespace, name) = self.place()?;
+        Ok((Namespace::new(namespace)?, ServiceAccountName::new(name)?))
+    }
+
+    fn builder(&self, cluster: &ClusterRef) -> Result<IrsaBindingBuilder> {
+        let (namespace, name) = self.place()?;
+        Ok(IrsaBinding::builder(cluster.to_string(), namespace, name))
+    }
+}
+
+/// Two wishes that cannot both be met.
+pub(crate) fn contradiction(one: &str, other: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, format!("{one} contradicts {other}")).with_hint("give only one of them")
+}
+
+impl DryRun {
+    /// Whether nothing is to be written.
+    pub(crate) fn preview(self) -> bool {
+        self.dry_run || self.check
+    }
+}
+
+/// The request of `irsa create`.
+pub(crate) fn create(environment: &Environment, args: &CreateArgs, cluster: &ClusterRef) -> Result<Request> {
+    let builder = args.account.builder(cluster)?;
+    let builder = with_settings(environment, builder, &args.policies, &args.subjects, &args.settings)?;
+    Ok(switched(Request::create(builder.build()?), &args.settings, args.dry_run))
+}
+
+/// The request of `irsa update`.
+pub(crate) fn update(environment: &Environment, args: &UpdateArgs, cluster: &ClusterRef) -> Result<Request> {
+    let builder = args.account.builder(cluster)?;
+    let builder = with_settings(environment, builder, &args.policies, &args.subjects, &args.settings)?;
+    let mut request = switched(Request::update(builder.build()?), &args.settings, args.dry_run);
+    for policy in &args.remove_policies {
+        request = request.removing_policy(policy)?;
+    }
+    for subject in &args.remove_subjects {
+        request = request.removing_subject(subject)?;
+    }
+    Ok(request)
+}
+
+/// The request of `irsa delete`.
+pub(crate) fn delete(args: &DeleteArgs, cluster: &ClusterRef) -> Result<Request> {
+    let mut builder = args.account.builder(cluster)?.with_role_only(args.role_only);
+    if let Some(name) = &args.role_name {
+        builder = builder.with_role_name(name);
+    }
+    Ok(Request::delete(builder.build()?)
+        .with_keep_role(args.keep_role)
+        .with_force(args.force)
+        .with_preview(args.dry_run.preview()))
+}
+
+/// The name of a role, parsed.
+pub(crate) fn role_name(name: Option<&str>) -> Result<Option<RoleName>> {
+    name.map(RoleName::new).transpose()
+}
+
+fn switched(request: Request, settings: &SettingArgs, dry_run: DryRun) -> Request {
+    request
+        .with_adopt(settings.adopt)
+        .with_force(settings.force)
+        .with_create_namespace(settings.create_namespace)
+        .with_create_provider(settings.create_provider)
+        .with_preview(dry_run.preview())
+}
+
+fn with_settings(
+    environment: &Environment,
+    mut builder: IrsaBindingBuilder,
+    policies: &[String],
+    subjects: &[String],
+    settings: &SettingArgs,
+) -> Result<IrsaBindingBuilder> {
+    if settings.role_only && settings.create_namespace {
+        return Err(contradiction("--create-namespace", "--role-only"));
+    }
+    builder = builder.with_role_only(settings.role_only).with_exact(settings.exact);
+    builder = with_policies(environment, builder, policies, &settings.inline)?;
+    builder = with_subjects(builder, subjects, &settings.subject_patterns)?;
+    for path in &settings.trust_statements {
+        builder = builder.with_trust_statement(inputs::trust_statement(environment, path)?);
+    }
+    for (option, pairs) in
+        [("--tag", &settings.tags), ("--label", &settings.labels), ("--annotation", &settings.annotations)]
+    {
+        for pair in pairs {
+            let (key, value) = split(option, pair, "KEY=VALUE")?;
+            builder = match option {
+                "--tag" => builder.with_tag(key, value),
+                "--label" => builder.with_label(key, value),
+                _ => builder.with_annotation(key, value),
+            };
+        }
+    }
+    if let Some(name) = &settings.role_name {
+        builder = builder.with_role_name(name);
+    }
+    if let Some(path) = &settings.role_path {
+        builder = builder.with_role_path(path);
+    }
+    if let Some(description) = &settings.description {
+        builder = builder.with_description(description);
+    }
+    if let Some(arn) = &settings.permissions_boundary {
+        builder = builder.with_permissions_boundary(arn);
+    }
+    if let Some(seconds) = settings.max_session_duration {
+        builder = builder.with_max_session_duration(seconds);
+    }
+    if let Some(audience) = &settings.audience {
+        builder = builder.with_audience(audience);
+    }
+    if let Some(seconds) = settings.token_expiration {
+        builder = builder.with_token_expiration(seconds);
+    }
+    if let Some(regional) = settings.sts_regional_endpoints {
+        builder = builder.with_sts_regional_endpoints(regional);
+    }
+    Ok(builder)
+}
+
+fn with_policies(
+    environment: &Environment,
+    mut builder: IrsaBindingBuilder,
+    policies: &[String],
+    inline: &[String],
+) -> Result<IrsaBindingBuilder> {
+    let mut files: Vec<(String, &str)> = Vec::new();
+    for policy in policies {
+        match PolicyInput::of(policy) {
+            PolicyInput::Managed(policy) => builder = builder.with_policy(policy),
+            PolicyInput::File(path) => files.push((inline_name(path), path)),
+        }
+    }
+    for pair in inline {
+        let (name, path) = split("--inline", pair, "NAME=FILE")?;
+        files.push((name.to_owned(), path));
+    }
+    for (at, (name, path)) in files.iter().enumerate() {
+        if let Some((_, other)) = files[..at].iter().find(|(known, _)| known == name) {
+            let error = Error::invalid("inline policy name", name, format!("is given twice: by {other} and by {path}"));
+            return Err(error.with_hint("name one of them otherwise, with --inline NAME=FILE"));
+        }
+    }
+    for (name, path) in &files {
+        builder = builder.with_inline_document(name, inputs::policy(environment, Path::new(path))?);
+    }
+    Ok(builder)
+}
+
+fn with_subjects(
+    mut builder: IrsaBindingBuilder,
+    subjects: &[String],
+    patterns: &[String],
+) -> Result<IrsaBindingBuilder> {
+    let wild = |text: &str| text.contains(['*', '?']);
+    for subject in subjects {
+        if wild(subject) {
+            let error = Error::invalid("subject", subject, "must name one service account, without * and ?");
+            return Err(
+                error.with_hint("a pattern lets in whatever fits, also later; if you mean that, use --subject-pattern")
+            );
+        }
+        builder = builder.with_subject(subject);
+    }
+    for pattern in patterns {
+        if !wild(pattern) {
+            let error = Error::invalid("subject pattern", pattern, "must have at least one * or ?");
+            return Err(error.with_hint("one service account is named with --subject"));
+        }
+        builder = builder.with_subject(pattern);
+    }
+    Ok(builder)
+}
+
+/// The two parts of `KEY=VALUE`; a value may hold further `=`.
+fn split<'a>(option: &'static str, pair: &'a str, form: &str) -> Result<(&'a str, &'a str)> {
+    let parts = pair.split_once('=').filter(|(key, _)| !key.is_empty());
+    parts.ok_or_else(|| Error::invalid(option, pair, format!("must have the form {form}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Cli, Command};
+    use clap::Parser;
+
+    fn parsed(line: &str) -> Command {
+        Cli::try_parse_from(std::iter::once("irsa").chain(line.split_whitespace())).unwrap().command
+    }
+
+    fn request(line: &str) -> Result<Request> {
+        let (environment, cluster) = (Environment::default(), "demo".parse()?);
+        match parsed(line) {
+            Command::Create(args) => create(&environment, &args, &cluster),
+            Command::Update(args) => update(&environment, &args, &cluster),
+            Command::Delete(args) => delete(&args, &cluster),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refusal(line: &str) -> String {
+        let error = request(line).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        format!("{error} {}", error.hint().unwrap_or_default())
+    }
+
+    #[test]
+    fn policies_are_told_from_files() {
+        use PolicyInput::{File, Managed};
+        for (text, input) in [
+            ("arn:aws:iam::aws:policy/X", Managed("arn:aws:iam::aws:policy/X")),
+            ("arn:aws:iam::123456789012:policy/x.json", Managed("arn:aws:iam::123456789012:policy/x.json")),
+            ("AmazonS3ReadOnlyAccess", Managed("AmazonS3ReadOnlyAccess")),
+            ("service-role/AmazonEBSCSIDriverPolicy", Managed("service-role/AmazonEBSCSIDriverPolicy")),
+            ("file://p", File("p")),
+            ("file:///etc/p.json", File("/etc/p.json")),
+            ("./p", File("./p")),
+            ("../p", File("../p")),
+            ("/p", File("/p")),
+            ("p.json", File("p.json")),
+        ] {
+            assert_eq!(PolicyInput::of(text), input, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_names_its_inline_policy() {
+        for (path, name) in [
+            ("./bucket.json", "bucket"),
+            ("/a/b/my policy.v2.json", "my-policy.v2"),
+            ("../p", "p"),
+            ("é.json", "-"),
+            ("a.json.json", "a.json"),
+        ] {
+            assert_eq!(inline_name(path), name, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_account_is_named_in_one_way() {
+        for (line, place) in [
+            ("delete a", "default/a"),
+            ("delete jobs/a", "jobs/a"),
+            ("delete a -n jobs", "jobs/a"),
+            ("delete jobs/a -n jobs", "jobs/a"),
+        ] {
+            assert_eq!(request(line).unwrap().binding.to_string(), place, "{line}");
+        }
+        assert_eq!(
+            refusal("delete jobs/a -n other"),
+            "--namespace other contradicts the namespace jobs of jobs/a give only one of them"
+        );
+        assert!(refusal("delete a/b/c").contains("service account name \"b/c\""));
+    }
+
+    #[test]
+    fn settings_reach_the_binding() {
+        let line = "create a --tag k=v=w --label l= --annotation x/y=z --role-name r --role-path /p/ --description d \
+            --max-session-duration 7200 --audience aud --token-expiration 600 --sts-regional-endpoints false \
+            --subject b/c --subject-pattern blue:d/e-* --exact --adopt --force --create-namespace --check";
+        let request = request(line).unwrap();
+        let binding = &request.binding;
+        assert_eq!(serde_json::to_value(&binding.tags).unwrap(), serde_json::json!({"k": "v=w"}));
+        assert_eq!(serde_json::to_value(&binding.labels).unwrap(), serde_json::json!({"l": ""}));
+        assert_eq!(binding.role_name.as_ref().map(RoleName::as_str), Some("r"));
+        assert_eq!(binding.subjects.len(), 2);
+        assert_eq!(binding.sts_regional_endpoints, Some(false));
+        assert!(binding.exact && request.adopt && request.force && request.create_namespace && request.preview);
+        assert!(!request.create_provider);
+    }
+
+    #[test]
+    fn wishes_that_contradict_each_other_are_refused() {
+        for (line, words) in [
+            ("create a --tag k", "--tag \"k\": must have the form KEY=VALUE"),
+            ("create a --label =v", "--label \"=v\": must have the form KEY=VALUE"),
+            ("create a --inline x", "--inline \"x\": must have the form NAME=FILE"),
+            ("create a --subject b/*", "--subject-pattern"),
+            ("create a --subject-pattern b/c", "--subject"),
+            ("create a --role-only --create-namespace", "--create-namespace contradicts --role-only"),
+            ("create a -p ./x.json --inline x=y.json", "is given twice: by ./x.json and by y.json"),
+            ("create a -p ./x.json", "cannot read ./x.json there is no such file"),
+            ("update a -p P --remove-policy P", "added and removed at once"),
+            ("update a --remove-subject default/a", "named by"),
+        ] {
+            let error = request(line).unwrap_err();
+            let text = format!("{error} {} {}", error.causes().join(" "), error.hint().unwrap_or_default());
+            assert!(text.contains(words), "{line}: {text}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Parsing the line, and what is said where it cannot be parsed.
+
+use std::ffi::OsString;
+
+use clap::error::ErrorKind as ClapKind;
+use clap::{CommandFactory, FromArgMatches};
+use serde_json::json;
+
+use crate::args::Cli;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::printer::{Manner, Printer};
+
+/// The width of help that goes to no terminal.
+const WIDTH: usize = 120;
+
+/// Parses the line.
+pub(crate) fn parse(arguments: &[OsString], environment: &Environment) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    if !environment.stdout_is_terminal {
+        command = command.term_width(WIDTH);
+    }
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// Says why a line could not be parsed, or prints the help that was asked for.
+pub(crate) fn explain(error: &clap::Error, as_json: bool, printer: &mut Printer<'_>) -> Exit {
+    let text = error.render().ansi().to_string();
+    match error.kind() {
+        ClapKind::DisplayHelp | ClapKind::DisplayVersion => {
+            printer.data(&text);
+            Exit::Done
+        }
+        _ => {
+            if as_json {
+                let plain = error.render().to_string();
+                let message = plain.lines().next().unwrap_or_default();
+                let message = message.strip_prefix("error: ").unwrap_or(message);
+                let tip = plain.lines().find_map(|line| line.trim_start().strip_prefix("tip: "));
+                let error = json!({
+                    "kind": "invalid_input",
+                    "code": null,
+                    "message": message,
+                    "caused_by": [],
+                    "hint": tip.unwrap_or("try --help"),
+                });
+                printer.json(&json!({"error": error}));
+            }
+            printer.say(&text);
+            Exit::Refused
+        }
+    }
+}
+
+/// What must be known although the line may not parse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Early {
+    /// `-o json` was given.
+    pub(crate) json: bool,
+    quiet: bool,
+    /// `--color always` or `never`.
+    colour: Option<bool>,
+}
+
+impl Early {
+    /// Looks for the options that decide how errors are printed.
+    pub(crate) fn of(arguments: &[OsString]) -> Self {
+        let mut early = Self::default();
+        let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| word != "--");
+        while let Some(word) = words.next() {
+            let (name, value) = match word.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (&*word, None),
+            };
+            match name {
+                "--output" => early.json = value.or_else(|| words.next().map(Into::into)).is_some_and(|v| v == "json"),
+                "--quiet" => early.quiet = true,
+                "--color" => {
+                    early.colour = match value.or_else(|| words.next().map(Into::into)).as_deref() {
+                        Some("always") => Some(true),
+                        Some("never") => Some(false),
+                        _ => None,
+                    }
+                }
+                _ if word.starts_with("--") => {}
+                _ => {
+                    // Short options may stand together: -qo json, -ojson.
+                    let Some(letters) = word.strip_prefix('-') else { continue };
+                    let flags = letters.len() - letters.trim_start_matches(['q', 'v']).len();
+                    early.quiet |= letters[..flags].contains('q');
+                    if let Some(rest) = letters[flags..].strip_prefix('o') {
+                        let rest = rest.strip_prefix('=').unwrap_or(rest).to_owned();
+                        let format = if rest.is_empty() { words.next().map(Into::into) } else { Some(rest) };
+                        early.json = format.is_some_and(|format| format == "json");
+                    }
+                }
+            }
+        }
+        early
+    }
+
+    /// How to print.
+    pub(crate) fn manner(self, environment: &Environment) -> Manner {
+        let wanted = |terminal| self.colour.unwrap_or_else(|| environment.takes_colour(terminal));
+        Manner {
+            colour_out: wanted(environment.stdout_is_terminal),
+            colour_err: wanted(environment.stderr_is_terminal),
+            quiet: self.quiet,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn early(line: &str) -> Early {
+        Early::of(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_form_of_errors_is_known_before_the_line_is_parsed() {
+        for line in
+            ["irsa -o json", "irsa get -ojson", "irsa --output=json x", "irsa -qo json", "irsa --bad --output json"]
+        {
+            assert!(early(line).json, "{line}");
+        }
+        for line in ["irsa", "irsa -o text", "irsa -- -o json", "irsa --outputs json", "irsa -o"] {
+            assert!(!early(line).json, "{line}");
+        }
+        assert!(early("irsa -qv list").quiet && early("irsa --quiet").quiet && !early("irsa -v").quiet);
+        assert_eq!(early("irsa --color never").colour, Some(false));
+        assert_eq!(early("irsa --color=always").colour, Some(true));
+    }
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,179 @@
+//! What a line asks for, and the calls that do it.
+
+use std::pin::pin;
+
+use irsa_core::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountName};
+use irsa_core::{BindingView, Client, Error, ErrorKind, ProviderView, Report, Request, Result};
+
+use crate::args::{Cli, Command, DryRun, Global, ProviderCommand};
+use crate::connect::{Connect, Target};
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::printer::Printer;
+use crate::{logging, output, progress, settings};
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Work {
+    Bind(Box<Request>),
+    Get { namespace: Namespace, name: ServiceAccountName, role_name: Option<RoleName> },
+    List { namespace: Option<Namespace> },
+    CreateProvider { audiences: Vec<Audience> },
+    ShowProvider,
+    DeleteProvider { force: bool },
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    Report(Report),
+    Binding(BindingView),
+    Bindings(Vec<BindingView>),
+    Provider(ProviderView),
+}
+
+/// What is asked for, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) target: Target,
+    pub(crate) work: Work,
+    pub(crate) dry_run: DryRun,
+}
+
+impl Job {
+    /// Reads the line; everything that can be refused without a call is refused here.
+    pub(crate) fn new(cli: &Cli, environment: &Environment) -> Result<Self> {
+        let target = Target::new(&cli.global, environment)?;
+        let cluster = &target.cluster;
+        let (work, dry_run) = match &cli.command {
+            Command::Create(args) => {
+                (Work::Bind(Box::new(settings::create(environment, args, cluster)?)), args.dry_run)
+            }
+            Command::Update(args) => {
+                (Work::Bind(Box::new(settings::update(environment, args, cluster)?)), args.dry_run)
+            }
+            Command::Delete(args) => (Work::Bind(Box::new(settings::delete(args, cluster)?)), args.dry_run),
+            Command::Get(args) => {
+                let (namespace, name) = args.account.names()?;
+                let role_name = settings::role_name(args.role_name.as_deref())?;
+                (Work::Get { namespace, name, role_name }, DryRun::default())
+            }
+            Command::List(args) => {
+                let namespace = args.namespace.as_deref().map(Namespace::new).transpose()?;
+                (Work::List { namespace }, DryRun::default())
+            }
+            Command::Provider { command } => provider(command)?,
+            Command::Permissions(_) | Command::Completions { .. } => {
+                return Err(Error::new(ErrorKind::Unexpected, "this command calls nothing"));
+            }
+        };
+        Ok(Self { target, work, dry_run })
+    }
+
+    /// Does it and prints what came of it.
+    pub(crate) fn run(
+        &self,
+        global: &Global,
+        environment: &Environment,
+        connect: &dyn Connect,
+        printer: &mut Printer<'_>,
+    ) -> Exit {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                let error = Error::new(ErrorKind::Unexpected, "cannot start").with_source(error);
+                return output::failed(&error, global, printer);
+            }
+        };
+        let _log = logging::start(global.verbose, environment.takes_colour(environment.stderr_is_terminal));
+        let spins = environment.stderr_is_terminal && !global.quiet && global.verbose == 0;
+        let title = self.title();
+        let ended = runtime.block_on(async {
+            let work = pin!(self.connect_and_do(environment, connect));
+            tokio::select! {
+                answer = work => Some(answer),
+                () = connect.interrupted() => None,
+                never = progress::show(&title, spins) => match never {},
+            }
+        });
+        // A credential plug-in that still waits for its user must not keep the process alive.
+        runtime.shutdown_background();
+        match ended {
+            Some(Ok(answer)) => output::answered(self, &answer, global, printer),
+            Some(Err((true, error))) if error.kind() == ErrorKind::InvalidInput => {
+                output::refused(&error, global, printer)
+            }
+            Some(Err((_, error))) => output::failed(&error, global, printer),
+            None => output::interrupted(self.writes(), global, printer),
+        }
+    }
+
+    /// The error says whether it came before any call of the work itself.
+    async fn connect_and_do(
+        &self,
+        environment: &Environment,
+        connect: &dyn Connect,
+    ) -> std::result::Result<Answer, (bool, Error)> {
+        let client =
+            connect.connect(environment, &self.target, &self.servers()).await.map_err(|error| (true, error))?;
+        self.do_with(&client).await.map_err(|error| (false, error))
+    }
+
+    async fn do_with(&self, client: &Client) -> Result<Answer> {
+        let (cluster, preview) = (&self.target.cluster, self.dry_run.preview());
+        match &self.work {
+            Work::Bind(request) => client.run(request).await.map(Answer::Report),
+            Work::Get { namespace, name, role_name } => {
+                client.get(cluster, namespace, name, role_name.as_ref()).await.map(Answer::Binding)
+            }
+            Work::List { namespace } => client.list(cluster, namespace.as_ref()).await.map(Answer::Bindings),
+            Work::CreateProvider { audiences } => {
+                client.create_provider(cluster, audiences, preview).await.map(Answer::Report)
+            }
+            Work::ShowProvider => client.provider(cluster).await.map(Answer::Provider),
+            Work::DeleteProvider { force } => {
+                client.delete_provider(cluster, *force, preview).await.map(Answer::Report)
+            }
+        }
+    }
+
+    /// The clusters whose API servers are needed.
+    fn servers(&self) -> Vec<ClusterRef> {
+        match &self.work {
+            Work::Bind(request) if request.binding.role_only => Vec::new(),
+            Work::Bind(request) => request.clusters(),
+            Work::Get { .. } | Work::List { .. } => vec![self.target.cluster.clone()],
+            Work::CreateProvider { .. } | Work::ShowProvider | Work::DeleteProvider { .. } => Vec::new(),
+        }
+    }
+
+    /// Whether it may leave something half done.
+    fn writes(&self) -> bool {
+        let looks = matches!(self.work, Work::Get { .. } | Work::List { .. } | Work::ShowProvider);
+        !looks && !self.dry_run.preview()
+    }
+
+    /// What the spinner says.
+    fn title(&self) -> String {
+        let cluster = &self.target.cluster;
+        match &self.work {
+            Work::Bind(request) => format!("{} on {cluster}", request.binding),
+            Work::Get { namespace, name, .. } => format!("{namespace}/{name} on {cluster}"),
+            Work::List { .. } => format!("bindings of {cluster}"),
+            Work::CreateProvider { .. } | Work::ShowProvider | Work::DeleteProvider { .. } => {
+                format!("OIDC provider of {cluster}")
+            }
+        }
+    }
+}
+
+fn provider(command: &ProviderCommand) -> Result<(Work, DryRun)> {
+    Ok(match command {
+        ProviderCommand::Create { audiences, dry_run } => {
+            let audiences = audiences.iter().map(Audience::new).collect::<Result<_>>()?;
+            (Work::CreateProvider { audiences }, *dry_run)
+        }
+        ProviderCommand::Show => (Work::ShowProvider, DryRun::default()),
+        ProviderCommand::Delete { force, dry_run } => (Work::DeleteProvider { force: *force }, *dry_run),
+    })
+}

@@ -1,0 +1,118 @@
+//! The right cluster: whether an API server is that of the cluster that was named.
+
+use crate::backend::Anchor;
+use crate::error::{Error, ErrorKind, Result};
+use crate::identity::Identity;
+use crate::name::ClusterRef;
+use crate::report::{Warning, WarningId};
+
+/// Whether an API server is that of a cluster: the first fact that can be read on both sides decides.
+///
+/// # Errors
+/// `WrongCluster` when it is another one, or when nothing can be compared and the user did not choose it by name.
+pub(crate) fn check_cluster(cluster: &ClusterRef, identity: &Identity, anchor: &Anchor) -> Result<Option<Warning>> {
+    let url = |text: &str| text.trim_end_matches('/').to_owned();
+    let wanted = identity.issuer.as_ref().map(|issuer| url(&issuer.url()));
+    for (what, found) in [("issues tokens of", &anchor.issuer), ("gave us a token of", &anchor.token_issuer)] {
+        if let (Some(wanted), Some(found)) = (&wanted, found) {
+            return if *wanted == url(found) { Ok(None) } else { Err(wrong(cluster, anchor, what, found, wanted)) };
+        }
+    }
+    let of_both = |own: &Option<String>, eks: &Option<String>, same: &dyn Fn(&str) -> bool| match (own, eks) {
+        (Some(_), Some(eks)) => Some(same(eks)),
+        _ => None,
+    };
+    let endpoint = of_both(&anchor.endpoint, &identity.endpoint, &|eks| anchor.is_at(eks));
+    let authority =
+        of_both(&anchor.certificate_authority, &identity.certificate_authority, &|eks| anchor.is_trusted_by(eks));
+    match (endpoint, authority) {
+        (Some(true), _) | (_, Some(true)) => Ok(None),
+        (Some(false), Some(false)) => {
+            let (found, wanted) = (anchor.endpoint.as_deref(), identity.endpoint.as_deref());
+            Err(wrong(cluster, anchor, "is at", found.unwrap_or_default(), wanted.unwrap_or_default()))
+        }
+        _ if anchor.chosen => {
+            let message = format!(
+                "that the API server is that of cluster {cluster} could not be checked: its issuer may not be read"
+            );
+            Ok(Some(Warning::new(WarningId::ClusterUnverified, message)))
+        }
+        _ => Err(Error::new(
+            ErrorKind::WrongCluster,
+            format!("cannot tell whether the API server is that of cluster {cluster}"),
+        )
+        .with_cause("its issuer may not be read, and EKS gives another endpoint")
+        .with_hint(
+            "name the context with --context, or grant the ClusterRole system:service-account-issuer-discovery",
+        )),
+    }
+}
+
+fn wrong(cluster: &ClusterRef, anchor: &Anchor, what: &str, found: &str, wanted: &str) -> Error {
+    let server = anchor.endpoint.as_deref().unwrap_or("the API server");
+    Error::new(ErrorKind::WrongCluster, format!("the API server is not that of cluster {cluster}"))
+        .with_cause(format!("{server} {what} {found}, cluster {cluster} has {wanted}"))
+        .with_context("found", found.to_owned())
+        .with_context("wanted", wanted.to_owned())
+        .with_hint("choose the context of that cluster with --context, or the cluster of that context with --cluster")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A certificate authority as EKS gives it.
+    fn pem(certificate: &str) -> String {
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n");
+        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pem)
+    }
+
+    fn identity() -> Identity {
+        let cluster: ClusterRef = "arn:aws:eks:us-east-1:123456789012:cluster/demo".parse().unwrap();
+        let issuer = "https://issuer.example/id/A".parse().unwrap();
+        let mut identity =
+            Identity::given(&cluster, issuer, "123456789012".parse().unwrap(), "aws".parse().unwrap(), None);
+        identity.endpoint = Some("https://demo.example".to_owned());
+        identity.certificate_authority = Some(pem("Q0E="));
+        identity
+    }
+
+    fn check(anchor: Anchor) -> Result<Option<Warning>> {
+        check_cluster(&"demo".parse().unwrap(), &identity(), &anchor)
+    }
+
+    #[test]
+    fn the_first_fact_that_can_be_read_decides() {
+        let text = |text: &str| Some(text.to_owned());
+        let other = text("https://other.example");
+        let right = |anchor| assert_eq!(check(anchor).ok(), Some(None));
+        right(Anchor { issuer: text("https://issuer.example/id/A"), endpoint: other.clone(), ..Anchor::default() });
+        right(Anchor {
+            token_issuer: text("https://issuer.example/id/A/"),
+            endpoint: other.clone(),
+            ..Anchor::default()
+        });
+        right(Anchor { endpoint: text("https://demo.example/"), ..Anchor::default() });
+        right(Anchor { endpoint: other.clone(), certificate_authority: Some(pem("Q0E=")), ..Anchor::default() });
+        for wrong in [
+            Anchor { issuer: other.clone(), endpoint: text("https://demo.example"), ..Anchor::default() },
+            Anchor { token_issuer: other.clone(), chosen: true, ..Anchor::default() },
+            Anchor {
+                endpoint: other.clone(),
+                certificate_authority: Some(pem("WA==")),
+                chosen: true,
+                ..Anchor::default()
+            },
+            Anchor { endpoint: other, ..Anchor::default() },
+            Anchor::default(),
+        ] {
+            assert_eq!(check(wrong.clone()).unwrap_err().kind(), ErrorKind::WrongCluster, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_chosen_context_that_tells_nothing_is_a_warning() {
+        let warning = check(Anchor { chosen: true, ..Anchor::default() }).unwrap().unwrap();
+        assert_eq!(warning.id, WarningId::ClusterUnverified);
+    }
+}

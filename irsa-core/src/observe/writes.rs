@@ -1,0 +1,137 @@
+//! Whether we may write the accounts that must be written, found out before the first write.
+
+use std::collections::BTreeMap;
+
+use super::accounts::{AccountKey, DryRun, ObservedAccount};
+use super::{Backends, Observed, place};
+use crate::account;
+use crate::backend::{AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, NewServiceAccount, ServiceAccount, WriteMode};
+use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::name::{Namespace, RoleArn};
+use crate::report::{Warning, WarningId};
+use crate::request::{Request, Verb};
+
+/// Makes sure that every account that needs a write may be written, by a dry run of exactly what will be written.
+pub(super) async fn check_writes(
+    backends: &Backends,
+    request: &Request,
+    observed: &mut Observed,
+    mut dry_runs: BTreeMap<AccountKey, DryRun>,
+) -> Result<()> {
+    if matches!(request.verb, Verb::Delete { .. }) {
+        return Ok(());
+    }
+    let Some(role) = target_arn(request, observed)? else { return Ok(()) };
+    let binding = &request.binding;
+    let mut checks = Vec::new();
+    for subject in binding.all_subjects().iter().filter(|subject| binding.has_account(subject)) {
+        let Some(name) = subject.service_account() else { continue };
+        let cluster = subject.cluster.as_ref().unwrap_or(&binding.cluster);
+        let key = AccountKey::new(&observed.identity(cluster)?.cluster, &subject.namespace, name);
+        let Some(account) = observed.accounts.get(&key) else { continue };
+        let wanted =
+            account::wanted(binding, &role, (&key.namespace, &key.name), account.account.as_ref(), request.force)?;
+        let Some(wanted) = wanted else { continue };
+        let answer = dry_runs.remove(&key).filter(|dry_run| dry_run.sent == wanted).map(|dry_run| dry_run.answer);
+        checks.push((account.clone(), wanted, answer));
+    }
+    let each =
+        checks.iter().map(|(account, wanted, answer)| check_write(backends, request, account, wanted, answer.as_ref()));
+    let warnings = futures::future::try_join_all(each).await?;
+    observed.warnings.extend(warnings.into_iter().flatten());
+    Ok(())
+}
+
+/// The ARN that accounts are annotated with.
+fn target_arn(request: &Request, observed: &Observed) -> Result<Option<RoleArn>> {
+    let home = observed.home(request)?;
+    let path = request.binding.role_path.clone().unwrap_or_default();
+    Ok(match (&observed.role, &observed.role_name) {
+        (Some(role), _) => Some(role.role.arn.clone()),
+        (None, Some(name)) => Some(RoleArn::new(home.partition.clone(), home.account.clone(), path, name.clone())),
+        (None, None) => None,
+    })
+}
+
+async fn check_write(
+    backends: &Backends,
+    request: &Request,
+    account: &ObservedAccount,
+    wanted: &NewServiceAccount,
+    answer: Option<&Result<ServiceAccount>>,
+) -> Result<Option<Warning>> {
+    let backend = backends.cluster(&account.cluster)?;
+    if account.account.is_none() && account.namespace_exists == Some(false) {
+        if !request.create_namespace {
+            return Err(missing_namespace(backend.as_ref(), &wanted.namespace).await);
+        }
+        return review(backend.as_ref(), request, wanted, true).await;
+    }
+    let answer = match answer {
+        Some(answer) => answer.clone(),
+        None => backend.apply_service_account(wanted, WriteMode::DryRun, request.force).await,
+    };
+    let place = place(&wanted.namespace, &wanted.name);
+    match answer {
+        Ok(_) => Ok(None),
+        Err(error) if error.code() == Some(DRY_RUN_UNSUPPORTED) => {
+            review(backend.as_ref(), request, wanted, false).await
+        }
+        Err(error) if error.kind() == ErrorKind::AccessDenied && request.preview => {
+            let why = error.causes().into_iter().next().unwrap_or_default();
+            let message = format!("service account {place} may not be written with these credentials: {why}");
+            Ok(Some(Warning::new(WarningId::WriteUnverified, message)))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            if request.create_namespace {
+                return review(backend.as_ref(), request, wanted, true).await;
+            }
+            Err(missing_namespace(backend.as_ref(), &wanted.namespace).await)
+        }
+        Err(error) => Err(error.during(format!("service account {place} cannot be written"))),
+    }
+}
+
+/// Where no dry run is possible, the server is asked for our rights, and a warning says that no more is known.
+async fn review(
+    backend: &dyn ClusterBackend,
+    request: &Request,
+    wanted: &NewServiceAccount,
+    namespace_missing: bool,
+) -> Result<Option<Warning>> {
+    let review = |verb, resource, namespace| AccessReview { verb, resource, namespace };
+    let mut reviews = vec![
+        review("create", "serviceaccounts", Some(wanted.namespace.clone())),
+        review("patch", "serviceaccounts", Some(wanted.namespace.clone())),
+    ];
+    if namespace_missing {
+        reviews.push(review("create", "namespaces", None));
+    }
+    let answers = futures::future::try_join_all(reviews.iter().map(|review| backend.allowed(review))).await?;
+    let place = place(&wanted.namespace, &wanted.name);
+    if let Some((denied, _)) = reviews.iter().zip(answers).find(|(_, allowed)| !allowed) {
+        let why = format!("we may not {} {}", denied.verb, denied.resource);
+        if request.preview {
+            let message = format!("service account {place} may not be written with these credentials: {why}");
+            return Ok(Some(Warning::new(WarningId::WriteUnverified, message)));
+        }
+        return Err(Error::new(ErrorKind::AccessDenied, format!("service account {place} cannot be written"))
+            .with_cause(why)
+            .with_hint("`irsa permissions` prints the rights that are needed"));
+    }
+    let why =
+        if namespace_missing { "its namespace is still to be made" } else { "a webhook does not support dry runs" };
+    let message = format!("the write of service account {place} was checked by an access review only: {why}");
+    Ok(Some(Warning::new(WarningId::WriteUnverified, message)))
+}
+
+async fn missing_namespace(backend: &dyn ClusterBackend, namespace: &Namespace) -> Error {
+    let known = backend.namespaces().await.unwrap_or_default();
+    let near = nearest(namespace.as_str(), known.iter().map(String::as_str));
+    let make = "make it first, or with --create-namespace";
+    let hint = did_you_mean(&near).map_or_else(|| make.to_owned(), |near| format!("{near} Otherwise {make}"));
+    Error::new(ErrorKind::NotFound, format!("namespace {namespace} does not exist"))
+        .with_code("NotFound")
+        .with_context("namespace", namespace.as_str())
+        .with_hint(hint)
+}

@@ -1,0 +1,108 @@
+//! Which command calls what: the one table for AWS, and the one for API servers.
+//!
+//! An action that IAM cannot limit to a resource stands under `ReadAccount` (service authorization reference, "Actions
+//! defined by AWS Identity and Access Management").
+
+use super::Command::{self, Create, Delete, Get, List, ProviderCreate, ProviderDelete, ProviderShow, Update};
+
+/// When a command needs a right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// Also for a dry run.
+    Always,
+    /// When something is written.
+    Writing,
+    /// When `--create-provider` is given.
+    CreatingProvider,
+    /// When `--create-namespace` is given.
+    CreatingNamespace,
+}
+
+/// What an action of IAM or EKS is done to; the name is the Sid of the statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum On {
+    ReadCluster,
+    ReadProvider,
+    ReadRoles,
+    ReadPolicies,
+    ReadAccount,
+    WriteProvider,
+    WriteRoles,
+    /// Writes of roles that IAM can tie to a permissions boundary (condition key `iam:PermissionsBoundary`).
+    WriteBoundRoles,
+}
+
+/// A call to AWS.
+pub(super) struct Call {
+    pub(super) action: &'static str,
+    pub(super) on: On,
+    pub(super) by: &'static [Command],
+    pub(super) when: When,
+}
+
+const fn call(action: &'static str, on: On, by: &'static [Command], when: When) -> Call {
+    Call { action, on, by, when }
+}
+
+/// Every call to AWS. Not here is `sts:GetCallerIdentity`, which needs no right.
+pub(super) const CALLS: &[Call] = &[
+    call("eks:DescribeCluster", On::ReadCluster, &Command::ALL, When::Always),
+    call(
+        "iam:GetOpenIDConnectProvider",
+        On::ReadProvider,
+        &[Create, Update, Get, List, ProviderCreate, ProviderShow, ProviderDelete],
+        When::Always,
+    ),
+    call("iam:GetRole", On::ReadRoles, &[Create, Update, Delete, Get], When::Always),
+    call("iam:ListAttachedRolePolicies", On::ReadRoles, &[Create, Update, Delete, Get], When::Always),
+    call("iam:ListRolePolicies", On::ReadRoles, &[Create, Update, Delete, Get], When::Always),
+    call("iam:GetRolePolicy", On::ReadRoles, &[Create, Update, Delete], When::Always),
+    call("iam:ListInstanceProfilesForRole", On::ReadRoles, &[Delete], When::Always),
+    call("iam:GetPolicy", On::ReadPolicies, &[Create, Update], When::Always),
+    call("iam:ListPolicies", On::ReadAccount, &[Create, Update], When::Always),
+    call("iam:GetAccountSummary", On::ReadAccount, &[Create, Update], When::Always),
+    call("iam:GetAccountAuthorizationDetails", On::ReadAccount, &[List, ProviderDelete], When::Always),
+    call("iam:ListRoles", On::ReadAccount, &[List, ProviderDelete], When::Always),
+    call("iam:CreateOpenIDConnectProvider", On::WriteProvider, &[ProviderCreate], When::Writing),
+    call("iam:AddClientIDToOpenIDConnectProvider", On::WriteProvider, &[ProviderCreate], When::Writing),
+    call("iam:CreateOpenIDConnectProvider", On::WriteProvider, &[Create, Update], When::CreatingProvider),
+    call("iam:AddClientIDToOpenIDConnectProvider", On::WriteProvider, &[Create, Update], When::CreatingProvider),
+    call("iam:DeleteOpenIDConnectProvider", On::WriteProvider, &[ProviderDelete], When::Writing),
+    call("iam:TagRole", On::WriteRoles, &[Create, Update, Delete], When::Writing),
+    call("iam:UntagRole", On::WriteRoles, &[Create, Update, Delete], When::Writing),
+    call("iam:UpdateAssumeRolePolicy", On::WriteRoles, &[Create, Update, Delete], When::Writing),
+    call("iam:UpdateRole", On::WriteRoles, &[Create, Update], When::Writing),
+    call("iam:UpdateRoleDescription", On::WriteRoles, &[Create, Update], When::Writing),
+    call("iam:CreateRole", On::WriteBoundRoles, &[Create], When::Writing),
+    call("iam:PutRolePermissionsBoundary", On::WriteBoundRoles, &[Create, Update], When::Writing),
+    call("iam:AttachRolePolicy", On::WriteBoundRoles, &[Create, Update], When::Writing),
+    call("iam:PutRolePolicy", On::WriteBoundRoles, &[Create, Update], When::Writing),
+    // A create that is refused half-way takes back what it made; with `exact` it takes away what is not declared.
+    call("iam:DetachRolePolicy", On::WriteBoundRoles, &[Create, Update, Delete], When::Writing),
+    call("iam:DeleteRolePolicy", On::WriteBoundRoles, &[Create, Update, Delete], When::Writing),
+    call("iam:DeleteRole", On::WriteRoles, &[Create, Delete], When::Writing),
+];
+
+/// A call to an API server.
+pub(super) struct Verb {
+    pub(super) verb: &'static str,
+    pub(super) resource: &'static str,
+    pub(super) by: &'static [Command],
+    pub(super) when: When,
+}
+
+const fn verb(verb: &'static str, resource: &'static str, by: &'static [Command], when: When) -> Verb {
+    Verb { verb, resource, by, when }
+}
+
+/// Every call to an API server. Not here is the access review, which `system:basic-user` gives to everybody.
+pub(super) const VERBS: &[Verb] = &[
+    verb("get", "serviceaccounts", &[Create, Update, Delete, Get], When::Always),
+    verb("list", "serviceaccounts", &[List], When::Always),
+    verb("create", "serviceaccounts", &[Create, Update], When::Writing),
+    verb("patch", "serviceaccounts", &[Create, Update, Delete], When::Writing),
+    // A create that is refused half-way takes its account back; an update lets the accounts of subjects go.
+    verb("delete", "serviceaccounts", &[Create, Update, Delete], When::Writing),
+    verb("get", "namespaces", &[Create, Update], When::Always),
+    verb("create", "namespaces", &[Create, Update], When::CreatingNamespace),
+];
