@@ -228,6 +228,7 @@ async fn update_adds_and_removes_what_is_named_and_nothing_else() {
 
     let again = world.client.run(&remove).await.unwrap();
     assert!(!again.changed);
+    assert!(warned(&again, WarningId::SessionsRemain).is_none(), "nobody left");
     assert_eq!(again.warnings.iter().filter(|w| w.id == WarningId::NothingToRemove).count(), 3, "{:?}", again.warnings);
 }
 

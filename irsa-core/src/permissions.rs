@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(
             needed.rbac[0]["rules"],
             json!([
-                {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["get", "create", "patch"]},
+                {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["get", "create", "patch", "delete"]},
                 {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]},
             ])
         );

@@ -1,6 +1,7 @@
 """What every end-to-end test needs: the bed's facts, the `irsa` program, clients that are not ours, names of its own.
 
-Tests share one bed: each makes its own namespace, and so its own roles (their names hold the namespace).
+Tests share one bed: each makes its own namespace, and so its own roles (their names hold the namespace). What the fronts
+are told, and their log, is of the whole bed, so tests that run at the same time need a bed each.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import os
 import secrets
 import subprocess
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import readback
 from bed import Cluster, kubeconfig
 from bed import client as boto3_client
 from kubernetes import client, config
@@ -42,6 +44,19 @@ class Ran:
     def json(self) -> Any:
         """The one JSON document on stdout."""
         return json.loads(self.stdout)
+
+    def done(self) -> Any:
+        """The document of a run that must have ended well."""
+        assert self.code == 0, self
+        return self.json()
+
+    def refused(self, kind: str, code: int = 1) -> Any:
+        """The error of a run that must have failed in this way, the same in JSON and in words."""
+        error = self.json()["error"]
+        assert (self.code, error["kind"]) == (code, kind), self
+        assert set(error) >= {"kind", "code", "message", "caused_by", "hint"}
+        assert "error: " in self.stderr and error["message"].splitlines()[0] in self.stderr
+        return error
 
 
 class Bed(dict[str, Any]):
@@ -94,28 +109,48 @@ def clean(bed: Bed) -> Iterator[None]:
     bed.reset()
 
 
-@pytest.fixture
-def irsa(bed: Bed, tmp_path: Path) -> Callable[..., Ran]:
-    """Runs the built program in an empty folder, with the bed's environment and nothing of the caller's."""
+class Irsa:
+    """The built program, in an empty folder, with the bed's environment and nothing of the caller's."""
+
     program = Path(os.environ.get("IRSA_BIN", ROOT / "target" / "debug" / "irsa")).resolve()
 
-    def run(*args: str, env: dict[str, str | None] | None = None, stdin: str = "", cwd: Path = tmp_path) -> Ran:
-        home = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
-        merged = {**home, **bed["env"], **(env or {})}
-        given = {name: value for name, value in merged.items() if value is not None}
-        done = subprocess.run(
-            [str(program), *args],
-            env=given,
-            cwd=cwd,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
+    def __init__(self, bed: Bed, home: Path) -> None:
+        self.bed, self.home = bed, home
 
-    return run
+    def __call__(self, *args: str, env: dict[str, str | None] | None = None) -> Ran:
+        """Runs it to its end; a variable of `env` that is None is not set."""
+        with self.start(*args, env=env) as child:
+            stdout, stderr = child.communicate(timeout=180)
+        return Ran(child.returncode, stdout, stderr)
+
+    def start(
+        self, *args: str, env: dict[str, str | None] | None = None, stdout: int = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
+        """Starts it."""
+        return subprocess.Popen(
+            [str(self.program), *args],
+            env=self.environment(env),
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def environment(self, env: dict[str, str | None] | None = None) -> dict[str, str]:
+        """The variables that it is given."""
+        merged = {"HOME": str(self.home), "PATH": os.environ["PATH"], **self.bed["env"], **(env or {})}
+        return {name: value for name, value in merged.items() if value is not None}
+
+    def without_kubeconfig(self) -> dict[str, str | None]:
+        """For `env`: no kubeconfig, and no other program to call."""
+        return {"KUBECONFIG": str(self.home / "absent"), "PATH": ""}
+
+
+@pytest.fixture
+def irsa(bed: Bed, tmp_path: Path) -> Irsa:
+    """Runs the built program."""
+    return Irsa(bed, tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -170,6 +205,19 @@ def blue_ns(blue: Any) -> Iterator[str]:
     blue.create_namespace({"metadata": {"name": name}})
     yield name
     drop_namespace(blue, name)
+
+
+@pytest.fixture
+def seen(iam: Any, core: Any, ns: str) -> readback.Seen:
+    """The binding of the document's service account in the fresh namespace, as others see it."""
+    return readback.Seen(iam, core, ns)
+
+
+@pytest.fixture
+def made(irsa: Irsa, seen: readback.Seen) -> readback.Seen:
+    """That binding, made by `irsa create`."""
+    irsa("create", seen.place, "-p", "AmazonS3ReadOnlyAccess", "-o", "json").done()
+    return seen
 
 
 def unique(prefix: str) -> str:

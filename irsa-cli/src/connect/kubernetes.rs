@@ -1,16 +1,15 @@
 //! API servers: by kubeconfig, from a pod, or through EKS itself.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use aws_config::SdkConfig;
 use irsa_core::aws::EksTokenSource;
 use irsa_core::kube::kubeconfig::{cluster_of_context, context_for_cluster, context_for_description};
-use irsa_core::kube::{BearerSource, KubeCluster, Proxy};
+use irsa_core::kube::{KubeCluster, Proxy};
 use irsa_core::name::{ClusterRef, Region};
 use irsa_core::{Client, Error, ErrorKind, Result};
 use kube::config::Kubeconfig;
-use secrecy::SecretString;
 
 use super::Target;
 use crate::environment::Environment;
@@ -42,6 +41,7 @@ pub(super) async fn connect(client: Client, around: &Surroundings<'_>, servers: 
             Some(way) => way,
             None => by_description(&client, around, kubeconfig, cluster).await,
         };
+        let way = spared(way, around, kubeconfig, cluster);
         let server = match way {
             Way::Context(context) => {
                 let chosen = around.target.kubeconfig_is_chosen();
@@ -75,6 +75,36 @@ fn by_file(around: &Surroundings<'_>, kubeconfig: &Kubeconfig, cluster: &Cluster
         return None;
     }
     Some(otherwise(around, kubeconfig, cluster))
+}
+
+/// EKS itself in place of a context whose credential plug-in is not installed, as `aws` often is not; a context or file
+/// that the user named is taken at its word.
+fn spared(way: Way, around: &Surroundings<'_>, kubeconfig: &Kubeconfig, cluster: &ClusterRef) -> Way {
+    let told = around.target.context.is_some() || around.target.kubeconfig_is_chosen() || around.target.given.is_some();
+    match &way {
+        Way::Context(Some(context)) if !told && cluster.name().is_some() => {
+            match plugin(kubeconfig, context).filter(|program| !installed(program, around.environment)) {
+                Some(_) => Way::Eks,
+                None => way,
+            }
+        }
+        _ => way,
+    }
+}
+
+/// The credential plug-in that a context runs.
+fn plugin<'a>(kubeconfig: &'a Kubeconfig, context: &str) -> Option<&'a str> {
+    let user = kubeconfig.contexts.iter().find(|named| named.name == context)?.context.as_ref()?.user.as_ref()?;
+    let auth = kubeconfig.auth_infos.iter().find(|named| named.name == *user)?.auth_info.as_ref()?;
+    auth.exec.as_ref()?.command.as_deref()
+}
+
+fn installed(program: &str, environment: &Environment) -> bool {
+    let path = Path::new(program);
+    if path.components().count() > 1 {
+        return path.exists();
+    }
+    std::env::split_paths(environment.variable("PATH").unwrap_or_default()).any(|folder| folder.join(path).exists())
 }
 
 /// The context with the endpoint that EKS tells.
@@ -124,7 +154,7 @@ fn through_eks(client: &Client, around: &Surroundings<'_>, cluster: &ClusterRef)
         ClusterRef::Arn(arn) => arn.region().clone(),
         _ => around.region.clone(),
     };
-    let tokens = Tokens(EksTokenSource::new(around.config, name.clone(), region)?);
+    let tokens = EksTokenSource::new(around.config, name.clone(), region)?;
     Ok(KubeCluster::from_eks(client.identity_backend(), cluster.clone(), Arc::new(tokens)))
 }
 
@@ -134,17 +164,6 @@ fn proxy(environment: &Environment) -> Proxy {
         environment.variable(upper).or_else(|| environment.variable(lower)).map(str::to_owned)
     };
     Proxy { url: either("HTTPS_PROXY", "https_proxy"), except: either("NO_PROXY", "no_proxy") }
-}
-
-/// Tokens for the API server of a cluster, made in process.
-#[derive(Debug)]
-struct Tokens(EksTokenSource);
-
-#[async_trait]
-impl BearerSource for Tokens {
-    async fn bearer(&self) -> Result<SecretString> {
-        self.0.token().await.map(|(token, _)| token)
-    }
 }
 
 #[cfg(test)]
@@ -209,5 +228,28 @@ mod tests {
         assert_eq!(way(given, &["kind", "mini"], "demo", &[]), Some(Way::Context(None)));
         let issuer = "--issuer https://i.example --account 123456789012";
         assert_eq!(way(issuer, &[DEMO], "https://i.example", &[]), Some(Way::Context(None)));
+    }
+
+    #[test]
+    fn a_plug_in_that_is_not_installed_is_done_without() {
+        let mut kubeconfig = kubeconfig(&[DEMO]);
+        kubeconfig.auth_infos = serde_json::from_value(serde_json::json!([
+            {"name": "u", "user": {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "aws"}}}]))
+        .unwrap();
+        let folder = std::env::temp_dir().join(format!("irsa-plugin-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("aws"), "").unwrap();
+        let way = |options: &str, path: &str| {
+            let environment = environment(&[("PATH", path)]);
+            let target = target(options, &environment).unwrap();
+            let (config, region) = (SdkConfig::builder().build(), "us-east-1".parse().unwrap());
+            let around = Surroundings { environment: &environment, target: &target, config: &config, region };
+            spared(Way::Context(Some(DEMO.to_owned())), &around, &kubeconfig, &target.cluster)
+        };
+        let context = Way::Context(Some(DEMO.to_owned()));
+        assert_eq!(way("--cluster demo", "/nowhere"), Way::Eks);
+        assert_eq!(way("--cluster demo", folder.to_str().unwrap()), context);
+        assert_eq!(way("--cluster demo --context x", "/nowhere"), context, "what the user named is taken at its word");
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

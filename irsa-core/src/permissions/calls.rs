@@ -101,7 +101,8 @@ pub(super) const VERBS: &[Verb] = &[
     verb("list", "serviceaccounts", &[List], When::Always),
     verb("create", "serviceaccounts", &[Create, Update], When::Writing),
     verb("patch", "serviceaccounts", &[Create, Update, Delete], When::Writing),
-    verb("delete", "serviceaccounts", &[Delete], When::Writing),
+    // A create that is refused half-way takes its account back; an update lets the accounts of subjects go.
+    verb("delete", "serviceaccounts", &[Create, Update, Delete], When::Writing),
     verb("get", "namespaces", &[Create, Update], When::Always),
     verb("create", "namespaces", &[Create, Update], When::CreatingNamespace),
 ];

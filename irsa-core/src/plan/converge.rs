@@ -136,8 +136,6 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     let before_tags = Ownership::from_tags(&tags_after(&role.role.tags, &BTreeMap::new(), &struck));
     let fewer = derive(&role.trust, &before_tags, &reduced)?.policy;
 
-    let fewer_same = fewer == role.trust;
-
     let policies = PolicyChanges::of(request, goal, role, exact, &mut plan.warnings);
     limits::check_attached(
         &observed.quotas,
@@ -199,9 +197,11 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         plan.warnings.push(Warning::new(WarningId::Adopted, message));
     }
     plan.warnings.extend(findings::foreign_statements(goal, &policy));
-    plan.warnings.extend(findings::sessions(goal, role, &leaving));
+    let gone: BTreeSet<Member> =
+        leaving.iter().filter(|member| present.contains(*member) || admitted(member)).cloned().collect();
+    plan.warnings.extend(findings::sessions(goal, role, &gone));
     plan.warnings.extend(findings::untagged(&untagged));
-    for member in goal.leaving.iter().filter(|member| !present.contains(*member) && fewer_same) {
+    for member in goal.leaving.iter().filter(|member| !gone.contains(*member)) {
         let message = format!(
             "subject {} is not in role {}, so there is nothing to remove",
             member.shown(&goal.home.cluster),

@@ -337,6 +337,18 @@ mod tests {
     }
 
     #[test]
+    fn the_case_of_condition_keys_makes_no_difference() {
+        let mut shouted = eksctl("a");
+        let sub = "system:serviceaccount:default:a";
+        let key = |claim: &str| format!("{}:{claim}", HOST.to_uppercase());
+        shouted["Condition"] = json!({"StringEquals": {key("SUB"): sub, key("AUD"): "sts.amazonaws.com"}});
+        let standing = policy(vec![shouted]);
+        assert!(admits(&standing, "a"));
+        let leaving = Derivation { leaving: BTreeSet::from([member("a")]), ..derivation() };
+        assert!(!derived(&standing, &owned_by("a", &[]), &leaving).minified().contains(sub));
+    }
+
+    #[test]
     fn a_subject_without_a_tag_is_taken_out_of_our_own_statement() {
         let standing = derived(&TrustPolicy::empty(), &owned_by("a", &["b"]), &derivation());
         let result = derive(&standing, &owned_by("a", &[]), &derivation()).unwrap();

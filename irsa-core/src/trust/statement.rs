@@ -110,9 +110,11 @@ impl WebIdentity {
         Some(())
     }
 
-    /// Whether the conditions are those of tokens of this provider.
+    /// Whether the conditions are those of tokens of this provider. Condition keys have no case (IAM user guide,
+    /// "Condition"), ARNs do.
     pub(crate) fn trusts(&self, provider: &ProviderArn) -> bool {
-        self.issuer == provider.issuer().host_path() && self.providers.contains(&provider.to_string())
+        self.issuer.eq_ignore_ascii_case(provider.issuer().host_path())
+            && self.providers.contains(&provider.to_string())
     }
 
     /// Whether it lets a subject in.
@@ -139,8 +141,11 @@ pub(crate) fn may_admit(statement: &Map<String, Value>, provider: Option<&Provid
     };
     let principal = match statement.get("Principal") {
         Some(Value::Object(map)) => {
+            // Whether `{"AWS": "*"}` covers callers with a web identity is not documented.
+            let everybody = strings(map.get("AWS")).iter().any(|principal| principal == "*");
             let federated = strings(map.get("Federated"));
-            federated.iter().any(|arn| arn == "*" || provider.is_none_or(|provider| *arn == provider.to_string()))
+            let named = |arn: &String| arn == "*" || provider.is_none_or(|provider| *arn == provider.to_string());
+            everybody || federated.iter().any(named)
         }
         _ => true,
     };
