@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use irsa_core::backend::FieldOwner;
 use irsa_core::{
-    AccountState, At, Client, Denial, ErrorKind, IrsaBinding, ROLE_ARN_ANNOTATION, Request, RoleState, Sandbox, WarningId,
+    AccountState, At, Client, Denial, ErrorKind, IrsaBinding, ROLE_ARN_ANNOTATION, Request, RoleState, Sandbox,
+    WarningId,
 };
 use serde_json::{Value, json};
 
@@ -14,7 +15,12 @@ use crate::world::{ROLE, World, actions, ec2_trust, text, warned};
 const DENIED: (&str, &str) = ("AccessDenied", "no");
 
 fn issuer(world: &World, cluster: &str) -> String {
-    world.sandbox.state().unwrap().clusters[&cluster.parse::<irsa_core::name::ClusterRef>().unwrap()].issuer.clone().unwrap().host_path().to_owned()
+    world.sandbox.state().unwrap().clusters[&cluster.parse::<irsa_core::name::ClusterRef>().unwrap()]
+        .issuer
+        .clone()
+        .unwrap()
+        .host_path()
+        .to_owned()
 }
 fn eks(world: &World, cluster: &str, subs: Value) -> Value {
     let host = issuer(world, cluster);
@@ -28,7 +34,6 @@ fn push(world: &World, statement: Value) {
 fn of(name: &str) -> irsa_core::IrsaBindingBuilder {
     IrsaBinding::builder("sandbox", "default", name)
 }
-
 
 #[tokio::test]
 async fn exact_adopt_twice() {
@@ -80,7 +85,10 @@ async fn long_subject_remains() {
 async fn long_owner_remains() {
     let world = World::new();
     let long = "b".repeat(250);
-    let created = world.create(of(&long).with_policy("ReadOnlyAccess").with_role_name("r1").with_subject("default/b")).await.unwrap();
+    let created = world
+        .create(of(&long).with_policy("ReadOnlyAccess").with_role_name("r1").with_subject("default/b"))
+        .await
+        .unwrap();
     let _ = created;
     let report = world.delete(of("b")).await.unwrap();
     assert!(world.role("r1").is_some());
@@ -92,9 +100,12 @@ async fn mixed_case_key_removal() {
     world.create(World::binding()).await.unwrap();
     let host = issuer(&world, "sandbox");
     let upper = host.to_uppercase();
-    push(&world, json!({"Sid": "Tf", "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+    push(
+        &world,
+        json!({"Sid": "Tf", "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
         "Principal": {"Federated": format!("arn:aws:iam::123456789012:oidc-provider/{host}")},
-        "Condition": {"StringEquals": {format!("{upper}:AUD"): "sts.amazonaws.com", format!("{upper}:SUB"): "system:serviceaccount:default:b"}}}));
+        "Condition": {"StringEquals": {format!("{upper}:AUD"): "sts.amazonaws.com", format!("{upper}:SUB"): "system:serviceaccount:default:b"}}}),
+    );
     let request = Request::update(World::bare().build().unwrap()).removing_subject("default/b").unwrap();
     let result = world.client.run(&request).await;
     assert!(result.is_err() || !world.role(ROLE).unwrap().trust_policy.to_string().contains("default:b"));
@@ -147,8 +158,13 @@ async fn pattern_in_string_equals_counts_as_present() {
 async fn deny_document_replaced_before_detach() {
     let world = World::new();
     let deny = |what: &str| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": what, "Resource": "*"}]});
-    world.create(World::bare().with_policy("AmazonS3FullAccess").with_inline_document("guard", deny("s3:DeleteObject"))).await.unwrap();
-    let request = Request::update(World::bare().with_inline_document("guard", deny("ec2:*")).build().unwrap()).removing_policy("AmazonS3FullAccess").unwrap();
+    world
+        .create(World::bare().with_policy("AmazonS3FullAccess").with_inline_document("guard", deny("s3:DeleteObject")))
+        .await
+        .unwrap();
+    let request = Request::update(World::bare().with_inline_document("guard", deny("ec2:*")).build().unwrap())
+        .removing_policy("AmazonS3FullAccess")
+        .unwrap();
     let plan = world.client.plan(&request).await.unwrap().report();
     let at = |a: &str| actions(&plan).iter().position(|x| *x == a).unwrap();
     assert!(at("detach_policy") < at("put_inline_policy"));
@@ -159,7 +175,12 @@ async fn own_statement_opened_by_hand_gets_permissions_first() {
     let world = World::new();
     world.create(World::binding()).await.unwrap();
     world.edit_role(ROLE, |r| r.trust_policy["Statement"][0]["Condition"] = json!({}));
-    let plan = world.client.plan(&Request::create(World::binding().with_policy("AdministratorAccess").build().unwrap())).await.unwrap().report();
+    let plan = world
+        .client
+        .plan(&Request::create(World::binding().with_policy("AdministratorAccess").build().unwrap()))
+        .await
+        .unwrap()
+        .report();
     let at = |a: &str| actions(&plan).iter().position(|x| *x == a).unwrap();
     assert!(at("update_trust_policy") < at("attach_policy"));
 }
@@ -191,11 +212,19 @@ async fn subject_named_twice() {
     for existing in [false, true] {
         let world = World::new();
         if existing {
-            world.edit_cluster(|c| { c.namespaces.get_mut("default").unwrap().service_accounts.insert("b".parse().unwrap(), AccountState::default()); });
+            world.edit_cluster(|c| {
+                c.namespaces
+                    .get_mut("default")
+                    .unwrap()
+                    .service_accounts
+                    .insert("b".parse().unwrap(), AccountState::default());
+            });
         }
         let arn = "arn:aws:eks:us-east-1:123456789012:cluster/sandbox";
         let client = world.client.clone().with_cluster(arn.parse().unwrap(), Arc::new(world.sandbox.default_cluster()));
-        let request = Request::create(World::binding().with_subject("default/b").with_subject(format!("{arn}:default/b")).build().unwrap());
+        let request = Request::create(
+            World::binding().with_subject("default/b").with_subject(format!("{arn}:default/b")).build().unwrap(),
+        );
         let result = client.run(&request).await;
         assert!(result.is_ok());
         assert_eq!(actions(&result.unwrap()).iter().filter(|a| a.contains("service_account")).count(), 2);
@@ -206,8 +235,17 @@ async fn subject_named_twice() {
 async fn ambiguous_removal() {
     let world = World::new();
     let mine = world.sandbox.add_policy("/team/", "ReadOnlyAccess").unwrap();
-    let doc = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]});
-    world.create(World::bare().with_policy("arn:aws:iam::aws:policy/ReadOnlyAccess").with_policy(mine.to_string()).with_inline_document("ReadOnlyAccess", doc)).await.unwrap();
+    let doc =
+        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]});
+    world
+        .create(
+            World::bare()
+                .with_policy("arn:aws:iam::aws:policy/ReadOnlyAccess")
+                .with_policy(mine.to_string())
+                .with_inline_document("ReadOnlyAccess", doc),
+        )
+        .await
+        .unwrap();
     let request = Request::update(World::bare().build().unwrap()).removing_policy("ReadOnlyAccess").unwrap();
     let result = world.client.run(&request).await;
     assert!(result.is_err() || actions(&result.unwrap()).len() == 1);
@@ -217,7 +255,8 @@ async fn ambiguous_removal() {
 async fn added_by_arn_removed_by_name() {
     let world = World::new();
     world.create(World::bare()).await.unwrap();
-    let request = Request::update(World::bare().with_policy("arn:aws:iam::aws:policy/ReadOnlyAccess").build().unwrap()).removing_policy("ReadOnlyAccess");
+    let request = Request::update(World::bare().with_policy("arn:aws:iam::aws:policy/ReadOnlyAccess").build().unwrap())
+        .removing_policy("ReadOnlyAccess");
     let Ok(request) = request else { return };
     let result = world.client.run(&request).await;
     assert!(result.is_err());
@@ -238,7 +277,10 @@ async fn annotation_without_path_orphans_role() {
 #[tokio::test]
 async fn provider_of_another_is_taken_back() {
     let world = World::new();
-    let iss = world.sandbox.state().unwrap().clusters[&"sandbox".parse::<irsa_core::name::ClusterRef>().unwrap()].issuer.clone().unwrap();
+    let iss = world.sandbox.state().unwrap().clusters[&"sandbox".parse::<irsa_core::name::ClusterRef>().unwrap()]
+        .issuer
+        .clone()
+        .unwrap();
     world.sandbox.remove_provider(&iss).unwrap();
     let other = iss.clone();
     world.sandbox.faults().just_before(("create_provider", 1), move |s| s.add_provider(&other).unwrap());
@@ -293,7 +335,10 @@ async fn audience_of_an_account_made_again() {
 async fn remove_subject_of_cluster_without_provider() {
     let world = World::with_blue();
     world.create(World::binding().with_subject("blue:default/x")).await.unwrap();
-    let iss = world.sandbox.state().unwrap().clusters[&"blue".parse::<irsa_core::name::ClusterRef>().unwrap()].issuer.clone().unwrap();
+    let iss = world.sandbox.state().unwrap().clusters[&"blue".parse::<irsa_core::name::ClusterRef>().unwrap()]
+        .issuer
+        .clone()
+        .unwrap();
     world.sandbox.remove_provider(&iss).unwrap();
     let request = Request::update(World::bare().build().unwrap()).removing_subject("blue:default/x").unwrap();
     let plan = world.client.plan(&request.clone().with_create_provider(true)).await.unwrap().report();
@@ -306,7 +351,10 @@ async fn remove_trust_only_subject_without_api_server() {
     let world = World::new();
     let blue: irsa_core::name::ClusterRef = "blue".parse().unwrap();
     world.sandbox.add_cluster(&blue).unwrap();
-    let iss = world.sandbox.state().unwrap().clusters[&"blue".parse::<irsa_core::name::ClusterRef>().unwrap()].issuer.clone().unwrap();
+    let iss = world.sandbox.state().unwrap().clusters[&"blue".parse::<irsa_core::name::ClusterRef>().unwrap()]
+        .issuer
+        .clone()
+        .unwrap();
     world.sandbox.add_provider(&iss).unwrap();
     world.create(World::binding().with_trust_only_subject("blue:default/x")).await.unwrap();
     let request = Request::update(World::bare().build().unwrap()).removing_subject("blue:default/x").unwrap();
@@ -344,11 +392,13 @@ async fn exact_releases_accounts() {
 #[tokio::test]
 async fn adopt_overwrites_inline() {
     let world = World::new();
-    let doc = |a: &str| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": a, "Resource": "*"}]});
+    let doc =
+        |a: &str| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": a, "Resource": "*"}]});
     let mut role = RoleState::new(ec2_trust());
     role.inline.insert("bucket".parse().unwrap(), doc("s3:PutObject"));
     world.sandbox.put_role(&ROLE.parse().unwrap(), role).unwrap();
-    let request = Request::create(World::bare().with_inline_document("bucket", doc("s3:GetObject")).build().unwrap()).with_adopt(true);
+    let request = Request::create(World::bare().with_inline_document("bucket", doc("s3:GetObject")).build().unwrap())
+        .with_adopt(true);
     let r = world.client.run(&request).await;
     assert!(r.is_err() || format!("{:?}", r).contains("PutObject"));
 }
@@ -359,7 +409,12 @@ async fn inline_quota_counts_undeclared() {
     let doc = |n: usize| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": format!("arn:aws:s3:::{}", "x".repeat(n))}]});
     world.create(World::bare().with_inline_document("a", doc(9000))).await.unwrap();
     world.sandbox.faults().clear_calls();
-    let e = world.update(World::bare().with_policy("ReadOnlyAccess").with_description("new").with_inline_document("b", doc(2000))).await.unwrap_err();
+    let e = world
+        .update(
+            World::bare().with_policy("ReadOnlyAccess").with_description("new").with_inline_document("b", doc(2000)),
+        )
+        .await
+        .unwrap_err();
     assert_eq!(world.writes(), [] as [&str; 0]);
 }
 
@@ -384,7 +439,9 @@ async fn huge_timeout() {
 async fn version_is_added() {
     let world = World::new();
     world.create(World::binding()).await.unwrap();
-    world.edit_role(ROLE, |r| { r.trust_policy.as_object_mut().unwrap().shift_remove("Version"); });
+    world.edit_role(ROLE, |r| {
+        r.trust_policy.as_object_mut().unwrap().shift_remove("Version");
+    });
     let r = world.create(World::binding()).await.unwrap();
     assert!(!r.changed);
 }
@@ -411,11 +468,15 @@ async fn force_delete_order() {
 async fn tags_refused_and_tag_denied() {
     let sandbox = Sandbox::in_account("123456789012".parse().unwrap(), "cn-north-1".parse().unwrap());
     let back_end = Arc::new(sandbox.clone());
-    let client = Client::new(back_end.clone(), back_end).with_cluster("sandbox".parse().unwrap(), Arc::new(sandbox.default_cluster()));
+    let client = Client::new(back_end.clone(), back_end)
+        .with_cluster("sandbox".parse().unwrap(), Arc::new(sandbox.default_cluster()));
     sandbox.faults().fail_before(("create_role", 1), ("InvalidParameterValue", "tags")).fail_before("tag_role", DENIED);
     let e = client.run(&Request::create(World::binding().build().unwrap())).await.unwrap_err();
     let left = sandbox.state().unwrap().roles.len();
-    assert!(left == 0 || e.report().unwrap().warnings.iter().any(|w| w.id == WarningId::LeftBehind), "{left} roles left, none mentioned");
+    assert!(
+        left == 0 || e.report().unwrap().warnings.iter().any(|w| w.id == WarningId::LeftBehind),
+        "{left} roles left, none mentioned"
+    );
 }
 
 #[tokio::test]
@@ -431,7 +492,20 @@ async fn issuer_alphabet() {
     let world = World::new();
     let iss: irsa_core::name::Issuer = "https://oidc.example/a~b".parse().unwrap();
     let cluster: irsa_core::name::ClusterRef = iss.url().parse().unwrap();
-    let r = world.client.run(&Request::create(IrsaBinding::builder(iss.url(), "default", "sa").with_role_name("r").with_role_only(true).with_policy("ReadOnlyAccess").build().unwrap()).with_create_provider(true)).await;
+    let r = world
+        .client
+        .run(
+            &Request::create(
+                IrsaBinding::builder(iss.url(), "default", "sa")
+                    .with_role_name("r")
+                    .with_role_only(true)
+                    .with_policy("ReadOnlyAccess")
+                    .build()
+                    .unwrap(),
+            )
+            .with_create_provider(true),
+        )
+        .await;
     let _ = cluster;
     assert!(r.is_ok() || !world.sandbox.state().unwrap().providers.contains_key(&iss));
 }
@@ -440,16 +514,18 @@ async fn issuer_alphabet() {
 async fn account_of_another_is_taken_back() {
     let world = World::new();
     world.sandbox.faults().just_before(("apply_service_account", 1), |s| {
-        s.default_cluster().edit(|c| {
-            let mut a = AccountState::default();
-            a.annotations.insert("team".to_owned(), "data".to_owned());
-            let mut o = FieldOwner::default();
-            o.manager = "helm".into();
-            o.annotations.insert("team".to_owned());
-            a.owners.push(o);
-            c.namespaces.get_mut("default").unwrap().service_accounts.insert("sa".parse().unwrap(), a);
-            Ok(())
-        }).unwrap();
+        s.default_cluster()
+            .edit(|c| {
+                let mut a = AccountState::default();
+                a.annotations.insert("team".to_owned(), "data".to_owned());
+                let mut o = FieldOwner::default();
+                o.manager = "helm".into();
+                o.annotations.insert("team".to_owned());
+                a.owners.push(o);
+                c.namespaces.get_mut("default").unwrap().service_accounts.insert("sa".parse().unwrap(), a);
+                Ok(())
+            })
+            .unwrap();
     });
     world.sandbox.faults().fail_before("attach_policy", DENIED);
     let e = world.create(World::binding()).await.unwrap_err();
@@ -459,10 +535,14 @@ async fn account_of_another_is_taken_back() {
 #[tokio::test]
 async fn subject_named_twice_existing() {
     let world = World::new();
-    world.edit_cluster(|c| { c.namespaces.get_mut("default").unwrap().service_accounts.insert("b".parse().unwrap(), AccountState::default()); });
+    world.edit_cluster(|c| {
+        c.namespaces.get_mut("default").unwrap().service_accounts.insert("b".parse().unwrap(), AccountState::default());
+    });
     let arn = "arn:aws:eks:us-east-1:123456789012:cluster/sandbox";
     let client = world.client.clone().with_cluster(arn.parse().unwrap(), Arc::new(world.sandbox.default_cluster()));
-    let request = Request::create(World::binding().with_subject("default/b").with_subject(format!("{arn}:default/b")).build().unwrap());
+    let request = Request::create(
+        World::binding().with_subject("default/b").with_subject(format!("{arn}:default/b")).build().unwrap(),
+    );
     let result = client.run(&request).await;
     assert!(result.is_ok());
 }
@@ -470,7 +550,10 @@ async fn subject_named_twice_existing() {
 #[tokio::test]
 async fn gone_cluster_deletes_from_role_of_other_cluster() {
     let mut world = World::with_blue();
-    world.create(IrsaBinding::builder("blue", "default", "sa").with_policy("ReadOnlyAccess").with_role_name("shared")).await.unwrap();
+    world
+        .create(IrsaBinding::builder("blue", "default", "sa").with_policy("ReadOnlyAccess").with_role_name("shared"))
+        .await
+        .unwrap();
     world.sandbox.default_cluster().remove().unwrap();
     let back_end = Arc::new(world.sandbox.clone());
     world.client = Client::new(back_end.clone(), back_end);
@@ -507,13 +590,15 @@ async fn force_delete_of_a_role_that_is_nobodys() {
 async fn recreated_cluster_old_provider_statement() {
     let world = World::new();
     world.create(World::binding().with_subject("default/b")).await.unwrap();
-    let new: irsa_core::name::Issuer = "https://oidc.eks.us-east-1.amazonaws.com/id/00000000000000000000000000000000".parse().unwrap();
+    let new: irsa_core::name::Issuer =
+        "https://oidc.eks.us-east-1.amazonaws.com/id/00000000000000000000000000000000".parse().unwrap();
     let n2 = new.clone();
     world.edit_cluster(|c| c.issuer = Some(n2));
     world.sandbox.add_provider(&new).unwrap();
     let mut w = World { sandbox: world.sandbox.clone(), client: world.client.clone() };
     let back_end = Arc::new(world.sandbox.clone());
-    w.client = Client::new(back_end.clone(), back_end).with_cluster("sandbox".parse().unwrap(), Arc::new(world.sandbox.default_cluster()));
+    w.client = Client::new(back_end.clone(), back_end)
+        .with_cluster("sandbox".parse().unwrap(), Arc::new(world.sandbox.default_cluster()));
     let r = w.create(World::binding()).await.unwrap();
     let rm = Request::update(World::bare().build().unwrap()).removing_subject("default/b").unwrap();
     let r = w.client.run(&rm).await.unwrap();

@@ -69,7 +69,9 @@ fn expected(model: &Model, wish: &Wish) -> Result<Model, ErrorKind> {
     let union = |a: &Set, b: &Set| a.union(b).copied().collect::<Set>();
     let without = |a: &Set, b: &Set| a.difference(b).copied().collect::<Set>();
     Ok(match (wish, model) {
-        (Wish::Create { policies, subjects, .. }, None) => Some((policies.clone(), union(subjects, &Set::from([0])), 0)),
+        (Wish::Create { policies, subjects, .. }, None) => {
+            Some((policies.clone(), union(subjects, &Set::from([0])), 0))
+        }
         (Wish::Create { .. }, Some((_, members, _))) if !members.contains(&0) => return Err(ErrorKind::AlreadyExists),
         (Wish::Create { exact: true, .. }, Some((_, _, owner))) if *owner != 0 => return Err(ErrorKind::Conflict),
         (Wish::Create { policies, subjects, exact: true }, Some((_, _, owner))) => {
