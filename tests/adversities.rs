@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use irsa_core::backend::FieldOwner;
 use irsa_core::{
-    AccountState, At, Client, Denial, ErrorKind, IrsaBinding, ROLE_ARN_ANNOTATION, Request, RoleState, Sandbox,
-    WarningId,
+    AccountState, Client, Denial, IrsaBinding, ROLE_ARN_ANNOTATION, Request, RoleState, Sandbox, WarningId,
 };
 use serde_json::{Value, json};
 
-use crate::world::{ROLE, World, actions, ec2_trust, text, warned};
+use crate::world::{ROLE, World, actions, ec2_trust, warned};
 
 const DENIED: (&str, &str) = ("AccessDenied", "no");
 
@@ -66,7 +65,7 @@ async fn gone_cluster_same_name_elsewhere() {
     let back_end = Arc::new(world.sandbox.clone());
     world.client = Client::new(back_end.clone(), back_end);
     let arn = "arn:aws:eks:us-east-1:123456789012:cluster/sandbox";
-    let report = world.delete(IrsaBinding::builder(arn, "default", "sa")).await.unwrap();
+    let _report = world.delete(IrsaBinding::builder(arn, "default", "sa")).await.unwrap();
     assert!(world.can_assume("blue", "default/sa", ROLE).await);
 }
 
@@ -76,7 +75,7 @@ async fn long_subject_remains() {
     let long = "b".repeat(250);
     world.create(World::binding().with_subject(format!("default/{long}"))).await.unwrap();
     assert!(world.can_assume("sandbox", &format!("default/{long}"), ROLE).await);
-    let report = world.delete(of("sa")).await.unwrap();
+    let _report = world.delete(of("sa")).await.unwrap();
     assert!(world.role(ROLE).is_some());
     assert!(world.can_assume("sandbox", &format!("default/{long}"), ROLE).await);
 }
@@ -90,7 +89,7 @@ async fn long_owner_remains() {
         .await
         .unwrap();
     let _ = created;
-    let report = world.delete(of("b")).await.unwrap();
+    let _report = world.delete(of("b")).await.unwrap();
     assert!(world.role("r1").is_some());
 }
 
@@ -191,7 +190,7 @@ async fn adopt_after_tags_lost_removes_subjects() {
     world.create(World::binding().with_subject("default/b")).await.unwrap();
     world.edit_role(ROLE, |r| r.tags.clear());
     let request = Request::create(World::binding().build().unwrap()).with_adopt(true);
-    let report = world.client.run(&request).await.unwrap();
+    let _report = world.client.run(&request).await.unwrap();
     assert!(world.can_assume("sandbox", "default/b", ROLE).await);
 }
 
@@ -200,7 +199,7 @@ async fn subject_by_foreign_statement_by_its_own_name() {
     let world = World::new();
     world.create(World::binding()).await.unwrap();
     push(&world, eks(&world, "sandbox", json!("system:serviceaccount:default:b")));
-    let r = world.update(World::bare().with_subject("default/b")).await.unwrap();
+    let _r = world.update(World::bare().with_subject("default/b")).await.unwrap();
     let r = world.update(of("b").with_policy("ReadOnlyAccess")).await;
     let d = world.delete(of("b")).await;
     assert!(r.is_ok());
@@ -286,7 +285,7 @@ async fn provider_of_another_is_taken_back() {
     world.sandbox.faults().just_before(("create_provider", 1), move |s| s.add_provider(&other).unwrap());
     world.sandbox.faults().fail_before("attach_policy", DENIED);
     let request = Request::create(World::binding().build().unwrap()).with_create_provider(true);
-    let e = world.client.run(&request).await.unwrap_err();
+    let _e = world.client.run(&request).await.unwrap_err();
     assert!(world.sandbox.state().unwrap().providers.contains_key(&iss));
 }
 
@@ -306,7 +305,7 @@ async fn delete_checks_rights_first() {
         let denial = Denial { verb: verb.to_owned(), resource: "serviceaccounts".to_owned(), namespace: None };
         world.edit_cluster(|c| drop(c.denied.insert(denial)));
     }
-    let e = world.delete(of("sa")).await.unwrap_err();
+    let _e = world.delete(of("sa")).await.unwrap_err();
     assert!(world.role(ROLE).is_some(), "role is gone, account could not be written");
 }
 
@@ -341,7 +340,7 @@ async fn remove_subject_of_cluster_without_provider() {
         .unwrap();
     world.sandbox.remove_provider(&iss).unwrap();
     let request = Request::update(World::bare().build().unwrap()).removing_subject("blue:default/x").unwrap();
-    let plan = world.client.plan(&request.clone().with_create_provider(true)).await.unwrap().report();
+    let _plan = world.client.plan(&request.clone().with_create_provider(true)).await.unwrap().report();
     let r = world.client.run(&request).await;
     assert!(r.is_ok());
 }
@@ -376,8 +375,8 @@ async fn delete_broken_off_without_account() {
 async fn exact_leaves_annotation_and_force_kills() {
     let world = World::new();
     world.create(World::binding().with_subject("default/b")).await.unwrap();
-    let r = world.create(World::binding().with_exact(true)).await.unwrap();
-    let d = Request::delete(of("b").build().unwrap()).with_force(true);
+    let _r = world.create(World::binding().with_exact(true)).await.unwrap();
+    let _d = Request::delete(of("b").build().unwrap()).with_force(true);
     assert!(world.role(ROLE).is_some(), "delete b --force deleted the role of sa");
 }
 
@@ -409,7 +408,7 @@ async fn inline_quota_counts_undeclared() {
     let doc = |n: usize| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": format!("arn:aws:s3:::{}", "x".repeat(n))}]});
     world.create(World::bare().with_inline_document("a", doc(9000))).await.unwrap();
     world.sandbox.faults().clear_calls();
-    let e = world
+    let _e = world
         .update(
             World::bare().with_policy("ReadOnlyAccess").with_description("new").with_inline_document("b", doc(2000)),
         )
@@ -424,7 +423,7 @@ async fn force_delete_with_instance_profile() {
     world.create(World::binding()).await.unwrap();
     world.sandbox.add_instance_profile("nodes", &ROLE.parse().unwrap()).unwrap();
     let d = Request::delete(of("sa").build().unwrap()).with_force(true);
-    let r = world.client.run(&d).await;
+    let _r = world.client.run(&d).await;
     assert!(world.role(ROLE).is_none_or(|r| !r.attached.is_empty()));
 }
 
@@ -450,8 +449,8 @@ async fn version_is_added() {
 async fn pattern_heir() {
     let world = World::new();
     world.create(World::binding().with_subject("default/job-*")).await.unwrap();
-    let r = world.delete(of("sa")).await.unwrap();
-    let again = world.delete(of("sa").with_role_name(ROLE)).await;
+    let _r = world.delete(of("sa")).await.unwrap();
+    let _again = world.delete(of("sa").with_role_name(ROLE)).await;
     let created = world.create(World::binding()).await;
     assert!(created.is_ok());
 }
@@ -483,7 +482,7 @@ async fn tags_refused_and_tag_denied() {
 async fn member_exact_ousts_owner() {
     let world = World::new();
     world.create(World::binding().with_subject("default/b")).await.unwrap();
-    let r = world.create(of("b").with_role_name(ROLE).with_exact(true)).await;
+    let _r = world.create(of("b").with_role_name(ROLE).with_exact(true)).await;
     assert!(world.can_assume("sandbox", "default/sa", ROLE).await);
 }
 
@@ -528,7 +527,7 @@ async fn account_of_another_is_taken_back() {
             .unwrap();
     });
     world.sandbox.faults().fail_before("attach_policy", DENIED);
-    let e = world.create(World::binding()).await.unwrap_err();
+    let _e = world.create(World::binding()).await.unwrap_err();
     assert!(world.account_on("sandbox", "default/sa").await.is_some_and(|a| a.annotations.contains_key("team")));
 }
 
@@ -558,7 +557,7 @@ async fn gone_cluster_deletes_from_role_of_other_cluster() {
     let back_end = Arc::new(world.sandbox.clone());
     world.client = Client::new(back_end.clone(), back_end);
     let arn = "arn:aws:eks:us-east-1:123456789012:cluster/sandbox";
-    let r = world.delete(IrsaBinding::builder(arn, "default", "sa").with_role_name("shared")).await;
+    let _r = world.delete(IrsaBinding::builder(arn, "default", "sa").with_role_name("shared")).await;
     assert!(world.can_assume("blue", "default/sa", "shared").await);
 }
 
@@ -567,7 +566,7 @@ async fn owner_tag_lost_delete_of_other_subject() {
     let world = World::new();
     world.create(World::binding().with_subject("default/b")).await.unwrap();
     world.edit_role(ROLE, |r| drop(r.tags.remove("irsa.gen3.org/owner")));
-    let r = world.delete(of("b")).await;
+    let _r = world.delete(of("b")).await;
     assert!(world.can_assume("sandbox", "default/sa", ROLE).await);
 }
 
@@ -582,7 +581,7 @@ async fn force_delete_of_a_role_that_is_nobodys() {
         a.annotations.insert(ROLE_ARN_ANNOTATION.to_owned(), "arn:aws:iam::123456789012:role/prod-db".to_owned());
         c.namespaces.get_mut("default").unwrap().service_accounts.insert("sa".parse().unwrap(), a);
     });
-    let r = world.client.run(&Request::delete(of("sa").build().unwrap()).with_force(true)).await;
+    let _r = world.client.run(&Request::delete(of("sa").build().unwrap()).with_force(true)).await;
     assert!(world.role("prod-db").is_some());
 }
 
@@ -599,9 +598,9 @@ async fn recreated_cluster_old_provider_statement() {
     let back_end = Arc::new(world.sandbox.clone());
     w.client = Client::new(back_end.clone(), back_end)
         .with_cluster("sandbox".parse().unwrap(), Arc::new(world.sandbox.default_cluster()));
-    let r = w.create(World::binding()).await.unwrap();
+    let _r = w.create(World::binding()).await.unwrap();
     let rm = Request::update(World::bare().build().unwrap()).removing_subject("default/b").unwrap();
-    let r = w.client.run(&rm).await.unwrap();
+    let _r = w.client.run(&rm).await.unwrap();
     assert!(!w.role(ROLE).unwrap().trust_policy.to_string().contains("default:b"));
 }
 

@@ -11,10 +11,12 @@ from control import depth
 from readback import S3, Seen, writes
 
 DELAY_MS = 50
+ATTEMPTS = 3  # on a busy machine what is sent at once may come one after the other, so the least of some runs counts
+NEW, UNCHANGED = 4, 2
 
 
-def measured(bed: Bed, irsa: Irsa, line: list[str], env: Any, capsys: Any, title: str) -> tuple[int, bool]:
-    """Runs the command once; gives its depth, further pages apart, and whether it changed anything."""
+def measured(bed: Bed, irsa: Irsa, line: list[str], env: Any) -> tuple[int, str, bool]:
+    """Runs the command once; gives its depth, further pages apart, what there is to print, and whether it wrote."""
     bed.reset()
     bed.delay(DELAY_MS)
     began = time.monotonic()
@@ -22,23 +24,39 @@ def measured(bed: Bed, irsa: Irsa, line: list[str], env: Any, capsys: Any, title
     seconds = time.monotonic() - began
     requests = bed.log()["requests"]
     assert all(entry["end"] - entry["start"] >= DELAY_MS / 1000 for entry in requests), "each was delayed"
-    first_pages = [entry for entry in requests if "Marker" not in entry.get("params", {})]
-    deep = depth(first_pages)
-    with capsys.disabled():
-        print(f"\n{title}: calls {len(requests)}, depth {deep}, {seconds:.2f} s", end="")
     assert bool(writes(bed.log())) is changed
-    return deep, changed
+    deep = depth([entry for entry in requests if "Marker" not in entry.get("params", {})])
+    return deep, f"calls {len(requests)}, depth {deep}, {seconds:.2f} s", changed
+
+
+def check(bed: Bed, irsa: Irsa, options: list[str], seen: Seen, route: str, capsys: Any) -> None:
+    """Makes a binding, then runs the same again: prints what both took, and holds them to the limits.
+
+    In the options, # stands for the number of the attempt.
+    """
+    env = irsa.without_kubeconfig() if route == "eks" else {}
+    told: dict[str, tuple[int, str]] = {}
+    for attempt in range(ATTEMPTS):
+        words = (option.replace("#", str(attempt)) for option in options)
+        line = ["create", f"{seen.ns}/{seen.name}-{attempt}", *words, "--cluster", "demo"]
+        for what in ("new", "unchanged"):
+            deep, text, changed = measured(bed, irsa, line, env)
+            assert changed is (what == "new")
+            told[what] = min(told.get(what, (deep, text)), (deep, text))
+        if told["new"][0] <= NEW and told["unchanged"][0] <= UNCHANGED:
+            break
+    with capsys.disabled():
+        print(f"\n{route}, {' '.join(options)[:60]}")
+        for what, (_, text) in told.items():
+            print(f"  {what:9}  {text}")
+    assert told["new"][0] <= NEW
+    assert told["unchanged"][0] <= UNCHANGED
 
 
 @pytest.mark.parametrize("policy", [S3, "AmazonS3ReadOnlyAccess"], ids=["by ARN", "by name"])
 @pytest.mark.parametrize("route", ["kubeconfig", "eks"])
 def test_depth(bed: Bed, irsa: Irsa, seen: Seen, capsys: Any, route: str, policy: str) -> None:
-    env = irsa.without_kubeconfig() if route == "eks" else {}
-    line = ["create", seen.place, "-p", policy, "--cluster", "demo"]
-    new, changed = measured(bed, irsa, line, env, capsys, f"new binding, {route}")
-    assert changed and new <= 4
-    unchanged, changed = measured(bed, irsa, line, env, capsys, f"unchanged binding, {route}")
-    assert not changed and unchanged <= 2
+    check(bed, irsa, ["-p", policy], seen, route, capsys)
 
 
 @pytest.mark.parametrize("route", ["kubeconfig", "eks"])
@@ -46,13 +64,9 @@ def test_depth_does_not_grow_with_the_binding(bed: Bed, irsa: Irsa, seen: Seen, 
     """Further policies, documents, tags and subjects are read and written at the same time."""
     document = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}'
     (irsa.home / "inline.json").write_text(document)
-    env = irsa.without_kubeconfig() if route == "eks" else {}
-    line = ["create", seen.place, "-p", S3, "-p", "AmazonSQSReadOnlyAccess", "-p", "inline.json", "--cluster", "demo"]
-    line += ["--tag", "team=data", "--description", "x", "--subject", f"{seen.ns}/b", "--subject", f"{seen.ns}/c"]
-    new, changed = measured(bed, irsa, line, env, capsys, f"new binding with more, {route}")
-    assert changed and new <= 4
-    unchanged, changed = measured(bed, irsa, line, env, capsys, f"unchanged binding with more, {route}")
-    assert not changed and unchanged <= 2
+    options = ["-p", S3, "-p", "AmazonSQSReadOnlyAccess", "-p", "inline.json", "--tag", "team=data"]
+    options += ["--subject", f"{seen.ns}/b-#", "--subject", f"{seen.ns}/c-#", "--description", "x"]
+    check(bed, irsa, options, seen, route, capsys)
 
 
 def test_depth_counts_chains() -> None:
