@@ -15,6 +15,8 @@ mod fresh;
 mod iam;
 mod identity;
 mod policies;
+#[cfg(test)]
+mod properties;
 mod providers;
 mod refusal;
 mod roles;
