@@ -21,8 +21,8 @@ enum Wish {
     Delete { by: usize },
 }
 
-/// The role, if it is there: its policies and who is let in.
-type Model = Option<(Set, Set)>;
+/// The role, if it is there: its policies, who is let in, and whose it is.
+type Model = Option<(Set, Set, usize)>;
 
 fn set() -> impl Strategy<Value = Set> {
     proptest::collection::btree_set(0..3_usize, 0..3)
@@ -69,21 +69,26 @@ fn expected(model: &Model, wish: &Wish) -> Result<Model, ErrorKind> {
     let union = |a: &Set, b: &Set| a.union(b).copied().collect::<Set>();
     let without = |a: &Set, b: &Set| a.difference(b).copied().collect::<Set>();
     Ok(match (wish, model) {
-        (Wish::Create { policies, subjects, .. }, None) => Some((policies.clone(), union(subjects, &Set::from([0])))),
-        (Wish::Create { .. }, Some((_, members))) if !members.contains(&0) => return Err(ErrorKind::AlreadyExists),
-        (Wish::Create { policies, subjects, exact: true }, Some(_)) => {
-            Some((policies.clone(), union(subjects, &Set::from([0]))))
+        (Wish::Create { policies, subjects, .. }, None) => {
+            Some((policies.clone(), union(subjects, &Set::from([0])), 0))
         }
-        (Wish::Create { policies, subjects, .. }, Some((there, members))) => {
-            Some((union(there, policies), union(members, subjects)))
+        (Wish::Create { .. }, Some((_, members, _))) if !members.contains(&0) => return Err(ErrorKind::AlreadyExists),
+        (Wish::Create { exact: true, .. }, Some((_, _, owner))) if *owner != 0 => return Err(ErrorKind::Conflict),
+        (Wish::Create { policies, subjects, exact: true }, Some((_, _, owner))) => {
+            Some((policies.clone(), union(subjects, &Set::from([0])), *owner))
         }
-        (Wish::Update { by, add, remove, join, leave }, Some((there, members))) if members.contains(by) => {
-            Some((union(&without(there, remove), add), union(&without(members, leave), join)))
+        (Wish::Create { policies, subjects, .. }, Some((there, members, owner))) => {
+            Some((union(there, policies), union(members, subjects), *owner))
+        }
+        (Wish::Update { by, add, remove, join, leave }, Some((there, members, owner))) if members.contains(by) => {
+            let owner = if leave.contains(owner) { *by } else { *owner };
+            Some((union(&without(there, remove), add), union(&without(members, leave), join), owner))
         }
         (Wish::Update { .. }, _) => return Err(ErrorKind::NotFound),
-        (Wish::Delete { by }, Some((there, members))) => {
+        (Wish::Delete { by }, Some((there, members, owner))) => {
             let left = without(members, &Set::from([*by]));
-            (!left.is_empty()).then(|| (there.clone(), left))
+            let heir = left.iter().copied().min_by_key(|name| NAMES[*name]);
+            heir.map(|heir| (there.clone(), left, if by == owner { heir } else { *owner }))
         }
         (Wish::Delete { .. }, None) => None,
     })
@@ -105,7 +110,7 @@ async fn check(wishes: Vec<Wish>) {
         }
         let role = world.role(ROLE);
         assert_eq!(role.is_some(), model.is_some(), "{wish:?}");
-        let (policies, members) = model.clone().unwrap_or_default();
+        let (policies, members, _) = model.clone().unwrap_or_default();
         let attached: BTreeSet<String> =
             role.iter().flat_map(|role| &role.attached).map(|arn| arn.name().to_owned()).collect();
         assert_eq!(attached, policies.iter().map(|policy| POLICIES[*policy].to_owned()).collect(), "{wish:?}");

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that panics has failed")]
 
+mod adversities;
+mod cli;
 mod contract;
 mod delete;
 mod depth;

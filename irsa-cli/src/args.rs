@@ -13,7 +13,7 @@ pub(crate) use self::provider::{PermissionsArgs, ProviderCommand};
 
 /// Bind AWS IAM roles to Kubernetes service accounts (IRSA), safely and in one step
 #[derive(Debug, Parser)]
-#[command(name = "irsa", version, max_term_width = 120, disable_help_subcommand = true, after_help = EXAMPLES)]
+#[command(name = "irsa", version, max_term_width = 120, after_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -23,8 +23,8 @@ pub(crate) struct Cli {
 
 // Not a second paragraph of the doc comment: with that, clap spreads every option over three lines.
 const EXAMPLES: &str = "\
-Everything is checked before the first write. A command run twice changes nothing the second time. What nobody declared is
-kept, and what belongs to somebody else is not touched.
+Everything is checked before the first write. A command run twice changes nothing the second time. What nobody
+declared is kept, and what belongs to somebody else is not touched.
 
 Examples:
   irsa create my-serviceaccount -p AmazonS3ReadOnlyAccess --sandbox   try it out: no AWS, no cluster

@@ -62,7 +62,11 @@ pub(crate) fn failed(error: &Error, global: &Global, printer: &mut Printer<'_>) 
 
 /// Prints why a line was refused before anything was called.
 pub(crate) fn refused(error: &Error, global: &Global, printer: &mut Printer<'_>) -> Exit {
-    explain(error, global, printer);
+    let error = match error.hint() {
+        Some(_) => error.clone(),
+        None => error.clone().with_hint("--help says what each option takes"),
+    };
+    explain(&error, global, printer);
     Exit::Refused
 }
 

@@ -24,7 +24,9 @@ pub(crate) async fn show(message: &str, wanted: bool) -> Infallible {
         return std::future::pending().await;
     }
     tokio::time::sleep(PATIENCE).await;
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_message(message.to_owned());
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+        .with_message(message.to_owned())
+        .with_elapsed(PATIENCE);
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
         bar.set_style(style);
     }

@@ -12,6 +12,7 @@ use crate::name::{Namespace, RoleArn, ServiceAccountName};
 
 /// What must be applied so that an account is as the binding wants it; nothing when it is already.
 ///
+/// `audience` is the one that the role's trust policy demands, where the binding declares none and it is not that of STS.
 /// What irsa owns already is sent along, since server-side apply takes away what a manager no longer sends.
 ///
 /// # Errors
@@ -21,9 +22,9 @@ pub(crate) fn wanted(
     role: &RoleArn,
     (namespace, name): (&Namespace, &ServiceAccountName),
     existing: Option<&ServiceAccount>,
-    force: bool,
+    (force, audience): (bool, Option<&str>),
 ) -> Result<Option<NewServiceAccount>> {
-    let mut annotations = declared_annotations(binding, role);
+    let mut annotations = declared_annotations(binding, role, audience);
     let mut labels: BTreeMap<String, String> =
         binding.labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
     let mut expected = None;
@@ -52,10 +53,10 @@ pub(crate) fn wanted(
     Ok(Some(NewServiceAccount { namespace, name, labels, annotations, expected }))
 }
 
-fn declared_annotations(binding: &IrsaBinding, role: &RoleArn) -> BTreeMap<String, String> {
+fn declared_annotations(binding: &IrsaBinding, role: &RoleArn, audience: Option<&str>) -> BTreeMap<String, String> {
     let settings = [
         (ROLE_ARN_ANNOTATION, Some(role.to_string())),
-        (AUDIENCE_ANNOTATION, binding.audience.as_ref().map(ToString::to_string)),
+        (AUDIENCE_ANNOTATION, binding.audience.as_ref().map(ToString::to_string).or(audience.map(str::to_owned))),
         (TOKEN_EXPIRATION_ANNOTATION, binding.token_expiration.map(|seconds| seconds.seconds().to_string())),
         (STS_REGIONAL_ENDPOINTS_ANNOTATION, binding.sts_regional_endpoints.map(|regional| regional.to_string())),
     ];
@@ -156,7 +157,7 @@ mod tests {
         force: bool,
     ) -> Result<Option<NewServiceAccount>> {
         let name = (&binding.namespace, &binding.service_account);
-        wanted(binding, &role("r"), name, existing, force)
+        wanted(binding, &role("r"), name, existing, (force, None))
     }
 
     fn binding() -> IrsaBinding {

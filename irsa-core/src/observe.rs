@@ -19,7 +19,7 @@ use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{ClusterId, Demand, Identity, resolve};
 use crate::name::{
-    ClusterRef, InlinePolicyName, Namespace, PolicyArn, PolicyRef, ProviderArn, RoleName, ServiceAccountName,
+    Audience, ClusterRef, InlinePolicyName, Namespace, PolicyArn, PolicyRef, ProviderArn, RoleName, ServiceAccountName,
 };
 use crate::ownership::{Member, Ownership};
 use crate::report::{Warning, WarningId};
@@ -80,6 +80,11 @@ pub(crate) struct ObservedRole {
 }
 
 impl ObservedRole {
+    /// Whether a subject is on record, or irsa's own statements let it in, as after a run that broke off in between.
+    pub(crate) fn has_subject(&self, member: &Member, providers: &BTreeMap<ClusterId, ProviderArn>) -> bool {
+        self.ownership.records(member) || self.present(providers).contains(member)
+    }
+
     /// Every subject that irsa's own statements or the tags let in, of the clusters whose providers are given.
     pub(crate) fn present(&self, providers: &BTreeMap<ClusterId, ProviderArn>) -> BTreeSet<Member> {
         let mut members = self.ownership.members();
@@ -103,6 +108,17 @@ impl Observed {
         self.identities
             .get(cluster)
             .ok_or_else(|| Error::new(ErrorKind::Unexpected, format!("cluster {cluster} was not resolved")))
+    }
+
+    /// The audience that the role's trust policy demands of tokens of a cluster, where it is another than that of STS.
+    pub(crate) fn standing_audience(&self, request: &Request, cluster: &ClusterId) -> Result<Option<String>> {
+        let providers = self.cluster_providers(request)?;
+        let audience = self
+            .role
+            .as_ref()
+            .zip(providers.get(cluster))
+            .and_then(|(role, provider)| role.trust.own_audience(provider));
+        Ok(audience.filter(|audience| audience != Audience::sts().as_str()))
     }
 
     /// A subject as the unit that tags record.
@@ -131,13 +147,7 @@ type Identities<'a> = Shared<BoxFuture<'a, Result<BTreeMap<ClusterRef, Identity>
 /// In dependent requests: the clusters' descriptions, the role, the policies, the quotas and the accounts at once, then
 /// the providers and the dry run of the accounts at once.
 pub(crate) async fn observe(backends: &Backends, request: &Request) -> Result<Observed> {
-    let clusters = request.clusters();
-    let demand = match request.verb {
-        Verb::Delete { .. } => Demand::ArnIsEnough,
-        Verb::Create | Verb::Update { .. } => Demand::Usable,
-    };
-    let identities: Identities<'_> =
-        resolve(backends.identity.as_ref(), &backends.given, &clusters, demand).boxed().shared();
+    let identities: Identities<'_> = resolve_all(backends, request).boxed().shared();
     let (observed, policies, quotas, providers) = futures::join!(
         observe_role_and_accounts(backends, request, identities.clone()),
         policies::observe_policies(backends, request),
@@ -151,6 +161,42 @@ pub(crate) async fn observe(backends: &Backends, request: &Request) -> Result<Ob
     observed.quotas = quotas;
     observed.warnings.extend(policies.warnings.into_iter().chain(warnings));
     Ok(observed)
+}
+
+/// The identities of all clusters of a request. Those that only subjects who leave live on may be gone.
+async fn resolve_all(backends: &Backends, request: &Request) -> Result<BTreeMap<ClusterRef, Identity>> {
+    let declared = request.binding.clusters();
+    let leaving: Vec<ClusterRef> =
+        request.clusters().into_iter().filter(|cluster| !declared.contains(cluster)).collect();
+    let demand = match request.verb {
+        Verb::Delete { .. } => Demand::ArnIsEnough,
+        Verb::Create | Verb::Update { .. } => Demand::Usable,
+    };
+    let (identity, given) = (backends.identity.as_ref(), &backends.given);
+    let (mut all, more) = futures::try_join!(
+        resolve(identity, given, &declared, demand),
+        resolve(identity, given, &leaving, Demand::ArnIsEnough),
+    )?;
+    all.extend(more);
+    Ok(all)
+}
+
+/// Where the binding's cluster is gone, the providers of the role's other clusters tell which statement is not theirs.
+async fn resolve_others_of_role(backends: &Backends, request: &Request, observed: &mut Observed) -> Result<()> {
+    let gone = observed.home(request)?.issuer.is_none();
+    let Some(role) = observed.role.as_ref().filter(|_| gone) else { return Ok(()) };
+    let known: BTreeSet<&str> = observed.identities.values().map(|identity| identity.cluster.as_str()).collect();
+    let members = role.ownership.members();
+    let others = members.iter().map(|member| member.cluster.as_str()).filter(|cluster| !known.contains(cluster));
+    let others: BTreeSet<ClusterRef> = others.filter_map(|cluster| cluster.parse().ok()).collect();
+    let each = others.iter().map(async |cluster| {
+        resolve(backends.identity.as_ref(), &backends.given, std::slice::from_ref(cluster), Demand::ArnIsEnough).await
+    });
+    // What cannot be resolved is left as it is.
+    for found in futures::future::join_all(each).await.into_iter().flatten() {
+        observed.identities.extend(found);
+    }
+    Ok(())
 }
 
 /// Role and accounts: the role's ARN is what the dry run of the accounts waits for, and nothing else.
@@ -177,6 +223,7 @@ async fn observe_role_and_accounts(
         warnings: accounts.warnings,
     };
     (observed.role_name, observed.role) = role::decide(backends, request, &observed, role?).await?;
+    resolve_others_of_role(backends, request, &mut observed).await?;
     accounts::read_undeclared(backends, request, &mut observed).await?;
     writes::check_writes(backends, request, &mut observed, accounts.dry_runs).await?;
     Ok(observed)

@@ -52,8 +52,7 @@ pub(crate) struct Member {
 impl Member {
     /// `<cluster>/<namespace>/<name>` in the alphabet of tag values, which has no `*` and no `?`.
     fn value(&self) -> String {
-        let name = self.name.as_str().replace('*', "=2A").replace('?', "=3F");
-        format!("{}/{}/{name}", self.cluster, self.namespace)
+        quoted(&format!("{}/{}/{}", self.cluster, self.namespace, self.name.as_str()))
     }
 
     /// The value of its tag: cut where it is too long, with a hash at the end that tells it from others.
@@ -74,13 +73,13 @@ impl Member {
 
     /// Reads the value of a tag; nothing where it was cut or is not one of ours.
     fn from_tag_value(value: &str) -> Option<Self> {
-        let (rest, name) = value.rsplit_once('/')?;
+        let whole = unquoted(value);
+        let (rest, name) = whole.rsplit_once('/')?;
         let (cluster, namespace) = rest.rsplit_once('/')?;
-        let name = name.replace("=2A", "*").replace("=3F", "?");
         let member = Self {
             cluster: ClusterId::from_text(cluster),
             namespace: Namespace::new(namespace).ok()?,
-            name: SubjectName::parse(&name).ok()?,
+            name: SubjectName::parse(name).ok()?,
         };
         // A cut value would read as a name that ends in a hash, so one of full length is known by its hash only.
         (value.chars().count() < LONGEST_VALUE).then_some(member)
@@ -151,10 +150,58 @@ impl Ownership {
         self.owner_member.iter().chain(self.further.values().flatten()).cloned().collect()
     }
 
+    /// Whether the tags record anybody but this subject, be it by a hash only.
+    pub(crate) fn records_others(&self, member: &Member) -> bool {
+        let key = member.tag_key();
+        let owner = self.owner.is_some() && !self.is_owner(member);
+        owner || self.further.keys().any(|further| *further != key)
+    }
+
+    /// Whether some record tells no name, since it was cut or because there was no room for all.
+    pub(crate) fn is_partial(&self) -> bool {
+        let cut_owner = self.owner.is_some() && self.owner_member.is_none();
+        self.overflow || cut_owner || self.further.values().any(Option::is_none)
+    }
+
     /// Further subjects that the tags name in full, without the first.
     pub(crate) fn further_members(&self) -> BTreeSet<Member> {
         self.further.values().flatten().cloned().collect()
     }
+}
+
+/// Text in the alphabet of tag values: what is not in it, and `=` itself, as `=XX` in hex, as quoted-printable has it.
+fn quoted(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut quoted, c| {
+        if c.is_ascii_alphanumeric() || "_.:/+-@".contains(c) {
+            quoted.push(c);
+        } else {
+            let mut bytes = [0; 4];
+            for byte in c.encode_utf8(&mut bytes).bytes() {
+                let _ = fmt::Write::write_fmt(&mut quoted, format_args!("={byte:02X}"));
+            }
+        }
+        quoted
+    })
+}
+
+/// The text of a quoted value; what is not quoted as [`quoted`] does stays as it is.
+fn unquoted(value: &str) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        match hex.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| *first == b'=') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The default name of a role, where it needs no cutting: `<cluster>-<namespace>-<service account>`.

@@ -80,10 +80,10 @@ pub enum WarningId {
     PolicyUnverified,
     /// A subject without a tag was taken out of irsa's own statement.
     SubjectWithoutTag,
-    /// A declared setting cannot be changed on what exists, such as the path of a role.
-    Immutable,
     /// The role was adopted: it was made by somebody else.
     Adopted,
+    /// The audience of a shared role changed, and not every account was told.
+    AudienceChanged,
     /// A foreign statement in the trust policy lets in more than the declared subjects.
     ForeignTrust,
     /// A removed subject may use the session it has until that ends.
@@ -110,8 +110,8 @@ impl WarningId {
             Self::WriteUnverified => "write-unverified",
             Self::PolicyUnverified => "policy-unverified",
             Self::SubjectWithoutTag => "subject-without-tag",
-            Self::Immutable => "immutable",
             Self::Adopted => "adopted",
+            Self::AudienceChanged => "audience-changed",
             Self::ForeignTrust => "foreign-trust",
             Self::SessionsRemain => "sessions-remain",
             Self::LeftBehind => "left-behind",

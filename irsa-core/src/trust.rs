@@ -12,6 +12,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 pub(crate) use self::derive::{Derivation, Derived, derive, member_of};
+use self::statement::nobody;
 pub(crate) use self::statement::{OwnKind, WebIdentity, may_admit, own_kind};
 use crate::document::{canonical, size, statements, stored};
 use crate::error::Result;
@@ -37,6 +38,11 @@ impl TrustPolicy {
         Self(serde_json::json!({"Version": "2012-10-17", "Statement": []}))
     }
 
+    /// A policy that lets nobody in.
+    pub(crate) fn closed() -> Self {
+        Self(serde_json::json!({"Version": "2012-10-17", "Statement": [nobody()]}))
+    }
+
     pub(crate) fn statements(&self) -> impl Iterator<Item = &Map<String, Value>> {
         statements(&self.0)
     }
@@ -59,6 +65,14 @@ impl TrustPolicy {
     pub(crate) fn admits(&self, provider: &ProviderArn, sub: &str, audience: &str) -> bool {
         let admitted = |s: &Map<String, Value>| WebIdentity::read(s).is_some_and(|w| w.admits(provider, sub, audience));
         self.statements().any(admitted)
+    }
+
+    /// Whether a statement of irsa's own that somebody changed may let anybody of a provider in.
+    pub(crate) fn is_open_to(&self, provider: &ProviderArn) -> bool {
+        let changed = |statement: &&Map<String, Value>| {
+            own_kind(statement) == Some(OwnKind::Subjects) && WebIdentity::read(statement).is_none()
+        };
+        self.statements().filter(changed).any(|statement| may_admit(statement, Some(provider)))
     }
 
     /// The audience of irsa's own statement for a provider.

@@ -1,7 +1,7 @@
 """What every end-to-end test needs: the bed's facts, the `irsa` program, clients that are not ours, names of its own.
 
-Tests share one bed: each makes its own namespace, and so its own roles (their names hold the namespace). What the fronts
-are told, and their log, is of the whole bed, so tests that run at the same time need a bed each.
+Tests share one bed: each makes its own namespace, and so its own roles (their names hold the namespace). The log of the
+fronts, and what they are told, is of the whole bed, so tests that run at the same time need a bed each.
 """
 
 from __future__ import annotations

@@ -84,9 +84,7 @@ class Seen:
     def inline(self) -> dict[str, Any]:
         """The inline policies of the role, by name."""
         names = self.iam.list_role_policies(RoleName=self.role)["PolicyNames"]
-        return {
-            name: self.iam.get_role_policy(RoleName=self.role, PolicyName=name)["PolicyDocument"] for name in names
-        }
+        return {name: self.iam.get_role_policy(RoleName=self.role, PolicyName=name)["PolicyDocument"] for name in names}
 
     @property
     def account(self) -> Any:

@@ -31,8 +31,8 @@ pub(crate) struct DryRun {
 /// Make a role for a service account, or repair what is there of it
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Makes role, trust policy, policies, service account and annotation, or brings what is there of them to what is asked for.
-What is not named stays as it is.
+Makes role, trust policy, policies, service account and annotation, or brings what is there of them to what is
+asked for. What is not named stays as it is.
 
 Examples:
   irsa create my-serviceaccount -p AmazonS3ReadOnlyAccess
@@ -94,6 +94,10 @@ pub(crate) struct UpdateArgs {
     pub(crate) dry_run: DryRun,
 }
 
+fn seconds(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "must be a number of seconds, such as 7200".to_owned())
+}
+
 /// What create and update have in common.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SettingArgs {
@@ -126,7 +130,7 @@ pub(crate) struct SettingArgs {
     pub(crate) permissions_boundary: Option<String>,
 
     /// Longest session of the role, 3600 to 43200
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) max_session_duration: Option<u32>,
 
     /// Tag of the role [repeatable]
@@ -138,7 +142,7 @@ pub(crate) struct SettingArgs {
     pub(crate) audience: Option<String>,
 
     /// Lifetime of the projected token, 600 to 86400
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) token_expiration: Option<u32>,
 
     /// Whether pods use the STS endpoint of their region
@@ -181,8 +185,8 @@ pub(crate) struct SettingArgs {
 /// Undo a binding
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-The role goes with its policies, if it was made here and nobody else uses it. A role of several service accounts only loses
-this one. Deleting what is not there is done already.
+The role goes with its policies, if it was made here and nobody else uses it. A role of several service accounts
+only loses this one. Deleting what is not there is done already.
 
 Examples:
   irsa delete my-serviceaccount
@@ -230,8 +234,8 @@ pub(crate) struct GetArgs {
 /// List the bindings of a cluster, whoever made them
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Finds them from both sides, service accounts with an annotation and roles that trust the cluster, and tells where the two do
-not fit.
+Finds them from both sides, service accounts with an annotation and roles that trust the cluster, and tells where
+the two do not fit.
 
 Examples:
   irsa list

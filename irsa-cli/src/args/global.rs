@@ -78,7 +78,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "DURATION", default_value = "2m", value_parser = duration, display_order = 109)]
     pub(crate) timeout: Duration,
 
-    /// How results are printed
+    /// Output: text or json
     #[arg(
         short,
         long,
@@ -87,7 +87,6 @@ pub(crate) struct Global {
         value_enum,
         default_value_t,
         hide_possible_values = true,
-        help = "Output: text or json",
         display_order = 110
     )]
     pub(crate) output: OutputFormat,
@@ -100,7 +99,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, action = ArgAction::Count, display_order = 112)]
     pub(crate) verbose: u8,
 
-    /// When to colour
+    /// Colour: auto, always or never
     #[arg(
         long = "color",
         global = true,
@@ -108,7 +107,6 @@ pub(crate) struct Global {
         value_enum,
         default_value_t,
         hide_possible_values = true,
-        help = "Colour: auto, always or never",
         display_order = 113
     )]
     pub(crate) colour: Colour,

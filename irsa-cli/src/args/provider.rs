@@ -43,8 +43,8 @@ Examples:
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Calls nothing. Resources are filled in as far as the options tell: --cluster (best as an ARN), --account, --region,
---role-name, --role-path, --namespace. Writes of roles are limited to the default names of the cluster, or to --role-name.
-Whoever may attach any policy to a role can become anybody: --permissions-boundary limits that.
+--role-name, --role-path, --namespace. Writes of roles are limited to the default names of the cluster, or to
+--role-name. Whoever may attach any policy to a role can become anybody: --permissions-boundary limits that.
 
 Examples:
   irsa permissions create --cluster arn:aws:eks:us-east-1:123456789012:cluster/demo

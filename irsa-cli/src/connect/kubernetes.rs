@@ -74,7 +74,7 @@ fn by_file(around: &Surroundings<'_>, kubeconfig: &Kubeconfig, cluster: &Cluster
     if asks && silent > 0 && !(own && one_is_current) {
         return None;
     }
-    Some(otherwise(around, kubeconfig, own))
+    Some(otherwise(around, kubeconfig, cluster))
 }
 
 /// EKS itself in place of a context whose credential plug-in is not installed, as `aws` often is not; a context or file
@@ -118,16 +118,17 @@ async fn by_description(
     let described = client.identity_backend().cluster(cluster).await.ok().flatten();
     match described.and_then(|described| context_for_description(kubeconfig, &described)) {
         Some(context) => Way::Context(Some(context)),
-        None => otherwise(around, kubeconfig, *cluster == around.target.cluster),
+        None => otherwise(around, kubeconfig, cluster),
     }
 }
 
 /// The way where no context is known to be that of the cluster. For clusters of further subjects that is EKS alone.
-fn otherwise(around: &Surroundings<'_>, kubeconfig: &Kubeconfig, own: bool) -> Way {
+fn otherwise(around: &Surroundings<'_>, kubeconfig: &Kubeconfig, cluster: &ClusterRef) -> Way {
     let chosen = around.target.kubeconfig_is_chosen();
-    // A context that says that it is another cluster cannot be right.
-    let may_be = current(kubeconfig).is_some_and(|name| cluster_of_context(kubeconfig, name).is_none());
-    match own {
+    // A context that says that it is another cluster cannot be right; an issuer is told by the API server alone.
+    let by_issuer = matches!(cluster, ClusterRef::Issuer(_));
+    let may_be = current(kubeconfig).is_some_and(|name| by_issuer || cluster_of_context(kubeconfig, name).is_none());
+    match *cluster == around.target.cluster {
         true if chosen || may_be => Way::Context(None),
         true if around.environment.variable("KUBERNETES_SERVICE_HOST").is_some() => Way::Pod,
         _ => Way::Eks,
@@ -225,6 +226,8 @@ mod tests {
         // Where the issuer is given, EKS is not asked.
         let given = "--cluster demo --issuer https://i.example --account 123456789012";
         assert_eq!(way(given, &["kind", "mini"], "demo", &[]), Some(Way::Context(None)));
+        let issuer = "--issuer https://i.example --account 123456789012";
+        assert_eq!(way(issuer, &[DEMO], "https://i.example", &[]), Some(Way::Context(None)));
     }
 
     #[test]

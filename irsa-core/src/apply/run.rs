@@ -6,10 +6,10 @@ use backon::BackoffBuilder;
 
 use super::Context;
 use crate::account::{self, Release};
-use crate::backend::{NewRole, Role, ServiceAccount, WriteMode};
+use crate::backend::{NewRole, OidcProvider, Role, ServiceAccount, WriteMode};
 use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::{ClusterRef, RoleName};
+use crate::name::{Audience, ClusterRef, RoleName};
 use crate::ownership::{OWNER_TAG, Ownership};
 use crate::plan::{Step, TrustStep};
 use crate::report::{Warning, WarningId};
@@ -41,7 +41,7 @@ pub(super) async fn run_step(context: &Context<'_>, step: &Step) -> Result<Done>
             let backend = context.backends.cluster(cluster)?;
             there_already(backend.create_namespace(namespace).await)?;
         }
-        Step::CreateProvider(provider) => there_already(iam.create_provider(provider).await)?,
+        Step::CreateProvider(provider) => return create_provider(context, provider).await,
         Step::AddAudience { provider, audience } => iam.add_audience(provider, audience).await?,
         Step::DeleteProvider(provider) => gone_already(iam.delete_provider(provider).await)?,
         Step::CreateRole(new) => return create_role(context, new).await,
@@ -55,7 +55,7 @@ pub(super) async fn run_step(context: &Context<'_>, step: &Step) -> Result<Done>
         Step::TagRole(tags) => until_consistent(fresh, async || iam.tag_role(role()?, tags).await).await?,
         Step::UntagRole(keys) => until_consistent(fresh, async || iam.untag_role(role()?, keys).await).await?,
         Step::AttachPolicy(arn) => until_consistent(fresh, async || iam.attach_policy(role()?, arn).await).await?,
-        Step::PutInlinePolicy(name, document) => {
+        Step::PutInlinePolicy { name, document, .. } => {
             let text = document.minified();
             until_consistent(fresh, async || iam.put_inline_policy(role()?, name, &text).await).await?;
         }
@@ -86,6 +86,21 @@ fn gone_already(result: Result<()>) -> Result<()> {
     result.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
+/// Makes a provider; one that somebody else made in between gets the audiences that it lacks.
+async fn create_provider(context: &Context<'_>, provider: &OidcProvider) -> Result<Done> {
+    let iam = context.backends.iam.as_ref();
+    match iam.create_provider(provider).await {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let known = iam.provider(&provider.arn).await?.map(|known| known.audiences).unwrap_or_default();
+            for audience in provider.audiences.iter().filter(|audience| !known.contains(audience)) {
+                iam.add_audience(&provider.arn, &Audience::new(audience.clone())?).await?;
+            }
+            Ok(Done::default())
+        }
+        result => result.map(|()| Done { made: true, ..Done::default() }),
+    }
+}
+
 async fn create_role(context: &Context<'_>, new: &NewRole) -> Result<Done> {
     let iam = context.backends.iam.as_ref();
     let created = until_consistent(false, async || iam.create_role(new).await).await;
@@ -95,7 +110,14 @@ async fn create_role(context: &Context<'_>, new: &NewRole) -> Result<Done> {
         Err(error) if tags_refused(new, &error) => {
             let plain = NewRole { tags: Default::default(), ..new.clone() };
             until_consistent(false, async || iam.create_role(&plain).await).await?;
-            until_consistent(true, async || iam.tag_role(new.arn.name(), &new.tags).await).await?;
+            if let Err(error) = until_consistent(true, async || iam.tag_role(new.arn.name(), &new.tags).await).await {
+                // A role without tags would be nobody's: it is taken back at once.
+                until_consistent(false, async || iam.delete_role(new.arn.name()).await).await.map_err(|left| {
+                    let what = format!("role {} was made, cannot be tagged and cannot be taken back", new.arn.name());
+                    left.during(what)
+                })?;
+                return Err(error);
+            }
             let message =
                 format!("role {} was made first and tagged after: {}", new.arn.name(), error.causes().join(": "));
             Ok(Done { made: true, warnings: vec![Warning::new(WarningId::TagsSeparate, message)], ..Done::default() })
@@ -193,15 +215,7 @@ async fn read_back(
 fn agree(step: &TrustStep, role: &Role) -> Result<(TrustPolicy, bool)> {
     let ownership = Ownership::from_tags(&role.tags);
     let standing = TrustPolicy::from_stored(&role.trust_policy)?;
-    let believed = step.derivation.joining.iter().all(|member| {
-        let by_foreign = step.derivation.providers.get(&member.cluster).is_some_and(|provider| {
-            standing
-                .foreign_allows()
-                .filter_map(crate::trust::WebIdentity::read)
-                .any(|web| web.trusts(provider) && web.exact.contains(&member.sub()))
-        });
-        ownership.records(member) || by_foreign || ownership.overflow
-    });
+    let believed = ownership.overflow || step.derivation.joining.iter().all(|member| ownership.records(member));
     let joining = if believed && !ownership.overflow { BTreeSet::new() } else { step.derivation.joining.clone() };
     let derivation = Derivation { joining, ..step.derivation.clone() };
     Ok((derive(&standing, &ownership, &derivation)?.policy, believed))

@@ -1,21 +1,35 @@
 //! Taking back: a role made in a run whose later write is refused for good goes again, with all that the run made.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::run::Done;
 use super::{Context, State};
+use crate::account::{Release, release};
 use crate::backend::{FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Step;
 use crate::report::{Warning, WarningId};
 use crate::retry::until_consistent;
 
+/// How long taking back may go on: it comes when the time of the binding may be over.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// Takes the steps that were done back, last first. What stays is in the warnings.
 pub(super) async fn take_back(context: &Context<'_>, states: &mut [(&Step, State)]) -> Vec<Warning> {
     let mut left = Vec::new();
+    let deadline = Instant::now() + LONGEST;
     for (step, state) in states.iter_mut().rev() {
         let State::Done(done) = state else { continue };
-        match undo(context, step, done).await {
+        if !done.made {
+            continue;
+        }
+        let undone = tokio::time::timeout_at(deadline, undo(context, step, done)).await;
+        match undone
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "too late").with_cause("it did not end in time")))
+        {
             Ok(true) => *state = State::TakenBack,
             Ok(false) => left.push(left_behind(context, step, "it may be in use by others")),
             Err(error) => left.push(left_behind(context, step, &error.causes().join(": "))),
@@ -32,18 +46,30 @@ fn left_behind(context: &Context<'_>, step: &Step, why: &str) -> Warning {
 /// Undoes one step; `false` when it is better left.
 async fn undo(context: &Context<'_>, step: &Step, done: &Done) -> Result<bool> {
     let iam = context.backends.iam.as_ref();
-    let Some(role) = context.plan.role_name.as_ref() else { return Ok(false) };
+    let Some(role_arn) = context.plan.role_arn.clone() else { return Ok(false) };
+    let role = role_arn.name();
     let result = match step {
         Step::AttachPolicy(arn) => until_consistent(false, async || iam.detach_policy(role, arn).await).await,
-        Step::PutInlinePolicy(name, _) => {
+        Step::PutInlinePolicy { name, .. } => {
             until_consistent(false, async || iam.delete_inline_policy(role, name).await).await
         }
         Step::CreateRole(_) if done.made => until_consistent(false, async || iam.delete_role(role).await).await,
-        Step::CreateProvider(provider) => iam.delete_provider(&provider.arn).await,
         Step::ApplyServiceAccount { cluster, account, existed } => {
             let backend = context.backends.cluster(cluster)?;
             match (existed, &done.account) {
-                (None, Some(made)) => backend.delete_service_account(made).await,
+                // Somebody else may have made it just before us: then only our fields are taken back.
+                (None, Some(made)) if release(made, &role_arn) == Release::Delete => {
+                    backend.delete_service_account(made).await
+                }
+                (None, Some(made)) => {
+                    let nothing = NewServiceAccount {
+                        labels: BTreeMap::new(),
+                        annotations: BTreeMap::new(),
+                        expected: Some((made.uid.clone(), made.resource_version.clone())),
+                        ..account.clone()
+                    };
+                    backend.apply_service_account(&nothing, WriteMode::Persist, false).await.map(|_| ())
+                }
                 (Some(before), Some(made)) => {
                     let restored = as_before(before, account, made);
                     // Only what we sent is touched: other fields are not ours, whoever changed them since.

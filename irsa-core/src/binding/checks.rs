@@ -121,9 +121,15 @@ pub(super) fn trust_statements(documents: Vec<Document>) -> Result<Vec<Value>> {
                 "a Sid that begins with Irsa marks statements of irsa itself",
             ));
         }
-        if !statements.contains(&value) {
-            statements.push(value);
+        if statements.contains(&value) {
+            continue;
         }
+        let same_sid = |known: &Value| !sid.is_empty() && known.get("Sid").and_then(Value::as_str) == Some(sid);
+        if statements.iter().any(same_sid) {
+            return Err(Error::invalid("trust statement", sid, "two different statements have this Sid")
+                .with_hint("give each statement a Sid of its own, or none"));
+        }
+        statements.push(value);
     }
     Ok(statements)
 }

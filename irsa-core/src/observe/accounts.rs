@@ -8,7 +8,7 @@ use crate::backend::{ClusterBackend, NewServiceAccount, ServiceAccount, WriteMod
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{ClusterId, Identity};
 use crate::name::{ClusterRef, Namespace, RoleArn, ServiceAccountName, Subject, SubjectName};
-use crate::ownership::default_role_name;
+use crate::ownership::{Member, default_role_name};
 use crate::report::Warning;
 use crate::request::{Request, Verb};
 
@@ -23,6 +23,16 @@ pub(crate) struct AccountKey {
 impl AccountKey {
     pub(crate) fn new(cluster: &ClusterId, namespace: &Namespace, name: &ServiceAccountName) -> Self {
         Self { cluster: cluster.clone(), namespace: namespace.clone(), name: name.clone() }
+    }
+}
+
+impl AccountKey {
+    /// The account of a subject that is one and not a pattern.
+    pub(crate) fn of_member(member: &Member) -> Option<Self> {
+        match &member.name {
+            SubjectName::Exact(name) => Some(Self::new(&member.cluster, &member.namespace, name)),
+            SubjectName::Pattern(_) => None,
+        }
     }
 }
 
@@ -52,7 +62,7 @@ pub(super) struct DryRun {
 }
 
 /// The accounts that a request reads: those that it binds, and those that it lets go.
-fn subjects_of(request: &Request) -> Vec<Subject> {
+fn subjects_of(backends: &Backends, request: &Request) -> Vec<Subject> {
     let binding = &request.binding;
     let bound = binding.all_subjects().into_iter().filter(|subject| binding.has_account(subject));
     let mut subjects: Vec<Subject> = match &request.verb {
@@ -62,7 +72,12 @@ fn subjects_of(request: &Request) -> Vec<Subject> {
     if let Verb::Update { remove_subjects, .. } = &request.verb
         && !binding.role_only
     {
-        subjects.extend(remove_subjects.iter().filter(|subject| subject.service_account().is_some()).cloned());
+        // A subject that leaves may have been trust-only, on a cluster whose API server nobody can name.
+        let reachable = |subject: &&Subject| {
+            let cluster = subject.cluster.as_ref().unwrap_or(&binding.cluster);
+            subject.service_account().is_some() && backends.cluster(cluster).is_ok()
+        };
+        subjects.extend(remove_subjects.iter().filter(reachable).cloned());
     }
     subjects
 }
@@ -73,7 +88,7 @@ pub(super) async fn read_accounts(
     request: &Request,
     identities: Identities<'_>,
 ) -> Result<Accounts> {
-    let subjects = subjects_of(request);
+    let subjects = subjects_of(backends, request);
     let binding = &request.binding;
     let clusters: BTreeSet<&ClusterRef> =
         subjects.iter().map(|subject| subject.cluster.as_ref().unwrap_or(&binding.cluster)).collect();
@@ -143,7 +158,7 @@ async fn read_account(
         let writes = request.verb == Verb::Create && backend.through_eks();
         let (Some(home), true) = (identities.get(&request.binding.cluster), writes) else { return Ok(None) };
         let Some(role) = future_role_arn(request, home) else { return Ok(None) };
-        let sent = account::wanted(&request.binding, &role, (namespace, name), None, request.force)?;
+        let sent = account::wanted(&request.binding, &role, (namespace, name), None, (request.force, None))?;
         let Some(sent) = sent else { return Ok(None) };
         let answer = backend.apply_service_account(&sent, WriteMode::DryRun, request.force).await;
         Ok::<_, Error>(Some(DryRun { sent, answer }))
@@ -197,8 +212,7 @@ pub(super) async fn read_undeclared(backends: &Backends, request: &Request, obse
     let Some(role) = observed.role.as_ref().filter(|_| binding.exact && !binding.role_only) else { return Ok(()) };
     let mut reads = Vec::new();
     for member in role.present(&observed.cluster_providers(request)?) {
-        let SubjectName::Exact(name) = &member.name else { continue };
-        let key = AccountKey::new(&member.cluster, &member.namespace, name);
+        let Some(key) = AccountKey::of_member(&member) else { continue };
         let cluster = observed.identities.iter().find(|(_, identity)| identity.cluster == member.cluster);
         if let Some((cluster, _)) = cluster.filter(|_| !observed.accounts.contains_key(&key)) {
             reads.push((key, cluster.clone()));

@@ -101,9 +101,18 @@ pub(crate) async fn read_role(
             inline.insert(policy, Some(PolicyDocument::from_stored(&stored.document)?));
         }
     }
-    if *documents == Documents::All {
-        let each = inline.keys().map(async |policy| Ok((policy.clone(), iam.inline_policy(name, policy).await?)));
-        for (policy, stored) in futures::future::try_join_all(each).await? {
+    // What others wrote counts in the quota that ours must fit into.
+    let undeclared = |names: &BTreeSet<InlinePolicyName>| inline.keys().any(|name| !names.contains(name));
+    let all = match documents {
+        Documents::All => true,
+        Documents::Declared(names) => !names.is_empty() && undeclared(names),
+        Documents::None => false,
+    };
+    if all {
+        let unread = inline.iter().filter(|(_, document)| document.is_none()).map(|(policy, _)| policy);
+        let each = unread.map(async |policy| Ok((policy.clone(), iam.inline_policy(name, policy).await?)));
+        let read: Vec<_> = futures::future::try_join_all(each).await?;
+        for (policy, stored) in read {
             let document = stored.map(|stored| PolicyDocument::from_stored(&stored.document)).transpose()?;
             inline.insert(policy, document);
         }
@@ -145,15 +154,17 @@ pub(super) async fn decide(
         return Ok((named(&candidate.role, candidate.name), candidate.role));
     }
     let first = observed.member(request, &request.binding.first_subject())?;
-    let ours = candidate.role.filter(|role| role.ownership.records(&first));
+    let providers = observed.cluster_providers(request)?;
+    let is_ours = |role: &ObservedRole| role.ownership.is_owned() && role.has_subject(&first, &providers);
+    let ours = candidate.role.filter(is_ours);
     let annotated = annotated_role(request, observed)?;
     match (annotated, ours) {
         (Some(arn), Some(role)) if arn == role.role.arn => Ok((Some(arn.name().clone()), Some(role))),
         (Some(arn), Some(role)) => Err(two_roles(request, &arn, &role.role.arn)),
         (Some(arn), None) => {
             let role = read_for(backends, arn.name(), request).await?;
-            // GetRole goes by name: a role of that name in another path is another role.
-            let role = role.filter(|role| role.role.arn == arn);
+            // GetRole goes by name: a role of that name in another path is another role, unless it is this binding's.
+            let role = role.filter(|role| role.role.arn == arn || is_ours(role));
             if role.is_none() && matches!(request.verb, Verb::Update { .. }) {
                 return Err(dangling(request, &arn));
             }

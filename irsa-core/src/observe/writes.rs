@@ -1,10 +1,10 @@
 //! Whether we may write the accounts that must be written, found out before the first write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::accounts::{AccountKey, DryRun, ObservedAccount};
 use super::{Backends, Observed, place};
-use crate::account;
+use crate::account::{self, Release};
 use crate::backend::{AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, NewServiceAccount, ServiceAccount, WriteMode};
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
 use crate::name::{Namespace, RoleArn};
@@ -18,19 +18,21 @@ pub(super) async fn check_writes(
     observed: &mut Observed,
     mut dry_runs: BTreeMap<AccountKey, DryRun>,
 ) -> Result<()> {
+    check_releases(backends, request, observed).await?;
     if matches!(request.verb, Verb::Delete { .. }) {
         return Ok(());
     }
     let Some(role) = target_arn(request, observed)? else { return Ok(()) };
     let binding = &request.binding;
-    let mut checks = Vec::new();
+    let (mut checks, mut seen) = (Vec::new(), BTreeSet::new());
     for subject in binding.all_subjects().iter().filter(|subject| binding.has_account(subject)) {
         let Some(name) = subject.service_account() else { continue };
         let cluster = subject.cluster.as_ref().unwrap_or(&binding.cluster);
         let key = AccountKey::new(&observed.identity(cluster)?.cluster, &subject.namespace, name);
-        let Some(account) = observed.accounts.get(&key) else { continue };
-        let wanted =
-            account::wanted(binding, &role, (&key.namespace, &key.name), account.account.as_ref(), request.force)?;
+        let Some(account) = observed.accounts.get(&key).filter(|_| seen.insert(key.clone())) else { continue };
+        let audience = observed.standing_audience(request, &key.cluster)?;
+        let settings = (request.force, audience.as_deref());
+        let wanted = account::wanted(binding, &role, (&key.namespace, &key.name), account.account.as_ref(), settings)?;
         let Some(wanted) = wanted else { continue };
         let answer = dry_runs.remove(&key).filter(|dry_run| dry_run.sent == wanted).map(|dry_run| dry_run.answer);
         checks.push((account.clone(), wanted, answer));
@@ -39,6 +41,45 @@ pub(super) async fn check_writes(
         checks.iter().map(|(account, wanted, answer)| check_write(backends, request, account, wanted, answer.as_ref()));
     let warnings = futures::future::try_join_all(each).await?;
     observed.warnings.extend(warnings.into_iter().flatten());
+    Ok(())
+}
+
+/// Makes sure that the accounts of subjects that leave may be changed: they come last, when the role is gone already.
+async fn check_releases(backends: &Backends, request: &Request, observed: &mut Observed) -> Result<()> {
+    let leaving: BTreeSet<AccountKey> = match &request.verb {
+        Verb::Delete { .. } => observed.accounts.keys().cloned().collect(),
+        Verb::Update { remove_subjects, .. } => {
+            let members = remove_subjects.iter().map(|subject| observed.member(request, subject));
+            let members = members.collect::<Result<Vec<_>>>()?;
+            members.iter().filter_map(AccountKey::of_member).collect()
+        }
+        Verb::Create => BTreeSet::new(),
+    };
+    let Some(role) = target_arn(request, observed)? else { return Ok(()) };
+    let mut reviews = Vec::new();
+    for key in leaving {
+        let Some(entry) = observed.accounts.get(&key) else { continue };
+        let verb = match entry.account.as_ref().map(|account| account::release(account, &role)) {
+            Some(Release::Delete) => "delete",
+            Some(Release::Unannotate(_)) => "patch",
+            Some(Release::Nothing) | None => continue,
+        };
+        let review = AccessReview { verb, resource: "serviceaccounts", namespace: Some(key.namespace.clone()) };
+        reviews.push((key, entry.cluster.clone(), review));
+    }
+    let each = reviews.iter().map(async |(_, cluster, review)| backends.cluster(cluster)?.allowed(review).await);
+    let answers = futures::future::try_join_all(each).await?;
+    for ((key, _, review), _) in reviews.iter().zip(answers).filter(|(_, allowed)| !allowed) {
+        let place = place(&key.namespace, &key.name);
+        let why = format!("we may not {} {}", review.verb, review.resource);
+        if !request.preview {
+            return Err(Error::new(ErrorKind::AccessDenied, format!("service account {place} cannot be let go"))
+                .with_cause(why)
+                .with_hint("`irsa permissions` prints the rights that are needed"));
+        }
+        let message = format!("service account {place} may not be let go with these credentials: {why}");
+        observed.warnings.push(Warning::new(WarningId::WriteUnverified, message));
+    }
     Ok(())
 }
 

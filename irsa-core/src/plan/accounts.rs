@@ -14,13 +14,17 @@ use crate::request::Request;
 /// The accounts that must be written.
 pub(super) fn accounts(request: &Request, observed: &Observed, goal: &Goal<'_>) -> Result<Vec<Step>> {
     let binding = &request.binding;
-    let mut steps = Vec::new();
+    let (mut steps, mut seen) = (Vec::new(), BTreeSet::new());
     for subject in binding.all_subjects().iter().filter(|subject| binding.has_account(subject)) {
         let (Some(name), Some(cluster)) = (subject.service_account(), &subject.cluster) else { continue };
         let key = AccountKey::new(&observed.identity(cluster)?.cluster, &subject.namespace, name);
-        let Some(entry) = observed.accounts.get(&key) else { continue };
+        // One account may be named twice, by the name and by the ARN of its cluster.
+        let Some(entry) = observed.accounts.get(&key).filter(|_| seen.insert(key.clone())) else { continue };
         let there = entry.account.as_ref();
-        if let Some(account) = account::wanted(binding, &goal.arn, (&key.namespace, name), there, request.force)? {
+        let audience = observed.standing_audience(request, &key.cluster)?;
+        if let Some(account) =
+            account::wanted(binding, &goal.arn, (&key.namespace, name), there, (request.force, audience.as_deref()))?
+        {
             let existed = there.cloned().map(Box::new);
             steps.push(Step::ApplyServiceAccount { cluster: cluster.clone(), account, existed });
         }

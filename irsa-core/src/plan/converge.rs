@@ -9,7 +9,7 @@ use super::{Plan, Step, TrustStep, accounts, findings, limits, prerequisites, ta
 use crate::backend::NewRole;
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::{Audience, InlinePolicyName, SessionDuration};
+use crate::name::{Audience, InlinePolicyName, ProviderArn, SessionDuration};
 use crate::observe::{Observed, ObservedRole};
 use crate::ownership::{Member, OWNER_TAG, Origin, Ownership};
 use crate::report::{Warning, WarningId};
@@ -56,7 +56,7 @@ fn create(request: &Request, observed: &Observed, goal: &Goal<'_>, plan: &mut Pl
         permissions_boundary: binding.permissions_boundary.clone(),
         tags,
     };
-    let (deny, allow): (Vec<Step>, Vec<Step>) = inline_steps(binding.inline_policies.iter());
+    let (deny, allow): (Vec<Step>, Vec<Step>) = inline_steps(binding.inline_policies.iter(), &BTreeMap::new());
     let mut first = vec![Step::CreateRole(Box::new(role))];
     first.extend(prerequisites::namespaces(request, observed));
     plan.then(first);
@@ -73,7 +73,12 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     let binding = &request.binding;
     let standing = check_ownership(request, goal, role)?;
     check_path(request, role)?;
-    let exact = binding.exact && standing != Standing::ToAdopt;
+    let adopted = standing == Standing::ToAdopt || (request.adopt && role.ownership.origin == Some(Origin::Adopted));
+    // Adoption adds and never removes, also when the same command runs again.
+    let exact = binding.exact && !adopted;
+    if exact && standing == Standing::Member {
+        return Err(not_ours_to_make_exact(role, goal));
+    }
     let mut leaving = goal.leaving.clone();
     if exact {
         leaving.extend(role.present(&goal.providers).into_iter().filter(|member| !goal.declared.contains(member)));
@@ -92,6 +97,9 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
 
     // Tags: who is a subject is recorded before the trust policy lets it in, and struck before it is taken out.
     let mut members: BTreeSet<Member> = role.ownership.further_members();
+    if standing == Standing::ToAdopt {
+        members.extend(role.present(&goal.providers));
+    }
     let admitted = |member: &Member| {
         let audience = binding.audience.as_ref().map_or("sts.amazonaws.com", Audience::as_str);
         let provider = goal.providers.get(&member.cluster);
@@ -100,8 +108,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
             .filter_map(WebIdentity::read)
             .any(|web| provider.is_some_and(|p| web.admits(p, &member.sub(), audience)))
     };
-    // A subject that a foreign statement lets in already needs no record: it stays there.
-    members.extend(goal.declared.iter().filter(|member| role.ownership.records(member) || !admitted(member)).cloned());
+    members.extend(goal.declared.iter().cloned());
     members.retain(|member| !leaving.contains(member) && Some(member) != owner.as_ref());
     let struck: BTreeSet<String> = leaving
         .iter()
@@ -130,13 +137,23 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     let derivation = goal.derivation(request, leaving.clone());
     let Derived { policy, untagged } = derive(&role.trust, &tagged, &derivation)?;
     limits::check_trust_size(&observed.quotas, role.trust.size(), policy.size())?;
+    // First only those leave who must; whom the standing policy does not let in yet waits for the end.
     let present = role.present(&goal.providers);
-    let staying = goal.declared.intersection(&present).cloned().collect();
-    let reduced = Derivation { joining: staying, extra: Vec::new(), audience: None, ..derivation.clone() };
+    let audience =
+        |provider: &ProviderArn| role.trust.own_audience(provider).unwrap_or_else(|| Audience::sts().to_string());
+    let let_in = |member: &&Member| {
+        let provider = goal.providers.get(&member.cluster);
+        provider.is_none_or(|provider| {
+            role.trust.admits(provider, &member.sub(), &audience(provider)) || role.trust.is_open_to(provider)
+        })
+    };
+    let known: BTreeSet<Member> = goal.declared.union(&present).cloned().collect();
+    let (staying, waiting) = known.iter().cloned().partition(|member| let_in(&member));
+    let reduced = Derivation { joining: staying, waiting, extra: Vec::new(), audience: None, ..derivation.clone() };
     let before_tags = Ownership::from_tags(&tags_after(&role.role.tags, &BTreeMap::new(), &struck));
     let fewer = derive(&role.trust, &before_tags, &reduced)?.policy;
 
-    let policies = PolicyChanges::of(request, goal, role, exact, &mut plan.warnings);
+    let policies = PolicyChanges::of(request, goal, role, (exact, standing == Standing::ToAdopt), &mut plan.warnings)?;
     limits::check_attached(
         &observed.quotas,
         role.attached.len(),
@@ -162,16 +179,15 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     if !struck.is_empty() {
         plan.then(vec![Step::UntagRole(struck)]);
     }
-    let someone_leaves = !leaving.is_empty() || !untagged.is_empty();
     let mut standing_policy = role.trust.clone();
-    if someone_leaves && fewer != role.trust && (fewer != policy || policies.changes_rights()) {
+    if fewer != role.trust && (fewer != policy || policies.changes_rights()) {
         let step = TrustStep { before: role.trust.clone(), policy: fewer.clone(), derivation: reduced };
         plan.then(vec![Step::UpdateTrust(Box::new(step))]);
         standing_policy = fewer;
     }
     let PolicyChanges { deny_put, detach, delete, boundary, attach, put, deny_delete } = policies;
-    plan.then(deny_put);
     plan.then([detach, delete].concat());
+    plan.then(deny_put);
     plan.then(boundary);
     let mut rest = [attach, put].concat();
     rest.extend(settings(request, role));
@@ -196,6 +212,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         );
         plan.warnings.push(Warning::new(WarningId::Adopted, message));
     }
+    plan.warnings.extend(findings::audience(request, goal, role));
     plan.warnings.extend(findings::foreign_statements(goal, &policy));
     let gone: BTreeSet<Member> =
         leaving.iter().filter(|member| present.contains(*member) || admitted(member)).cloned().collect();
@@ -211,6 +228,15 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     }
     findings::extras(request, goal, role, &tagged, &policy, plan);
     Ok(())
+}
+
+/// What is exact for one binding would take the subjects and policies of another away.
+fn not_ours_to_make_exact(role: &ObservedRole, goal: &Goal<'_>) -> Error {
+    let (name, first) = (role.role.arn.name(), goal.first.shown(&goal.home.cluster));
+    let owner = role.ownership.owner.as_deref().unwrap_or_default();
+    Error::new(ErrorKind::Conflict, format!("role {name} cannot be made exact by {first}"))
+        .with_cause(format!("{first} is one of its further subjects; its owner is {owner}"))
+        .with_hint("say what is exact in the binding of the owner, or take away what is not wanted by name")
 }
 
 fn tags_after(

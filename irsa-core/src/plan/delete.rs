@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::accounts::released;
 use super::{Plan, Step, TrustStep};
+use crate::binding::OWN_PREFIX;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::RoleArn;
+use crate::name::SubjectName;
 use crate::observe::{Observed, ObservedRole};
 use crate::ownership::{Member, OWNER_TAG, Origin, Ownership};
 use crate::report::{Warning, WarningId};
 use crate::request::Request;
-use crate::trust::{Derivation, WebIdentity, derive, own_kind};
+use crate::trust::{Derivation, OwnKind, TrustPolicy, derive, own_kind};
 
 /// Plans a delete.
 ///
@@ -48,7 +50,7 @@ pub(super) fn plan(request: &Request, observed: &Observed, keep_role: bool) -> R
 }
 
 fn annotation(observed: &Observed, member: &Member) -> Option<RoleArn> {
-    let crate::name::SubjectName::Exact(name) = &member.name else { return None };
+    let SubjectName::Exact(name) = &member.name else { return None };
     let key = crate::observe::AccountKey::new(&member.cluster, &member.namespace, name);
     let account = crate::observe::existing(observed, &key)?;
     account.annotations.get(crate::binding::ROLE_ARN_ANNOTATION)?.parse().ok()
@@ -63,51 +65,25 @@ fn leave(
     keep_role: bool,
     plan: &mut Plan,
 ) -> Result<bool> {
-    let name = role.role.arn.name();
     let providers = observed.cluster_providers(request)?;
-    let recorded = role.ownership.records(member) || stands_in_ours(role, member, observed, request)?;
-    if !recorded {
-        if request.force {
-            plan.stages.extend(role_stages(role));
-            return Ok(true);
-        }
-        if let Some(owner) = &role.ownership.owner
-            && request.binding.role_name.is_some()
-        {
-            return Err(Error::new(ErrorKind::AlreadyExists, format!("role {name} belongs to another binding"))
-                .with_cause(format!("its owner is {owner}, and {} is not one of its subjects", request.binding))
-                .with_hint("name the binding that it belongs to; --force deletes the role all the same"));
-        }
-        let why = role
-            .ownership
-            .owner
-            .as_ref()
-            .map_or_else(|| "it was not made by irsa".to_owned(), |owner| format!("it belongs to {owner}"));
-        let message = format!("role {name} is kept: {why}; --force deletes it all the same");
-        plan.warnings.push(Warning::new(WarningId::RoleKept, message));
-        return Ok(false);
+    if !role.ownership.is_owned() || !role.has_subject(member, &providers) {
+        return not_ours(request, role, plan);
     }
-    let mut remaining = role.ownership.members();
-    remaining.remove(member);
+    let name = role.role.arn.name();
     let derivation = Derivation { providers, leaving: BTreeSet::from([member.clone()]), ..Derivation::default() };
-    if !remaining.is_empty() && !request.force {
-        leave_others(role, member, &remaining, &derivation, plan)?;
+    let without = derive(&role.trust, &role.ownership, &derivation)?.policy;
+    let others_in_ours = without.statements().any(|statement| own_kind(statement) == Some(OwnKind::Subjects));
+    if role.ownership.records_others(member) || others_in_ours {
+        leave_others(request, role, member, &derivation, plan)?;
         return Ok(true);
     }
-    match kept_because(role, member, keep_role).filter(|_| !request.force) {
-        None => {
-            // A managed policy may deny: nobody is let in any more before the policies go, one after the other.
-            if role.attached.len() + role.inline.len() > 1 && !request.force {
-                let everybody = role.ownership.members().into_iter().chain([member.clone()]).collect();
-                update_trust(role, &role.ownership, &Derivation { leaving: everybody, ..derivation }, plan)?;
-            }
-            plan.stages.extend(role_stages(role));
-        }
+    match kept_because(role, &without, keep_role).filter(|_| !request.force) {
+        None => go(request, role, &without, plan)?,
         Some(why) => {
             let message = format!("role {name} is kept without this binding: {why}");
             plan.warnings.push(Warning::new(WarningId::RoleKept, message));
-            update_trust(role, &role.ownership, &derivation, plan)?;
-            let own = role.role.tags.keys().filter(|key| key.starts_with(crate::binding::OWN_PREFIX)).cloned();
+            update_trust(role, &without, &derivation, plan);
+            let own = role.role.tags.keys().filter(|key| key.starts_with(OWN_PREFIX)).cloned();
             let own: BTreeSet<String> = own.collect();
             if !own.is_empty() {
                 plan.then(vec![Step::UntagRole(own)]);
@@ -117,71 +93,110 @@ fn leave(
     Ok(true)
 }
 
-/// Whether irsa's own statements let the subject in, also where a run broke off between its tag and the statement.
-fn stands_in_ours(role: &ObservedRole, member: &Member, observed: &Observed, request: &Request) -> Result<bool> {
-    let providers = observed.cluster_providers(request)?;
-    let provider = providers.get(&member.cluster);
-    let sub = member.sub();
-    let mut own =
-        role.trust.statements().filter(|statement| own_kind(statement).is_some()).filter_map(WebIdentity::read);
-    Ok(own.any(|web| web.exact.contains(&sub) && provider.is_none_or(|provider| web.trusts(provider))))
+/// A role that the subject has no part in is left alone. One that nobody owns goes if it is named and forced.
+fn not_ours(request: &Request, role: &ObservedRole, plan: &mut Plan) -> Result<bool> {
+    let name = role.role.arn.name();
+    let named = request.binding.role_name.is_some();
+    match &role.ownership.owner {
+        Some(owner) if named => {
+            Err(Error::new(ErrorKind::AlreadyExists, format!("role {name} belongs to another binding"))
+                .with_cause(format!("its owner is {owner}, and {} is not one of its subjects", request.binding))
+                .with_hint("name the binding that it belongs to"))
+        }
+        None if named && request.force => {
+            go(request, role, &role.trust, plan)?;
+            Ok(true)
+        }
+        owner => {
+            let why = match owner {
+                Some(owner) => format!("it belongs to {owner}"),
+                None => "it was not made by irsa; --force with --role-name deletes it all the same".to_owned(),
+            };
+            plan.warnings.push(Warning::new(WarningId::RoleKept, format!("role {name} is kept: {why}")));
+            Ok(false)
+        }
+    }
 }
 
 /// One of several subjects leaves: its tag, then its place in the trust policy.
 fn leave_others(
+    request: &Request,
     role: &ObservedRole,
     member: &Member,
-    remaining: &BTreeSet<Member>,
     derivation: &Derivation,
     plan: &mut Plan,
 ) -> Result<()> {
     let mut tags = role.role.tags.clone();
     let mut struck = BTreeSet::from([member.tag_key()]);
-    if role.ownership.is_owner(member)
-        && let Some(heir) = remaining.first()
-    {
-        let owner = BTreeMap::from([(OWNER_TAG.to_owned(), heir.tag_value())]);
-        tags.extend(owner.clone());
-        struck.insert(heir.tag_key());
-        plan.then(vec![Step::TagRole(owner)]);
+    if role.ownership.is_owner(member) {
+        // A pattern names no binding, so it cannot own one.
+        let concrete = |other: &&Member| *other != member && matches!(other.name, SubjectName::Exact(_));
+        let recorded = role.ownership.members();
+        let present = role.present(&derivation.providers);
+        match recorded.iter().find(concrete).or_else(|| present.iter().find(concrete)) {
+            Some(heir) => {
+                let owner = BTreeMap::from([(OWNER_TAG.to_owned(), heir.tag_value())]);
+                tags.extend(owner.clone());
+                struck.insert(heir.tag_key());
+                plan.then(vec![Step::TagRole(owner)]);
+            }
+            None => {
+                let message = format!(
+                    "role {} is kept, and {} stays its owner: only patterns are left in it, and they name no binding",
+                    role.role.arn.name(),
+                    request.binding
+                );
+                plan.warnings.push(Warning::new(WarningId::RoleKept, message));
+            }
+        }
     }
     struck.retain(|key| tags.contains_key(key));
     tags.retain(|key, _| !struck.contains(key));
     if !struck.is_empty() {
         plan.then(vec![Step::UntagRole(struck)]);
     }
-    update_trust(role, &Ownership::from_tags(&tags), derivation, plan)
-}
-
-fn update_trust(role: &ObservedRole, tags: &Ownership, derivation: &Derivation, plan: &mut Plan) -> Result<()> {
-    let policy = derive(&role.trust, tags, derivation)?.policy;
-    if policy != role.trust {
-        let step = TrustStep { before: role.trust.clone(), policy, derivation: derivation.clone() };
-        plan.then(vec![Step::UpdateTrust(Box::new(step))]);
-    }
+    let policy = derive(&role.trust, &Ownership::from_tags(&tags), derivation)?.policy;
+    update_trust(role, &policy, derivation, plan);
     Ok(())
 }
 
-/// Why a role stays when its last subject leaves.
-fn kept_because(role: &ObservedRole, member: &Member, keep_role: bool) -> Option<String> {
+/// The role goes with all that is on it. Nobody is let in any more before the policies go: a managed one may deny.
+fn go(request: &Request, role: &ObservedRole, without: &TrustPolicy, plan: &mut Plan) -> Result<()> {
+    if !role.instance_profiles.is_empty() {
+        let name = role.role.arn.name();
+        return Err(Error::new(ErrorKind::Conflict, format!("role {name} cannot be deleted"))
+            .with_cause(format!("it is in instance profile {}", role.instance_profiles.join(", ")))
+            .with_hint("remove it from the profile first, or keep the role with --keep-role"));
+    }
+    if role.attached.len() + role.inline.len() > 1 {
+        let everybody = role.ownership.members();
+        let derivation = Derivation { leaving: everybody, ..Derivation::default() };
+        let closed = if request.force { TrustPolicy::closed() } else { without.clone() };
+        update_trust(role, &closed, &derivation, plan);
+    }
+    plan.stages.extend(role_stages(role));
+    Ok(())
+}
+
+fn update_trust(role: &ObservedRole, policy: &TrustPolicy, derivation: &Derivation, plan: &mut Plan) {
+    if *policy != role.trust {
+        let (before, policy, derivation) = (role.trust.clone(), policy.clone(), derivation.clone());
+        plan.then(vec![Step::UpdateTrust(Box::new(TrustStep { before, policy, derivation }))]);
+    }
+}
+
+/// Why a role stays when its last subject leaves, given the trust policy that is then left.
+fn kept_because(role: &ObservedRole, without: &TrustPolicy, keep_role: bool) -> Option<String> {
     if keep_role {
         return Some("--keep-role was given".to_owned());
     }
     if role.ownership.origin != Some(Origin::Created) {
         return Some("it was there before irsa adopted it".to_owned());
     }
-    let foreign = role.trust.foreign_allows().find(|statement| {
-        // A statement that lets nobody but this subject in is no reason to keep the role.
-        !WebIdentity::read(statement)
-            .is_some_and(|web| web.patterns.is_empty() && web.exact.iter().all(|sub| *sub == member.sub()))
-    });
-    if let Some(statement) = foreign {
+    if let Some(statement) = without.foreign_allows().next() {
         let sid = statement.get("Sid").and_then(serde_json::Value::as_str).filter(|sid| !sid.is_empty());
         let which = sid.map_or_else(String::new, |sid| format!(" ({sid})"));
         return Some(format!("its trust policy has a statement that irsa did not write{which}"));
-    }
-    if role.ownership.overflow && role.trust.statements().filter_map(WebIdentity::read).any(|web| web.exact.len() > 1) {
-        return Some("other subjects stand in its trust policy".to_owned());
     }
     if !role.instance_profiles.is_empty() {
         return Some(format!("it is in instance profile {}", role.instance_profiles.join(", ")));

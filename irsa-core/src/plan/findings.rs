@@ -74,6 +74,20 @@ pub(super) fn patterns(request: &Request) -> impl Iterator<Item = Warning> {
     })
 }
 
+/// A new audience is demanded of all subjects, and only the declared ones are told.
+pub(super) fn audience(request: &Request, goal: &Goal<'_>, role: &ObservedRole) -> Option<Warning> {
+    let audience = request.binding.audience.as_ref()?;
+    let changes = goal.providers.values().filter_map(|provider| role.trust.own_audience(provider));
+    let changed = changes.into_iter().any(|standing| standing != audience.as_str());
+    let others = role.present(&goal.providers).into_iter().filter(|member| !goal.declared.contains(member));
+    let names: Vec<String> = others.map(|member| member.shown(&goal.home.cluster)).collect();
+    let message = format!(
+        "the audience is now {audience} for all subjects of the role, but the accounts of {} still ask for tokens of another",
+        names.join(", ")
+    );
+    (changed && !names.is_empty()).then(|| Warning::new(WarningId::AudienceChanged, message))
+}
+
 /// Statements of others that let more in than they list, or that may keep our subjects out.
 pub(super) fn foreign_statements(goal: &Goal<'_>, policy: &TrustPolicy) -> Vec<Warning> {
     let foreign = policy.statements().filter(|statement| own_kind(statement).is_none());

@@ -74,6 +74,7 @@ impl<'a> Goal<'a> {
             providers: self.providers.clone(),
             joining: self.declared.clone(),
             leaving,
+            waiting: BTreeSet::new(),
             audience: request.binding.audience.clone(),
             extra: request.binding.trust_statements.clone(),
         }

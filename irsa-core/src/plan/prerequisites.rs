@@ -6,6 +6,7 @@ use super::Step;
 use super::goal::Goal;
 use crate::backend::OidcProvider;
 use crate::error::{Error, ErrorKind, Result};
+use crate::identity::ClusterId;
 use crate::name::Audience;
 use crate::observe::Observed;
 use crate::request::Request;
@@ -13,7 +14,8 @@ use crate::request::Request;
 /// The providers that the subjects need: there, with the audience, or to be made.
 pub(super) fn providers(request: &Request, observed: &Observed, goal: &Goal<'_>) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
-    for (cluster, arn) in &goal.providers {
+    let needed = |cluster: &ClusterId| goal.declared.iter().any(|member| member.cluster == *cluster);
+    for (cluster, arn) in goal.providers.iter().filter(|(cluster, _)| needed(cluster)) {
         let standing = observed.role.as_ref().and_then(|role| role.trust.own_audience(arn));
         let audience = match (&request.binding.audience, standing) {
             (Some(audience), _) => audience.clone(),

@@ -36,7 +36,7 @@ pub(crate) enum Step {
     UntagRole(BTreeSet<String>),
     AttachPolicy(PolicyArn),
     DetachPolicy(PolicyArn),
-    PutInlinePolicy(InlinePolicyName, PolicyDocument),
+    PutInlinePolicy { name: InlinePolicyName, document: PolicyDocument, before: Option<PolicyDocument> },
     DeleteInlinePolicy(InlinePolicyName, Option<PolicyDocument>),
     DeleteRole,
     ApplyServiceAccount { cluster: ClusterRef, account: NewServiceAccount, existed: Option<Box<ServiceAccount>> },
@@ -59,7 +59,7 @@ impl Step {
             Self::UntagRole(_) => "untag_role",
             Self::AttachPolicy(_) => "attach_policy",
             Self::DetachPolicy(_) => "detach_policy",
-            Self::PutInlinePolicy(..) => "put_inline_policy",
+            Self::PutInlinePolicy { .. } => "put_inline_policy",
             Self::DeleteInlinePolicy(..) => "delete_inline_policy",
             Self::DeleteRole => "delete_role",
             Self::ApplyServiceAccount { existed: None, .. } => "create_service_account",
@@ -76,7 +76,7 @@ impl Step {
             Self::CreateProvider(provider) => provider.arn.to_string(),
             Self::AddAudience { provider, .. } | Self::DeleteProvider(provider) => provider.to_string(),
             Self::AttachPolicy(arn) | Self::DetachPolicy(arn) => arn.to_string(),
-            Self::PutInlinePolicy(name, _) | Self::DeleteInlinePolicy(name, _) => name.to_string(),
+            Self::PutInlinePolicy { name, .. } | Self::DeleteInlinePolicy(name, _) => name.to_string(),
             Self::ApplyServiceAccount { account, .. } => place(&account.namespace, &account.name),
             Self::ReleaseServiceAccount { account, .. } => place(&account.namespace, &account.name),
             _ => role.map(ToString::to_string).unwrap_or_default(),
@@ -103,7 +103,10 @@ impl Step {
             Self::PutBoundary(arn) => Some(json!({"permissions_boundary": arn})),
             Self::TagRole(tags) => Some(json!({"tags": tags})),
             Self::UntagRole(keys) => Some(json!({"keys": keys})),
-            Self::PutInlinePolicy(_, document) => Some(json!({"document": document})),
+            Self::PutInlinePolicy { document, before: None, .. } => Some(json!({"document": document.as_value()})),
+            Self::PutInlinePolicy { document, before: Some(before), .. } => {
+                Some(json!({"document": document.as_value(), "before": before.as_value()}))
+            }
             Self::DeleteInlinePolicy(_, document) => {
                 document.as_ref().map(|document| json!({"document": document.as_value()}))
             }

@@ -21,6 +21,8 @@ pub(crate) struct Derivation {
     pub(crate) joining: BTreeSet<Member>,
     /// Subjects that must not be let in any more, whatever tags record.
     pub(crate) leaving: BTreeSet<Member>,
+    /// Subjects that irsa's own statements must not let in yet, whatever tags record.
+    pub(crate) waiting: BTreeSet<Member>,
     /// The declared audience; otherwise that of the standing statement, otherwise `sts.amazonaws.com`.
     pub(crate) audience: Option<Audience>,
     /// Declared further statements.
@@ -46,14 +48,14 @@ pub(crate) fn derive(standing: &TrustPolicy, ownership: &Ownership, derivation: 
     for statement in standing.statements() {
         match own_kind(statement) {
             None => foreign.extend(without_leaving(statement, derivation)?),
-            Some(OwnKind::Extra) => extra.push(Value::Object(statement.clone())),
+            Some(OwnKind::Extra) => extra.extend(without_leaving(statement, derivation)?),
             Some(OwnKind::Subjects) => own.push(statement.clone()),
             Some(OwnKind::Nobody) => {}
         }
     }
     let mut members = ownership.members();
     members.extend(derivation.joining.iter().cloned());
-    members.retain(|member| !derivation.leaving.contains(member));
+    members.retain(|member| !derivation.leaving.contains(member) && !derivation.waiting.contains(member));
 
     let mut untagged = BTreeSet::new();
     let mut statements = foreign.clone();
@@ -66,7 +68,8 @@ pub(crate) fn derive(standing: &TrustPolicy, ownership: &Ownership, derivation: 
         // A record that was cut in its tag is known by its hash only: such a subject stays where it stands.
         let cut = standing_subs.iter().filter(|sub| {
             let recorded = |m: &Member| ownership.overflow || ownership.records(m);
-            member_of(cluster, sub).is_some_and(|m| recorded(&m) && !derivation.leaving.contains(&m))
+            let stays = |m: &Member| !derivation.leaving.contains(m) && !derivation.waiting.contains(m);
+            member_of(cluster, sub).is_some_and(|m| recorded(&m) && stays(&m))
         });
         let mut kept: BTreeSet<String> = of_cluster().map(Member::sub).collect();
         kept.extend(cut.cloned());
@@ -88,26 +91,32 @@ pub(crate) fn derive(standing: &TrustPolicy, ownership: &Ownership, derivation: 
             }
         }
     }
-    // Statements for providers of clusters that are not part of this request stay, without who leaves.
+    // Statements for providers of clusters that are not part of this request keep the subjects that a record accounts for.
+    let elsewhere: BTreeSet<String> =
+        members.iter().filter(|member| !derivation.providers.contains_key(&member.cluster)).map(Member::sub).collect();
     for statement in own {
-        let leaving = |sub: &str| {
-            derivation
-                .leaving
-                .iter()
-                .any(|member| member.sub() == sub && !derivation.providers.contains_key(&member.cluster))
-        };
-        statements.extend(without(&statement, &leaving).map(Value::Object));
+        let accounted =
+            |sub: &str| elsewhere.contains(sub) || (ownership.is_partial() && !leaves_elsewhere(derivation, sub));
+        for sub in subs_of(std::slice::from_ref(&statement)) {
+            if !accounted(&sub) && !leaves_elsewhere(derivation, &sub) {
+                untagged.insert(sub);
+            }
+        }
+        statements.extend(without(&statement, &|sub| !accounted(sub)).map(Value::Object));
     }
-    statements.extend(with_extra(extra, &foreign, &derivation.extra));
+    statements.extend(with_extra(extra, &foreign, &derivation.extra)?);
     if statements.is_empty() {
         statements.push(nobody());
     }
     let mut document = standing.as_value().clone();
     document["Statement"] = Value::Array(statements);
-    if document.get("Version").is_none() {
-        document["Version"] = json!("2012-10-17");
-    }
     Ok(Derived { policy: TrustPolicy(document), untagged })
+}
+
+/// Whether a subject of a cluster whose provider is not known is to be let in no more.
+fn leaves_elsewhere(derivation: &Derivation, sub: &str) -> bool {
+    let gone = |member: &&Member| !derivation.providers.contains_key(&member.cluster);
+    derivation.leaving.iter().filter(gone).any(|member| member.sub() == sub)
 }
 
 fn admits(statement: &Value, provider: &ProviderArn, sub: &str, audience: &str) -> bool {
@@ -147,14 +156,14 @@ fn without_leaving(statement: &Map<String, Value>, derivation: &Derivation) -> R
         let provider = derivation.providers.get(&member.cluster);
         let Some(current) = kept.as_ref() else { break };
         let sub = member.sub();
-        let concerned = |web: &WebIdentity| provider.is_none_or(|provider| web.trusts(provider));
+        // Of a cluster whose provider is not known, nothing can be told about other people's statements.
+        let concerned = |web: &WebIdentity| provider.is_some_and(|provider| web.trusts(provider));
         match WebIdentity::read(current) {
             Some(web) if !concerned(&web) => {}
             Some(web) if web.covers(&sub) && !web.patterns.contains(&sub) => {
                 return Err(still_admitted(member, statement));
             }
             Some(_) => kept = without(current, &|listed| listed == sub),
-            // Without a known provider nothing can be said of other forms; a role found by its tags is left with them.
             None if provider.is_some() && may_admit(current, provider) => {
                 return Err(still_admitted(member, statement));
             }
@@ -197,7 +206,8 @@ fn without(statement: &Map<String, Value>, leaves: &dyn Fn(&str) -> bool) -> Opt
 }
 
 /// The declared further statements beside those that stand: equal ones are kept, same Sids replaced, new ones numbered.
-fn with_extra(mut standing: Vec<Value>, foreign: &[Value], declared: &[Value]) -> Vec<Value> {
+fn with_extra(mut standing: Vec<Value>, foreign: &[Value], declared: &[Value]) -> Result<Vec<Value>> {
+    let sid_of = |value: &Value| value.get("Sid").and_then(Value::as_str).unwrap_or_default().to_owned();
     for statement in declared {
         let meaning = |value: &Value| {
             let mut value = value.clone();
@@ -210,16 +220,23 @@ fn with_extra(mut standing: Vec<Value>, foreign: &[Value], declared: &[Value]) -
         if standing.iter().chain(foreign).any(|known| meaning(known) == wanted) {
             continue;
         }
-        let sid = statement.get("Sid").and_then(Value::as_str).filter(|sid| !sid.is_empty()).map(str::to_owned);
-        let sid = sid.unwrap_or_else(|| free_sid(&standing));
-        standing.retain(|known| known.get("Sid").and_then(Value::as_str) != Some(&sid));
+        let sid = match sid_of(statement) {
+            sid if sid.is_empty() => free_sid(&standing),
+            sid => sid,
+        };
+        if let Some(other) = foreign.iter().find(|known| sid_of(known) == sid) {
+            return Err(Error::new(ErrorKind::Conflict, format!("trust statement {sid} cannot be added"))
+                .with_cause(format!("the trust policy has another statement of that Sid: {other}"))
+                .with_hint("give the statement another Sid, or change the one that is there by hand"));
+        }
+        standing.retain(|known| sid_of(known) != sid);
         let mut object = Map::from_iter([("Sid".to_owned(), Value::String(sid))]);
         for (key, value) in statement.as_object().into_iter().flatten().filter(|(key, _)| *key != "Sid") {
             object.insert(key.clone(), value.clone());
         }
         standing.push(Value::Object(object));
     }
-    standing
+    Ok(standing)
 }
 
 fn free_sid(standing: &[Value]) -> String {
@@ -360,6 +377,8 @@ mod tests {
     fn statements_of_clusters_that_are_not_asked_about_stay() {
         let standing = derived(&TrustPolicy::empty(), &owned_by("a", &[]), &derivation());
         let none = Derivation { providers: BTreeMap::new(), ..derivation() };
+        let nobody_known = derive(&standing, &Ownership::default(), &none).unwrap();
+        assert_eq!(nobody_known.untagged.len(), 1, "a statement that no record accounts for is stale");
         assert_eq!(derived(&standing, &owned_by("a", &[]), &none), standing);
         let leaving = Derivation { leaving: BTreeSet::from([member("a")]), ..none };
         assert!(!admits(&derived(&standing, &owned_by("a", &[]), &leaving), "a"));

@@ -113,13 +113,18 @@ impl WebIdentity {
     /// Whether the conditions are those of tokens of this provider. Condition keys have no case (IAM user guide,
     /// "Condition"), ARNs do.
     pub(crate) fn trusts(&self, provider: &ProviderArn) -> bool {
-        self.issuer.eq_ignore_ascii_case(provider.issuer().host_path())
-            && self.providers.contains(&provider.to_string())
+        let named = |arn: &String| arn == "*" || *arn == provider.to_string();
+        self.issuer.eq_ignore_ascii_case(provider.issuer().host_path()) && self.providers.iter().any(named)
     }
 
     /// Whether it lets a subject in.
     pub(crate) fn admits(&self, provider: &ProviderArn, sub: &str, audience: &str) -> bool {
-        let subject = self.exact.contains(sub) || self.patterns.contains(sub) || self.covers(sub);
+        // A pattern is let in by the same pattern only: what another one covers, or a literal `*`, is less.
+        let subject = if sub.contains(['*', '?']) {
+            self.patterns.contains(sub)
+        } else {
+            self.exact.contains(sub) || self.covers(sub)
+        };
         self.trusts(provider) && self.audiences.contains(audience) && subject
     }
 

@@ -1,0 +1,101 @@
+"""README.md says nothing that is not so: its commands are run, its manifests and documents are read and compared."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT, Bed, Irsa, drop_namespace
+from kubernetes import client
+from readback import SA, Seen
+
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = BLOCK.findall((ROOT / "README.md").read_text())
+# What a test is not to run: the tests themselves, and a build.
+NOT_RUN = {"tests/run"}
+CARGO = "cargo run -p irsa-cli --"
+
+
+def blocks(language: str) -> list[str]:
+    return [text for name, text in BLOCKS if name == language]
+
+
+def test_every_kind_of_block_is_taken_care_of() -> None:
+    assert {name for name, _ in BLOCKS} <= {"sh", "rust", "yaml", "json", "text"}
+    assert blocks("sh") and blocks("yaml") and blocks("json")
+    assert sum("irsa create" in block for block in blocks("sh")) == 1
+
+
+@pytest.fixture
+def jobs(core: Any, iam: Any) -> Iterator[Seen]:
+    """The namespaces that the README speaks of; what its commands leave there goes again."""
+    try:
+        core.create_namespace({"metadata": {"name": "jobs"}})
+    except client.ApiException as error:
+        if error.status != 409:
+            raise
+    seen = Seen(iam, core, "default")
+    assert seen.nothing(), "somebody else is at work in the namespace default"
+    yield seen
+    drop_namespace(core, "jobs")
+    if seen.found:
+        for arn in seen.attached:
+            iam.detach_role_policy(RoleName=seen.role, PolicyArn=arn)
+        iam.delete_role(RoleName=seen.role)
+
+
+@pytest.mark.parametrize("block", blocks("sh"), ids=lambda block: block.split("  ")[0].strip().splitlines()[0][:60])
+def test_commands(irsa: Irsa, jobs: Seen, tmp_path: Path, block: str) -> None:
+    if block.strip() in NOT_RUN:
+        assert (ROOT / block.strip()).is_file()
+        return
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "irsa").symlink_to(irsa.program)
+    env = irsa.environment()
+    env["PATH"] = f"{programs}:{env['PATH']}"
+    script = block.replace(CARGO, "irsa")
+    assert "cargo" not in script, "a test builds nothing"
+    ran = subprocess.run(
+        ["bash", "-euxc", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert ran.returncode == 0, ran
+    assert "changed" in ran.stdout
+    if "irsa delete" in script:
+        assert jobs.nothing(), "the last of the commands leaves nothing of the first one"
+
+
+def test_manifest() -> None:
+    """The lines of a Deployment, as they stand in the whole one."""
+    whole = yaml.safe_load((ROOT / "examples" / "deployment.yaml").read_text())
+    for block in blocks("yaml"):
+        lines = yaml.safe_load(block)
+        account = lines["spec"]["template"]["spec"]
+        assert account == {"serviceAccountName": whole["spec"]["template"]["spec"]["serviceAccountName"]}
+        assert account["serviceAccountName"] == SA
+
+
+def test_trust_policy(bed: Bed, made: Seen) -> None:
+    """The one in the README is the one that is written, but for the names."""
+    (text,) = (block for block in blocks("json") if "AssumeRoleWithWebIdentity" in block)
+    host = bed["clusters"]["demo"]["issuer"].removeprefix("https://")
+    text = text.replace("oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE", host).replace("123456789012", bed["account"])
+    shown = json.loads(text.replace(f"system:serviceaccount:default:{SA}", made.sub))
+    real = made.found["AssumeRolePolicyDocument"]
+    for document in (shown, real):
+        (statement,) = document["Statement"]
+        assert re.fullmatch(r"IrsaEquals[0-9a-f]{8}", statement.pop("Sid"))
+    assert shown == real
+
+
+def test_links() -> None:
+    """Every file that the README points at is there."""
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / "README.md").read_text())
+    assert targets
+    assert not [target for target in targets if not (ROOT / target).exists()]
