@@ -186,7 +186,6 @@ default/a: failed
   - delete inline policy    i
       {\"a\":1}
   . create service account  default/a  not run
-role arn:aws:iam::123456789012:role/r
 "
         );
     }
