@@ -35,8 +35,13 @@ pub(crate) fn explain(error: &clap::Error, as_json: bool, printer: &mut Printer<
         _ => {
             if as_json {
                 let plain = error.render().to_string();
-                let message = plain.lines().next().unwrap_or_default();
-                let message = message.strip_prefix("error: ").unwrap_or(message);
+                // The arguments concerned stand indented below the first line.
+                let mut lines = plain.lines();
+                let first = lines.next().unwrap_or_default();
+                let more = lines.take_while(|line| line.starts_with("  ")).map(str::trim).collect::<Vec<_>>();
+                let first = first.strip_prefix("error: ").unwrap_or(first);
+                let message = format!("{first} {}", more.join(", "));
+                let message = message.trim_end();
                 let tip = plain.lines().find_map(|line| line.trim_start().strip_prefix("tip: "));
                 let error = json!({
                     "kind": "invalid_input",

@@ -36,7 +36,6 @@ fn a_refused_write_is_told_with_what_was_taken_back() {
       < create role             sandbox-default-a  taken back
       ! attach policy           arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess  failed: cannot attach policy arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess to role sandbox-default-a: AccessDenied: User: arn:aws:iam::123456789012:user/x is not authorized
       < create service account  default/a  taken back
-    role arn:aws:iam::123456789012:role/sandbox-default-a
     -- stderr
     error: cannot attach policy arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess to role sandbox-default-a
       caused by: AccessDenied: User: arn:aws:iam::123456789012:user/x is not authorized

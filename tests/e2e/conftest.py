@@ -24,13 +24,16 @@ from kubernetes import client, config
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = os.environ.get("IRSA_TESTBED")
+PROGRAM = Path(os.environ.get("IRSA_BIN", ROOT / "target" / "debug" / "irsa")).resolve()
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def pytest_configure() -> None:
-    """Nothing here can run without a bed."""
+    """Nothing here can run without a bed and the program."""
     if not STATE or not Path(STATE).is_file():
         pytest.exit('no test bed; start one: eval "$(tests/run up)"', returncode=2)
+    if not PROGRAM.is_file():
+        pytest.exit(f"no {PROGRAM}; build it: cargo build -p irsa-cli, or name another: IRSA_BIN", returncode=2)
 
 
 @dataclass
@@ -112,8 +115,6 @@ def clean(bed: Bed) -> Iterator[None]:
 class Irsa:
     """The built program, in an empty folder, with the bed's environment and nothing of the caller's."""
 
-    program = Path(os.environ.get("IRSA_BIN", ROOT / "target" / "debug" / "irsa")).resolve()
-
     def __init__(self, bed: Bed, home: Path) -> None:
         self.bed, self.home = bed, home
 
@@ -128,7 +129,7 @@ class Irsa:
     ) -> subprocess.Popen[str]:
         """Starts it."""
         return subprocess.Popen(
-            [str(self.program), *args],
+            [str(PROGRAM), *args],
             env=self.environment(env),
             cwd=self.home,
             stdin=subprocess.DEVNULL,

@@ -20,7 +20,7 @@ def refused(bed: Bed, irsa: Irsa) -> Any:
         error = irsa(*args, "-o", "json").refused("invalid_input", code=2)
         assert bed.log()["count"] == 0, "nothing was called"
         # HINT assert error["hint"], "there is a hint"
-        return "\n".join([error["message"], *error["caused_by"], error["hint"] or ""])
+        return "\n".join([error["message"], *error["caused_by"], error["hint"]])
 
     return run
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, Bed, Irsa, drop_namespace
+from conftest import PROGRAM, ROOT, Bed, Irsa, drop_namespace
 from kubernetes import client
 from readback import SA, Seen
 
@@ -57,7 +57,7 @@ def test_commands(irsa: Irsa, jobs: Seen, tmp_path: Path, block: str) -> None:
         return
     programs = tmp_path / "bin"
     programs.mkdir()
-    (programs / "irsa").symlink_to(irsa.program)
+    (programs / "irsa").symlink_to(PROGRAM)
     env = irsa.environment()
     env["PATH"] = f"{programs}:{env['PATH']}"
     script = block.replace(CARGO, "irsa")

@@ -121,6 +121,7 @@ def test_reader_that_went_away(irsa: Irsa, line: list[str]) -> None:
     assert (child.returncode, stderr) == (0, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_full_disk(irsa: Irsa) -> None:
     """What could not be printed is a failure."""
     with Path("/dev/full").open("w") as full, irsa.start("list", "-o", "json", stdout=full.fileno()) as child:

@@ -60,7 +60,9 @@ pub(super) fn text(report: &Report, told: Told) -> String {
             styled(FAINT, &format!("kept, not declared: {}", kept(extra)))
         );
     }
-    if let Some(arn) = &report.role_arn {
+    let gone = report.steps.iter().any(|step| step.action == "create_role" && step.outcome != Outcome::Done)
+        && report.steps.iter().any(|step| step.outcome == Outcome::Failed);
+    if let Some(arn) = report.role_arn.as_ref().filter(|_| !gone) {
         let _ = writeln!(text, "role {arn}");
     }
     text
@@ -184,7 +186,6 @@ default/a: failed
   - delete inline policy    i
       {\"a\":1}
   . create service account  default/a  not run
-role arn:aws:iam::123456789012:role/r
 "
         );
     }

@@ -148,7 +148,8 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         })
     };
     let known: BTreeSet<Member> = goal.declared.union(&present).cloned().collect();
-    let (staying, waiting) = known.iter().cloned().partition(|member| let_in(&member));
+    let known = known.into_iter().filter(|member| !leaving.contains(member));
+    let (staying, waiting) = known.partition(|member| let_in(&member));
     let reduced = Derivation { joining: staying, waiting, extra: Vec::new(), audience: None, ..derivation.clone() };
     let before_tags = Ownership::from_tags(&tags_after(&role.role.tags, &BTreeMap::new(), &struck));
     let fewer = derive(&role.trust, &before_tags, &reduced)?.policy;
