@@ -1,0 +1,71 @@
+"""What fails while writing: taken back where it is refused for good, finished by the next run where it is not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import Bed, Irsa
+from readback import S3, Seen, deny
+
+
+@pytest.mark.parametrize(
+    ("action", "taken_back"),
+    [("CreateRole", set()), ("AttachRolePolicy", {"create_role"}), ("PutRolePolicy", {"create_role"})],
+)
+def test_writes_denied_by_iam(bed: Bed, irsa: Irsa, seen: Seen, action: str, taken_back: set[str]) -> None:
+    document = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}
+    (irsa.home / "inline.json").write_text(json.dumps(document))
+    for fault in deny(action):
+        bed.fail(**fault)
+    ran = irsa("create", seen.place, "-p", S3, "-p", "inline.json", "-o", "json")
+    error = ran.refused("access_denied")
+    assert f"not allowed: iam:{action}" in str(error["caused_by"])
+    outcomes = {step["action"]: step["outcome"] for step in ran.json()["steps"]}
+    assert [name for name, outcome in outcomes.items() if outcome == "failed"] == [
+        {"CreateRole": "create_role", "AttachRolePolicy": "attach_policy", "PutRolePolicy": "put_inline_policy"}[action]
+    ]
+    assert "done" not in outcomes.values(), "all that was done was taken back"
+    assert taken_back <= {name for name, outcome in outcomes.items() if outcome == "taken_back"}
+    assert seen.nothing()
+
+
+def test_write_of_the_account_refused_late(bed: Bed, irsa: Irsa, seen: Seen) -> None:
+    """The dry run passes, the write itself does not."""
+    fault = {"action": "PATCH", "path": "serviceaccounts", "status": 403, "code": "Forbidden", "message": "not you"}
+    bed.fail(front="demo", **fault, skip=1, times=0)
+    ran = irsa("create", seen.place, "-p", S3, "-o", "json")
+    assert "not you" in str(ran.refused("access_denied")["caused_by"])
+    outcomes = {step["action"]: step["outcome"] for step in ran.json()["steps"]}
+    assert outcomes == {"create_role": "taken_back", "attach_policy": "taken_back", "create_service_account": "failed"}
+    assert seen.nothing()
+
+
+def test_quota(bed: Bed, irsa: Irsa, seen: Seen) -> None:
+    message = "Cannot exceed quota for PoliciesPerRole: 10"
+    bed.fail(action="AttachRolePolicy", status=409, code="LimitExceeded", message=message, times=0)
+    error = irsa("create", seen.place, "-p", S3, "-o", "json").refused("quota_exceeded")
+    assert message in str(error["caused_by"])
+    assert seen.nothing()
+
+
+def test_lost_answer(bed: Bed, irsa: Irsa, seen: Seen) -> None:
+    """The role was made, but nobody was told: the try again finds it there and goes on."""
+    bed.fail(action="CreateRole", after=True, drop=True)
+    report = irsa("create", seen.place, "-p", S3, "-o", "json").done()
+    assert {step["outcome"] for step in report["steps"]} == {"done"}
+    assert (seen.attached, seen.annotation) == ({S3}, seen.arn)
+
+
+def test_unavailable_while_writing(bed: Bed, irsa: Irsa, seen: Seen) -> None:
+    """What may work the next time is not taken back; the next run finishes it."""
+    bed.fail(action="AttachRolePolicy", status=500, times=0)
+    ran = irsa("create", seen.place, "-p", S3, "-o", "json")
+    ran.refused("unavailable")
+    outcomes = {step["action"]: step["outcome"] for step in ran.json()["steps"]}
+    assert (outcomes["create_role"], outcomes["attach_policy"]) == ("done", "failed")
+    assert seen.found is not None and seen.attached == set()
+    bed.reset()
+    assert irsa("create", seen.place, "-p", S3, "-o", "json").done()["changed"]
+    assert (seen.attached, seen.annotation) == ({S3}, seen.arn)
+    assert irsa("create", seen.place, "-p", S3, "-o", "json").done()["changed"] is False
