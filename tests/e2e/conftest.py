@@ -58,7 +58,7 @@ class Ran:
         error = self.json()["error"]
         assert (self.code, error["kind"]) == (code, kind), self
         assert set(error) >= {"kind", "code", "message", "caused_by", "hint"}
-        assert "error: " in self.stderr and error["message"].splitlines()[0] in self.stderr
+        assert " ".join(f"error: {error['message']}".split()) in " ".join(self.stderr.split()), self
         return error
 
 

@@ -95,7 +95,7 @@ def option(name: str, value: str, *words: str) -> Any:
         option("--no-such-option", "x", "--no-such-option"),
         pytest.param(["creat", "a"], ("creat",), id="command"),
         pytest.param(["create", "ns/a", "--role-nam", "x"], ("--role-nam",), id="misspelt option"),
-        pytest.param(["create"], ("NAME",), id="no account"),
+        pytest.param(["create"], ("SERVICE_ACCOUNT",), id="no account"),
         pytest.param(["permissions", "crate"], ("crate", "create"), id="permissions"),
         pytest.param(["provider", "create", "--audience", ""], ("audience",), id="provider"),
     ],
