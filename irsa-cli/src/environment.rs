@@ -64,13 +64,13 @@ mod tests {
 
     fn with(pairs: &[(&str, &str)]) -> Environment {
         let variables = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Environment { variables, folder: PathBuf::from("/work"), ..Environment::default() }
+        Environment { variables, folder: PathBuf::from("/folder"), ..Environment::default() }
     }
 
     #[test]
     fn kubeconfigs_are_those_of_kubectl() {
         let paths = |pairs: &[(&str, &str)]| with(pairs).kubeconfigs();
-        assert_eq!(paths(&[("KUBECONFIG", "a:/b"), ("HOME", "/home/x")]), [Path::new("/work/a"), Path::new("/b")]);
+        assert_eq!(paths(&[("KUBECONFIG", "a:/b"), ("HOME", "/home/x")]), [Path::new("/folder/a"), Path::new("/b")]);
         assert_eq!(paths(&[("KUBECONFIG", ""), ("HOME", "/home/x")]), [Path::new("/home/x/.kube/config")]);
         assert!(paths(&[]).is_empty());
     }
