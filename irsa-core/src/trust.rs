@@ -29,6 +29,8 @@ mod edit;
 mod evaluate;
 mod finding;
 mod finding_id;
+#[cfg(test)]
+mod fixtures;
 mod glob;
 mod ground;
 mod judge;
