@@ -211,7 +211,9 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         plan.warnings.push(Warning::new(WarningId::Adopted, message));
     }
     plan.warnings.extend(findings::audience(request, goal, role));
-    findings::check_let_in(request, goal, &policy, &mut plan.warnings)?;
+    // Statements are told by their numbers: those of the policy that stands there, where it stays.
+    let told = if policy == role.trust { &role.trust } else { &policy };
+    findings::check_let_in(request, goal, told, &mut plan.warnings)?;
     plan.warnings.extend(findings::foreign_statements(goal, &policy));
     let gone: BTreeSet<Member> =
         leaving.iter().filter(|member| present.contains(*member) || admitted(member)).cloned().collect();
