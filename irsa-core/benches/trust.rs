@@ -98,8 +98,8 @@ fn place(index: usize) -> (String, String) {
 fn surroundings(size: usize) -> Surroundings {
     let accounts = (0..size).map(|index| {
         let (namespace, name) = place(index);
-        // One in ten is not there any more.
-        let name = if index % 10 == 9 { format!("{name}-new") } else { name };
+        // One in a hundred is not there any more: then a tenth of the roles names one.
+        let name = if index % 100 == 99 { format!("{name}-new") } else { name };
         KnownAccount { namespace, name, role_arn: Some(role_arn(index)) }
     });
     let audiences = || vec!["sts.amazonaws.com".to_owned(), "vault".to_owned()];

@@ -1,6 +1,8 @@
 //! The repaired document of a finding: the least change that ends it, and that lets nobody in who was not let in before.
 //!
-//! A repair is proposed only after both were proved on the symbolic answer; otherwise there is none.
+//! A repair that does more than take something out is proposed only after both were proved on the symbolic answer.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
@@ -49,9 +51,20 @@ pub(super) fn repaired(reading: &Reading<'_>, ground: &Ground<'_>, found: &Raw, 
     let proved = |fixed: Value| {
         let fixed = reading.with(fixed).ok()?;
         let gone = facts(&fixed, ground).raw.iter().filter(|raw| raw.id == found.id).count() < before;
-        (gone && admits_no_more(reading, &fixed, ground)).then_some(fixed.value)
+        // Others than the provider of the finding keep their own statements as they were.
+        let mut providers: BTreeSet<ProviderArn> = found.provider.iter().cloned().collect();
+        if providers.is_empty() {
+            providers = reading.providers(ground, Truth::True);
+            providers.extend(fixed.providers(ground, Truth::True));
+        }
+        (gone && admits_no_more(reading, &fixed, providers)).then_some(fixed.value)
     };
-    repairing.least().and_then(proved).or_else(|| repairing.anew().and_then(proved))
+    let least = repairing.least();
+    // What is only taken out of an Allow is gone, and lets nobody in.
+    if matches!(found.repair, Repair::Leave(_) | Repair::Provider) {
+        return least;
+    }
+    least.and_then(proved).or_else(|| repairing.anew().and_then(proved))
 }
 
 struct Repairing<'a> {
@@ -97,7 +110,7 @@ impl Repairing<'_> {
                 let at = edit::isolate(&mut value, self.index, provider)?;
                 rename_keys(edit::statement(&mut value, at)?, provider)?;
                 let renamed = self.reading.with(value.clone()).ok()?;
-                let open = renamed.seen(provider, self.ground.standing(provider)).iter().any(|seen| {
+                let open = renamed.seen(provider, self.ground.standing(provider)).0.iter().any(|seen| {
                     seen.statement() == Some(at) && seen.places.iter().any(|place| place.reach() == Reach::Cluster)
                 });
                 if open {
@@ -282,9 +295,9 @@ fn plain(operator: &str) -> String {
     if has_suffix { name[..cut].to_owned() } else { name.to_owned() }
 }
 
-/// Takes subjects out of the tests of a statement; whether none is left.
+/// Takes subjects out of the tests of a statement; whether none is left. Nothing where one of them is not written there.
 fn leave(statement: &mut Map<String, Value>, provider: &ProviderArn, subjects: &[String]) -> Option<bool> {
-    let (mut found, mut empty) = (false, false);
+    let (mut left, mut empty) = (subjects.to_vec(), false);
     for (name, keys) in statement.get_mut("Condition")?.as_object_mut()? {
         let operator = Operator::parse(name);
         if operator.negated || !is_of_text(operator.family) {
@@ -292,28 +305,27 @@ fn leave(statement: &mut Map<String, Value>, provider: &ProviderArn, subjects: &
         }
         for (_, held) in keys.as_object_mut()?.iter_mut().filter(|(key, _)| edit::is_claim(key, provider, "sub")) {
             let standing = strings(Some(held));
-            let goes = |text: &String| match operator.family {
-                Family::EqualsIgnoreCase => subjects.iter().any(|subject| subject.eq_ignore_ascii_case(text)),
-                _ => subjects.contains(text),
+            let is = |text: &str, subject: &str| match operator.family {
+                Family::EqualsIgnoreCase => subject.eq_ignore_ascii_case(text),
+                _ => subject == text,
             };
+            let goes = |text: &String| subjects.iter().any(|subject| is(text, subject));
+            left.retain(|subject| !standing.iter().any(|text| is(text, subject)));
             let kept: Vec<String> = standing.iter().filter(|text| !goes(text)).cloned().collect();
             if kept.len() < standing.len() {
-                found = true;
                 empty |= kept.is_empty();
                 *held = edit::one_or_list(kept);
             }
         }
     }
-    found.then_some(empty)
+    left.is_empty().then_some(empty)
 }
 
 /// Whether nobody gets in by the new document who did not by the old one, and nobody for certain who only may have.
-fn admits_no_more(old: &Reading<'_>, new: &Reading<'_>, ground: &Ground<'_>) -> bool {
+fn admits_no_more(old: &Reading<'_>, new: &Reading<'_>, providers: BTreeSet<ProviderArn>) -> bool {
     if new.of_any_provider() > old.of_any_provider() {
         return false;
     }
-    let mut providers = old.providers(ground, Truth::True);
-    providers.extend(new.providers(ground, Truth::True));
     for provider in providers {
         let mut audiences = old.audiences(Standing::NotKnown);
         audiences.extend(new.audiences(Standing::NotKnown));
