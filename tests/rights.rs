@@ -171,7 +171,7 @@ async fn check(before: &Wish, wanted: &Wish, delays: &[u64]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
     #[test]
     fn nobody_holds_more_on_the_way(before in wish(), wanted in wish(), delays in proptest::collection::vec(0..50_u64, 40).no_shrink()) {

@@ -153,8 +153,9 @@ pub(super) fn document_steps(changes: &[Change], boundary: bool) -> DocumentStep
         let early = match () {
             () if alone => false,
             () if adds_denies => true,
+            // What is gone for good must not be there any more when others let go of a Deny.
             () if drops_denies => drops && (boundary || dropping > 1),
-            () => drops && boundary,
+            () => drops && (boundary || (!moved.is_empty() && dropping > 0)),
         };
         let mut standing = change.change.before.clone();
         if early {
