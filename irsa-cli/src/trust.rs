@@ -18,7 +18,7 @@ pub(crate) use self::ask::ask;
 pub(crate) use self::difference::{Line, difference};
 pub(crate) use self::documents::Document;
 pub(crate) use self::originals::Originals;
-pub(crate) use self::places::Spot;
+pub(crate) use self::places::{Spot, numbered};
 use crate::args::{AuditArgs, CheckArgs, Global, TrustCommand, WhoCanArgs};
 use crate::connect::{Connect, Need, Target, check_sandbox};
 use crate::environment::Environment;
@@ -157,7 +157,7 @@ fn check(args: &CheckArgs, global: &Global, environment: &Environment) -> Result
             let error = Error::new(ErrorKind::InvalidInput, "--partition needs --issuer");
             return Err(error.with_hint("the partition of a cluster is that of its ARN"));
         }
-        let target = Target::new(global, environment, Need::Cluster)?;
+        let target = Target::new(global, environment, Need::Cluster).map_err(or_issuer)?;
         return Ok((Question::Check(Box::new(check)), Way::Ask(target)));
     };
     check_sandbox(global)?;
@@ -173,6 +173,14 @@ fn check(args: &CheckArgs, global: &Global, environment: &Environment) -> Result
     let target = Target::new(&around, environment, Need::ClusterIfNamed)?.or_region_of(&issuer);
     check.provider = Provider::Of { issuer, account, partition };
     Ok((Question::Check(Box::new(check)), Way::Ask(target)))
+}
+
+/// Here an issuer will do as well.
+fn or_issuer(error: Error) -> Error {
+    match error.hint().map(|hint| format!("{hint}, or give --issuer")) {
+        Some(hint) if error.context().is_empty() => error.with_hint(hint),
+        _ => error,
+    }
 }
 
 fn document(environment: &Environment, file: &Path) -> Result<TrustDocument> {

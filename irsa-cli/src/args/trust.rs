@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use irsa_core::trust::Severity;
 
 #[derive(Clone, Debug, Subcommand)]
@@ -25,16 +25,17 @@ Examples:
   irsa trust check --role s3-reader --subject default/my-serviceaccount
   irsa trust check --document trust.json --subject jobs/worker --issuer https://oidc.example.com/id/A
   irsa trust check --role s3-reader --subject jobs/worker -o json | jq -r .decision")]
+#[command(group(ArgGroup::new("policy").required(true).args(["document", "role"])))]
 pub(crate) struct CheckArgs {
     /// Service account, NAMESPACE/NAME
     #[arg(long, value_name = "SUBJECT")]
     pub(crate) subject: String,
 
     /// File with the trust policy; - is standard input
-    #[arg(long, value_name = "FILE", conflicts_with = "role", required_unless_present = "role")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) document: Option<PathBuf>,
 
-    /// Role whose trust policy is read from IAM
+    /// Role whose trust policy is read from IAM, in place of --document
     #[arg(long, value_name = "NAME|ARN")]
     pub(crate) role: Option<String>,
 

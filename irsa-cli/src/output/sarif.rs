@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::trust::{Originals, Spot};
+use crate::trust::{Originals, Spot, numbered};
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 /// What needs no escape in a segment of a path (RFC 3986, section 2.3).
@@ -114,11 +114,11 @@ fn synthetic(arn: &str) -> String {
 
 /// The same for the same finding, wherever in its file it stands: of rule, role and statement alone.
 fn fingerprint(finding: &Finding, uri: &str, spot: Option<Spot<'_>>, told: &mut BTreeMap<String, usize>) -> String {
-    let numbered = |label: &&String| !label.starts_with("statement ");
-    let statement = match (finding.statement.as_ref().filter(numbered), spot.filter(|_| finding.statement.is_some())) {
-        (Some(sid), _) => sid.clone(),
-        (None, Some(spot)) => serde_json::from_str::<Value>(spot.text).unwrap_or_default().to_string(),
-        (None, None) => finding.statement.clone().unwrap_or_default(),
+    let label = finding.statement.as_deref();
+    let statement = match (label.map(|label| (label, numbered(label))), spot) {
+        (Some((_, Some((_, Some(sid)))) | (sid, None)), _) => sid.to_owned(),
+        (Some(_), Some(spot)) => serde_json::from_str::<Value>(spot.text).unwrap_or_default().to_string(),
+        (label, _) => label.map(|(label, _)| label.to_owned()).unwrap_or_default(),
     };
     let whose = finding.role_arn.as_deref().unwrap_or(uri);
     let digest = Sha256::digest([finding.id.as_str(), whose, &statement].join("\0"));
@@ -166,7 +166,9 @@ mod tests {
 
     #[test]
     fn a_result_points_at_its_statement() {
-        let [one, two] = &results(json!([finding(json!({})), finding(json!({"statement": "Named"}))]), TEXT)[..] else {
+        let [one, two] =
+            &results(json!([finding(json!({})), finding(json!({"statement": "statement 2 (Named)"}))]), TEXT)[..]
+        else {
             panic!("two results");
         };
         let place = &one["locations"][0]["physicalLocation"];
@@ -189,7 +191,8 @@ mod tests {
 
     #[test]
     fn fingerprints_stay_when_lines_move() {
-        let findings = || json!([finding(json!({})), finding(json!({"statement": "Named"})), finding(json!({}))]);
+        let findings =
+            || json!([finding(json!({})), finding(json!({"statement": "statement 2 (Named)"})), finding(json!({}))]);
         let before = results(findings(), TEXT);
         let moved = TEXT.replace("[\n", "[\n\n\n").replace("\"Allow\"", "  \"Allow\"");
         let after = results(findings(), &moved);
@@ -197,12 +200,14 @@ mod tests {
         assert_eq!(hashes(&before), hashes(&after));
         assert_ne!(before[0]["locations"], after[0]["locations"]);
         // The same thing found twice is two results.
-        let [one, _, again] = &before[..] else { panic!("three results") };
+        let [one, named, again] = &before[..] else { panic!("three results") };
         assert!(hash(one).ends_with(":1") && hash(again).ends_with(":2"));
-        // A statement of no name is known by what it says, wherever it stands.
+        // A statement of another number is known by its name, one without a name by what it says.
         let inserted = TEXT.replace("[\n", "[{\"Effect\": \"Deny\"},\n");
-        let second = results(json!([finding(json!({"statement": "statement 2"}))]), &inserted);
-        assert_eq!(hash(&second[0]), hash(one));
+        let findings =
+            json!([finding(json!({"statement": "statement 2"})), finding(json!({"statement": "statement 3 (Named)"}))]);
+        let later = results(findings, &inserted);
+        assert_eq!((hash(&later[0]), hash(&later[1])), (hash(one), hash(named)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What trust policies allow, for people: a decision, who gets in, what an audit found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anstyle::Style;
@@ -55,8 +55,9 @@ pub(super) fn who_can(who: &WhoCan) -> String {
     }
     if !who.findings.is_empty() {
         text.push('\n');
+        let mut explained = BTreeSet::new();
         for finding in &who.findings {
-            text.push_str(&one(finding, None));
+            text.push_str(&one(finding, explained.insert(finding.id), None));
         }
     }
     text
@@ -147,11 +148,12 @@ pub(super) fn audit(audit: &Audit, fixes: Option<&Originals<'_>>) -> String {
         }
     }
     let mut text = String::new();
+    let mut explained = BTreeSet::new();
     for (head, findings) in roles {
         let gap = if text.is_empty() { "" } else { "\n" };
         let _ = writeln!(text, "{gap}{head}");
         for finding in findings {
-            text.push_str(&one(finding, fixes));
+            text.push_str(&one(finding, explained.insert(finding.id), fixes));
         }
     }
     text
@@ -166,7 +168,8 @@ fn head(finding: &Finding) -> String {
     }
 }
 
-fn one(finding: &Finding, fixes: Option<&Originals<'_>>) -> String {
+/// One finding; what its kind means and what to do about it is told where it comes first.
+fn one(finding: &Finding, explained: bool, fixes: Option<&Originals<'_>>) -> String {
     let style = match finding.severity {
         Severity::High => ERROR,
         Severity::Medium => BAD,
@@ -180,7 +183,9 @@ fn one(finding: &Finding, fixes: Option<&Originals<'_>>) -> String {
     for line in &finding.evidence {
         let _ = writeln!(text, "          - {}", indented(line));
     }
-    let _ = writeln!(text, "          {}", indented(finding.id.description()));
+    if explained {
+        let _ = writeln!(text, "          {}", styled(FAINT, &indented(finding.id.description())));
+    }
     if let (Some(originals), Some(fix)) = (fixes, &finding.fix) {
         text.push_str(&repair(finding, originals, fix));
     }

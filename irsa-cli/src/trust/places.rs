@@ -113,7 +113,7 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// A statement of a part, by its Sid or as `statement 1`; without one, or where it is not found, the whole part.
+    /// A statement of a part, by its label; without one, or where it is not found, the whole part.
     pub(crate) fn find(&self, part: Part<'_>, statement: Option<&str>) -> Option<Spot<'a>> {
         let place = self.place(part)?;
         let span = statement.and_then(|label| self.statement(place, label)).unwrap_or_else(|| place.whole.clone());
@@ -136,13 +136,23 @@ impl<'a> Places<'a> {
             let sid = member(self.text, (*span).clone(), "Sid").and_then(|sid| string(self.text, sid));
             sid.as_deref() == Some(label)
         };
-        let by_number = || label.strip_prefix("statement ")?.parse::<usize>().ok()?.checked_sub(1);
-        list.iter().find(with_sid).or_else(|| list.get(by_number()?)).cloned()
+        let by_number = || list.get(numbered(label)?.0.checked_sub(1)?);
+        by_number().or_else(|| list.iter().find(with_sid)).cloned()
     }
 
     fn line(&self, at: usize) -> usize {
         self.lines.partition_point(|begin| *begin <= at)
     }
+}
+
+/// The number and the Sid of a label: `statement 1`, or `statement 1 (ItsSid)`; nothing for any other.
+pub(crate) fn numbered(label: &str) -> Option<(usize, Option<&str>)> {
+    let rest = label.strip_prefix("statement ")?;
+    let (number, sid) = match rest.split_once(" (") {
+        Some((number, sid)) => (number, Some(sid.strip_suffix(')')?)),
+        None => (rest, None),
+    };
+    Some((number.parse().ok()?, sid))
 }
 
 /// The value of a key of the object at a span.
@@ -241,13 +251,27 @@ mod tests {
     fn statements_are_found_by_sid_and_by_number() {
         assert_eq!(lines(DOCUMENT, Part::Only, Some("statement 1")), Some((4, 4)));
         assert_eq!(lines(DOCUMENT, Part::Only, Some("Second")), Some((5, 8)));
-        assert_eq!(lines(DOCUMENT, Part::Only, Some("statement 2")), Some((5, 8)));
+        assert_eq!(lines(DOCUMENT, Part::Only, Some("statement 2 (Second)")), Some((5, 8)));
         assert_eq!(lines(DOCUMENT, Part::Only, Some("Third")), Some((8, 8)));
         // What is not found, and what is about the whole, is the whole.
         assert_eq!(lines(DOCUMENT, Part::Only, Some("statement 9")), Some((1, 10)));
         assert_eq!(lines(DOCUMENT, Part::Only, None), Some((1, 10)));
         let spot = Places::of(DOCUMENT).find(Part::Only, Some("Third")).unwrap();
         assert_eq!(spot.text, r#"{"S\u0069d": "Third"}"#);
+    }
+
+    #[test]
+    fn a_label_has_a_number_and_perhaps_a_sid() {
+        for (label, parts) in [
+            ("statement 12", Some((12, None))),
+            ("statement 1 (A)", Some((1, Some("A")))),
+            ("statement 1 (a (b))", Some((1, Some("a (b)")))),
+            ("statement", None),
+            ("statement x", None),
+            ("Sid", None),
+        ] {
+            assert_eq!(numbered(label), parts, "{label}");
+        }
     }
 
     #[test]
