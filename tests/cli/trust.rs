@@ -1,6 +1,7 @@
 //! What trust policies really allow: asked of files, which calls nothing, and of the sandbox.
 
 use insta::assert_snapshot;
+use irsa_core::At;
 use serde_json::{Value, json};
 
 use super::Shell;
@@ -195,4 +196,173 @@ fn bad_input_is_refused_before_anything_is_called() {
     }
     assert!(shell.sandbox.calls().is_empty());
     assert_snapshot!(said);
+}
+
+/// A sandbox with three roles of service accounts, one of which lets in every other one too.
+fn account() -> Shell {
+    let shell = Shell::new();
+    for line in ["create good -p AmazonS3ReadOnlyAccess", "create other -p AmazonS3ReadOnlyAccess", "create open -q"] {
+        assert_eq!(shell.run(line).code, 0);
+    }
+    let opened = shell.sandbox.edit(|state| {
+        let role = state.roles.get_mut("sandbox-default-open");
+        let statement = role.and_then(|role| role.trust_policy["Statement"].get_mut(0)).unwrap();
+        statement["Sid"] = json!("Mine");
+        statement["Condition"]["StringEquals"].as_object_mut().unwrap().retain(|key, _| key.ends_with(":aud"));
+        Ok(())
+    });
+    opened.unwrap();
+    shell
+}
+
+#[test]
+fn who_can_names_the_service_accounts_that_exist() {
+    let shell = account();
+    let one = shell.run("trust who-can sandbox-default-good -o json").json();
+    assert_eq!(one["role_arn"], "arn:aws:iam::123456789012:role/sandbox-default-good");
+    let subjects = one["subjects"].as_array().unwrap();
+    assert_eq!(subjects.len(), 1);
+    assert_eq!(subjects[0]["pattern"], "system:serviceaccount:default:good");
+    assert_eq!(subjects[0]["cluster"], "arn:aws:eks:us-east-1:123456789012:cluster/sandbox");
+    assert_eq!((&subjects[0]["decision"], &subjects[0]["exact"]), (&json!("allow"), &json!(true)));
+    assert_eq!(subjects[0]["service_accounts"], json!(["default/good"]));
+    assert_eq!(subjects[0]["annotated"], json!(["default/good"]));
+    assert_eq!((&one["findings"], &one["warnings"]), (&json!([]), &json!([])));
+
+    let open = shell.run("trust who-can arn:aws:iam::123456789012:role/sandbox-default-open -o json").json();
+    let accounts = open["subjects"][0]["service_accounts"].as_array().unwrap();
+    assert!(
+        ["default/good", "default/other", "default/open"].iter().all(|one| accounts.contains(&json!(one))),
+        "{open}"
+    );
+    assert_eq!(
+        (&open["subjects"][0]["annotated"], &open["findings"][0]["id"]),
+        (&json!(["default/open"]), &json!("any-subject"))
+    );
+    assert_snapshot!("who_can_good", shell.run("trust who-can sandbox-default-good"));
+}
+
+#[test]
+fn who_can_does_without_a_cluster() {
+    let shell = account();
+    shell.sandbox.faults().fail_before(At::every("service_accounts"), ("Forbidden", "not yours"));
+    let denied = shell.run("trust who-can sandbox-default-good -o json");
+    assert_eq!(denied.code, 0, "{denied}");
+    assert_eq!(denied.json()["subjects"][0]["service_accounts"], json!(null));
+    assert_eq!(denied.json()["warnings"][0]["id"], "cluster-unread");
+    assert!(denied.stderr.contains("warning: ") && denied.stderr.contains("not yours"), "{denied}");
+    // Neither option nor kubeconfig names a cluster.
+    let shell = account().with_variable("IRSA_CLUSTER", "");
+    let none = shell.run("trust who-can sandbox-default-good");
+    assert!(none.code == 0 && none.stdout.contains("system:serviceaccount:default:good"), "{none}");
+    assert!(none.stderr.contains("no cluster is named") && none.stderr.contains("[cluster-unread]"), "{none}");
+    let silent = account();
+    silent.sandbox.faults().hang("service_accounts");
+    let ran = silent.run("trust who-can sandbox-default-good --timeout 200ms -o json");
+    assert_eq!((ran.code, &ran.json()["warnings"][0]["id"]), (0, &json!("cluster-unread")), "{ran}");
+}
+
+#[test]
+fn a_missing_role_is_told_with_the_nearest() {
+    let shell = account();
+    let missing = shell.run("trust who-can sandbox-default-goof -o json");
+    assert_eq!((missing.code, &missing.json()["error"]["kind"]), (1, &json!("not_found")), "{missing}");
+    assert!(missing.stderr.contains("did you mean sandbox-default-good"), "{missing}");
+    let elsewhere = shell.run("trust who-can arn:aws:iam::210987654321:role/sandbox-default-good");
+    assert_eq!(elsewhere.code, 1);
+    assert!(elsewhere.stderr.contains("arn:aws:iam::123456789012:role/sandbox-default-good"), "{elsewhere}");
+}
+
+#[test]
+fn the_account_is_audited_with_a_cluster_or_without() {
+    let shell = account();
+    let found = shell.run("trust audit -o json");
+    let document = found.json();
+    assert_eq!((found.code, &document["roles"], &document["trusting"]), (0, &json!(3), &json!(3)), "{found}");
+    let finding = &document["findings"][0];
+    assert_eq!((&finding["id"], &finding["severity"]), (&json!("any-subject"), &json!("high")), "{found}");
+    assert_eq!(finding["role_arn"], "arn:aws:iam::123456789012:role/sandbox-default-open");
+    assert_eq!(finding["statement"], "statement 1 (Mine)");
+    assert!(finding["message"].is_string() && finding["evidence"].is_array() && finding["fix"].is_object(), "{found}");
+    assert!(
+        document["findings"].as_array().unwrap().iter().all(|one| one["role_arn"] == finding["role_arn"]),
+        "{found}"
+    );
+    assert!(found.stderr.ends_with(" in 3 roles, 3 of which trust an OIDC provider\n"), "{found}");
+    assert_eq!(shell.run("trust audit --fail-on high").code, 1);
+    let accepted = shell.run("trust audit --fail-on medium --ignore any-subject:sandbox-default-open -o json");
+    assert_eq!(accepted.code, 0, "{accepted}");
+    assert_eq!(shell.run("trust audit --fail-on high --ignore any-subject:sandbox-default-good").code, 1);
+
+    // A stale subject is known only where the service accounts are.
+    let stale = |shell: &Shell, line: &str| {
+        let ran = shell.run(line);
+        let ids =
+            ran.json()["findings"].as_array().unwrap().iter().map(|one| one["id"].to_string()).collect::<Vec<_>>();
+        ids.contains(&"\"stale-subject\"".to_owned())
+    };
+    shell.sandbox.default_cluster().remove_service_account("default", "other").unwrap();
+    assert!(stale(&shell, "trust audit -o json"));
+    let shell = shell.with_variable("IRSA_CLUSTER", "");
+    assert!(!stale(&shell, "trust audit -o json"));
+    assert!(stale(&shell, "trust audit -o json --cluster sandbox"));
+}
+
+#[test]
+fn roles_that_may_not_be_read_are_a_failure() {
+    let shell = account();
+    shell.sandbox.faults().fail_before(At::every("roles"), ("AccessDenied", "not authorized"));
+    let ran = shell.run("trust audit -o json");
+    assert_eq!((ran.code, &ran.json()["error"]["kind"]), (1, &json!("access_denied")), "{ran}");
+    // A log without results would close every alert that is open.
+    assert_eq!(shell.run("trust audit -o sarif").stdout, "");
+}
+
+#[test]
+fn files_are_audited_without_calling_anything() {
+    let shell = shell();
+    assert_snapshot!("audit_files", shell.run("trust audit -f good.json -f open.json --show-fixes"));
+    let document = shell.run("trust audit -f . -o json").json();
+    let finding = &document["findings"][0];
+    assert_eq!((&document["roles"], &document["trusting"]), (&json!(3), &json!(3)));
+    assert_eq!(
+        (&finding["id"], &finding["source"], &finding["role_arn"]),
+        (&json!("any-subject"), &json!("./open.json"), &json!(null))
+    );
+    for (limit, code) in [("high", 1), ("low", 1), ("info", 1)] {
+        assert_eq!(shell.run(&format!("trust audit -f open.json --fail-on {limit}")).code, code);
+        assert_eq!(shell.run(&format!("trust audit -f good.json --fail-on {limit}")).code, 0);
+    }
+    let read = shell.with_stdin(open()).run("trust audit -f - --fail-on high");
+    assert!(read.code == 1 && read.stdout.contains("standard input"), "{read}");
+}
+
+#[test]
+fn a_dump_is_audited_role_by_role() {
+    let role = |name: &str, policy: &str| {
+        let arn = format!("arn:aws:iam::123456789012:role/{name}");
+        let policy: Value = serde_json::from_str(policy).unwrap();
+        json!({"RoleName": name, "Arn": arn, "AssumeRolePolicyDocument": policy})
+    };
+    let dump = json!({"RoleDetailList": [role("good", &good()), role("wide", &open())], "UserDetailList": []});
+    let shell = shell().with_file("dump.json", format!("{dump:#}"));
+    let found = shell.run("trust audit -f dump.json -o json --fail-on high");
+    assert_eq!((found.code, &found.json()["roles"]), (1, &json!(2)));
+    assert_eq!(found.json()["findings"][0]["role_arn"], "arn:aws:iam::123456789012:role/wide");
+    for (ignored, code) in [("any-subject", 0), ("any-subject:w*", 0), ("any-subject:good", 1), ("no-audience:wide", 1)]
+    {
+        assert_eq!(
+            shell.run(&format!("trust audit -f dump.json --fail-on high --ignore {ignored}")).code,
+            code,
+            "{ignored}"
+        );
+    }
+    // In SARIF, the line is that of the statement of this very role.
+    let log = shell.run("trust audit -f dump.json -o sarif").json();
+    let place = &log["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "dump.json");
+    let text = format!("{dump:#}");
+    let line = usize::try_from(place["region"]["startLine"].as_u64().unwrap()).unwrap();
+    let before = text.lines().take(line - 1).filter(|line| line.contains("\"Effect\"")).count();
+    assert_eq!((text.lines().nth(line - 1).unwrap().trim(), before), ("{", 1));
 }

@@ -58,7 +58,7 @@ async fn who_can(client: &Client, role: &Role, clusters: &[ClusterRef]) -> Resul
 
 fn unmatched(mut told: WhoCan, why: String) -> Told {
     let message = format!("service accounts were not looked at, only the trust policy: {why}");
-    told.warnings.push(Warning::new(WarningId::ClusterUnverified, message));
+    told.warnings.push(Warning::new(WarningId::ClusterUnread, message));
     Told::WhoCan(Box::new(told))
 }
 
