@@ -39,6 +39,7 @@ mod place;
 mod power;
 mod principals;
 mod reading;
+mod reads;
 mod reasons;
 mod repair;
 mod statement;

@@ -232,7 +232,7 @@ impl Judging<'_> {
             };
             let cluster = self.ground.called(self.provider);
             let message = format!(
-                "tokens of {cluster} for any audience that the provider takes will do: whoever is handed such a token for                  another service can use it for this role"
+                "tokens of {cluster} for any audience that the provider takes will do: whoever is handed such a token for another service can use it for this role"
             );
             let mut found = Raw::new(FindingId::NoAudience, statement, message);
             (found.severity, found.provider, found.repair) = (severity, Some(self.provider.clone()), Repair::Audience);
@@ -300,7 +300,7 @@ fn anybody(reading: &Reading<'_>, open: Truth, others: &[OtherPrincipal], raw: &
 fn stale_provider(reading: &Reading<'_>, provider: &ProviderArn, raw: &mut Vec<Raw>) {
     for index in naming(reading, provider) {
         let message = format!(
-            "it trusts the OIDC provider {provider}, which does not exist: whoever can create a provider of that issuer in              the account opens the role again"
+            "it trusts the OIDC provider {provider}, which does not exist: whoever can create a provider of that issuer in the account opens the role again"
         );
         let mut found = Raw::new(FindingId::StaleProvider, index, message);
         (found.provider, found.repair) = (Some(provider.clone()), Repair::Provider);
@@ -313,7 +313,7 @@ fn elsewhere(reading: &Reading<'_>, raw: &mut Vec<Raw>) {
         for index in naming(reading, &provider) {
             let account = provider.account();
             let message = format!(
-                "it names an OIDC provider of account {account}, which STS never takes for a role of another account:                  nobody gets in by it"
+                "it names an OIDC provider of account {account}, which STS never takes for a role of another account: nobody gets in by it"
             );
             let mut found = Raw::new(FindingId::ProviderElsewhere, index, message);
             found.evidence = vec![provider.to_string()];

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::audit::AuditedRole;
+use super::caller::SUBJECT_PREFIX;
 use super::condition::Truth;
 use super::decision::Decision;
 use super::document::{Effect, TrustDocument};
@@ -128,8 +129,9 @@ impl<'a> Reading<'a> {
         }
         let tests = self.document.statements.iter().flat_map(|statement| &statement.tests);
         let of_audience = tests.filter(|test| test.key.to_ascii_lowercase().ends_with(":aud"));
-        let mut named: BTreeSet<String> =
-            of_audience.flat_map(|test| &test.values).map(|value| value.text.clone()).collect();
+        let texts = of_audience.flat_map(|test| &test.values).map(|value| value.text.clone());
+        // A subject under the key of the audience is a mistake, and no audience.
+        let mut named: BTreeSet<String> = texts.filter(|text| !text.starts_with(SUBJECT_PREFIX)).collect();
         named.insert(Audience::sts().to_string());
         named
     }
