@@ -89,7 +89,7 @@ pub(crate) struct AuditArgs {
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) fail_on: Option<Severity>,
 
-    /// Finding that is not to be reported, of every role or of those whose name or ARN fits [repeatable]
+    /// Finding that is not to be reported, of every role or of those whose name, ARN or file fits, with * [repeatable]
     #[arg(long = "ignore", value_name = "ID[:ROLE]")]
     pub(crate) ignores: Vec<String>,
 

@@ -86,7 +86,9 @@ fn folder(environment: &Environment, path: &Path) -> Result<Vec<PathBuf>> {
         Error::new(ErrorKind::InvalidInput, format!("cannot read the folder {}", path.display()))
             .with_cause(error.to_string())
     };
-    let (mut files, mut folders) = (Vec::new(), vec![path.to_owned()]);
+    // Names begin with the folder, but for the current one.
+    let begin = if path == Path::new(".") { PathBuf::new() } else { path.to_owned() };
+    let (mut files, mut folders) = (Vec::new(), vec![begin]);
     while let Some(folder) = folders.pop() {
         let entries = std::fs::read_dir(environment.path(&folder)).map_err(|error| failed(&folder, &error))?;
         for entry in entries {
