@@ -119,8 +119,8 @@ impl Glob {
         {
             return false;
         }
-        if self.is_literal() && mine.len() != theirs.len() {
-            return false;
+        if self.is_literal() {
+            return mine.len() == theirs.len() && mine.iter().zip(theirs).all(|(own, other)| own.takes_all_of(*other));
         }
         if mine.len().saturating_mul(theirs.len()) > PAIRS {
             return false;
@@ -149,8 +149,9 @@ impl Glob {
         if other.covers(self) {
             return Some(vec![self.clone()]);
         }
-        if self.is_literal() && other.is_literal() && self.0.len() != other.0.len() {
-            return Some(Vec::new());
+        if self.is_literal() && other.is_literal() {
+            let met = self.0.iter().zip(&other.0).map(|(one, other)| one.meet(*other)).collect::<Option<Vec<_>>>();
+            return Some(met.filter(|_| self.0.len() == other.0.len()).map(Self).into_iter().collect());
         }
         if self.0.len() + other.0.len() > LONGEST {
             return None;
