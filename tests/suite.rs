@@ -13,6 +13,7 @@ mod flow;
 mod inventory;
 mod properties;
 mod refusals;
+mod rights;
 mod world;
 
 /// A file that no list of modules names would silently not run.

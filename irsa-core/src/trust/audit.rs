@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Audit, Finding, Severity, TrustedSubjects, WhoCan};
 use super::finding_id::{FindingId, Ignore};
+use super::glob::Glob;
 use super::ground::Ground;
 use super::judge::{Judged, judge};
 use super::reading::{Reading, Seen, UNNAMED_AUDIENCE};
@@ -162,12 +163,15 @@ fn trusted(seen: Seen, ground: &Ground<'_>, role: Option<&str>) -> TrustedSubjec
 
 fn is_ignored(ignore: &[Ignore], id: FindingId, role: &AuditedRole) -> bool {
     // Names of roles have no case (IAM API reference, `CreateRole`).
-    let is_role = |wanted: &str| {
-        role.arn
-            .as_ref()
-            .is_some_and(|arn| arn.name().as_str().eq_ignore_ascii_case(wanted) || arn.to_string() == wanted)
+    let fits = |wanted: &String| match (&role.arn, &role.source) {
+        (Some(arn), _) => {
+            let name = arn.name().as_str().to_ascii_lowercase();
+            Glob::wild(&wanted.to_ascii_lowercase()).matches(&name) || Glob::wild(wanted).matches(&arn.to_string())
+        }
+        (None, Some(source)) => Glob::wild(wanted).matches(source),
+        (None, None) => false,
     };
-    ignore.iter().any(|ignore| ignore.id == id && ignore.role.as_deref().is_none_or(is_role))
+    ignore.iter().any(|ignore| ignore.id == id && ignore.role.as_ref().is_none_or(fits))
 }
 
 #[cfg(test)]
@@ -396,9 +400,18 @@ mod tests {
             ("any-subject:other", 1),
             ("any-name", 1),
             (&format!("any-subject:{ROLE}"), 0),
+            ("any-subject:?", 0),
+            ("any-subject:??", 1),
+            ("any-subject:arn:aws:iam::*:role/*", 0),
+            ("any-subject:ARN:aws:iam::*:role/*", 1),
         ] {
             let all = audit([open.clone()], &Surroundings::default(), &[text.parse().unwrap()]);
             assert_eq!((all.findings.len(), all.ignored), (left, 1 - left), "{text}");
+        }
+        let of_file = AuditedRole { arn: None, source: Some("p/old.json".to_owned()), ..open };
+        for (text, left) in [("any-subject:p/*", 0), ("any-subject:old.json", 1), ("any-subject", 0)] {
+            let all = audit([of_file.clone()], &Surroundings::default(), &[text.parse().unwrap()]);
+            assert_eq!(all.findings.len(), left, "{text}");
         }
     }
 
