@@ -51,6 +51,15 @@ impl SubjectPart {
         self.region.contains(subject)
     }
 
+    /// Whether everything of the other part is in this one; a yes is certain.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let apart = |except: &Glob| {
+            let left_out = other.region.except.iter().any(|own| own.covers(except));
+            left_out || other.region.glob.intersect(except).is_some_and(|met| met.is_empty())
+        };
+        self.region.glob.covers(&other.region.glob) && self.region.except.iter().all(apart)
+    }
+
     /// Whether it is one subject, and not a pattern.
     pub fn is_one_subject(&self) -> bool {
         self.region.glob.is_literal()
