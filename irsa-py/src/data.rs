@@ -168,3 +168,11 @@ pub(crate) fn items<'py>(argument: &str, object: &Bound<'py, PyAny>) -> Result<V
         Err(_) => Err(json::wrong_type(argument, "a list", object).into()),
     }
 }
+
+/// A list of texts; `argument` is how errors call it.
+pub(crate) fn texts(argument: &str, object: &Bound<'_, PyAny>) -> Result<Vec<String>> {
+    let text = |(index, item): (usize, &Bound<'_, PyAny>)| {
+        item.extract().map_err(|_| json::wrong_type(format!("{argument}[{index}]"), "a str", item).into())
+    };
+    items(argument, object)?.iter().enumerate().map(text).collect()
+}

@@ -8,7 +8,7 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, P
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
-use crate::error::{Failure, Result, invalid};
+use crate::error::{Result, invalid};
 
 /// As deep as serde_json reads.
 const DEEPEST: usize = 127;
@@ -197,5 +197,5 @@ fn read_object(place: &Place<'_, '_>, mapping: &Bound<'_, PyMapping>, dates: Dat
 
 fn text_of(place: &Place<'_, '_>, text: &Bound<'_, PyString>) -> Result<String> {
     let text = text.to_cow().map(std::borrow::Cow::into_owned);
-    text.map_err(|_| Failure::from(invalid(format!("{place}: is no valid Unicode text: it has a lone surrogate"))))
+    text.map_err(|_| invalid(format!("{place}: is no valid Unicode text: it has a lone surrogate")))
 }

@@ -1,5 +1,6 @@
 //! The Python module of irsa: a thin layer over `irsa-core`.
 
+mod audit;
 mod data;
 mod error;
 mod json;
@@ -10,6 +11,8 @@ mod trust;
 mod _irsa {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use super::audit::{Audit, Finding, audit_trust};
     #[pymodule_export]
     use super::trust::{TrustCheck, check_trust};
 

@@ -27,12 +27,14 @@ from irsa._errors import (
     UnavailableError,
     WrongClusterError,
 )
-from irsa._irsa import TrustCheck, __version__, check_trust
+from irsa._irsa import Audit, Finding, TrustCheck, __version__, audit_trust, check_trust
 
 __all__ = [
     "AccessDeniedError",
     "AlreadyExistsError",
+    "Audit",
     "ConflictError",
+    "Finding",
     "InvalidInputError",
     "IrsaError",
     "NotFoundError",
@@ -44,5 +46,6 @@ __all__ = [
     "UnavailableError",
     "WrongClusterError",
     "__version__",
+    "audit_trust",
     "check_trust",
 ]

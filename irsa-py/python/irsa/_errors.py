@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class IrsaError(Exception):
     """What irsa raises: the root of all its exceptions, and itself an answer that the library cannot make sense of.
 
-    `str()` says what was being done and why it failed. What to do about it is in `hint`, which tracebacks show as a note
-    (from Python 3.11).
+    `str()` says what was being done and why it failed. What to do about it is in `hint`, which tracebacks show too from
+    Python 3.11 on.
     """
 
     kind: str = "unexpected"
@@ -56,7 +56,7 @@ class IrsaError(Exception):
 
     @property
     def response(self) -> _Response:
-        """As botocore's `ClientError` has it: `response["Error"]["Code"]` is the service's code, or the kind in camel case."""
+        """As botocore's `ClientError` has it; `response["Error"]["Code"]` is `code`, or else the kind in camel case."""
         code = self.code or "".join(word.capitalize() for word in self.kind.split("_"))
         return {"Error": {"Code": code, "Message": str(self)}}
 
