@@ -1,0 +1,56 @@
+//! The symbolic answer, who gets in, against the answer for one caller after another.
+
+use irsa_core::{Caller, Decision, SubjectPart, SubjectSet};
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::Value;
+
+use super::comparison::{glob, pattern};
+use super::generate::{AUDIENCES, Family, OWN, SUBJECTS, document};
+use super::properties::{config, read};
+
+/// Whether a subject fits a part.
+fn covers(part: &SubjectPart, subject: &str) -> bool {
+    let fits = |text: &str| glob(&pattern(text), subject);
+    fits(&part.pattern) && !part.except.iter().any(|text| fits(text))
+}
+
+/// Nobody gets in that the set leaves out; where only exact parts speak of a subject, they say the truth.
+pub(super) fn set_agrees(document: &Value, audience: &str) -> Result<SubjectSet, TestCaseError> {
+    let trust = read(document);
+    let provider = OWN.parse().unwrap();
+    let set = trust.subjects(&provider, audience);
+    for subject in SUBJECTS {
+        let truth = trust.decide(&Caller::new(provider.clone(), subject, audience));
+        let said = set.decide(subject);
+        let what = format!("{subject} for {audience} on {document}: {said} of {set:?}, truly {truth}");
+        let parts: Vec<&SubjectPart> = set.parts.iter().filter(|part| covers(part, subject)).collect();
+        prop_assert!(said != Decision::Deny || truth == Decision::Deny, "left out: {what}");
+        prop_assert!(!parts.iter().all(|part| part.exact) || said == truth, "exact parts are wrong: {what}");
+        prop_assert_eq!(parts.is_empty(), said == Decision::Deny, "parts and decision: {}", what);
+    }
+    for part in &set.parts {
+        prop_assert!(part.decision != Decision::Deny, "a part that denies: {part:?} of {document}");
+        prop_assert_eq!(part.conditions.is_empty(), part.decision == Decision::Allow, "{:?} of {}", part, document);
+    }
+    Ok(set)
+}
+
+proptest! {
+    #![proptest_config(config(1500))]
+
+    #[test]
+    fn the_set_is_right_where_all_is_known(document in document(Family::Known), audience in select(&AUDIENCES)) {
+        set_agrees(&document, audience)?;
+    }
+
+    #[test]
+    fn the_set_is_never_too_narrow(document in document(Family::Open), audience in select(&AUDIENCES)) {
+        set_agrees(&document, audience)?;
+    }
+
+    #[test]
+    fn the_set_is_never_too_narrow_on_wild_documents(document in document(Family::Wild), audience in select(&AUDIENCES)) {
+        set_agrees(&document, audience)?;
+    }
+}
