@@ -1,7 +1,7 @@
 //! The answer of three values by brute force: every question that the naive evaluator asks is answered in all ways that
 //! can matter.
 
-use irsa_core::Decision;
+use irsa_core::trust::Decision;
 use serde_json::Value;
 
 use super::comparison::known;
@@ -117,8 +117,10 @@ fn universe(document: &Value, request: &Request, key: &str) -> Vec<Values> {
         // A variable may carry the value of one key into the test of another.
         words.extend(all.iter().filter(|text| text.len() < 8).map(|text| (*text).to_owned()));
         for known in request.keys.values().flatten().flatten() {
-            words.push(known.clone());
-            words.extend(known.match_indices([':', '/']).map(|(at, _)| known[at + 1..].to_owned()));
+            let parts: Vec<&str> = known.split(':').collect();
+            for first in 0..parts.len() {
+                words.extend((first..parts.len()).map(|last| parts[first..=last].join(":")));
+            }
         }
     }
     // Under a set operator an empty text is no value at all.

@@ -64,9 +64,18 @@ const SUBJECT_VALUES: [&str; 28] = [
     "system:serviceaccount:${OIDC.example.com/id/A:AUD}:*",
     "${oidc.example.com/id/A:sub}",
     "${oidc.example.com/id/B:aud, 'a'}",
-    "system:serviceaccount:${aws:PrincipalTag/ns, 'a'}:b",
+    "${oidc.example.com/id/B:aud}*",
 ];
-const SMALL_VALUES: [&str; 10] = ["a", "b", "ab", "A", "a*", "*b", "?", "*", "${oidc.example.com/id/A:aud}", "${aws:PrincipalTag/ns}"];
+const SMALL_VALUES: [&str; 9] = ["a", "b", "ab", "A", "a*", "*b", "?", "*", "${oidc.example.com/id/A:aud}"];
+/// With variables whose values are not given.
+const OPEN_VALUES: [&str; 6] = [
+    "system:serviceaccount:${aws:PrincipalTag/ns}:b",
+    "system:serviceaccount:${AWS:PrincipalTag/ns, 'a'}:?",
+    "${aws:PrincipalTag/ns}",
+    "${sts:RoleSessionName, 'b'}*",
+    "a",
+    "*",
+];
 const SET_VALUES: [&str; 5] = ["a", "b", "c", "a*", "*"];
 const AUDIENCE_VALUES: [&str; 8] = ["sts.amazonaws.com", "sts.amazonaws.com", "a", "b", "A", "sts*", "*", "?"];
 
@@ -77,6 +86,8 @@ pub(super) enum Family {
     Known,
     /// Keys that no caller gives as well.
     Open,
+    /// Variables with the values of such keys as well.
+    Variables,
     /// All operators, `Resource`, no principal.
     Wild,
 }
@@ -138,17 +149,15 @@ fn principal(family: Family) -> impl Strategy<Value = Option<(String, Value)>> {
         1 => Just(json!([NEIGHBOURS[0], OWN])),
         1 => select(&NEIGHBOURS).prop_map(Value::from),
     ];
-    let aws = match family {
-        Family::Known => 0..1,
-        _ => 0..2_usize,
-    };
+    let star = if family == Family::Known { vec![false] } else { vec![false, true] };
+    let aws = select(star).prop_map(|star| if star { "*" } else { "arn:aws:iam::123456789012:root" });
     let map = prop_oneof![
         12 => federated.prop_map(|federated| json!({ "Federated": federated })),
         1 => Just(json!("*")),
         1 => Just(json!({"Service": ["ec2.amazonaws.com"]})),
         1 => Just(json!({"Service": "ec2.amazonaws.com", "Federated": [OWN], "CanonicalUser": "*"})),
-        1 => aws.clone().prop_map(|star| json!({"AWS": ["arn:aws:iam::123456789012:root", "*"][star]})),
-        1 => aws.prop_map(|star| json!({"AWS": [["123456789012", "*"][star]], "Federated": NEIGHBOURS[0]})),
+        1 => aws.clone().prop_map(|aws| json!({ "AWS": aws })),
+        1 => aws.prop_map(|aws| json!({"AWS": ["123456789012", aws], "Federated": NEIGHBOURS[0]})),
     ];
     let named = prop_oneof![12 => Just("Principal"), 1 => Just("NotPrincipal")];
     let none = u32::from(family == Family::Wild);
@@ -198,6 +207,7 @@ fn condition(family: Family) -> impl Strategy<Value = (String, String, Value)> {
         "oidc.example.com/id/A:amr",
     ];
     let open = u32::from(family != Family::Known);
+    let variables = u32::from(family == Family::Variables || family == Family::Wild);
     let wild = u32::from(family == Family::Wild);
     prop_oneof![
         8 => (string_operator(), select(&CLAIMS), one_or_many(&SUBJECT_VALUES)).prop_map(owned),
@@ -207,6 +217,8 @@ fn condition(family: Family) -> impl Strategy<Value = (String, String, Value)> {
         open => (Just("Null".to_owned()), select(&OPEN_KEYS), select(vec![json!("true"), json!("false"), json!(false)])).prop_map(owned),
         4 * open => (plain_string_operator(), select(&OPEN_KEYS), one_or_many(&SMALL_VALUES)).prop_map(owned),
         2 * open => (set_operator(), Just("aws:TagKeys"), one_or_many(&SET_VALUES)).prop_map(owned),
+        2 * variables => (string_operator(), select(&CLAIMS), one_or_many(&OPEN_VALUES)).prop_map(owned),
+        2 * variables => (plain_string_operator(), select(&OPEN_KEYS), one_or_many(&OPEN_VALUES)).prop_map(owned),
         5 * wild => typed(),
     ]
 }

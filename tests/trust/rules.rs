@@ -3,7 +3,7 @@
 //! In the tables SUB and AUD are the keys of the caller's provider, OTHER is another provider's `sub`, A is the caller's
 //! subject `system:serviceaccount:default:app`; the caller's audience is `sts.amazonaws.com`.
 
-use irsa_core::Decision::{self, Allow, Deny, Unknown};
+use irsa_core::trust::Decision::{self, Allow, Deny, Unknown};
 use serde_json::{Value, json};
 
 use super::completions::outcomes;

@@ -1,6 +1,6 @@
 //! The symbolic answer, who gets in, against the answer for one caller after another.
 
-use irsa_core::{Caller, Decision, SubjectPart, SubjectSet};
+use irsa_core::trust::{Caller, Decision, SubjectPart, SubjectSet};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::Value;
@@ -9,10 +9,13 @@ use super::comparison::{glob, pattern};
 use super::generate::{AUDIENCES, Family, OWN, SUBJECTS, document};
 use super::properties::{config, read};
 
-/// Whether a subject fits a part.
-fn covers(part: &SubjectPart, subject: &str) -> bool {
-    let fits = |text: &str| glob(&pattern(text), subject);
-    fits(&part.pattern) && !part.except.iter().any(|text| fits(text))
+/// Whether a subject fits a part as it is written; what is compared without case is written in small letters.
+fn written(part: &SubjectPart, subject: &str) -> Option<bool> {
+    let texts = [&part.pattern].into_iter().chain(&part.except).map(|text| text.replace("${*}", "\u{1}"));
+    let fits = |text: String| (!text.contains('$')).then(|| glob(&pattern(&text), &subject.replace('*', "\u{1}")));
+    let fits = texts.map(fits).collect::<Option<Vec<bool>>>()?;
+    let cased = subject.chars().any(char::is_uppercase);
+    (!cased).then(|| fits[0] && !fits[1..].contains(&true))
 }
 
 /// Nobody gets in that the set leaves out; where only exact parts speak of a subject, they say the truth.
@@ -24,12 +27,16 @@ pub(super) fn set_agrees(document: &Value, audience: &str) -> Result<SubjectSet,
         let truth = trust.decide(&Caller::new(provider.clone(), subject, audience));
         let said = set.decide(subject);
         let what = format!("{subject} for {audience} on {document}: {said} of {set:?}, truly {truth}");
-        let parts: Vec<&SubjectPart> = set.parts.iter().filter(|part| covers(part, subject)).collect();
+        let parts: Vec<&SubjectPart> = set.parts.iter().filter(|part| part.contains(subject)).collect();
         prop_assert!(said != Decision::Deny || truth == Decision::Deny, "left out: {what}");
         prop_assert!(!parts.iter().all(|part| part.exact) || said == truth, "exact parts are wrong: {what}");
         prop_assert_eq!(parts.is_empty(), said == Decision::Deny, "parts and decision: {}", what);
     }
     for part in &set.parts {
+        for subject in SUBJECTS {
+            let written = written(part, subject).unwrap_or_else(|| part.contains(subject));
+            prop_assert_eq!(written, part.contains(subject), "{} in {:?} of {}", subject, part, document);
+        }
         prop_assert!(part.decision != Decision::Deny, "a part that denies: {part:?} of {document}");
         prop_assert_eq!(part.conditions.is_empty(), part.decision == Decision::Allow, "{:?} of {}", part, document);
     }
