@@ -14,7 +14,7 @@ use crate::observe::{Observed, ObservedRole};
 use crate::ownership::{Member, OWNER_TAG, Origin, Ownership};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
-use crate::trust::{Derivation, Derived, TrustPolicy, WebIdentity, derive};
+use crate::trust::{Decision, Derivation, Derived, TrustPolicy, derive};
 
 /// Plans a create or an update.
 pub(super) fn plan(request: &Request, observed: &Observed) -> Result<Plan> {
@@ -40,6 +40,7 @@ fn create(request: &Request, observed: &Observed, goal: &Goal<'_>, plan: &mut Pl
     let tags = goal.tags(request, &goal.first, &goal.declared, Some(Origin::Created), &BTreeMap::new());
     let Derived { policy, .. } =
         derive(&TrustPolicy::empty(), &Ownership::from_tags(&tags), &goal.derivation(request, BTreeSet::new()))?;
+    findings::check_let_in(request, goal, &policy, &mut plan.warnings)?;
     limits::check_roles(&observed.quotas)?;
     limits::check_trust_size(&observed.quotas, 0, policy.size())?;
     limits::check_attached(&observed.quotas, 0, goal.attach.len())?;
@@ -101,12 +102,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         members.extend(role.present(&goal.providers));
     }
     let admitted = |member: &Member| {
-        let audience = binding.audience.as_ref().map_or("sts.amazonaws.com", Audience::as_str);
-        let provider = goal.providers.get(&member.cluster);
-        role.trust
-            .foreign_allows()
-            .filter_map(WebIdentity::read)
-            .any(|web| provider.is_some_and(|p| web.admits(p, &member.sub(), audience)))
+        goal.providers.get(&member.cluster).is_some_and(|provider| role.trust.may_admit(provider, &member.sub()))
     };
     members.extend(goal.declared.iter().cloned());
     members.retain(|member| !leaving.contains(member) && Some(member) != owner.as_ref());
@@ -144,7 +140,8 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     let let_in = |member: &&Member| {
         let provider = goal.providers.get(&member.cluster);
         provider.is_none_or(|provider| {
-            role.trust.admits(provider, &member.sub(), &audience(provider)) || role.trust.is_open_to(provider)
+            let check = role.trust.check(provider, &member.sub(), &audience(provider));
+            check.map_or(true, |check| check.decision != Decision::Deny)
         })
     };
     let known: BTreeSet<Member> = goal.declared.union(&present).cloned().collect();
@@ -214,6 +211,9 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         plan.warnings.push(Warning::new(WarningId::Adopted, message));
     }
     plan.warnings.extend(findings::audience(request, goal, role));
+    // Statements are told by their numbers: those of the policy that stands there, where it stays.
+    let told = if policy == role.trust { &role.trust } else { &policy };
+    findings::check_let_in(request, goal, told, &mut plan.warnings)?;
     plan.warnings.extend(findings::foreign_statements(goal, &policy));
     let gone: BTreeSet<Member> =
         leaving.iter().filter(|member| present.contains(*member) || admitted(member)).cloned().collect();

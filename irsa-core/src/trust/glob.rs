@@ -69,6 +69,16 @@ impl Glob {
         )
     }
 
+    /// A text that fits.
+    pub(super) fn example(&self) -> String {
+        let one = |symbol: &Symbol| match symbol {
+            Symbol::Char(c) | Symbol::Fold(c) => Some(*c),
+            Symbol::One => Some('x'),
+            Symbol::Many => None,
+        };
+        self.0.iter().filter_map(one).collect()
+    }
+
     pub(super) fn is_literal(&self) -> bool {
         !self.0.iter().any(|symbol| matches!(symbol, Symbol::One | Symbol::Many))
     }
@@ -102,6 +112,16 @@ impl Glob {
     /// Whether everything that fits the other fits this one; a yes is certain.
     pub(super) fn covers(&self, other: &Self) -> bool {
         let (mine, theirs) = (&self.0, &other.0);
+        // Most patterns have no wildcard, or begin differently.
+        if let (Some(first), Some(theirs)) = (mine.first(), theirs.first())
+            && *first != Symbol::Many
+            && !first.takes_all_of(*theirs)
+        {
+            return false;
+        }
+        if self.is_literal() && mine.len() != theirs.len() {
+            return false;
+        }
         if mine.len().saturating_mul(theirs.len()) > PAIRS {
             return false;
         }
@@ -128,6 +148,9 @@ impl Glob {
         }
         if other.covers(self) {
             return Some(vec![self.clone()]);
+        }
+        if self.is_literal() && other.is_literal() && self.0.len() != other.0.len() {
+            return Some(Vec::new());
         }
         if self.0.len() + other.0.len() > LONGEST {
             return None;

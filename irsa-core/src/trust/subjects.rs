@@ -14,7 +14,7 @@ use super::reasons;
 use crate::name::ProviderArn;
 
 /// The most parts that a set is told by; beyond, it is told too large, and says so.
-const MOST: usize = 256;
+const MOST: usize = 4096;
 
 /// A set of `sub` claims of one provider with one audience: who is let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,36 @@ impl SubjectSet {
         if of(Decision::Unknown) { Decision::Unknown } else { Decision::Deny }
     }
 
+    fn union(&self, decisions: &[Decision]) -> Union {
+        let parts = self.parts.iter().filter(|part| decisions.contains(&part.decision));
+        Union { regions: parts.map(|part| part.region.clone()).collect(), exact: true }
+    }
+
+    /// Whether everybody whom a pattern covers is let in.
+    pub(super) fn admits_all_of(&self, pattern: &str) -> bool {
+        let all = Union { regions: vec![Region::of(Glob::wild(pattern))], exact: true };
+        all.minus(&self.union(&[Decision::Allow])).regions.is_empty()
+    }
+
+    /// Whether more than single ones of those whom a pattern covers may be let in.
+    pub(super) fn meets_pattern(&self, pattern: &str) -> bool {
+        let pattern = Glob::wild(pattern);
+        self.parts.iter().any(|part| match part.region.glob.intersect(&pattern) {
+            Some(met) => met.iter().any(|glob| !glob.is_literal()),
+            None => true,
+        })
+    }
+
+    /// Who is let in here and by none of the others, as patterns; who may be, where none of them may.
+    pub(super) fn beyond(&self, others: &[Self]) -> Vec<String> {
+        let known =
+            |decisions: &[Decision]| others.iter().fold(Union::nothing(), |all, set| all.and(set.union(decisions)));
+        let for_certain = self.union(&[Decision::Allow]).minus(&known(&[Decision::Allow]));
+        let in_doubt = self.union(&[Decision::Unknown]).minus(&known(&[Decision::Allow, Decision::Unknown]));
+        let regions = for_certain.regions.into_iter().chain(in_doubt.regions);
+        regions.map(|region| region.glob.to_string()).collect()
+    }
+
     /// Whether nobody gets in, under no circumstances.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
@@ -81,6 +111,10 @@ struct Region {
 }
 
 impl Region {
+    fn of(glob: Glob) -> Self {
+        Self { glob, except: Vec::new() }
+    }
+
     fn contains(&self, subject: &str) -> bool {
         self.glob.matches(subject) && !self.except.iter().any(|glob| glob.matches(subject))
     }
@@ -116,7 +150,7 @@ struct Union {
 
 impl Union {
     fn all() -> Self {
-        Self { regions: vec![Region { glob: Glob::all(), except: Vec::new() }], exact: true }
+        Self { regions: vec![Region::of(Glob::all())], exact: true }
     }
 
     fn nothing() -> Self {
