@@ -1,9 +1,9 @@
 //! What trust policies allow: the evaluator against a naive one, against the rules one by one, and on real documents.
 
-//mod bad_input;
+mod bad_input;
 mod comparison;
 mod completions;
-//mod documents;
+mod documents;
 mod generate;
 mod naive;
 mod properties;

@@ -194,7 +194,8 @@ fn seconds(text: &str) -> Option<i64> {
         2 => 28 + i64::from(leap(year)),
         _ => 31,
     };
-    let days = (1970..year).map(|year| 365 + i64::from(leap(year))).sum::<i64>() + (1..month).map(of_month).sum::<i64>();
+    let days =
+        (1970..year).map(|year| 365 + i64::from(leap(year))).sum::<i64>() + (1..month).map(of_month).sum::<i64>();
     Some((((days + day - 1) * 24 + hours) * 60 + minutes) * 60 + rest)
 }
 

@@ -1,6 +1,8 @@
 //! The answer of three values by brute force: every question that the naive evaluator asks is answered in all ways that
 //! can matter.
 
+use std::collections::BTreeMap;
+
 use irsa_core::trust::Decision;
 use serde_json::Value;
 
@@ -35,39 +37,51 @@ impl Outcomes {
 
 /// All that a trust policy may say to a request.
 pub(super) fn outcomes(document: &Value, request: &Request) -> Outcomes {
-    let mut outcomes = Outcomes { complete: of_strings(document), ..Outcomes::default() };
-    explore(document, request.clone(), &mut outcomes);
-    outcomes
+    let complete = of_strings(document) && !has_open_variables(document, request);
+    let found = Outcomes { complete, ..Outcomes::default() };
+    let mut search = Search { document, request, universes: BTreeMap::new(), found };
+    search.explore(request.clone());
+    search.found
 }
 
-fn explore(document: &Value, mut request: Request, found: &mut Outcomes) {
-    found.tried += 1;
-    if found.tried > MOST {
-        found.complete = false;
-    }
-    if (found.allow && found.deny) || found.tried > MOST {
-        return;
-    }
-    match allows(document, &request) {
-        Ok(true) => found.allow = true,
-        Ok(false) => found.deny = true,
-        Err(Question::Star) => {
-            for star in [false, true] {
-                request.star = Some(star);
-                explore(document, request.clone(), found);
-            }
+struct Search<'a> {
+    document: &'a Value,
+    request: &'a Request,
+    universes: BTreeMap<String, Vec<Values>>,
+    found: Outcomes,
+}
+
+impl Search<'_> {
+    fn explore(&mut self, mut request: Request) {
+        self.found.tried += 1;
+        if self.found.tried > MOST {
+            self.found.complete = false;
         }
-        Err(Question::Whim(what)) => {
-            found.complete = false;
-            for whim in [false, true] {
-                request.whims.insert(what.clone(), whim);
-                explore(document, request.clone(), found);
-            }
+        if (self.found.allow && self.found.deny) || self.found.tried > MOST {
+            return;
         }
-        Err(Question::Key(key)) => {
-            for values in universe(document, &request, &key) {
-                request.keys.insert(key.clone(), values);
-                explore(document, request.clone(), found);
+        match allows(self.document, &request) {
+            Ok(true) => self.found.allow = true,
+            Ok(false) => self.found.deny = true,
+            Err(Question::Star) => {
+                for star in [false, true] {
+                    request.star = Some(star);
+                    self.explore(request.clone());
+                }
+            }
+            Err(Question::Whim(what)) => {
+                self.found.complete = false;
+                for whim in [false, true] {
+                    request.whims.insert(what.clone(), whim);
+                    self.explore(request.clone());
+                }
+            }
+            Err(Question::Key(key)) => {
+                let new = || universe(self.document, self.request, &key);
+                for values in self.universes.entry(key.clone()).or_insert_with(new).clone() {
+                    request.keys.insert(key.clone(), values);
+                    self.explore(request.clone());
+                }
             }
         }
     }
@@ -103,17 +117,29 @@ fn texts<'a>(value: &'a Value, into: &mut Vec<&'a str>) {
     }
 }
 
+fn has_variables(document: &Value) -> bool {
+    document.get("Version").and_then(Value::as_str) == Some("2012-10-17")
+}
+
+/// Whether a value depends on a key that is not given: it may become anything, of which a few words are tried.
+fn has_open_variables(document: &Value, request: &Request) -> bool {
+    let mut all = Vec::new();
+    texts(document, &mut all);
+    let names = all.iter().flat_map(|text| text.split("${").skip(1)).filter_map(|rest| rest.split([',', '}']).next());
+    let open = |name: &str| !["*", "?", "$"].contains(&name) && request.values(name.trim()).is_err();
+    has_variables(document) && names.into_iter().any(open)
+}
+
 /// The values of a key that a document can tell apart: none, and words (several of them under set operators).
 fn universe(document: &Value, request: &Request, key: &str) -> Vec<Values> {
     let tests = tests(document, key);
-    let variables = document.get("Version").and_then(Value::as_str) == Some("2012-10-17");
+    let of_a_set = tests.iter().any(|test| test.operator.contains(':'));
+    let text = |wanted: &&Value| wanted.as_str().map_or_else(|| wanted.to_string(), str::to_owned);
+    let open = has_open_variables(document, request);
+    let mut words = words(&tests.iter().flat_map(|test| test.wanted.iter().map(text)).collect::<Vec<_>>(), open);
     let mut all = Vec::new();
     texts(document, &mut all);
-    let has_variables = variables && all.iter().any(|text| text.contains("${"));
-    let of_a_set = tests.iter().any(|test| test.operator.contains(':'));
-    let wanted = tests.iter().flat_map(|test| &test.wanted).map(|w| w.as_str().map_or_else(|| w.to_string(), str::to_owned));
-    let mut words = words(&wanted.collect::<Vec<_>>());
-    if has_variables {
+    if all.iter().any(|text| text.contains("${")) {
         // A variable may carry the value of one key into the test of another.
         words.extend(all.iter().filter(|text| text.len() < 8).map(|text| (*text).to_owned()));
         for known in request.keys.values().flatten().flatten() {
@@ -130,16 +156,17 @@ fn universe(document: &Value, request: &Request, key: &str) -> Vec<Values> {
     }
     words.sort_unstable();
     words.dedup();
-    if !has_variables {
-        words = told_apart(words, &tests, key, request);
+    if !open {
+        words = told_apart(words, &tests, key, has_variables(document), request);
     }
     let mut universe = vec![None];
     universe.extend(words.iter().map(|word| Some(vec![word.clone()])));
-    if of_a_set {
+    if of_a_set && !open {
         for (i, first) in words.iter().enumerate() {
             for (j, second) in words.iter().enumerate().skip(i + 1) {
                 universe.push(Some(vec![first.clone(), second.clone()]));
-                let three = words.iter().skip(j + 1).map(|third| Some(vec![first.clone(), second.clone(), third.clone()]));
+                let three =
+                    words.iter().skip(j + 1).map(|third| Some(vec![first.clone(), second.clone(), third.clone()]));
                 universe.extend(three);
             }
         }
@@ -148,14 +175,14 @@ fn universe(document: &Value, request: &Request, key: &str) -> Vec<Values> {
 }
 
 /// The literals, one word for each pattern, and all words of up to three of their characters and of a foreign one.
-fn words(wanted: &[String]) -> Vec<String> {
+fn words(wanted: &[String], few: bool) -> Vec<String> {
     let mut words = vec!["z".to_owned(), "zz".to_owned()];
     let mut letters = vec!['z'];
     for text in wanted {
         words.extend([text.clone(), text.to_uppercase(), text.replace('*', "").replace('?', "z")]);
         letters.extend(text.chars().filter(|c| c.is_ascii_alphanumeric()).take(3));
     }
-    if wanted.iter().any(|text| text.contains(['*', '?'])) {
+    if !few && wanted.iter().any(|text| text.contains(['*', '?'])) {
         letters.sort_unstable();
         letters.dedup();
         letters.truncate(4);
@@ -171,21 +198,21 @@ fn words(wanted: &[String]) -> Vec<String> {
 }
 
 /// One word of those that answer every test alike.
-fn told_apart(words: Vec<String>, tests: &[Test<'_>], key: &str, request: &Request) -> Vec<String> {
+fn told_apart(words: Vec<String>, tests: &[Test<'_>], key: &str, variables: bool, request: &Request) -> Vec<String> {
     let mut seen = Vec::new();
-    let new = |word: &String| {
-        let mut request = request.clone();
+    let mut request = request.clone();
+    let mut new = |word: &String| {
         request.keys.insert(key.to_owned(), Some(vec![word.clone()]));
         let answers: Vec<_> = tests
             .iter()
             .flat_map(|test| test.wanted.iter().map(|wanted| (test.operator, *wanted)))
-            .map(|(operator, wanted)| condition_holds(operator, key, &[wanted], false, &request).ok())
+            .map(|(operator, wanted)| condition_holds(operator, key, &[wanted], variables, &request).ok())
             .collect();
         let new = !seen.contains(&answers);
         seen.push(answers);
         new
     };
-    words.into_iter().filter(new).collect()
+    words.into_iter().filter(|word| new(word)).collect()
 }
 
 /// Whether every operator of a document is one of strings, so that the words above are all that can be told apart.

@@ -207,7 +207,7 @@ fn condition(family: Family) -> impl Strategy<Value = (String, String, Value)> {
         "oidc.example.com/id/A:amr",
     ];
     let open = u32::from(family != Family::Known);
-    let variables = u32::from(family == Family::Variables || family == Family::Wild);
+    let variables = u32::from(family == Family::Variables);
     let wild = u32::from(family == Family::Wild);
     prop_oneof![
         8 => (string_operator(), select(&CLAIMS), one_or_many(&SUBJECT_VALUES)).prop_map(owned),

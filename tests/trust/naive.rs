@@ -52,7 +52,7 @@ impl Request {
         }
         let own = format!("{}:", issuer_of(&self.provider).to_lowercase());
         let first = key.split(':').next().unwrap_or_default();
-        let of_a_provider = key.contains(':') && (first.contains(['.', '/']) || first == "arn");
+        let of_a_provider = key.contains(':') && (first.contains(['.', '/']) || ["arn", "https"].contains(&first));
         if of_a_provider && !(key.starts_with(&own) && !key[own.len()..].contains(':')) {
             return Ok(None);
         }
@@ -113,7 +113,8 @@ fn applies(statement: &Value, variables: bool, request: &Request) -> Answer<bool
 /// Names of actions have no case and take wildcards (user guide, "Action").
 fn action(statement: &Value) -> bool {
     let covers = |patterns: &Value| {
-        let mut patterns = list(patterns).into_iter().map(|pattern| pattern.as_str().expect("an action").to_lowercase());
+        let mut patterns =
+            list(patterns).into_iter().map(|pattern| pattern.as_str().expect("an action").to_lowercase());
         patterns.any(|pattern| comparison::glob(&comparison::pattern(&pattern), "sts:assumerolewithwebidentity"))
     };
     statement.get("Action").is_some_and(covers) || statement.get("NotAction").is_some_and(|not| !covers(not))
@@ -122,7 +123,9 @@ fn action(statement: &Value) -> bool {
 /// User guide, "Principal" and "NotPrincipal": no partial wildcards, ARNs are compared as they are.
 fn principal(statement: &Value, request: &Request) -> Answer<bool> {
     let covers = |principal: &Value| {
-        let Some(kinds) = principal.as_object() else { return Ok(principal.as_str() == Some("*")) };
+        let Some(kinds) = principal.as_object() else {
+            return if principal == "*" { Ok(true) } else { request.whim(format!("principal {principal}")) };
+        };
         for (kind, names) in kinds {
             for name in list(names).into_iter().map(|name| name.as_str().expect("a name")) {
                 let covered = match (kind.as_str(), name) {
