@@ -98,19 +98,34 @@ pub(super) fn document(family: Family) -> impl Strategy<Value = Value> {
         1 => Just(Some("2008-10-17")),
         1 => Just(None),
     ];
-    (version, vec(statement(family), 1..4), any::<bool>()).prop_map(|(version, mut statements, single)| {
-        let mut document = Map::new();
-        if let Some(version) = version {
-            document.insert("Version".to_owned(), version.into());
-        }
-        let statement = if single && statements.len() == 1 { statements.remove(0) } else { Value::Array(statements) };
-        document.insert("Statement".to_owned(), statement);
-        Value::Object(document)
+    // Of statements that are random in every element, most say nothing; so there is one that says something.
+    let first = prop_oneof![3 => trusting(family).boxed(), 1 => statement(family).boxed()];
+    (version, first, vec(statement(family), 0..3), any::<bool>()).prop_map(
+        |(version, first, mut statements, single)| {
+            let mut document = Map::new();
+            if let Some(version) = version {
+                document.insert("Version".to_owned(), version.into());
+            }
+            statements.insert(0, first);
+            let statement =
+                if single && statements.len() == 1 { statements.remove(0) } else { Value::Array(statements) };
+            document.insert("Statement".to_owned(), statement);
+            Value::Object(document)
+        },
+    )
+}
+
+/// A statement that allows tokens of the provider on up to two conditions.
+fn trusting(family: Family) -> impl Strategy<Value = Value> {
+    vec(condition(family), 0..3).prop_map(|conditions| {
+        let mut statement = json!({"Effect": "Allow", "Principal": {"Federated": OWN}});
+        statement["Action"] = "sts:AssumeRoleWithWebIdentity".into();
+        with_conditions(statement, conditions)
     })
 }
 
 pub(super) fn statement(family: Family) -> impl Strategy<Value = Value> {
-    let effect = prop_oneof![2 => Just("Allow"), 1 => Just("Deny")];
+    let effect = prop_oneof![1 => Just("Allow"), 1 => Just("Deny")];
     let resource = prop_oneof![12 => Just(None), 1 => Just(Some("*")), 1 => Just(Some("arn:aws:s3:::a"))];
     (effect, principal(family), action(), vec(condition(family), 0..4), resource).prop_map(
         move |(effect, principal, action, conditions, resource)| {
@@ -118,20 +133,24 @@ pub(super) fn statement(family: Family) -> impl Strategy<Value = Value> {
             statement.insert("Effect".to_owned(), effect.into());
             statement.extend(principal);
             statement.extend([action]);
-            let mut condition = Map::new();
-            for (operator, key, values) in conditions {
-                let keys = condition.entry(operator).or_insert_with(|| json!({}));
-                keys.as_object_mut().unwrap().entry(key).or_insert(values);
-            }
-            if !condition.is_empty() {
-                statement.insert("Condition".to_owned(), condition.into());
-            }
             if let Some(resource) = resource.filter(|_| family == Family::Wild) {
                 statement.insert("Resource".to_owned(), resource.into());
             }
-            Value::Object(statement)
+            with_conditions(Value::Object(statement), conditions)
         },
     )
+}
+
+fn with_conditions(mut statement: Value, conditions: Vec<(String, String, Value)>) -> Value {
+    let mut condition = Map::new();
+    for (operator, key, values) in conditions {
+        let keys = condition.entry(operator).or_insert_with(|| json!({}));
+        keys.as_object_mut().unwrap().entry(key).or_insert(values);
+    }
+    if !condition.is_empty() {
+        statement["Condition"] = condition.into();
+    }
+    statement
 }
 
 /// One value, or a list.
@@ -184,7 +203,10 @@ fn action() -> impl Strategy<Value = (String, Value)> {
 
 /// Operator, key and values.
 fn condition(family: Family) -> impl Strategy<Value = (String, String, Value)> {
-    const CLAIMS: [&str; 7] = [
+    const CLAIMS: [&str; 10] = [
+        "oidc.example.com/id/A:sub",
+        "oidc.example.com/id/A:sub",
+        "oidc.example.com/id/A:sub",
         "oidc.example.com/id/A:sub",
         "oidc.example.com/id/A:sub",
         "oidc.example.com/id/A:sub",
