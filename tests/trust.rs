@@ -5,6 +5,7 @@ mod comparison;
 mod completions;
 mod documents;
 mod generate;
+mod hostile;
 mod naive;
 mod properties;
 mod rules;
