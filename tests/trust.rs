@@ -3,6 +3,7 @@
 mod bad_input;
 mod comparison;
 mod completions;
+mod conditions;
 mod documents;
 mod generate;
 mod hostile;
@@ -10,3 +11,4 @@ mod naive;
 mod properties;
 mod rules;
 mod subjects;
+mod values;

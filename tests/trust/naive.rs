@@ -50,10 +50,10 @@ impl Request {
         if let Some(values) = self.keys.get(&key) {
             return Ok(values.clone());
         }
-        let own = format!("{}:", issuer_of(&self.provider).to_lowercase());
+        let own = key.rsplit_once(':').is_some_and(|(issuer, _)| issuer == issuer_of(&self.provider).to_lowercase());
         let first = key.split(':').next().unwrap_or_default();
         let of_a_provider = key.contains(':') && (first.contains(['.', '/']) || ["arn", "https"].contains(&first));
-        if of_a_provider && !(key.starts_with(&own) && !key[own.len()..].contains(':')) {
+        if of_a_provider && !own {
             return Ok(None);
         }
         Err(Question::Key(key))
@@ -94,10 +94,12 @@ fn applies(statement: &Value, variables: bool, request: &Request) -> Answer<bool
         return Ok(false);
     }
     // A trust policy has no Resource; what IAM would make of one is nowhere said.
-    if let Some(resource) = statement.get("Resource").filter(|r| list(r).iter().any(|r| r.as_str() != Some("*"))) {
-        if !request.whim(format!("resource {resource}"))? {
-            return Ok(false);
-        }
+    let every = |resource: &Value| list(resource).iter().all(|resource| *resource == "*");
+    if let Some(resource) = statement.get("Resource")
+        && !every(resource)
+        && !request.whim(format!("resource {resource}"))?
+    {
+        return Ok(false);
     }
     let Some(condition) = statement.get("Condition") else { return Ok(true) };
     for (operator, keys) in condition.as_object().expect("an object") {
