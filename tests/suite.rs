@@ -13,6 +13,7 @@ mod flow;
 mod inventory;
 mod properties;
 mod refusals;
+mod rights;
 mod trust;
 mod world;
 

@@ -12,7 +12,7 @@ use irsa_core::name::ClusterRef;
 use irsa_core::{Client, Result};
 
 pub use self::target::Target;
-pub(crate) use self::target::named_cluster;
+pub(crate) use self::target::{Need, check_sandbox, named_cluster};
 use crate::environment::Environment;
 
 /// Makes clients. [`Live`] is the real thing; tests give their own.

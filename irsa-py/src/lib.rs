@@ -1,9 +1,20 @@
 //! The Python module of irsa: a thin layer over `irsa-core`.
 
+mod audit;
+mod data;
+mod error;
+mod json;
+mod trust;
+
 /// The compiled part of the package `irsa`.
 #[pyo3::pymodule]
 mod _irsa {
     use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::audit::{Audit, Finding, audit_trust};
+    #[pymodule_export]
+    use super::trust::{TrustCheck, check_trust};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

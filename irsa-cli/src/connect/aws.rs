@@ -12,7 +12,7 @@ use super::Target;
 use super::kubernetes;
 use crate::environment::Environment;
 
-/// Where IAM is called for a cluster that EKS does not know, if nothing names a region: IAM is the same in all of them.
+/// Where IAM is called without a cluster that EKS knows, if nothing names a region: IAM is the same in all of them.
 const ANY_REGION: &str = "us-east-1";
 
 pub(super) async fn connect(environment: &Environment, target: &Target, servers: &[ClusterRef]) -> Result<Client> {
@@ -21,11 +21,10 @@ pub(super) async fn connect(environment: &Environment, target: &Target, servers:
     let region = aws.region().clone();
     let backend = Arc::new(aws);
     let mut client = Client::new(backend.clone(), backend);
-    if let Some((issuer, account)) = &target.given {
+    if let (Some((issuer, account)), Some(cluster)) = (&target.given, &target.cluster) {
         let partition = Partition::of_region(region.as_str());
-        let identity =
-            Identity::given(&target.cluster, issuer.clone(), account.clone(), partition, target.region.clone());
-        client = client.with_identity(target.cluster.clone(), identity);
+        let identity = Identity::given(cluster, issuer.clone(), account.clone(), partition, target.region.clone());
+        client = client.with_identity(cluster.clone(), identity);
     }
     if servers.is_empty() {
         return Ok(client);
@@ -47,7 +46,7 @@ async fn configuration(target: &Target) -> SdkConfig {
     }
     match &target.region {
         Some(region) => loader = loader.region(aws_config::Region::new(region.to_string())),
-        None if target.given.is_some() => {
+        None if target.given.is_some() || target.cluster.is_none() => {
             loader = loader.region(RegionProviderChain::default_provider().or_else(ANY_REGION));
         }
         None => {}

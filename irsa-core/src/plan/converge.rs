@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::documents::{Change, document_steps};
 use super::goal::Goal;
-use super::permissions::{PolicyChanges, inline_steps, settings};
+use super::permissions::{PolicyChanges, settings};
 use super::standing::{Standing, check_ownership, check_path};
 use super::{Plan, Step, TrustStep, accounts, findings, limits, prerequisites, tags_to_write};
 use crate::backend::NewRole;
@@ -57,13 +58,15 @@ fn create(request: &Request, observed: &Observed, goal: &Goal<'_>, plan: &mut Pl
         permissions_boundary: binding.permissions_boundary.clone(),
         tags,
     };
-    let (deny, allow): (Vec<Step>, Vec<Step>) = inline_steps(binding.inline_policies.iter(), &BTreeMap::new());
+    let new = binding.inline_policies.iter();
+    let new = new.map(|(name, after)| Change { name: name.clone(), before: None, after: Some(after.clone()) });
+    let documents = document_steps(&new.collect::<Vec<_>>(), false);
     let mut first = vec![Step::CreateRole(Box::new(role))];
     first.extend(prerequisites::namespaces(request, observed));
     plan.then(first);
-    plan.then(deny);
+    plan.then(documents.first);
     let mut rest: Vec<Step> = goal.attach.iter().cloned().map(Step::AttachPolicy).collect();
-    rest.extend(allow);
+    rest.extend(documents.then);
     rest.extend(accounts::accounts(request, observed, goal)?);
     plan.then(rest);
     Ok(())
@@ -183,17 +186,16 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         plan.then(vec![Step::UpdateTrust(Box::new(step))]);
         standing_policy = fewer;
     }
-    let PolicyChanges { deny_put, detach, delete, boundary, attach, put, deny_delete } = policies;
-    plan.then([detach, delete].concat());
-    plan.then(deny_put);
+    let PolicyChanges { detach, boundary, attach, documents } = policies;
+    plan.then([detach, documents.first].concat());
     plan.then(boundary);
-    let mut rest = [attach, put].concat();
+    let mut rest = [attach, documents.then].concat();
     rest.extend(settings(request, role));
     if !tags.is_empty() {
         rest.push(Step::TagRole(tags));
     }
     plan.then(rest);
-    plan.then(deny_delete);
+    plan.then(documents.last);
     let mut last = Vec::new();
     if policy != standing_policy {
         let step = TrustStep { before: standing_policy, policy: policy.clone(), derivation };

@@ -193,16 +193,21 @@ impl Union {
 
     /// What is not in another union. That one must be exact, or told too small.
     fn minus(self, other: &Self) -> Self {
-        let mut left = self;
+        let (mut left, mut split) = (self, false);
         for gone in &other.regions {
+            if gone.except.is_empty() {
+                left.regions.retain(|region| !gone.glob.covers(&region.glob));
+            }
+            let meets = |region: &Region| region.glob.intersect(&gone.glob).is_none_or(|met| !met.is_empty());
+            if !left.regions.iter().any(meets) {
+                continue;
+            }
+            split = true;
             let (mut regions, mut exact) = (Vec::new(), left.exact);
             for region in &left.regions {
-                match region.glob.intersect(&gone.glob) {
-                    Some(met) if met.is_empty() => {
-                        regions.push(region.clone());
-                        continue;
-                    }
-                    _ => {}
+                if !meets(region) {
+                    regions.push(region.clone());
+                    continue;
                 }
                 // What is outside of the pattern, and what is inside but among its exceptions.
                 let mut outside = region.clone();
@@ -222,7 +227,7 @@ impl Union {
             }
             left = Self { regions, exact };
         }
-        left.tidied()
+        if split { left.tidied() } else { left }
     }
 
     /// Nothing, where it is told too large.

@@ -1,5 +1,51 @@
-"""irsa binds AWS IAM roles to Kubernetes service accounts (IRSA): safely, in one step."""
+"""irsa binds AWS IAM roles to Kubernetes service accounts (IRSA): safely, in one step.
 
-from irsa._irsa import __version__
+>>> import irsa
+>>> statement = {
+...     "Effect": "Allow",
+...     "Principal": {"Federated": "arn:aws:iam::123456789012:oidc-provider/issuer.example"},
+...     "Action": "sts:AssumeRoleWithWebIdentity",
+...     "Condition": {"StringLike": {"issuer.example:sub": "system:serviceaccount:jobs:*"}},
+... }
+>>> document = {"Version": "2012-10-17", "Statement": [statement]}
+>>> caller = {"issuer": "https://issuer.example", "account": "123456789012", "subject": "jobs/worker"}
+>>> irsa.check_trust(document, **caller).decision
+'allow'
+"""
 
-__all__ = ["__version__"]
+from irsa._errors import (
+    AccessDeniedError,
+    AlreadyExistsError,
+    ConflictError,
+    InvalidInputError,
+    IrsaError,
+    NotFoundError,
+    NotOwnedError,
+    QuotaExceededError,
+    ThrottledError,
+    TimeoutError,
+    UnavailableError,
+    WrongClusterError,
+)
+from irsa._irsa import Audit, Finding, TrustCheck, __version__, audit_trust, check_trust
+
+__all__ = [
+    "AccessDeniedError",
+    "AlreadyExistsError",
+    "Audit",
+    "ConflictError",
+    "Finding",
+    "InvalidInputError",
+    "IrsaError",
+    "NotFoundError",
+    "NotOwnedError",
+    "QuotaExceededError",
+    "ThrottledError",
+    "TimeoutError",
+    "TrustCheck",
+    "UnavailableError",
+    "WrongClusterError",
+    "__version__",
+    "audit_trust",
+    "check_trust",
+]
