@@ -185,7 +185,7 @@ mod tests {
 
     const APP: &str = "system:serviceaccount:ns:app";
 
-    fn only<'a>(found: &'a [Finding], id: FindingId) -> &'a Finding {
+    fn only(found: &[Finding], id: FindingId) -> &Finding {
         let all: Vec<&Finding> = found.iter().filter(|finding| finding.id == id).collect();
         assert_eq!(all.len(), 1, "{id} in {found:?}");
         all[0]

@@ -82,7 +82,7 @@ pub(super) fn is_of_kubernetes(provider: &ProviderArn, pattern: &str, ground: &G
 }
 
 /// Whether a part is somebody: a service account that can be, or a subject of something else than a cluster.
-fn is_somebody(provider: &ProviderArn, part: &SubjectPart, ground: &Ground<'_>) -> bool {
+pub(super) fn is_somebody(provider: &ProviderArn, part: &SubjectPart, ground: &Ground<'_>) -> bool {
     !places(&part.pattern, &part.except).is_empty() || !is_of_kubernetes(provider, &part.pattern, ground)
 }
 

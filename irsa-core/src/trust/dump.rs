@@ -68,11 +68,11 @@ fn malformed(source: &str, error: &serde_json::Error) -> Error {
 #[derive(serde::Deserialize)]
 struct Object {
     #[serde(rename = "RoleDetailList")]
-    details: Option<Vec<Object>>,
+    details: Option<Vec<Self>>,
     #[serde(rename = "Roles")]
-    roles: Option<Vec<Object>>,
+    roles: Option<Vec<Self>>,
     #[serde(rename = "Role")]
-    role: Option<Box<Object>>,
+    role: Option<Box<Self>>,
     #[serde(rename = "RoleName")]
     name: Option<String>,
     #[serde(rename = "Arn")]

@@ -93,7 +93,7 @@ pub(super) fn facts(reading: &Reading<'_>, ground: &Ground<'_>) -> Facts {
             stale_provider(reading, &provider, &mut raw);
             continue;
         }
-        let (of_provider, any_audience) = reading.seen(&provider, standing);
+        let (of_provider, any_audience) = reading.seen(&provider, ground);
         let judging = Judging { reading, ground, provider: &provider, standing, seen: &of_provider };
         judging.subjects(&mut raw);
         judging.audiences(&any_audience, &mut raw);

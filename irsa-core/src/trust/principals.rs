@@ -140,7 +140,10 @@ mod tests {
 
     const OWN: &str = "arn:aws:iam::123456789012:oidc-provider/issuer.example/id/A";
 
-    fn of(statements: Value) -> Vec<(String, String, Vec<String>, Option<bool>, bool)> {
+    /// Kind, principal, actions, whether of another account, whether conditions limit it.
+    type Told = (String, String, Vec<String>, Option<bool>, bool);
+
+    fn of(statements: Value) -> Vec<Told> {
         let role = AuditedRole {
             arn: "arn:aws:iam::123456789012:role/r".parse().ok(),
             trust_policy: json!({"Statement": statements}).to_string(),
@@ -152,12 +155,7 @@ mod tests {
             .collect()
     }
 
-    fn told(
-        kind: &str,
-        principal: &str,
-        action: &str,
-        other: Option<bool>,
-    ) -> (String, String, Vec<String>, Option<bool>, bool) {
+    fn told(kind: &str, principal: &str, action: &str, other: Option<bool>) -> Told {
         (kind.to_owned(), principal.to_owned(), vec![action.to_owned()], other, false)
     }
 

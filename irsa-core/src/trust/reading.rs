@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::audit::AuditedRole;
 use super::caller::SUBJECT_PREFIX;
+use super::causes::is_somebody;
 use super::condition::{Family, Test, Truth};
 use super::decision::Decision;
 use super::document::{Effect, Statement, TrustDocument};
@@ -154,7 +155,8 @@ impl<'a> Reading<'a> {
 
     /// Everybody of a provider who gets in, or may, by some audience; and the numbers of the statements that let somebody in
     /// with an audience that nobody has named.
-    pub(super) fn seen(&self, provider: &ProviderArn, standing: Standing<'_>) -> (Vec<Seen>, BTreeSet<usize>) {
+    pub(super) fn seen(&self, provider: &ProviderArn, ground: &Ground<'_>) -> (Vec<Seen>, BTreeSet<usize>) {
+        let standing = ground.standing(provider);
         let (mut all, shared) = (Vec::new(), Rc::new(provider.clone()));
         let asked = self.audiences(standing);
         let named = self.named_audiences();
@@ -168,7 +170,8 @@ impl<'a> Reading<'a> {
             see(&shared, parts, &BTreeSet::from([audience]), &mut all);
         }
         let parts = self.document.subjects(provider, UNNAMED_AUDIENCE).parts;
-        let certain = parts.iter().filter(|part| part.decision == Decision::Allow);
+        let lets_in = |part: &&SubjectPart| part.decision == Decision::Allow && is_somebody(provider, part, ground);
+        let certain = parts.iter().filter(lets_in);
         let open = certain.filter_map(|part| index_of(&part.statement)).collect();
         if standing == Standing::NotKnown {
             alike.insert(UNNAMED_AUDIENCE.to_owned());

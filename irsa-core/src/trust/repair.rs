@@ -110,7 +110,7 @@ impl Repairing<'_> {
                 let at = edit::isolate(&mut value, self.index, provider)?;
                 rename_keys(edit::statement(&mut value, at)?, provider)?;
                 let renamed = self.reading.with(value.clone()).ok()?;
-                let open = renamed.seen(provider, self.ground.standing(provider)).0.iter().any(|seen| {
+                let open = renamed.seen(provider, self.ground).0.iter().any(|seen| {
                     seen.statement() == Some(at) && seen.places.iter().any(|place| place.reach() == Reach::Cluster)
                 });
                 if open {
@@ -602,8 +602,7 @@ mod tests {
             let everybody = [FindingId::AnySubject, FindingId::EveryoneBut, FindingId::OtherProviderCondition, FindingId::SeveralProviders];
             prop_assert_eq!(everybody.iter().any(|id| count(&found, *id) > 0), strangers);
 
-            let mut others = subjects();
-            others.push("system:serviceaccount:NS:App".to_owned());
+            let others = subjects();
             let audience = open.clone().any(|host| others.iter().any(|sub| decide(&document, host, sub, "else") == Decision::Allow));
             prop_assert_eq!(count(&found, FindingId::NoAudience) > 0, audience);
             let app_of_a_stranger = format!("{SUBJECT_PREFIX}fresh:app");
