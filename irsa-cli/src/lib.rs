@@ -26,7 +26,7 @@ use std::io::Write;
 
 use clap::CommandFactory;
 
-pub use self::connect::{Connect, Live, Target};
+pub use self::connect::{Connect, Connection, Live, Options, Target};
 pub use self::environment::Environment;
 pub use self::exit::Exit;
 

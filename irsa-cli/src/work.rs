@@ -43,7 +43,7 @@ pub(crate) struct Job {
 impl Job {
     /// Reads the line; everything that can be refused without a call is refused here.
     pub(crate) fn new(cli: &Cli, environment: &Environment) -> Result<Self> {
-        let target = Target::new(&cli.global, environment)?;
+        let target = Target::new(&cli.global.options(), environment)?;
         let cluster = &target.cluster;
         let (work, dry_run) = match &cli.command {
             Command::Create(args) => {

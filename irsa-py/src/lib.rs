@@ -1,9 +1,15 @@
 //! The Python module of irsa: a thin layer over `irsa-core`.
 
 mod audit;
+mod binding;
+mod client;
+mod credentials;
 mod data;
 mod error;
 mod json;
+mod reach;
+mod report;
+mod runtime;
 mod trust;
 
 /// The compiled part of the package `irsa`.
@@ -13,6 +19,14 @@ mod _irsa {
 
     #[pymodule_export]
     use super::audit::{Audit, Finding, audit_trust};
+    #[pymodule_export]
+    use super::binding::Binding;
+    #[pymodule_export]
+    use super::client::Core;
+    #[pymodule_export]
+    use super::report::{BindingView, Plan, Problem, Provider, Report, Step, WarningMessage};
+    #[pymodule_export]
+    use super::runtime::Call;
     #[pymodule_export]
     use super::trust::{TrustCheck, check_trust};
 

@@ -9,9 +9,33 @@ use irsa_core::name::{AccountId, ClusterRef, Issuer, Region};
 use irsa_core::{Error, ErrorKind, Result};
 use kube::config::Kubeconfig;
 
-use crate::args::Global;
 use crate::environment::Environment;
 use crate::settings::contradiction;
+
+/// What is said of where the work is done. What is not said comes from the environment and the kubeconfig.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The cluster, by name or ARN.
+    pub cluster: Option<String>,
+    /// The AWS region.
+    pub region: Option<String>,
+    /// The AWS profile.
+    pub profile: Option<String>,
+    /// The URL that takes all calls to AWS.
+    pub endpoint_url: Option<String>,
+    /// The kubeconfig file.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig.
+    pub context: Option<String>,
+    /// The issuer of the cluster's tokens, together with `account` in place of asking EKS.
+    pub issuer: Option<String>,
+    /// The account of the roles, together with `issuer`.
+    pub account: Option<String>,
+    /// The file of the sandbox, in place of AWS and clusters.
+    pub sandbox: Option<PathBuf>,
+    /// The longest time for one binding; by default 2 minutes.
+    pub timeout: Option<Duration>,
+}
 
 /// Where the work is done.
 #[derive(Clone, Debug)]
@@ -38,6 +62,9 @@ pub struct Target {
     read: OnceLock<Kubeconfig>,
 }
 
+/// The longest time for one binding, if nothing is said.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// The name of the cluster that a sandbox has.
 const SANDBOX_CLUSTER: &str = "sandbox";
 
@@ -46,30 +73,30 @@ impl Target {
     ///
     /// # Errors
     /// `InvalidInput` for options that are malformed or contradict each other, and where nothing names a cluster.
-    pub(crate) fn new(global: &Global, environment: &Environment) -> Result<Self> {
-        check_sandbox(global)?;
-        check_url(global.endpoint_url.as_deref())?;
-        let given = given(global)?;
-        let named = match (&global.cluster, &global.sandbox) {
+    pub fn new(options: &Options, environment: &Environment) -> Result<Self> {
+        check_sandbox(options)?;
+        check_url(options.endpoint_url.as_deref())?;
+        let given = given(options)?;
+        let named = match (&options.cluster, &options.sandbox) {
             (Some(cluster), _) => Some(cluster.as_str()),
             (None, Some(_)) => Some(SANDBOX_CLUSTER),
             (None, None) => environment.variable("IRSA_CLUSTER"),
         };
         let mut target = Self {
-            sandbox: global.sandbox.as_ref().map(|file| environment.path(file)),
+            sandbox: options.sandbox.as_ref().map(|file| environment.path(file)),
             // Replaced below where the kubeconfig names it.
             cluster: match (named, &given) {
                 (Some(name), _) => named_cluster(name)?,
                 (None, Some((issuer, _))) => ClusterRef::Issuer(issuer.clone()),
                 (None, None) => SANDBOX_CLUSTER.parse()?,
             },
-            region: global.region.as_deref().map(Region::new).transpose()?,
+            region: options.region.as_deref().map(Region::new).transpose()?,
             given,
-            profile: global.profile.clone(),
-            endpoint_url: global.endpoint_url.clone(),
-            kubeconfig: global.kubeconfig.as_ref().map(|file| environment.path(file)),
-            context: global.context.clone(),
-            timeout: global.timeout,
+            profile: options.profile.clone(),
+            endpoint_url: options.endpoint_url.clone(),
+            kubeconfig: options.kubeconfig.as_ref().map(|file| environment.path(file)),
+            context: options.context.clone(),
+            timeout: options.timeout.unwrap_or(DEFAULT_TIMEOUT),
             read: OnceLock::new(),
         };
         if named.is_none() && target.given.is_none() {
@@ -152,18 +179,18 @@ impl Target {
 }
 
 /// The sandbox needs nothing that leads to AWS or to a cluster, so that naming it is a mistake.
-fn check_sandbox(global: &Global) -> Result<()> {
-    if global.sandbox.is_none() {
+fn check_sandbox(options: &Options) -> Result<()> {
+    if options.sandbox.is_none() {
         return Ok(());
     }
     let others = [
-        ("--region", global.region.is_some()),
-        ("--profile", global.profile.is_some()),
-        ("--endpoint-url", global.endpoint_url.is_some()),
-        ("--kubeconfig", global.kubeconfig.is_some()),
-        ("--context", global.context.is_some()),
-        ("--issuer", global.issuer.is_some()),
-        ("--account", global.account.is_some()),
+        ("--region", options.region.is_some()),
+        ("--profile", options.profile.is_some()),
+        ("--endpoint-url", options.endpoint_url.is_some()),
+        ("--kubeconfig", options.kubeconfig.is_some()),
+        ("--context", options.context.is_some()),
+        ("--issuer", options.issuer.is_some()),
+        ("--account", options.account.is_some()),
     ];
     match others.into_iter().find(|(_, given)| *given) {
         Some((option, _)) => Err(contradiction(option, "--sandbox")),
@@ -180,12 +207,12 @@ fn check_url(url: Option<&str>) -> Result<()> {
     }
 }
 
-fn given(global: &Global) -> Result<Option<(Issuer, AccountId)>> {
+fn given(options: &Options) -> Result<Option<(Issuer, AccountId)>> {
     let missing = |one: &str, other: &str| {
         let operation = format!("{one} needs {other}: together they stand in place of asking EKS");
         Err(Error::new(ErrorKind::InvalidInput, operation).with_hint(format!("add {other}, or leave {one} out")))
     };
-    match (&global.issuer, &global.account) {
+    match (&options.issuer, &options.account) {
         (Some(issuer), Some(account)) => Ok(Some((issuer.parse()?, account.parse()?))),
         (Some(_), None) => missing("--issuer", "--account"),
         (None, Some(_)) => missing("--account", "--issuer"),
@@ -224,7 +251,7 @@ pub(crate) mod tests {
 
     pub(crate) fn target(options: &str, environment: &Environment) -> Result<Target> {
         let line = ["irsa", "list"].into_iter().chain(options.split_whitespace());
-        Target::new(&Cli::try_parse_from(line).unwrap().global, environment)
+        Target::new(&Cli::try_parse_from(line).unwrap().global.options(), environment)
     }
 
     fn refusal(options: &str, variables: &[(&str, &str)]) -> String {
