@@ -16,6 +16,7 @@
 //! other statement is foreign and stays as it is.
 
 mod account_index;
+mod admission;
 mod audit;
 mod caller;
 mod causes;
@@ -29,6 +30,8 @@ mod edit;
 mod evaluate;
 mod finding;
 mod finding_id;
+#[cfg(test)]
+mod fixtures;
 mod glob;
 mod ground;
 mod judge;
@@ -36,6 +39,7 @@ mod place;
 mod power;
 mod principals;
 mod reading;
+mod reads;
 mod reasons;
 mod repair;
 mod statement;
@@ -55,7 +59,7 @@ pub use self::dump::roles_of_text;
 pub use self::finding::{Audit, Finding, OtherPrincipal, Severity, TrustedSubjects, WhoCan};
 pub use self::finding_id::{FindingId, Ignore};
 use self::statement::nobody;
-pub(crate) use self::statement::{OwnKind, WebIdentity, may_admit, own_kind};
+pub(crate) use self::statement::{OwnKind, WebIdentity, own_kind};
 pub use self::subjects::{SubjectPart, SubjectSet};
 use crate::document::{canonical, size, statements, stored};
 use crate::error::Result;
@@ -102,20 +106,6 @@ impl TrustPolicy {
     /// Characters as IAM counts them.
     pub(crate) fn size(&self) -> usize {
         size(&self.0)
-    }
-
-    /// Whether a statement of a known form lets this subject in with this audience, and no statement denies.
-    pub(crate) fn admits(&self, provider: &ProviderArn, sub: &str, audience: &str) -> bool {
-        let admitted = |s: &Map<String, Value>| WebIdentity::read(s).is_some_and(|w| w.admits(provider, sub, audience));
-        self.statements().any(admitted)
-    }
-
-    /// Whether a statement of irsa's own that somebody changed may let anybody of a provider in.
-    pub(crate) fn is_open_to(&self, provider: &ProviderArn) -> bool {
-        let changed = |statement: &&Map<String, Value>| {
-            own_kind(statement) == Some(OwnKind::Subjects) && WebIdentity::read(statement).is_none()
-        };
-        self.statements().filter(changed).any(|statement| may_admit(statement, Some(provider)))
     }
 
     /// The audience of irsa's own statement for a provider.

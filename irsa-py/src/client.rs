@@ -5,7 +5,7 @@ use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use irsa_cli::{Environment, Options, Target};
+use irsa_cli::{Environment, Need, Options, Target};
 use irsa_core::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountName};
 use irsa_core::{Error, ErrorKind, IrsaBinding, Request, Sandbox};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -92,8 +92,8 @@ impl Core {
             given = Some(credentials::of_session(session));
         }
         let environment = Environment::of_process();
-        let target = Target::new(&options, &environment).map_err(Failure::from)?;
-        let (cluster, timeout) = (target.cluster.clone(), target.timeout);
+        let target = Target::new(&options, &environment, Need::Cluster).map_err(Failure::from)?;
+        let (cluster, timeout) = (target.cluster().map_err(Failure::from)?.clone(), target.timeout);
         let live = Live { environment, target, credentials: given };
         Ok(Self::new(cluster, Origin::Live(Box::new(live)), timeout))
     }

@@ -13,7 +13,7 @@ use super::Target;
 use super::kubernetes;
 use crate::environment::Environment;
 
-/// Where IAM is called for a cluster that EKS does not know, if nothing names a region: IAM is the same in all of them.
+/// Where IAM is called without a cluster that EKS knows, if nothing names a region: IAM is the same in all of them.
 const ANY_REGION: &str = "us-east-1";
 
 /// AWS as a target says, and the way to API servers from there; for one request or for many.
@@ -41,11 +41,10 @@ impl Connection {
         let region = aws.region().clone();
         let backend = Arc::new(aws);
         let mut client = Client::new(backend.clone(), backend).with_timeout(target.timeout);
-        if let Some((issuer, account)) = &target.given {
+        if let (Some((issuer, account)), Some(cluster)) = (&target.given, &target.cluster) {
             let partition = Partition::of_region(region.as_str());
-            let identity =
-                Identity::given(&target.cluster, issuer.clone(), account.clone(), partition, target.region.clone());
-            client = client.with_identity(target.cluster.clone(), identity);
+            let identity = Identity::given(cluster, issuer.clone(), account.clone(), partition, target.region.clone());
+            client = client.with_identity(cluster.clone(), identity);
         }
         let (environment, target) = (environment.clone(), target.clone());
         Ok(Self { environment, target, config, region, client })
@@ -86,7 +85,7 @@ async fn configuration(target: &Target, credentials: Option<SharedCredentialsPro
     }
     match &target.region {
         Some(region) => loader = loader.region(aws_config::Region::new(region.to_string())),
-        None if target.given.is_some() => {
+        None if target.given.is_some() || target.cluster.is_none() => {
             loader = loader.region(RegionProviderChain::default_provider().or_else(ANY_REGION));
         }
         None => {}

@@ -216,3 +216,81 @@ fn why_not(test: &Test, value: &str) -> Option<String> {
     }
     (!wild && account_of(value).is_none()).then(|| format!("{value} is not {SUBJECT_PREFIX}NAMESPACE:NAME"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::audit::{AuditedRole, Surroundings};
+    use crate::trust::fixtures::{HOST, STS, allow, allow_sub, arn, around, found_in, ids, role};
+    use serde_json::{Value, json};
+
+    /// What is said of a document by which nobody gets in.
+    fn said(statement: Value, around: &Surroundings) -> String {
+        let found = found_in(&role(statement.clone()), around);
+        assert_eq!(found.iter().map(|found| found.id).collect::<Vec<_>>(), [FindingId::AdmitsNobody], "{statement}");
+        assert_eq!(found[0].fix, None, "a repair would let somebody in");
+        found[0].evidence.join("; ")
+    }
+
+    #[test]
+    fn who_is_kept_out_by_mistake_is_told_why() {
+        let nothing = Surroundings::default();
+        let sub = |operator: &str, sub: &str| said(allow_sub(operator, json!(sub)), &nothing);
+        assert!(sub("StringEquals", "system:serviceaccount:ns:*").contains("StringEquals takes * and ? as they stand"));
+        assert!(sub("StringEquals", "system:serviceaccount:ns:App").contains("no upper-case letters"));
+        assert!(sub("StringLike", "System:serviceaccount:ns:*").contains("no upper-case letters"));
+        assert!(sub("StringEquals", "ns:app").contains("does not begin with system:serviceaccount:"));
+        assert!(
+            sub("StringEquals", "system:serviceaccount:app").contains("is not system:serviceaccount:NAMESPACE:NAME")
+        );
+        assert!(sub("StringEquals", PLACEHOLDER).contains("must be replaced"));
+        let whole = json!({"StringEquals": {format!("{}:sub", arn(HOST)): "system:serviceaccount:ns:app"}});
+        assert!(said(allow(whole), &nothing).contains(&format!("is a whole ARN, and must be {HOST}:sub")));
+        let under_aud = json!({"StringEquals": {format!("{HOST}:aud"): "system:serviceaccount:ns:app"}});
+        assert!(said(allow(under_aud), &nothing).contains("tested under the key of the audience"));
+        let other = json!({"StringEquals": {"other.example:sub": "system:serviceaccount:ns:app"}});
+        assert!(said(allow(other), &nothing).contains("other.example:sub is that of another issuer"));
+        let mut action = allow_sub("StringEquals", json!("system:serviceaccount:ns:app"));
+        action["Action"] = json!("sts:AssumeRole");
+        assert!(said(action.clone(), &nothing).contains("its action is sts:AssumeRole"));
+        action["Action"] = json!("sts:AssumeRoleWithWebIdentity");
+        action["Principal"]["Federated"] = json!(format!("https://{HOST}"));
+        assert!(said(action, &nothing).contains("is not the ARN of an OIDC provider"));
+    }
+
+    #[test]
+    fn an_audience_that_the_provider_does_not_take_is_told() {
+        let mut statement = allow_sub("StringEquals", json!("system:serviceaccount:ns:app"));
+        statement["Condition"]["StringEquals"][format!("{HOST}:aud")] = json!("sts.amazonaws.com.cn");
+        assert!(said(statement, &around()).contains("the provider takes sts.amazonaws.com, vault"));
+    }
+
+    #[test]
+    fn a_dead_value_among_others_is_told() {
+        let both = allow_sub("StringEquals", json!(["system:serviceaccount:ns:app", "system:serviceaccount:ns:*"]));
+        assert!(said(both, &Surroundings::default()).contains("StringEquals takes * and ? as they stand"));
+    }
+
+    #[test]
+    fn what_is_meant_to_let_nobody_in_is_no_finding() {
+        let nobody =
+            json!({"Sid": "IrsaNobody", "Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRoleWithWebIdentity"});
+        assert_eq!(ids(nobody.clone()), []);
+        assert_eq!(ids(json!([allow_sub("StringEquals", json!("system:serviceaccount:ns:app")), nobody])), []);
+        let saml = json!({"Effect": "Allow", "Principal": {"Federated": "arn:aws:iam::123456789012:saml-provider/okta"},
+            "Action": "sts:AssumeRoleWithSAML", "Condition": {"StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml"}}});
+        assert_eq!(ids(saml), []);
+        let repository = allow_sub("StringLike", json!("repo:org/app:*")).to_string();
+        let repository = repository.replace(HOST, "token.actions.githubusercontent.com");
+        assert_eq!(ids(serde_json::from_str(&repository).unwrap()), [], "no cluster, and no service accounts");
+    }
+
+    #[test]
+    fn a_variable_is_no_mistake() {
+        let statement = allow_sub("StringEquals", json!("system:serviceaccount:ns:${aws:PrincipalTag/Name}"));
+        let found = found_in(&role(statement), &Surroundings::default());
+        assert!(found.iter().all(|found| found.id == FindingId::Undecided), "{found:?}");
+        let role = AuditedRole { attached: vec![STS.to_owned()], ..AuditedRole::default() };
+        assert!(found_in(&role, &Surroundings::default()).iter().all(|found| found.id == FindingId::Unreadable));
+    }
+}

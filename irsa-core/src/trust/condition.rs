@@ -270,6 +270,14 @@ impl Value {
         if open.is_empty() { Resolved::Fully(glob) } else { Resolved::Within(glob, open) }
     }
 
+    /// The pattern, where there is no variable in it.
+    pub(super) fn plain(&self) -> Option<&Glob> {
+        match &self.pieces {
+            Pieces::Plain(glob) => Some(glob),
+            Pieces::Variables(_) => None,
+        }
+    }
+
     /// The keys of its variables.
     pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
         let pieces = match &self.pieces {

@@ -144,6 +144,17 @@ impl TrustDocument {
         let named = self.statements.iter().flat_map(|statement| &statement.principal.federated);
         named.filter_map(|arn| arn.parse().ok()).collect()
     }
+
+    /// Audiences that tests of a provider's `aud` compare with; one for each pattern.
+    pub(super) fn tested_audiences(&self, provider: &ProviderArn) -> BTreeSet<String> {
+        let of_audience = |test: &&Test| {
+            test.key.rsplit_once(':').is_some_and(|(issuer, claim)| {
+                issuer.eq_ignore_ascii_case(provider.issuer().host_path()) && claim.eq_ignore_ascii_case("aud")
+            })
+        };
+        let tests = self.statements.iter().flat_map(|statement| &statement.tests).filter(of_audience);
+        tests.flat_map(|test| &test.values).filter_map(|value| value.plain().map(Glob::example)).collect()
+    }
 }
 
 impl Statement {

@@ -144,7 +144,8 @@ impl FromStr for FindingId {
 pub struct Ignore {
     /// The id.
     pub id: FindingId,
-    /// The role, by name or ARN; nothing means every role.
+    /// The role, by name or ARN, or the file of a document that does not say whose it is; `*` and `?` are wildcards. Nothing
+    /// means every role.
     pub role: Option<String>,
 }
 

@@ -24,8 +24,8 @@ const MOST: usize = 64;
 const STEPS: usize = 20_000;
 /// The longest patterns together, in characters, whose intersection is looked for.
 const LONGEST: usize = 1_000;
-/// The most work, in pairs of characters, that is spent on a cover.
-const PAIRS: usize = 1_000_000;
+/// The most steps that are spent on a cover.
+const STEPS_OF_COVER: usize = 1_000_000;
 /// The most states of the joint automaton of several patterns.
 const STATES: usize = 2_000;
 
@@ -69,6 +69,16 @@ impl Glob {
         )
     }
 
+    /// A text that fits.
+    pub(super) fn example(&self) -> String {
+        let one = |symbol: &Symbol| match symbol {
+            Symbol::Char(c) | Symbol::Fold(c) => Some(*c),
+            Symbol::One => Some('x'),
+            Symbol::Many => None,
+        };
+        self.0.iter().filter_map(one).collect()
+    }
+
     pub(super) fn is_literal(&self) -> bool {
         !self.0.iter().any(|symbol| matches!(symbol, Symbol::One | Symbol::Many))
     }
@@ -102,32 +112,52 @@ impl Glob {
     /// Whether everything that fits the other fits this one; a yes is certain.
     pub(super) fn covers(&self, other: &Self) -> bool {
         let (mine, theirs) = (&self.0, &other.0);
-        if mine.len().saturating_mul(theirs.len()) > PAIRS {
+        // Most patterns end differently.
+        if let (Some(last), Some(theirs)) = (mine.last(), theirs.last())
+            && *last != Symbol::Many
+            && !last.takes_all_of(*theirs)
+        {
             return false;
         }
-        // One row of the table of prefixes at a time.
-        let mut row = vec![false; theirs.len() + 1];
-        row[0] = true;
-        for symbol in mine {
-            let mut next = vec![false; theirs.len() + 1];
-            for at in 0..=theirs.len() {
-                next[at] = match symbol {
-                    Symbol::Many => row[at] || (at > 0 && next[at - 1]),
-                    symbol => at > 0 && row[at - 1] && symbol.takes_all_of(theirs[at - 1]),
-                };
+        let (mut at, mut their, mut steps) = (0, 0, 0);
+        // Where to go on when the run of the last `*` must be longer.
+        let mut again: Option<(usize, usize)> = None;
+        loop {
+            match (mine.get(at), theirs.get(their)) {
+                (Some(Symbol::Many), _) => {
+                    again = Some((at + 1, their));
+                    at += 1;
+                }
+                (Some(symbol), Some(other)) if symbol.takes_all_of(*other) => (at, their) = (at + 1, their + 1),
+                (None, None) => return true,
+                _ => {
+                    let Some((start, from)) = again.filter(|(_, from)| *from < theirs.len()) else { return false };
+                    (at, their, again) = (start, from + 1, Some((start, from + 1)));
+                }
             }
-            row = next;
+            steps += 1;
+            if steps > STEPS_OF_COVER {
+                return false;
+            }
         }
-        row[theirs.len()]
     }
 
     /// What fits both, as patterns; nothing when that takes too many.
     pub(super) fn intersect(&self, other: &Self) -> Option<Vec<Self>> {
+        // Most patterns begin differently.
+        let fixed = self.0.iter().zip(&other.0).take_while(|(one, two)| **one != Symbol::Many && **two != Symbol::Many);
+        if fixed.into_iter().any(|(one, two)| one.meet(*two).is_none()) {
+            return Some(Vec::new());
+        }
         if self.covers(other) {
             return Some(vec![other.clone()]);
         }
         if other.covers(self) {
             return Some(vec![self.clone()]);
+        }
+        if self.is_literal() && other.is_literal() {
+            let met = self.0.iter().zip(&other.0).map(|(one, other)| one.meet(*other)).collect::<Option<Vec<_>>>();
+            return Some(met.filter(|_| self.0.len() == other.0.len()).map(Self).into_iter().collect());
         }
         if self.0.len() + other.0.len() > LONGEST {
             return None;
@@ -293,12 +323,16 @@ impl Meeting {
 impl fmt::Display for Glob {
     /// As IAM writes it: a character that is not a wildcard although it looks like one is `${*}` or `${?}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|symbol| match symbol {
-            Symbol::Char(c @ ('*' | '?')) | Symbol::Fold(c @ ('*' | '?')) => write!(f, "${{{c}}}"),
-            Symbol::Char(c) | Symbol::Fold(c) => write!(f, "{c}"),
-            Symbol::One => f.write_str("?"),
-            Symbol::Many => f.write_str("*"),
-        })
+        let mut text = String::with_capacity(self.0.len());
+        for symbol in &self.0 {
+            match symbol {
+                Symbol::Char(c @ ('*' | '?')) | Symbol::Fold(c @ ('*' | '?')) => text.extend(['$', '{', *c, '}']),
+                Symbol::Char(c) | Symbol::Fold(c) => text.push(*c),
+                Symbol::One => text.push('?'),
+                Symbol::Many => text.push('*'),
+            }
+        }
+        f.write_str(&text)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The findings of one role, by who really gets in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::causes;
 use super::condition::Truth;
@@ -12,7 +12,7 @@ use super::ground::{Ground, Standing};
 use super::place::{Place, Reach};
 use super::power::power;
 use super::principals::{label, others};
-use super::reading::{Reading, Seen, UNNAMED_AUDIENCE};
+use super::reading::{Reading, Seen};
 use super::repair::{Repair, repaired};
 use super::words;
 use crate::name::ProviderArn;
@@ -83,8 +83,7 @@ pub(super) fn judge(reading: &Reading<'_>, ground: &Ground<'_>, wanted: impl Fn(
 pub(super) fn facts(reading: &Reading<'_>, ground: &Ground<'_>) -> Facts {
     let open = reading.of_any_provider();
     let others = others(reading);
-    let named = reading.document.providers();
-    let trusting = !named.is_empty() || open == Truth::True;
+    let trusting = !reading.named.is_empty() || open == Truth::True;
     let mut raw = Vec::new();
     anybody(reading, open, &others, &mut raw);
     let mut seen = Vec::new();
@@ -94,10 +93,10 @@ pub(super) fn facts(reading: &Reading<'_>, ground: &Ground<'_>) -> Facts {
             stale_provider(reading, &provider, &mut raw);
             continue;
         }
-        let of_provider = reading.seen(&provider, standing);
+        let (of_provider, any_audience) = reading.seen(&provider, standing);
         let judging = Judging { reading, ground, provider: &provider, standing, seen: &of_provider };
         judging.subjects(&mut raw);
-        judging.audiences(&mut raw);
+        judging.audiences(&any_audience, &mut raw);
         seen.extend(of_provider);
     }
     let takes_tokens = reading.document.statements.iter().any(|statement| !statement.principal.federated.is_empty());
@@ -206,21 +205,8 @@ impl Judging<'_> {
     }
 
     /// Statements that let in tokens of an audience that nobody has named.
-    fn audiences(&self, raw: &mut Vec<Raw>) {
-        let asked = self.seen.iter().filter(|seen| seen.audiences.contains(UNNAMED_AUDIENCE));
-        let mut open: Vec<(usize, Decision)> =
-            asked.filter_map(|seen| Some((seen.statement()?, seen.part.decision))).collect();
-        if self.standing != Standing::NotKnown {
-            let parts = self.reading.document.subjects(self.provider, UNNAMED_AUDIENCE).parts;
-            open = parts
-                .iter()
-                .filter_map(|part| Some((super::reading::index_of(&part.statement)?, part.decision)))
-                .collect();
-        }
-        open.retain(|(_, decision)| *decision == Decision::Allow);
-        open.sort_unstable_by_key(|(statement, _)| *statement);
-        open.dedup_by_key(|(statement, _)| *statement);
-        for (statement, _) in open {
+    fn audiences(&self, open: &BTreeSet<usize>, raw: &mut Vec<Raw>) {
+        for statement in open.iter().copied() {
             let (severity, takes) = match self.standing {
                 Standing::Takes(audiences) if audiences.len() <= 1 => {
                     (Severity::Low, format!("the provider takes {} only, today", words::few(audiences)))
@@ -232,7 +218,7 @@ impl Judging<'_> {
             };
             let cluster = self.ground.called(self.provider);
             let message = format!(
-                "tokens of {cluster} for any audience that the provider takes will do: whoever is handed such a token for                  another service can use it for this role"
+                "tokens of {cluster} for any audience that the provider takes will do: whoever is handed such a token for another service can use it for this role"
             );
             let mut found = Raw::new(FindingId::NoAudience, statement, message);
             (found.severity, found.provider, found.repair) = (severity, Some(self.provider.clone()), Repair::Audience);
@@ -300,7 +286,8 @@ fn anybody(reading: &Reading<'_>, open: Truth, others: &[OtherPrincipal], raw: &
 fn stale_provider(reading: &Reading<'_>, provider: &ProviderArn, raw: &mut Vec<Raw>) {
     for index in naming(reading, provider) {
         let message = format!(
-            "it trusts the OIDC provider {provider}, which does not exist: whoever can create a provider of that issuer in              the account opens the role again"
+            "it trusts the OIDC provider {provider}, which does not exist: whoever can create a provider of that \
+             issuer in the account opens the role again"
         );
         let mut found = Raw::new(FindingId::StaleProvider, index, message);
         (found.provider, found.repair) = (Some(provider.clone()), Repair::Provider);
@@ -309,11 +296,11 @@ fn stale_provider(reading: &Reading<'_>, provider: &ProviderArn, raw: &mut Vec<R
 }
 
 fn elsewhere(reading: &Reading<'_>, raw: &mut Vec<Raw>) {
-    for provider in reading.document.providers().into_iter().filter(|provider| !reading.is_own(provider)) {
-        for index in naming(reading, &provider) {
+    for provider in reading.named.iter().filter(|provider| !reading.is_own(provider)) {
+        for index in naming(reading, provider) {
             let account = provider.account();
             let message = format!(
-                "it names an OIDC provider of account {account}, which STS never takes for a role of another account:                  nobody gets in by it"
+                "it names an OIDC provider of account {account}, which STS never takes for a role of another account: nobody gets in by it"
             );
             let mut found = Raw::new(FindingId::ProviderElsewhere, index, message);
             found.evidence = vec![provider.to_string()];

@@ -81,6 +81,11 @@ impl Part {
 /// The service accounts whose `sub` fits a pattern and none of some others. Of those left out only whole places are taken
 /// off: what is left may be less, never more.
 pub(super) fn places(pattern: &str, except: &[String]) -> Vec<Place> {
+    // Nothing is left out of a single subject.
+    if !pattern.contains(['*', '?']) {
+        let one = account_of(pattern).map(|(namespace, name)| (namespace.to_owned(), name.to_owned()));
+        return one.map(|(namespace, name)| Place { namespace, name, runs_on: false }).into_iter().collect();
+    }
     let out: Vec<Place> = except.iter().flat_map(|pattern| split(pattern)).collect();
     let mut places: Vec<Place> = Vec::new();
     for place in split(pattern) {

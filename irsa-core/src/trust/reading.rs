@@ -1,13 +1,15 @@
 //! One role read for judging: its document, and everybody whom tokens of OIDC providers let in.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
 use super::audit::AuditedRole;
-use super::condition::Truth;
+use super::caller::SUBJECT_PREFIX;
+use super::condition::{Family, Test, Truth};
 use super::decision::Decision;
-use super::document::{Effect, TrustDocument};
+use super::document::{Effect, Statement, TrustDocument};
 use super::ground::{Ground, Standing};
 use super::place::{Place, places};
 use super::subjects::{SubjectPart, SubjectSet};
@@ -26,12 +28,14 @@ pub(super) struct Reading<'a> {
     pub(super) role: &'a AuditedRole,
     pub(super) value: Value,
     pub(super) document: TrustDocument,
+    /// The OIDC providers that it names.
+    pub(super) named: BTreeSet<ProviderArn>,
 }
 
 /// Subjects of a provider who get in, or may.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
-    pub(super) provider: ProviderArn,
+    pub(super) provider: Rc<ProviderArn>,
     pub(super) part: SubjectPart,
     /// The audiences by which they do, of those that were asked about.
     pub(super) audiences: BTreeSet<String>,
@@ -63,13 +67,15 @@ impl<'a> Reading<'a> {
         }
         let value = parse_strict("trust policy", text)?;
         let document = TrustDocument::from_value(&value)?;
-        Ok(Self { role, value, document })
+        let named = document.providers();
+        Ok(Self { role, value, document, named })
     }
 
     /// The same role with another document.
     pub(super) fn with(&self, value: Value) -> Result<Self> {
         let document = TrustDocument::from_value(&value)?;
-        Ok(Self { role: self.role, value, document })
+        let named = document.providers();
+        Ok(Self { role: self.role, value, document, named })
     }
 
     pub(super) fn statements(&self) -> impl Iterator<Item = (usize, &Map<String, Value>)> {
@@ -85,15 +91,16 @@ impl<'a> Reading<'a> {
 
     /// Whether it lets in, or may let in, callers of providers that it does not name.
     pub(super) fn of_any_provider(&self) -> Truth {
-        let Some(unnamed) = self.unnamed_provider() else { return Truth::False };
-        let named = unnamed.to_string();
-        let open = |truth| {
-            let about = self.document.statements.iter().filter(|statement| statement.effect == Effect::Allow);
-            about.into_iter().any(|statement| statement.is_about(&named) >= truth)
+        let may_be = |statement: &Statement| {
+            let principal = &statement.principal;
+            let wild = principal.everyone || principal.inverted || principal.is_all_of_aws();
+            let any = wild || statement.in_doubt.is_some() || principal.federated.iter().any(|arn| arn == "*");
+            statement.effect == Effect::Allow && statement.concerns && any
         };
-        if !open(Truth::Unknown) {
+        if !self.document.statements.iter().any(may_be) {
             return Truth::False;
         }
+        let Some(unnamed) = self.unnamed_provider() else { return Truth::False };
         let audiences = self.audiences(Standing::NotKnown);
         let found = audiences.iter().map(String::as_str).chain([UNNAMED_AUDIENCE]).flat_map(|audience| {
             let SubjectSet { parts } = self.document.subjects(&unnamed, audience);
@@ -113,7 +120,7 @@ impl<'a> Reading<'a> {
     /// The providers whose subjects are to be told: those of the role's account that it names; and where it is open to any,
     /// all that are known.
     pub(super) fn providers(&self, ground: &Ground<'_>, open: Truth) -> BTreeSet<ProviderArn> {
-        let mut providers = self.document.providers();
+        let mut providers = self.named.clone();
         if let (Some(arn), true) = (&self.role.arn, open != Truth::False) {
             providers.extend(ground.providers_of(arn.account()).cloned());
         }
@@ -121,48 +128,73 @@ impl<'a> Reading<'a> {
         providers
     }
 
-    /// The audiences to ask about: those that the provider takes; else those that the document names, and that of STS.
-    pub(super) fn audiences(&self, standing: Standing<'_>) -> BTreeSet<String> {
-        if let Standing::Takes(audiences) = standing {
-            return audiences.iter().cloned().collect();
-        }
-        let tests = self.document.statements.iter().flat_map(|statement| &statement.tests);
-        let of_audience = tests.filter(|test| test.key.to_ascii_lowercase().ends_with(":aud"));
-        let mut named: BTreeSet<String> =
-            of_audience.flat_map(|test| &test.values).map(|value| value.text.clone()).collect();
+    /// The audiences that its tests name, and that of STS.
+    fn named_audiences(&self) -> BTreeSet<String> {
+        let texts = self.audience_tests().flat_map(|test| &test.values).map(|value| value.text.clone());
+        // A subject under the key of the audience is a mistake, and no audience.
+        let mut named: BTreeSet<String> = texts.filter(|text| !text.starts_with(SUBJECT_PREFIX)).collect();
         named.insert(Audience::sts().to_string());
         named
     }
 
-    /// Everybody of a provider who gets in, or may, by some audience.
-    pub(super) fn seen(&self, provider: &ProviderArn, standing: Standing<'_>) -> Vec<Seen> {
-        let mut all: Vec<Seen> = Vec::new();
-        for audience in self.audiences(standing) {
-            self.see(provider, &audience, &mut all);
-        }
-        // Where the audiences of the provider are known, it is not one of them; otherwise it may be.
-        if standing == Standing::NotKnown {
-            self.see(provider, UNNAMED_AUDIENCE, &mut all);
-        }
-        all
+    fn audience_tests(&self) -> impl Iterator<Item = &Test> {
+        let tests = self.document.statements.iter().flat_map(|statement| &statement.tests);
+        tests.filter(|test| {
+            test.key.len() > 4 && test.key.as_bytes()[test.key.len() - 4..].eq_ignore_ascii_case(b":aud")
+        })
     }
 
-    fn see(&self, provider: &ProviderArn, audience: &str, all: &mut Vec<Seen>) {
-        for part in self.document.subjects(provider, audience).parts {
-            let same = |seen: &&mut Seen| {
-                let known = &seen.part;
-                known.pattern == part.pattern
-                    && known.statement == part.statement
-                    && known.decision == part.decision
-                    && known.except == part.except
-            };
-            match all.iter_mut().find(same) {
-                Some(known) => drop(known.audiences.insert(audience.to_owned())),
-                None => {
-                    let places = places(&part.pattern, &part.except);
-                    let audiences = BTreeSet::from([audience.to_owned()]);
-                    all.push(Seen { provider: provider.clone(), part, audiences, places });
-                }
+    /// The audiences to ask about: those that the provider takes; else those that the document names, and that of STS.
+    pub(super) fn audiences(&self, standing: Standing<'_>) -> BTreeSet<String> {
+        match standing {
+            Standing::Takes(audiences) => audiences.iter().cloned().collect(),
+            Standing::Missing | Standing::NotKnown => self.named_audiences(),
+        }
+    }
+
+    /// Everybody of a provider who gets in, or may, by some audience; and the numbers of the statements that let somebody in
+    /// with an audience that nobody has named.
+    pub(super) fn seen(&self, provider: &ProviderArn, standing: Standing<'_>) -> (Vec<Seen>, BTreeSet<usize>) {
+        let (mut all, shared) = (Vec::new(), Rc::new(provider.clone()));
+        let asked = self.audiences(standing);
+        let named = self.named_audiences();
+        // By equality alone, all audiences that are not named are alike.
+        let literal = self.audience_tests().all(|test| test.operator.family == Family::Equals)
+            && !named.iter().any(|audience| audience.contains("${"));
+        let (told_apart, mut alike): (BTreeSet<String>, BTreeSet<String>) =
+            asked.into_iter().partition(|audience| !literal || named.contains(audience));
+        for audience in told_apart {
+            let parts = self.document.subjects(provider, &audience).parts;
+            see(&shared, parts, &BTreeSet::from([audience]), &mut all);
+        }
+        let parts = self.document.subjects(provider, UNNAMED_AUDIENCE).parts;
+        let certain = parts.iter().filter(|part| part.decision == Decision::Allow);
+        let open = certain.filter_map(|part| index_of(&part.statement)).collect();
+        if standing == Standing::NotKnown {
+            alike.insert(UNNAMED_AUDIENCE.to_owned());
+        }
+        if !alike.is_empty() {
+            see(&shared, parts, &alike, &mut all);
+        }
+        (all, open)
+    }
+}
+
+/// Adds the parts for some audiences.
+fn see(provider: &Rc<ProviderArn>, parts: Vec<SubjectPart>, audiences: &BTreeSet<String>, all: &mut Vec<Seen>) {
+    for part in parts {
+        let same = |seen: &&mut Seen| {
+            let known = &seen.part;
+            known.pattern == part.pattern
+                && known.statement == part.statement
+                && known.decision == part.decision
+                && known.except == part.except
+        };
+        match all.iter_mut().find(same) {
+            Some(known) => known.audiences.extend(audiences.iter().cloned()),
+            None => {
+                let places = places(&part.pattern, &part.except);
+                all.push(Seen { provider: Rc::clone(provider), part, audiences: audiences.clone(), places });
             }
         }
     }

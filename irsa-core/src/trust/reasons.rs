@@ -14,9 +14,12 @@ const MOST_SHOWN: usize = 5;
 /// Why the decision is what it is, one line for each statement that matters.
 pub(super) fn because(weighed: &Weighed<'_>, caller: &Caller, decision: Decision) -> Vec<String> {
     let mut lines = Vec::new();
+    let denied = weighed.of(Effect::Deny, Truth::True).next().is_some();
     for (statement, truth) in &weighed.statements {
         let label = &statement.label;
         let line = match (statement.effect, truth) {
+            // Where one denies, nothing else matters.
+            _ if denied && (statement.effect, *truth) != (Effect::Deny, Truth::True) => continue,
             (Effect::Deny, Truth::True) => format!("{label} denies it, and a Deny wins: {}", why(statement)),
             (Effect::Deny, Truth::Unknown) => format!("{label} may deny it: {}", open(statement, caller, weighed)),
             (Effect::Deny, Truth::False) => continue,
@@ -33,7 +36,7 @@ pub(super) fn because(weighed: &Weighed<'_>, caller: &Caller, decision: Decision
     }
     let in_doubt =
         weighed.of(Effect::Allow, Truth::Unknown).chain(weighed.of(Effect::Deny, Truth::Unknown)).count() > 0;
-    if in_doubt && decision != Decision::Unknown && weighed.of(Effect::Deny, Truth::True).next().is_none() {
+    if in_doubt && !denied && decision != Decision::Unknown {
         lines.push(format!("whatever is not known makes no difference: {decision}"));
     }
     lines

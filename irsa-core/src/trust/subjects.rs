@@ -14,7 +14,7 @@ use super::reasons;
 use crate::name::ProviderArn;
 
 /// The most parts that a set is told by; beyond, it is told too large, and says so.
-const MOST: usize = 256;
+const MOST: usize = 4096;
 
 /// A set of `sub` claims of one provider with one audience: who is let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,15 +51,6 @@ impl SubjectPart {
         self.region.contains(subject)
     }
 
-    /// Whether everything of the other part is in this one; a yes is certain.
-    pub(super) fn covers(&self, other: &Self) -> bool {
-        let apart = |except: &Glob| {
-            let left_out = other.region.except.iter().any(|own| own.covers(except));
-            left_out || other.region.glob.intersect(except).is_some_and(|met| met.is_empty())
-        };
-        self.region.glob.covers(&other.region.glob) && self.region.except.iter().all(apart)
-    }
-
     /// Whether it is one subject, and not a pattern.
     pub fn is_one_subject(&self) -> bool {
         self.region.glob.is_literal()
@@ -76,6 +67,36 @@ impl SubjectSet {
         if of(Decision::Unknown) { Decision::Unknown } else { Decision::Deny }
     }
 
+    fn union(&self, decisions: &[Decision]) -> Union {
+        let parts = self.parts.iter().filter(|part| decisions.contains(&part.decision));
+        Union { regions: parts.map(|part| part.region.clone()).collect(), exact: true }
+    }
+
+    /// Whether everybody whom a pattern covers is let in.
+    pub(super) fn admits_all_of(&self, pattern: &str) -> bool {
+        let all = Union { regions: vec![Region::of(Glob::wild(pattern))], exact: true };
+        all.minus(&self.union(&[Decision::Allow])).regions.is_empty()
+    }
+
+    /// Whether more than single ones of those whom a pattern covers may be let in.
+    pub(super) fn meets_pattern(&self, pattern: &str) -> bool {
+        let pattern = Glob::wild(pattern);
+        self.parts.iter().any(|part| match part.region.glob.intersect(&pattern) {
+            Some(met) => met.iter().any(|glob| !glob.is_literal()),
+            None => true,
+        })
+    }
+
+    /// Who is let in here and by none of the others, as patterns; who may be, where none of them may.
+    pub(super) fn beyond(&self, others: &[Self]) -> Vec<String> {
+        let known =
+            |decisions: &[Decision]| others.iter().fold(Union::nothing(), |all, set| all.and(set.union(decisions)));
+        let for_certain = self.union(&[Decision::Allow]).minus(&known(&[Decision::Allow]));
+        let in_doubt = self.union(&[Decision::Unknown]).minus(&known(&[Decision::Allow, Decision::Unknown]));
+        let regions = for_certain.regions.into_iter().chain(in_doubt.regions);
+        regions.map(|region| region.glob.to_string()).collect()
+    }
+
     /// Whether nobody gets in, under no circumstances.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
@@ -90,6 +111,10 @@ struct Region {
 }
 
 impl Region {
+    fn of(glob: Glob) -> Self {
+        Self { glob, except: Vec::new() }
+    }
+
     fn contains(&self, subject: &str) -> bool {
         self.glob.matches(subject) && !self.except.iter().any(|glob| glob.matches(subject))
     }
@@ -125,7 +150,7 @@ struct Union {
 
 impl Union {
     fn all() -> Self {
-        Self { regions: vec![Region { glob: Glob::all(), except: Vec::new() }], exact: true }
+        Self { regions: vec![Region::of(Glob::all())], exact: true }
     }
 
     fn nothing() -> Self {
@@ -168,16 +193,21 @@ impl Union {
 
     /// What is not in another union. That one must be exact, or told too small.
     fn minus(self, other: &Self) -> Self {
-        let mut left = self;
+        let (mut left, mut split) = (self, false);
         for gone in &other.regions {
+            if gone.except.is_empty() {
+                left.regions.retain(|region| !gone.glob.covers(&region.glob));
+            }
+            let meets = |region: &Region| region.glob.intersect(&gone.glob).is_none_or(|met| !met.is_empty());
+            if !left.regions.iter().any(meets) {
+                continue;
+            }
+            split = true;
             let (mut regions, mut exact) = (Vec::new(), left.exact);
             for region in &left.regions {
-                match region.glob.intersect(&gone.glob) {
-                    Some(met) if met.is_empty() => {
-                        regions.push(region.clone());
-                        continue;
-                    }
-                    _ => {}
+                if !meets(region) {
+                    regions.push(region.clone());
+                    continue;
                 }
                 // What is outside of the pattern, and what is inside but among its exceptions.
                 let mut outside = region.clone();
@@ -197,7 +227,7 @@ impl Union {
             }
             left = Self { regions, exact };
         }
-        left.tidied()
+        if split { left.tidied() } else { left }
     }
 
     /// Nothing, where it is told too large.
