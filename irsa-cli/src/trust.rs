@@ -127,7 +127,7 @@ pub(crate) fn run(
     match asked {
         Ok((question, Way::Answered(told))) => output::trusted(&question, &told, global, printer),
         Ok((question, Way::Ask(target))) => {
-            let job = Job { target, work: Work::Trust(question), dry_run: Default::default() };
+            let job = Job { target: *target, work: Work::Trust(question), dry_run: Default::default() };
             job.run(global, environment, connect, printer)
         }
         Err(error) => output::refused(&error, global, printer),
@@ -137,7 +137,7 @@ pub(crate) fn run(
 /// How a question gets its answer.
 enum Way {
     Answered(Told),
-    Ask(Target),
+    Ask(Box<Target>),
 }
 
 fn check(args: &CheckArgs, global: &Global, environment: &Environment) -> Result<(Question, Way)> {
@@ -158,7 +158,7 @@ fn check(args: &CheckArgs, global: &Global, environment: &Environment) -> Result
             return Err(error.with_hint("the partition of a cluster is that of its ARN"));
         }
         let target = Target::new(&global.options(), environment, Need::Cluster).map_err(or_issuer)?;
-        return Ok((Question::Check(Box::new(check)), Way::Ask(target)));
+        return Ok((Question::Check(Box::new(check)), Way::Ask(Box::new(target))));
     };
     check_sandbox(&global.options())?;
     let issuer: Issuer = issuer.parse()?;
@@ -172,7 +172,7 @@ fn check(args: &CheckArgs, global: &Global, environment: &Environment) -> Result
     let around = Global { issuer: None, account: None, ..global.clone() };
     let target = Target::new(&around.options(), environment, Need::ClusterIfNamed)?.or_region_of(&issuer);
     check.provider = Provider::Of { issuer, account, partition };
-    Ok((Question::Check(Box::new(check)), Way::Ask(target)))
+    Ok((Question::Check(Box::new(check)), Way::Ask(Box::new(target))))
 }
 
 /// Here an issuer will do as well.
@@ -234,7 +234,7 @@ fn provider_in(
 fn who_can(args: &WhoCanArgs, global: &Global, environment: &Environment) -> Result<(Question, Way)> {
     let role = Role::parse(&args.role)?;
     let target = Target::new(&global.options(), environment, Need::ClusterIfKnown)?;
-    Ok((Question::WhoCan(role), Way::Ask(target)))
+    Ok((Question::WhoCan(role), Way::Ask(Box::new(target))))
 }
 
 fn audited(args: &AuditArgs, global: &Global, environment: &Environment) -> Result<(Question, Way)> {
@@ -242,7 +242,7 @@ fn audited(args: &AuditArgs, global: &Global, environment: &Environment) -> Resu
     let wishes = Wishes { fail_on: args.fail_on, show_fixes: args.show_fixes, ignores };
     if args.files.is_empty() {
         let target = Target::new(&global.options(), environment, Need::ClusterIfNamed)?;
-        return Ok((Question::Audit(wishes), Way::Ask(target)));
+        return Ok((Question::Audit(wishes), Way::Ask(Box::new(target))));
     }
     if let Some(cluster) = &global.cluster {
         let error = Error::new(ErrorKind::InvalidInput, format!("--cluster {cluster} contradicts --file"));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use irsa_cli::{Environment, Need, Options, Target};
 use irsa_core::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountName};
+use irsa_core::trust::Caller;
 use irsa_core::{Error, ErrorKind, IrsaBinding, Request, Sandbox};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -193,6 +194,29 @@ impl Core {
         Ok(Call::new(move || async move {
             reach.client(std::slice::from_ref(&cluster)).await?.list(&cluster, namespace.as_ref()).await
         }))
+    }
+
+    fn check_trust(&self, py: Python<'_>, role_name: String, subject: String, audience: String) -> PyResult<Call> {
+        let role_name = RoleName::new(role_name).map_err(Failure::from)?;
+        let audience = Audience::new(audience).map_err(Failure::from)?;
+        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
+        Ok(Call::new(move || async move {
+            let client = reach.client(&[]).await?;
+            let caller = Caller::service_account(client.provider_arn(&cluster).await?, &subject, audience.to_string())?;
+            Ok(client.trust_document(&role_name).await?.1.check(&caller))
+        }))
+    }
+
+    fn who_can(&self, py: Python<'_>, role_name: String) -> PyResult<Call> {
+        let role_name = RoleName::new(role_name).map_err(Failure::from)?;
+        let (reach, clusters) = (self.reach(py)?, vec![self.cluster.clone()]);
+        Ok(Call::new(move || async move { reach.client(&clusters).await?.who_can(&role_name, &clusters).await }))
+    }
+
+    fn audit_trust(&self, py: Python<'_>, ignore: &Bound<'_, PyAny>) -> PyResult<Call> {
+        let ignore = crate::audit::ignored(ignore)?;
+        let (reach, clusters) = (self.reach(py)?, vec![self.cluster.clone()]);
+        Ok(Call::new(move || async move { reach.client(&clusters).await?.audit_trust(&clusters, &ignore).await }))
     }
 
     fn provider(&self, py: Python<'_>) -> PyResult<Call> {

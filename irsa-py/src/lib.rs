@@ -11,6 +11,7 @@ mod reach;
 mod report;
 mod runtime;
 mod trust;
+mod who_can;
 
 /// The compiled part of the package `irsa`.
 #[pyo3::pymodule]
@@ -29,6 +30,8 @@ mod _irsa {
     use super::runtime::Call;
     #[pymodule_export]
     use super::trust::{TrustCheck, check_trust};
+    #[pymodule_export]
+    use super::who_can::{OtherPrincipal, TrustedSubjects, WhoCan};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

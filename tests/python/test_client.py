@@ -102,6 +102,31 @@ def test_the_provider(client: irsa.Client) -> None:
     assert not client.provider().exists
 
 
+def test_who_can_assume_a_role_that_exists(client: irsa.Client) -> None:
+    client.apply(binding(subjects=["default/job-*"]))
+    name = "sandbox-default-worker"
+    assert client.check_trust(name, subject="default/worker").decision == "allow"
+    assert client.check_trust(name, subject="default/job-5").decision == "allow"
+    assert client.check_trust(name, subject="default/other").decision == "deny"
+    assert client.check_trust(name, subject="default/worker", audience="other").decision == "deny"
+    who = client.who_can(name)
+    patterns = {subjects.pattern: subjects for subjects in who.subjects}
+    exact = patterns["system:serviceaccount:default:worker"]
+    assert (exact.decision, exact.exact, exact.service_accounts) == ("allow", True, ("default/worker",))
+    assert (exact.annotated, exact.excluded, who.others) == (("default/worker",), (), ())
+    assert patterns["system:serviceaccount:default:job-*"].service_accounts == ()
+    audit = client.audit_trust()
+    assert [finding.id for finding in audit.findings] == ["name-pattern"]
+    assert (audit.warnings, audit.findings) == ((), who.findings)
+    assert client.audit_trust(ignore=["name-pattern"]).ignored == 1
+    for thing in (who, exact):
+        assert type(thing).from_dict(thing.to_dict()) == thing == pickle.loads(pickle.dumps(thing))
+    with pytest.raises(irsa.NotFoundError):
+        client.who_can("missing")
+    with pytest.raises(ValueError, match="ignore: "):
+        client.audit_trust(ignore=["nonsense"])
+
+
 def test_a_sandbox_in_a_file_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     irsa.Client.sandbox(path).apply(binding())

@@ -65,6 +65,9 @@ def test_every_verb_can_be_awaited() -> None:
         assert (await client.get_async("default", "worker")).state == "ok"
         assert len(await client.list_async()) == 2
         assert (await client.provider_async()).exists
+        assert (await client.check_trust_async("sandbox-default-worker", subject="default/x")).decision == "allow"
+        assert (await client.who_can_async("sandbox-default-worker")).subjects
+        assert (await client.audit_trust_async()).roles >= 1
         assert not (await client.create_provider_async()).changed
         assert (await client.delete_async("default", "worker")).changed
         assert (await client.delete_provider_async(force=True)).changed

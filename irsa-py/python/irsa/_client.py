@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from irsa._irsa import BindingView, Plan, Provider, Report
+    from irsa._irsa import Audit, BindingView, Plan, Provider, Report, TrustCheck, WhoCan
 
     _Document = str | Mapping[str, Any]
 
@@ -401,6 +401,86 @@ class Client:
     ) -> tuple[BindingView, ...]:
         """As `list`, awaited."""
         result: tuple[BindingView, ...] = await self._core.list(namespace).future()
+        return result
+
+    def check_trust(
+        self,
+        role_name: str,
+        *,
+        subject: str,
+        audience: str = "sts.amazonaws.com",
+    ) -> TrustCheck:
+        """Says whether the trust policy of a role lets a service account of the cluster assume it.
+
+        Args:
+            role_name: the role.
+            subject: the service account, `NAMESPACE/NAME`.
+            audience: the audience of the token.
+
+        Raises:
+            NotFoundError: there is no such role; the hint names the nearest ones.
+            InvalidInputError: an argument is malformed, or the trust policy cannot be read.
+            IrsaError: of the class that fits.
+        """
+        result: TrustCheck = self._core.check_trust(role_name, subject, audience).wait()
+        return result
+
+    async def check_trust_async(
+        self,
+        role_name: str,
+        *,
+        subject: str,
+        audience: str = "sts.amazonaws.com",
+    ) -> TrustCheck:
+        """As `check_trust`, awaited."""
+        result: TrustCheck = await self._core.check_trust(role_name, subject, audience).future()
+        return result
+
+    def who_can(
+        self,
+        role_name: str,
+    ) -> WhoCan:
+        """Says who can assume a role, matched with the service accounts of the cluster.
+
+        Raises:
+            NotFoundError: there is no such role; the hint names the nearest ones.
+            IrsaError: of the class that fits.
+        """
+        result: WhoCan = self._core.who_can(role_name).wait()
+        return result
+
+    async def who_can_async(
+        self,
+        role_name: str,
+    ) -> WhoCan:
+        """As `who_can`, awaited."""
+        result: WhoCan = await self._core.who_can(role_name).future()
+        return result
+
+    def audit_trust(
+        self,
+        *,
+        ignore: Sequence[str] = (),
+    ) -> Audit:
+        """Audits the trust policy of every role of the account against the service accounts of the cluster.
+
+        Args:
+            ignore: findings that are left out, each as `ID` or `ID:ROLE`.
+
+        Raises:
+            AccessDeniedError: the roles may not be read.
+            IrsaError: of the class that fits.
+        """
+        result: Audit = self._core.audit_trust(ignore).wait()
+        return result
+
+    async def audit_trust_async(
+        self,
+        *,
+        ignore: Sequence[str] = (),
+    ) -> Audit:
+        """As `audit_trust`, awaited."""
+        result: Audit = await self._core.audit_trust(ignore).future()
         return result
 
     def provider(

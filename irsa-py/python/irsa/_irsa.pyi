@@ -11,13 +11,16 @@ __all__ = [
     "Call",
     "Core",
     "Finding",
+    "OtherPrincipal",
     "Plan",
     "Problem",
     "Provider",
     "Report",
     "Step",
     "TrustCheck",
+    "TrustedSubjects",
     "WarningMessage",
+    "WhoCan",
     "__version__",
     "audit_trust",
     "check_trust",
@@ -43,6 +46,9 @@ class Audit:
     @property
     def ignored(self) -> int:
         """How many findings were left out because they are to be ignored."""
+    @property
+    def warnings(self) -> tuple[WarningMessage, ...]:
+        """What could not be read."""
     def to_dict(self) -> dict[str, Any]:
         """The same as plain data, as the program prints it with `-o json`."""
     @classmethod
@@ -290,6 +296,9 @@ class Core:
     ) -> Call: ...
     def get(self, namespace: str, service_account: str, role_name: str | None) -> Call: ...
     def list(self, namespace: str | None) -> Call: ...
+    def check_trust(self, role_name: str, subject: str, audience: str) -> Call: ...
+    def who_can(self, role_name: str) -> Call: ...
+    def audit_trust(self, ignore: Sequence[str]) -> Call: ...
     def provider(self) -> Call: ...
     def create_provider(self, audiences: Sequence[str], dry_run: bool) -> Call: ...
     def delete_provider(self, force: bool, dry_run: bool) -> Call: ...
@@ -523,6 +532,117 @@ class WarningMessage:
         """The same as plain data, as the program prints it with `-o json`."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> WarningMessage:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class WhoCan:
+    """Who can assume a role. Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def role_arn(self) -> str:
+        """The role."""
+    @property
+    def subjects(self) -> tuple[TrustedSubjects, ...]:
+        """By tokens of OIDC providers."""
+    @property
+    def others(self) -> tuple[OtherPrincipal, ...]:
+        """By anything else."""
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What an audit says of the role."""
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Why IAM itself would refuse to store the document, in words."""
+    @property
+    def warnings(self) -> tuple[WarningMessage, ...]:
+        """What could not be read."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> WhoCan:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class TrustedSubjects:
+    """The subjects that one statement of a role lets in. Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def pattern(self) -> str:
+        """The `sub` claims: an exact one, or a pattern with `*` and `?`."""
+    @property
+    def cluster(self) -> str:
+        """The cluster by ARN, or the issuer where no known cluster has it."""
+    @property
+    def decision(self) -> Literal["allow", "unknown"]:
+        """`"allow"`, or `"unknown"` where it depends on something."""
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """Those of the pattern that are not let in; `except` in plain data."""
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """The audiences of the tokens that get in; `*` for whatever audience the provider takes."""
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What an unknown one depends on, in words."""
+    @property
+    def exact(self) -> bool:
+        """Whether the pattern is exactly who is let in, and not more than that."""
+    @property
+    def impossible_if(self) -> tuple[str, ...]:
+        """What would make it impossible for them to get in, in words."""
+    @property
+    def service_accounts(self) -> tuple[str, ...] | None:
+        """The service accounts that exist and fit, `NAMESPACE/NAME`; None where the cluster was not read."""
+    @property
+    def annotated(self) -> tuple[str, ...]:
+        """Those of them whose annotation names this role."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> TrustedSubjects:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class OtherPrincipal:
+    """A principal that is let in by other ways than the tokens of a cluster.
+
+    Immutable; two that say the same are equal.
+    """
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def kind(self) -> str:
+        """`"aws"`, `"service"`, `"federated"`, `"canonical_user"` or `"everyone"`."""
+    @property
+    def principal(self) -> str:
+        """The principal as it stands in the document."""
+    @property
+    def statement(self) -> str:
+        """The statement, by its Sid or its number."""
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The actions it is let in by."""
+    @property
+    def other_account(self) -> bool | None:
+        """Whether it is of another account than the role; None where that cannot be told."""
+    @property
+    def conditional(self) -> bool:
+        """Whether conditions limit it."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> OtherPrincipal:
         """The object of plain data, as `to_dict` gives it."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
