@@ -123,6 +123,18 @@ impl Region {
         self.except.iter().any(|except| except.covers(&self.glob))
     }
 
+    /// Without what fits a pattern that it meets.
+    fn less(mut self, gone: &Glob) -> Option<Self> {
+        if gone.covers(&self.glob) {
+            return None;
+        }
+        if !self.except.iter().any(|known| known.covers(gone)) {
+            self.except.retain(|known| !gone.covers(known));
+            self.except.push(gone.clone());
+        }
+        Some(self)
+    }
+
     /// Leaves out what the pattern does not have anyway, and what another exception has.
     fn tidied(mut self) -> Option<Self> {
         if self.is_empty() {
@@ -199,20 +211,19 @@ impl Union {
                 left.regions.retain(|region| !gone.glob.covers(&region.glob));
             }
             let meets = |region: &Region| region.glob.intersect(&gone.glob).is_none_or(|met| !met.is_empty());
-            if !left.regions.iter().any(meets) {
+            let met: Vec<bool> = left.regions.iter().map(meets).collect();
+            if !met.contains(&true) {
                 continue;
             }
             split = true;
             let (mut regions, mut exact) = (Vec::new(), left.exact);
-            for region in &left.regions {
-                if !meets(region) {
+            for (region, met) in left.regions.iter().zip(met) {
+                if !met {
                     regions.push(region.clone());
                     continue;
                 }
                 // What is outside of the pattern, and what is inside but among its exceptions.
-                let mut outside = region.clone();
-                outside.except.push(gone.glob.clone());
-                regions.extend(outside.tidied());
+                regions.extend(region.clone().less(&gone.glob));
                 for back in &gone.except {
                     let met = region.glob.intersect(back).unwrap_or_else(|| {
                         exact = false;
