@@ -10,7 +10,7 @@ use super::generate::OWN;
 const SUB: &str = "oidc.example.com/id/A:sub";
 const AUDIENCE: &str = "sts.amazonaws.com";
 /// Far more than any of them takes without optimisation, and far less than trying everything would.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(30);
 
 fn statement(effect: &str, operator: &str, key: &str, values: Value) -> Value {
     let mut statement =

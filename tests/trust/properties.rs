@@ -132,7 +132,7 @@ fn rank(decision: Decision) -> u8 {
 }
 
 proptest! {
-    #![proptest_config(config(3000))]
+    #![proptest_config(config(500))]
 
     #[test]
     fn what_is_known_is_decided(document in document(Family::Known), subject in subjects(), audience in audiences()) {

@@ -44,7 +44,7 @@ pub(super) fn set_agrees(document: &Value, audience: &str) -> Result<SubjectSet,
 }
 
 proptest! {
-    #![proptest_config(config(1500))]
+    #![proptest_config(config(300))]
 
     #[test]
     fn the_set_is_right_where_all_is_known(document in document(Family::Known), audience in select(&AUDIENCES)) {

@@ -28,6 +28,8 @@ const LONGEST: usize = 1_000;
 const STEPS_OF_COVER: usize = 1_000_000;
 /// The most states of the joint automaton of several patterns.
 const STATES: usize = 2_000;
+/// The most patterns that are put into one automaton, and the most work, in places of patterns, that is spent on it.
+const JOINT: (usize, usize) = (400, 2_000_000);
 
 /// A pattern; one without `*` and `?` is a literal.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -107,6 +109,17 @@ impl Glob {
                 }
             }
         }
+    }
+
+    /// Whether an ARN fits, each of its six parts by itself; nothing for what is no ARN.
+    ///
+    /// Source: IAM user guide, "Amazon Resource Name (ARN) condition operators".
+    pub(super) fn matches_arn(&self, arn: &str) -> Option<bool> {
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let wanted: Vec<Self> =
+            self.0.splitn(6, |symbol| *symbol == Symbol::Char(':')).map(|part| Self(part.to_vec())).collect();
+        let is_arn = parts.first() == Some(&"arn") && parts.len() == 6 && wanted.len() == 6;
+        is_arn.then(|| wanted.iter().zip(parts).all(|(wanted, part)| wanted.matches(part)))
     }
 
     /// Whether everything that fits the other fits this one; a yes is certain.
@@ -214,6 +227,10 @@ pub(super) fn ways(globs: &[&Glob]) -> Option<BTreeSet<Vec<bool>>> {
         let same = |literal: &Glob| globs.iter().map(|glob| *glob == literal).collect();
         return Some(globs.iter().map(|literal| same(literal)).chain([vec![false; globs.len()]]).collect());
     }
+    if globs.len() > JOINT.0 {
+        return None;
+    }
+    let mut work_left = JOINT.1;
     let mut alphabet = BTreeSet::new();
     globs.iter().for_each(|glob| glob.alphabet(&mut alphabet));
     // One character stands for all that no pattern names.
@@ -231,6 +248,8 @@ pub(super) fn ways(globs: &[&Glob]) -> Option<BTreeSet<Vec<bool>>> {
     let mut found = BTreeSet::new();
     while let Some(state) = work.pop_front() {
         found.insert(globs.iter().zip(&state).map(|(glob, places)| places.contains(&glob.0.len())).collect());
+        let places: usize = state.iter().map(|places| places.len() + 1).sum();
+        work_left = work_left.checked_sub(places * alphabet.len())?;
         for c in &alphabet {
             let next: Vec<_> = globs.iter().zip(&state).map(|(glob, places)| glob.step(places, *c)).collect();
             if !seen.contains(&next) {
@@ -321,7 +340,7 @@ impl Meeting {
 }
 
 impl fmt::Display for Glob {
-    /// As IAM writes it: a character that is not a wildcard although it looks like one is `${*}` or `${?}`.
+    /// As IAM writes it: a character that is not a wildcard although it looks like one is `${*}` or `${?}`, a `$` is `${$}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::with_capacity(self.0.len());
         for symbol in &self.0 {

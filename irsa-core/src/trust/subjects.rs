@@ -318,13 +318,18 @@ impl TrustDocument {
                         );
                     }
                 }
-                let impossible = conditions.iter().map(|condition| match condition.contains(" denies: ") {
-                    true => format!("this holds: {condition}"),
-                    false => format!("this does not hold: {condition}"),
-                });
+                let told = !conditions.is_empty();
+                if !told {
+                    conditions.push("the statements together, which are too many to tell".to_owned());
+                }
+                let impossible =
+                    conditions.iter().filter(|_| told).map(|condition| match condition.contains(" denies: ") {
+                        true => format!("this holds: {condition}"),
+                        false => format!("this does not hold: {condition}"),
+                    });
                 let impossible = impossible.chain(gone.iter().cloned()).collect();
                 // One thing in doubt can turn out either way; several may depend on each other.
-                let exact = open.exact && deniable.exact && in_doubt == 1 && conditions.len() == 1;
+                let exact = told && open.exact && deniable.exact && in_doubt == 1 && conditions.len() == 1;
                 parts.push(part(region, statement, Decision::Unknown, (exact, conditions), impossible));
             }
         }
@@ -384,6 +389,8 @@ fn sets_of(statement: &Statement, caller: &Caller, provider: &str) -> Sets {
     for test in of_subject {
         match limits(test, caller) {
             Some((small, large, open)) => {
+                let of_itself = test.values.iter().flat_map(Value::variables).any(|key| is_subject_key(key, caller));
+                exact &= !of_itself;
                 if open {
                     conditions.push(reasons::condition(statement, &OpenTest::Test { test, given: true, globs: None }));
                 }
@@ -432,6 +439,7 @@ fn limits(test: &Test, caller: &Caller) -> Option<(Vec<Glob>, Vec<Glob>, bool)> 
                 large.push(glob);
             }
             Resolved::Within(glob, _) => large.push(glob),
+            Resolved::Never => {}
         }
     }
     let open = small.len() != large.len();
