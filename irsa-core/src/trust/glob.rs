@@ -345,7 +345,9 @@ impl fmt::Display for Glob {
         let mut text = String::with_capacity(self.0.len());
         for symbol in &self.0 {
             match symbol {
-                Symbol::Char(c @ ('*' | '?')) | Symbol::Fold(c @ ('*' | '?')) => text.extend(['$', '{', *c, '}']),
+                Symbol::Char(c @ ('*' | '?' | '$')) | Symbol::Fold(c @ ('*' | '?' | '$')) => {
+                    text.extend(['$', '{', *c, '}'])
+                }
                 Symbol::Char(c) | Symbol::Fold(c) => text.push(*c),
                 Symbol::One => text.push('?'),
                 Symbol::Many => text.push('*'),
