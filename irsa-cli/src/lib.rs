@@ -28,7 +28,7 @@ use std::io::Write;
 use clap::CommandFactory;
 use irsa_core::Error;
 
-pub use self::connect::{Connect, Live, Target};
+pub use self::connect::{Connect, Connection, Live, Need, Options, Target};
 pub use self::environment::{Environment, Stdin};
 pub use self::exit::Exit;
 

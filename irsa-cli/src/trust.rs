@@ -127,7 +127,7 @@ pub(crate) fn run(
     match asked {
         Ok((question, Way::Answered(told))) => output::trusted(&question, &told, global, printer),
         Ok((question, Way::Ask(target))) => {
-            let job = Job { target, work: Work::Trust(question), dry_run: Default::default() };
+            let job = Job { target: *target, work: Work::Trust(question), dry_run: Default::default() };
             job.run(global, environment, connect, printer)
         }
         Err(error) => output::refused(&error, global, printer),
@@ -137,7 +137,7 @@ pub(crate) fn run(
 /// How a question gets its answer.
 enum Way {
     Answered(Told),
-    Ask(Target),
+    Ask(Box<Target>),
 }
 
 fn check(args: &CheckArgs, global: &Global, environment: &Environment) -> Result<(Question, Way)> {
@@ -157,10 +157,10 @@ fn check(args: &CheckArgs, global: &Global, environment: &Environment) -> Result
             let error = Error::new(ErrorKind::InvalidInput, "--partition needs --issuer");
             return Err(error.with_hint("the partition of a cluster is that of its ARN"));
         }
-        let target = Target::new(global, environment, Need::Cluster).map_err(or_issuer)?;
-        return Ok((Question::Check(Box::new(check)), Way::Ask(target)));
+        let target = Target::new(&global.options(), environment, Need::Cluster).map_err(or_issuer)?;
+        return Ok((Question::Check(Box::new(check)), Way::Ask(Box::new(target))));
     };
-    check_sandbox(global)?;
+    check_sandbox(&global.options())?;
     let issuer: Issuer = issuer.parse()?;
     let account: Option<AccountId> = global.account.as_deref().map(str::parse).transpose()?;
     if let Policy::Given(document) = &check.policy {
@@ -170,9 +170,9 @@ fn check(args: &CheckArgs, global: &Global, environment: &Environment) -> Result
     }
     // The issuer says whose tokens they are, and nothing of how AWS is reached but for the region.
     let around = Global { issuer: None, account: None, ..global.clone() };
-    let target = Target::new(&around, environment, Need::ClusterIfNamed)?.or_region_of(&issuer);
+    let target = Target::new(&around.options(), environment, Need::ClusterIfNamed)?.or_region_of(&issuer);
     check.provider = Provider::Of { issuer, account, partition };
-    Ok((Question::Check(Box::new(check)), Way::Ask(target)))
+    Ok((Question::Check(Box::new(check)), Way::Ask(Box::new(target))))
 }
 
 /// Here an issuer will do as well.
@@ -233,16 +233,16 @@ fn provider_in(
 
 fn who_can(args: &WhoCanArgs, global: &Global, environment: &Environment) -> Result<(Question, Way)> {
     let role = Role::parse(&args.role)?;
-    let target = Target::new(global, environment, Need::ClusterIfKnown)?;
-    Ok((Question::WhoCan(role), Way::Ask(target)))
+    let target = Target::new(&global.options(), environment, Need::ClusterIfKnown)?;
+    Ok((Question::WhoCan(role), Way::Ask(Box::new(target))))
 }
 
 fn audited(args: &AuditArgs, global: &Global, environment: &Environment) -> Result<(Question, Way)> {
     let ignores = args.ignores.iter().map(|text| text.parse()).collect::<Result<Vec<Ignore>>>()?;
     let wishes = Wishes { fail_on: args.fail_on, show_fixes: args.show_fixes, ignores };
     if args.files.is_empty() {
-        let target = Target::new(global, environment, Need::ClusterIfNamed)?;
-        return Ok((Question::Audit(wishes), Way::Ask(target)));
+        let target = Target::new(&global.options(), environment, Need::ClusterIfNamed)?;
+        return Ok((Question::Audit(wishes), Way::Ask(Box::new(target))));
     }
     if let Some(cluster) = &global.cluster {
         let error = Error::new(ErrorKind::InvalidInput, format!("--cluster {cluster} contradicts --file"));

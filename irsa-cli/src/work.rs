@@ -46,7 +46,7 @@ pub(crate) struct Job {
 impl Job {
     /// Reads the line; everything that can be refused without a call is refused here.
     pub(crate) fn new(cli: &Cli, environment: &Environment) -> Result<Self> {
-        let target = Target::new(&cli.global, environment, Need::Cluster)?;
+        let target = Target::new(&cli.global.options(), environment, Need::Cluster)?;
         let cluster = target.cluster()?;
         let (work, dry_run) = match &cli.command {
             Command::Create(args) => {

@@ -26,6 +26,8 @@ data! {
         trusting,
         /// How many findings were left out because they are to be ignored.
         ignored,
+        /// What could not be read.
+        warnings,
     }
 }
 
@@ -83,9 +85,7 @@ pub(crate) fn audit_trust(
 ) -> PyResult<Audit> {
     let py = documents.py();
     let documents = read("documents", documents)?;
-    let ignore = ignore.map(|ids| texts("ignore", ids)).transpose()?.unwrap_or_default();
-    let ignore = ignore.iter().map(|text| text.parse()).collect::<irsa_core::Result<Vec<Ignore>>>();
-    let ignore = ignore.map_err(|error| invalid(format!("ignore: {error}")))?;
+    let ignore = ignore.map(ignored).transpose()?.unwrap_or_default();
     let mut around = Surroundings::default();
     if let Some(providers) = providers {
         around.providers = Some(known_providers(providers)?);
@@ -101,6 +101,12 @@ pub(crate) fn audit_trust(
         Ok::<_, irsa_core::Error>(audit(roles, &around, &ignore))
     });
     Ok(Audit(audited.map_err(crate::error::Failure::from)?))
+}
+
+/// What is not to be reported.
+pub(crate) fn ignored(object: &Bound<'_, PyAny>) -> Result<Vec<Ignore>> {
+    let read = |text: &String| text.parse().map_err(|error| invalid(format!("ignore: {error}")));
+    texts("ignore", object)?.iter().map(read).collect()
 }
 
 /// A document, and whose it is as far as the argument says so.

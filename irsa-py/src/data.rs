@@ -73,17 +73,18 @@ macro_rules! as_is {
         })*
     };
 }
-as_is!(bool, usize);
+as_is!(bool, u32, usize);
 
 /// Declares a data object over a plain value of the library: its docstring, its name, that value, and the fields with
-/// theirs; those before the `|` are in the repr.
+/// theirs, of which those before the `|` are in the repr; then how it is checked, and what else it has.
 macro_rules! data {
     (
         $(#[$meta:meta])*
-        $name:ident($core:ty) {
+        $name:ident($core:ty) $(, checked by $check:path)? {
             $($(#[$shown_doc:meta])* $shown:ident,)*
             | $($(#[$doc:meta])* $field:ident,)*
         }
+        $(also { $($also:tt)* })?
     ) => {
         $(#[$meta])*
         #[pyclass(frozen, eq, module = "irsa")]
@@ -122,7 +123,9 @@ macro_rules! data {
             #[classmethod]
             #[pyo3(signature = (data, /))]
             fn from_dict(_class: &Bound<'_, pyo3::types::PyType>, data: &Bound<'_, PyAny>) -> PyResult<Self> {
-                Ok(Self(crate::data::from_dict(data)?))
+                let value: $core = crate::data::from_dict(data)?;
+                $($check(&value).map_err(crate::error::Failure::from)?;)?
+                Ok(Self(value))
             }
 
             fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
@@ -132,6 +135,8 @@ macro_rules! data {
             fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
                 crate::data::reduce(slf.as_any())
             }
+
+            $($($also)*)?
         }
     };
 }

@@ -4,6 +4,8 @@ use irsa_core::{Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::data::Field;
+
 /// The result of what is called from Python.
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -65,5 +67,6 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     fields.set_item("causes", error.causes())?;
     fields.set_item("code", error.code())?;
     fields.set_item("hint", error.hint())?;
+    fields.set_item("report", error.report().map(|report| report.field(py)).transpose()?)?;
     Ok(PyErr::from_value(class.call((error.to_string(),), Some(&fields))?))
 }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,14 @@ import irsa
 
 def test_the_documentation_of_the_package_runs() -> None:
     assert doctest.testmod(irsa, raise_on_error=True).attempted > 0
+
+
+def test_the_python_of_the_readme_runs() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
 
 
 @pytest.mark.parametrize("name", irsa.__all__)

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
+use crate::connect::Options;
+
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
@@ -112,6 +114,24 @@ pub(crate) struct Global {
         display_order = 113
     )]
     pub(crate) colour: Colour,
+}
+
+impl Global {
+    /// What the options say of where the work is done.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            cluster: self.cluster.clone(),
+            region: self.region.clone(),
+            profile: self.profile.clone(),
+            endpoint_url: self.endpoint_url.clone(),
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            issuer: self.issuer.clone(),
+            account: self.account.clone(),
+            sandbox: self.sandbox.clone(),
+            timeout: Some(self.timeout),
+        }
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

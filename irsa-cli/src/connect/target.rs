@@ -9,9 +9,33 @@ use irsa_core::name::{AccountId, ClusterRef, Issuer, Region};
 use irsa_core::{Error, ErrorKind, Result};
 use kube::config::Kubeconfig;
 
-use crate::args::Global;
 use crate::environment::Environment;
 use crate::settings::contradiction;
+
+/// What is said of where the work is done. What is not said comes from the environment and the kubeconfig.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The cluster, by name or ARN.
+    pub cluster: Option<String>,
+    /// The AWS region.
+    pub region: Option<String>,
+    /// The AWS profile.
+    pub profile: Option<String>,
+    /// The URL that takes all calls to AWS.
+    pub endpoint_url: Option<String>,
+    /// The kubeconfig file.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig.
+    pub context: Option<String>,
+    /// The issuer of the cluster's tokens, together with `account` in place of asking EKS.
+    pub issuer: Option<String>,
+    /// The account of the roles, together with `issuer`.
+    pub account: Option<String>,
+    /// The file of the sandbox, in place of AWS and clusters.
+    pub sandbox: Option<PathBuf>,
+    /// The longest time for one binding; by default 2 minutes.
+    pub timeout: Option<Duration>,
+}
 
 /// Where the work is done.
 #[derive(Clone, Debug)]
@@ -40,9 +64,10 @@ pub struct Target {
 
 const NO_CLUSTER: &str = "no cluster is named";
 const NAME_IT: &str = "name it with --cluster or IRSA_CLUSTER, or try things out with --sandbox";
+
 /// What a command needs of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Need {
+pub enum Need {
     /// One there must be.
     Cluster,
     /// The one that options, IRSA_CLUSTER or the current context of the kubeconfig name, else the account alone.
@@ -50,6 +75,9 @@ pub(crate) enum Need {
     /// The one that options or IRSA_CLUSTER name, else the account alone.
     ClusterIfNamed,
 }
+
+/// The longest time for one binding, if nothing is said.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The name of the cluster that a sandbox has.
 const SANDBOX_CLUSTER: &str = "sandbox";
@@ -60,8 +88,8 @@ impl Target {
     /// # Errors
     /// `InvalidInput` for options that are malformed or contradict each other, and where nothing names a cluster that is
     /// required.
-    pub(crate) fn new(global: &Global, environment: &Environment, need: Need) -> Result<Self> {
-        let mut target = Self::named(global, environment)?;
+    pub fn new(options: &Options, environment: &Environment, need: Need) -> Result<Self> {
+        let mut target = Self::named(options, environment)?;
         let from_kubeconfig = match need {
             _ if target.cluster.is_some() => false,
             Need::Cluster => true,
@@ -76,29 +104,29 @@ impl Target {
     }
 
     /// What options and variables name, without the kubeconfig.
-    fn named(global: &Global, environment: &Environment) -> Result<Self> {
-        check_sandbox(global)?;
-        check_url(global.endpoint_url.as_deref())?;
-        let given = given(global)?;
-        let named = match (&global.cluster, &global.sandbox) {
+    fn named(options: &Options, environment: &Environment) -> Result<Self> {
+        check_sandbox(options)?;
+        check_url(options.endpoint_url.as_deref())?;
+        let given = given(options)?;
+        let named = match (&options.cluster, &options.sandbox) {
             (Some(cluster), _) => Some(cluster.as_str()),
             (None, Some(_)) => Some(SANDBOX_CLUSTER),
             (None, None) => environment.variable("IRSA_CLUSTER"),
         };
         Ok(Self {
-            sandbox: global.sandbox.as_ref().map(|file| environment.path(file)),
+            sandbox: options.sandbox.as_ref().map(|file| environment.path(file)),
             cluster: match (named, &given) {
                 (Some(name), _) => Some(named_cluster(name)?),
                 (None, Some((issuer, _))) => Some(ClusterRef::Issuer(issuer.clone())),
                 (None, None) => None,
             },
-            region: global.region.as_deref().map(Region::new).transpose()?,
+            region: options.region.as_deref().map(Region::new).transpose()?,
             given,
-            profile: global.profile.clone(),
-            endpoint_url: global.endpoint_url.clone(),
-            kubeconfig: global.kubeconfig.as_ref().map(|file| environment.path(file)),
-            context: global.context.clone(),
-            timeout: global.timeout,
+            profile: options.profile.clone(),
+            endpoint_url: options.endpoint_url.clone(),
+            kubeconfig: options.kubeconfig.as_ref().map(|file| environment.path(file)),
+            context: options.context.clone(),
+            timeout: options.timeout.unwrap_or(DEFAULT_TIMEOUT),
             read: OnceLock::new(),
         })
     }
@@ -200,18 +228,18 @@ impl Target {
 }
 
 /// The sandbox needs nothing that leads to AWS or to a cluster, so that naming it is a mistake.
-pub(crate) fn check_sandbox(global: &Global) -> Result<()> {
-    if global.sandbox.is_none() {
+pub(crate) fn check_sandbox(options: &Options) -> Result<()> {
+    if options.sandbox.is_none() {
         return Ok(());
     }
     let others = [
-        ("--region", global.region.is_some()),
-        ("--profile", global.profile.is_some()),
-        ("--endpoint-url", global.endpoint_url.is_some()),
-        ("--kubeconfig", global.kubeconfig.is_some()),
-        ("--context", global.context.is_some()),
-        ("--issuer", global.issuer.is_some()),
-        ("--account", global.account.is_some()),
+        ("--region", options.region.is_some()),
+        ("--profile", options.profile.is_some()),
+        ("--endpoint-url", options.endpoint_url.is_some()),
+        ("--kubeconfig", options.kubeconfig.is_some()),
+        ("--context", options.context.is_some()),
+        ("--issuer", options.issuer.is_some()),
+        ("--account", options.account.is_some()),
     ];
     match others.into_iter().find(|(_, given)| *given) {
         Some((option, _)) => Err(contradiction(option, "--sandbox")),
@@ -228,12 +256,12 @@ fn check_url(url: Option<&str>) -> Result<()> {
     }
 }
 
-fn given(global: &Global) -> Result<Option<(Issuer, AccountId)>> {
+fn given(options: &Options) -> Result<Option<(Issuer, AccountId)>> {
     let missing = |one: &str, other: &str| {
         let operation = format!("{one} needs {other}: together they stand in place of asking EKS");
         Err(Error::new(ErrorKind::InvalidInput, operation).with_hint(format!("add {other}, or leave {one} out")))
     };
-    match (&global.issuer, &global.account) {
+    match (&options.issuer, &options.account) {
         (Some(issuer), Some(account)) => Ok(Some((issuer.parse()?, account.parse()?))),
         (Some(_), None) => missing("--issuer", "--account"),
         (None, Some(_)) => missing("--account", "--issuer"),
@@ -272,7 +300,7 @@ pub(crate) mod tests {
 
     pub(crate) fn target(options: &str, environment: &Environment) -> Result<Target> {
         let line = ["irsa", "list"].into_iter().chain(options.split_whitespace());
-        Target::new(&Cli::try_parse_from(line).unwrap().global, environment, Need::Cluster)
+        Target::new(&Cli::try_parse_from(line).unwrap().global.options(), environment, Need::Cluster)
     }
 
     fn refusal(options: &str, variables: &[(&str, &str)]) -> String {

@@ -13,6 +13,7 @@
 'allow'
 """
 
+from irsa._client import Client
 from irsa._errors import (
     AccessDeniedError,
     AlreadyExistsError,
@@ -27,23 +28,53 @@ from irsa._errors import (
     UnavailableError,
     WrongClusterError,
 )
-from irsa._irsa import Audit, Finding, TrustCheck, __version__, audit_trust, check_trust
+from irsa._irsa import (
+    Audit,
+    Binding,
+    BindingView,
+    Finding,
+    OtherPrincipal,
+    Plan,
+    Problem,
+    Provider,
+    Report,
+    Step,
+    TrustCheck,
+    TrustedSubjects,
+    WarningMessage,
+    WhoCan,
+    __version__,
+    audit_trust,
+    check_trust,
+)
 
 __all__ = [
     "AccessDeniedError",
     "AlreadyExistsError",
     "Audit",
+    "Binding",
+    "BindingView",
+    "Client",
     "ConflictError",
     "Finding",
     "InvalidInputError",
     "IrsaError",
     "NotFoundError",
     "NotOwnedError",
+    "OtherPrincipal",
+    "Plan",
+    "Problem",
+    "Provider",
     "QuotaExceededError",
+    "Report",
+    "Step",
     "ThrottledError",
     "TimeoutError",
     "TrustCheck",
+    "TrustedSubjects",
     "UnavailableError",
+    "WarningMessage",
+    "WhoCan",
     "WrongClusterError",
     "__version__",
     "audit_trust",

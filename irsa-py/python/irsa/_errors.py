@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypedDict
 
+    from irsa._irsa import Report
+
     class _Details(TypedDict):
         Code: str
         Message: str
@@ -36,6 +38,9 @@ class IrsaError(Exception):
     causes: tuple[str, ...]
     """Why it failed, from the nearest cause to the farthest."""
 
+    report: Report | None
+    """What had been done when it failed, if anything was begun."""
+
     def __init__(
         self,
         message: str = "",
@@ -43,11 +48,13 @@ class IrsaError(Exception):
         causes: Sequence[str] = (),
         code: str | None = None,
         hint: str | None = None,
+        report: Report | None = None,
     ) -> None:
         super().__init__(message)
         self.causes = tuple(causes)
         self.code = code
         self.hint = hint
+        self.report = report
         if hint:
             self.__notes__ = [f"hint: {hint}"]
 
