@@ -4,6 +4,7 @@
 
 mod admission;
 mod adversities;
+mod audit;
 mod cli;
 mod contract;
 mod delete;

@@ -161,7 +161,7 @@ fn is_denied(reading: &Reading<'_>, ground: &Ground<'_>, index: usize, provider:
 }
 
 fn dead_subject(seen: &Seen, statement: &Statement) -> String {
-    let value = seen.part.pattern.replace("${*}", "*").replace("${?}", "?");
+    let value = seen.part.pattern.replace("${*}", "*").replace("${?}", "?").replace("${$}", "$");
     let written = |test: &&Test| test.values.iter().any(|own| own.text == value);
     match statement.tests.iter().find(written) {
         Some(test) => why_not(test, &value).unwrap_or_else(|| format!("{value} is no service account")),
