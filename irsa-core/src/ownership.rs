@@ -140,6 +140,11 @@ impl Ownership {
         self.owner.as_deref() == Some(member.tag_value().as_str())
     }
 
+    /// The key of the tag that the owner had as a further subject, where its record was not cut.
+    pub(crate) fn owner_tag_key(&self) -> Option<String> {
+        self.owner_member.as_ref().map(Member::tag_key)
+    }
+
     /// Whether the tags record this subject, as the first or as a further one.
     pub(crate) fn records(&self, member: &Member) -> bool {
         self.is_owner(member) || self.further.contains_key(&member.tag_key())

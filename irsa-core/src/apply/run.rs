@@ -6,10 +6,10 @@ use backon::BackoffBuilder;
 
 use super::Context;
 use crate::account::{self, Release};
-use crate::backend::{NewRole, OidcProvider, Role, ServiceAccount, WriteMode};
-use crate::binding::ROLE_ARN_ANNOTATION;
+use crate::backend::{FIELD_MANAGER, NewRole, NewServiceAccount, OidcProvider, Role, ServiceAccount, WriteMode};
+use crate::binding::{CREATED_ANNOTATION, ROLE_ARN_ANNOTATION};
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::{Audience, ClusterRef, RoleName};
+use crate::name::{Audience, ClusterRef, Namespace, RoleName};
 use crate::ownership::{OWNER_TAG, Ownership};
 use crate::plan::{Step, TrustStep};
 use crate::report::{Warning, WarningId};
@@ -38,8 +38,7 @@ pub(super) async fn run_step(context: &Context<'_>, step: &Step) -> Result<Done>
     let fresh = context.fresh;
     match step {
         Step::CreateNamespace { cluster, namespace } => {
-            let backend = context.backends.cluster(cluster)?;
-            there_already(backend.create_namespace(namespace).await)?;
+            return create_namespace(context, cluster, namespace).await;
         }
         Step::CreateProvider(provider) => return create_provider(context, provider).await,
         Step::AddAudience { provider, audience } => iam.add_audience(provider, audience).await?,
@@ -67,8 +66,7 @@ pub(super) async fn run_step(context: &Context<'_>, step: &Step) -> Result<Done>
         }
         Step::DeleteRole => gone_already(until_consistent(false, async || iam.delete_role(role()?).await).await)?,
         Step::ApplyServiceAccount { cluster, account, .. } => {
-            let backend = context.backends.cluster(cluster)?;
-            let applied = backend.apply_service_account(account, WriteMode::Persist, context.plan.force).await?;
+            let applied = apply_account(context, cluster, account).await?;
             return Ok(Done { made: true, account: Some(applied), ..Done::default() });
         }
         Step::ReleaseServiceAccount { cluster, account, release } => {
@@ -78,8 +76,38 @@ pub(super) async fn run_step(context: &Context<'_>, step: &Step) -> Result<Done>
     Ok(Done { made: true, ..Done::default() })
 }
 
-fn there_already(result: Result<()>) -> Result<()> {
-    result.or_else(|error| if error.kind() == ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
+/// Makes a namespace. One that is there and yet was not is either made by somebody else, or still being deleted.
+async fn create_namespace(context: &Context<'_>, cluster: &ClusterRef, namespace: &Namespace) -> Result<Done> {
+    let backend = context.backends.cluster(cluster)?;
+    match backend.create_namespace(namespace).await {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            if backend.namespace_exists(namespace).await? {
+                return Ok(Done::default());
+            }
+            Err(Error::new(ErrorKind::Conflict, format!("namespace {namespace} is being deleted"))
+                .with_source(error)
+                .with_hint("run the same command again when it is gone"))
+        }
+        result => result.map(|()| Done { made: true, ..Done::default() }),
+    }
+}
+
+/// Applies an account. One that somebody else made in the meantime is not marked as made here.
+async fn apply_account(
+    context: &Context<'_>,
+    cluster: &ClusterRef,
+    account: &NewServiceAccount,
+) -> Result<ServiceAccount> {
+    let backend = context.backends.cluster(cluster)?;
+    let applied = backend.apply_service_account(account, WriteMode::Persist, context.plan.force).await?;
+    let others = applied.owners.iter().any(|owner| owner.manager != FIELD_MANAGER || owner.other_fields);
+    if !(others && account.expected.is_none() && account.annotations.contains_key(CREATED_ANNOTATION)) {
+        return Ok(applied);
+    }
+    let mut again = account.clone();
+    again.annotations.remove(CREATED_ANNOTATION);
+    again.expected = Some((applied.uid, applied.resource_version));
+    backend.apply_service_account(&again, WriteMode::Persist, context.plan.force).await
 }
 
 fn gone_already(result: Result<()>) -> Result<()> {
@@ -109,18 +137,23 @@ async fn create_role(context: &Context<'_>, new: &NewRole) -> Result<Done> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => accept_own(context, new, error).await,
         Err(error) if tags_refused(new, &error) => {
             let plain = NewRole { tags: Default::default(), ..new.clone() };
-            until_consistent(false, async || iam.create_role(&plain).await).await?;
+            let made = match until_consistent(false, async || iam.create_role(&plain).await).await {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => accept_own(context, &plain, error).await?,
+                made => made.map(|_| Done { made: true, ..Done::default() })?,
+            };
             if let Err(error) = until_consistent(true, async || iam.tag_role(new.arn.name(), &new.tags).await).await {
                 // A role without tags would be nobody's: it is taken back at once.
-                until_consistent(false, async || iam.delete_role(new.arn.name()).await).await.map_err(|left| {
-                    let what = format!("role {} was made, cannot be tagged and cannot be taken back", new.arn.name());
-                    left.during(what)
-                })?;
+                if made.made {
+                    until_consistent(false, async || iam.delete_role(new.arn.name()).await).await.map_err(|left| {
+                        let name = new.arn.name();
+                        left.during(format!("role {name} was made, cannot be tagged and cannot be taken back"))
+                    })?;
+                }
                 return Err(error);
             }
             let message =
                 format!("role {} was made first and tagged after: {}", new.arn.name(), error.causes().join(": "));
-            Ok(Done { made: true, warnings: vec![Warning::new(WarningId::TagsSeparate, message)], ..Done::default() })
+            Ok(Done { warnings: vec![Warning::new(WarningId::TagsSeparate, message)], ..made })
         }
         Err(error) => Err(error),
     }

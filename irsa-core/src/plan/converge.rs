@@ -174,6 +174,10 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     }
 
     plan.then(prerequisites::namespaces(request, observed));
+    // Until the tags are on it, a role is known as ours by having nothing else on it.
+    if standing == Standing::ToFinish && !tags.is_empty() {
+        plan.then(vec![Step::TagRole(std::mem::take(&mut tags))]);
+    }
     if inherits && let Some(owner) = tags.remove(OWNER_TAG) {
         plan.then(vec![Step::TagRole(BTreeMap::from([(OWNER_TAG.to_owned(), owner)]))]);
     }
@@ -204,7 +208,11 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     }
     last.extend(accounts::accounts(request, observed, goal)?);
     plan.then(last);
-    plan.then(accounts::leaving(request, observed, &leaving, &goal.arn));
+    let mut released = leaving.clone();
+    if exact {
+        released.extend(accounts::left_over(observed, goal, &policy));
+    }
+    plan.then(accounts::leaving(request, observed, &released, &goal.arn));
 
     if standing == Standing::ToAdopt {
         let message = format!(

@@ -8,7 +8,7 @@ use crate::binding::OWN_PREFIX;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::RoleArn;
 use crate::name::SubjectName;
-use crate::observe::{Observed, ObservedRole};
+use crate::observe::{Observed, ObservedRole, may_let_in};
 use crate::ownership::{Member, OWNER_TAG, Origin, Ownership};
 use crate::report::{Warning, WarningId};
 use crate::request::Request;
@@ -34,11 +34,14 @@ pub(super) fn plan(request: &Request, observed: &Observed, keep_role: bool) -> R
     let Some(arn) = arn else { return Ok(plan) };
     // A role that is gone leaves the annotation; the annotation's own ARN may have another path than we would guess.
     let annotated = annotation(observed, &member);
+    let bound = annotated.filter(|annotated| annotated.name() == arn.name()).unwrap_or(arn);
     let ours = match &observed.role {
-        Some(role) => leave(request, observed, role, &member, keep_role, &mut plan)?,
+        Some(role) => {
+            let left_over = is_left_over(request, observed, role, &member)?;
+            leave(request, observed, role, &member, (keep_role, left_over), &mut plan)?
+        }
         None => true,
     };
-    let bound = annotated.filter(|annotated| annotated.name() == arn.name()).unwrap_or(arn);
     if ours || request.force {
         plan.then(released(observed, &member, &bound).into_iter().collect());
     } else if released(observed, &member, &bound).is_some() {
@@ -56,18 +59,28 @@ fn annotation(observed: &Observed, member: &Member) -> Option<RoleArn> {
     account.annotations.get(crate::binding::ROLE_ARN_ANNOTATION)?.parse().ok()
 }
 
+/// Whether nothing is left of the binding but the annotation that irsa gave the account: what a delete leaves that broke
+/// off before its last step.
+fn is_left_over(request: &Request, observed: &Observed, role: &ObservedRole, member: &Member) -> Result<bool> {
+    let providers = observed.cluster_providers(request)?;
+    let key = crate::observe::AccountKey::of_member(member);
+    let account = key.and_then(|key| crate::observe::existing(observed, &key));
+    let bound = account.is_some_and(|account| crate::account::is_bound_by_us(account, &role.role.arn));
+    Ok(bound && !may_let_in(&role.trust, member, &providers))
+}
+
 /// Takes the subject out of the role. Whether the binding was ours to undo.
 fn leave(
     request: &Request,
     observed: &Observed,
     role: &ObservedRole,
     member: &Member,
-    keep_role: bool,
+    (keep_role, left_over): (bool, bool),
     plan: &mut Plan,
 ) -> Result<bool> {
     let providers = observed.cluster_providers(request)?;
     if !role.ownership.is_owned() || !role.has_subject(member, &providers) {
-        return not_ours(request, role, plan);
+        return not_ours(request, role, left_over, plan);
     }
     let name = role.role.arn.name();
     let derivation = Derivation { providers, leaving: BTreeSet::from([member.clone()]), ..Derivation::default() };
@@ -94,11 +107,11 @@ fn leave(
 }
 
 /// A role that the subject has no part in is left alone. One that nobody owns goes if it is named and forced.
-fn not_ours(request: &Request, role: &ObservedRole, plan: &mut Plan) -> Result<bool> {
+fn not_ours(request: &Request, role: &ObservedRole, left_over: bool, plan: &mut Plan) -> Result<bool> {
     let name = role.role.arn.name();
     let named = request.binding.role_name.is_some();
     match &role.ownership.owner {
-        Some(owner) if named => {
+        Some(owner) if named && !left_over => {
             Err(Error::new(ErrorKind::AlreadyExists, format!("role {name} belongs to another binding"))
                 .with_cause(format!("its owner is {owner}, and {} is not one of its subjects", request.binding))
                 .with_hint("name the binding that it belongs to"))
@@ -113,7 +126,7 @@ fn not_ours(request: &Request, role: &ObservedRole, plan: &mut Plan) -> Result<b
                 None => "it was not made by irsa; --force with --role-name deletes it all the same".to_owned(),
             };
             plan.warnings.push(Warning::new(WarningId::RoleKept, format!("role {name} is kept: {why}")));
-            Ok(false)
+            Ok(left_over)
         }
     }
 }
@@ -150,6 +163,8 @@ fn leave_others(
             }
         }
     }
+    // A run that broke off may have left the owner with the tag of a further subject too.
+    struck.extend(Ownership::from_tags(&tags).owner_tag_key());
     struck.retain(|key| tags.contains_key(key));
     tags.retain(|key, _| !struck.contains(key));
     if !struck.is_empty() {
