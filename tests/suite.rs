@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that panics has failed")]
 
+mod admission;
 mod adversities;
 mod cli;
 mod contract;
@@ -12,6 +13,7 @@ mod flow;
 mod inventory;
 mod properties;
 mod refusals;
+mod rights;
 mod world;
 
 /// A file that no list of modules names would silently not run.

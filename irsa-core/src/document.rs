@@ -9,11 +9,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(crate) use self::grammar::unknown_key;
 pub(crate) use self::json::parse_strict;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The most characters that IAM takes on the wire for any policy document (IAM API reference, `policyDocumentType`).
-const LONGEST_DOCUMENT: usize = 131_072;
+pub(crate) const LONGEST_DOCUMENT: usize = 131_072;
 
 /// What a document is for: the two kinds have different grammars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::identity::{ClusterId, Demand, Identity, resolve};
 use crate::name::{ClusterRef, Namespace, ProviderArn, RoleArn, RoleName, ServiceAccountName, SubjectName};
 use crate::observe::{Backends, Documents, ObservedRole, check_cluster, place, read_role, role_of};
 use crate::ownership::{Member, default_role_name};
-use crate::trust::{WebIdentity, member_of};
+use crate::trust::{Decision, member_of};
 use crate::view::{BindingState, BindingView, Problem};
 
 impl Client {
@@ -166,7 +166,7 @@ async fn list(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Name
     let by_place: BTreeMap<String, &ServiceAccount> =
         accounts.iter().map(|account| (place(&account.namespace, &account.name), account)).collect();
     for role in &roles {
-        for member in trusted(&located, role).into_iter().filter(|member| in_scope(member.namespace.as_str())) {
+        for member in trusted(&located, role).members.into_iter().filter(|member| in_scope(member.namespace.as_str())) {
             let shown = member.shown(located.id());
             let pattern = matches!(member.name, SubjectName::Pattern(_));
             // A pattern is shown where no annotated account came in by it.
@@ -198,12 +198,34 @@ fn annotation(account: &ServiceAccount) -> Option<&str> {
     account.annotations.get(ROLE_ARN_ANNOTATION).map(String::as_str).filter(|value| !value.is_empty())
 }
 
-/// Every subject of the cluster that statements of a known form let in.
-fn trusted(located: &Place, role: &ObservedRole) -> BTreeSet<Member> {
-    let Some(provider) = &located.arn else { return BTreeSet::new() };
-    let webs = role.trust.statements().filter_map(WebIdentity::read).filter(|web| web.trusts(provider));
-    let subs: BTreeSet<String> = webs.flat_map(|web| web.exact.into_iter().chain(web.patterns)).collect();
-    subs.iter().filter_map(|sub| member_of(located.id(), sub)).collect()
+/// Who of the cluster may be let in by a role.
+struct Trusted {
+    /// Service accounts, and patterns of names in one namespace.
+    members: BTreeSet<Member>,
+    /// What is wider than that, or cannot be read.
+    wider: BTreeSet<String>,
+}
+
+/// Every subject of the cluster that a role may let in, with whatever audience.
+fn trusted(located: &Place, role: &ObservedRole) -> Trusted {
+    let mut trusted = Trusted { members: BTreeSet::new(), wider: BTreeSet::new() };
+    let Some(provider) = &located.arn else { return trusted };
+    let document = match role.trust.read() {
+        Ok(document) => document,
+        Err(error) => {
+            trusted.wider.insert(format!("whoever: {error}"));
+            return trusted;
+        }
+    };
+    for audience in document.audiences(provider) {
+        for part in document.subjects(provider, &audience).parts {
+            match member_of(located.id(), &part.pattern) {
+                Some(member) => drop(trusted.members.insert(member)),
+                None => drop(trusted.wider.insert(part.pattern)),
+            }
+        }
+    }
+    trusted
 }
 
 /// A binding from what was read of it. Pure.
@@ -214,7 +236,7 @@ fn view(
     account: Option<&ServiceAccount>,
 ) -> BindingView {
     let annotated = account.and_then(annotation);
-    let mut members = role.map(|role| trusted(located, role)).unwrap_or_default();
+    let mut members = role.map(|role| trusted(located, role).members).unwrap_or_default();
     members.extend(role.map(|role| role.ownership.members()).unwrap_or_default());
     let problems = problems(located, (namespace, name), role, account);
     let has = |id: &str| problems.iter().any(|problem| problem.id == id);
@@ -292,9 +314,29 @@ fn problems(
     }
     if let Some(role) = role {
         let sub = format!("system:serviceaccount:{namespace}:{name}");
-        if !role.trust.admits(provider, &sub, audience) {
-            let message = format!("the trust policy does not list {sub} with provider and audience {audience}");
-            problem("subject-not-trusted", message);
+        let pattern = name.contains(['*', '?']);
+        match role.trust.check(provider, &sub, audience) {
+            Err(error) => problem("trust-unreadable", error.to_string()),
+            Ok(_) if pattern && role.trust.admits(provider, &sub, audience) => {}
+            Ok(check) if check.decision == Decision::Allow => {}
+            Ok(check) if check.decision == Decision::Unknown => {
+                let message =
+                    format!("whether the trust policy lets {sub} in depends on {}", check.conditions.join("; "));
+                problem("subject-in-doubt", message);
+            }
+            Ok(check) => {
+                let message = format!(
+                    "the trust policy does not let {sub} in with provider and audience {audience}: {}",
+                    check.because.join("; ")
+                );
+                problem("subject-not-trusted", message);
+            }
+        }
+        for wider in trusted(located, role).wider {
+            problem(
+                "trust-wide",
+                format!("the trust policy lets in {wider}, which is more than names of one namespace"),
+            );
         }
     }
     problems

@@ -69,7 +69,7 @@ mod report;
 mod request;
 mod retry;
 mod sandbox;
-mod trust;
+pub mod trust;
 mod view;
 
 pub use self::binding::{

@@ -9,6 +9,7 @@
 mod accounts;
 mod converge;
 mod delete;
+mod documents;
 mod findings;
 mod goal;
 mod limits;

@@ -9,7 +9,7 @@ use crate::identity::{Demand, Identity, resolve};
 use crate::name::{Audience, ClusterRef, ProviderArn};
 use crate::plan::{Plan, Step};
 use crate::report::Report;
-use crate::trust::{TrustPolicy, may_admit};
+use crate::trust::TrustPolicy;
 use crate::view::ProviderView;
 
 impl Client {
@@ -95,14 +95,8 @@ impl Client {
         let roles = self.backends.iam.roles().await.map_err(|error| {
             error.during("cannot tell whether roles trust the provider").with_hint("grant the read, or use --force")
         })?;
-        let trusts = |text: &str| {
-            // What cannot be read may trust it.
-            TrustPolicy::from_stored(text).map_or(true, |policy| {
-                policy
-                    .statements()
-                    .any(|statement| may_admit(statement, Some(arn)) && statement.contains_key("Principal"))
-            })
-        };
+        // What cannot be read may trust it.
+        let trusts = |text: &str| TrustPolicy::from_stored(text).map_or(true, |policy| policy.may_admit_anybody(arn));
         Ok(roles
             .into_iter()
             .filter(|role| trusts(&role.role.trust_policy))

@@ -1,19 +1,39 @@
-//! Trust policies: read as stored, compared by meaning, derived from the subjects of a role.
+//! Trust policies: what they really let in, and how they are derived from the subjects of a role.
 //!
-//! irsa's own statements have a Sid that starts with `Irsa`: one per provider for exact subjects, one per provider for
+//! [`TrustDocument`] is a policy read for evaluation: [`check`](TrustDocument::check) answers for one [`Caller`] with
+//! [`Decision`] and reasons, [`subjects`](TrustDocument::subjects) for all callers of a provider at once. Both are pure, and
+//! say `Unknown` where it depends on what is not given. What is decided is the trust policy alone: that the provider exists
+//! and takes the audience is presumed, and policies of the organization are not seen.
+//!
+//! # Writing
+//! //! irsa's own statements have a Sid that starts with `Irsa`: one per provider for exact subjects, one per provider for
 //! patterns, one per declared further statement (`IrsaExtra<n>`), and `IrsaNobody` where no statement would be left. Every
 //! other statement is foreign and stays as it is.
 
+mod admission;
+mod caller;
+mod completions;
+mod condition;
+mod decision;
 mod derive;
+mod document;
+mod evaluate;
+mod glob;
+mod reasons;
 mod statement;
+mod subjects;
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
+pub use self::caller::Caller;
+pub use self::decision::{Decision, TrustCheck};
 pub(crate) use self::derive::{Derivation, Derived, derive, member_of};
+pub use self::document::TrustDocument;
 use self::statement::nobody;
-pub(crate) use self::statement::{OwnKind, WebIdentity, may_admit, own_kind};
+pub(crate) use self::statement::{OwnKind, WebIdentity, own_kind};
+pub use self::subjects::{SubjectPart, SubjectSet};
 use crate::document::{canonical, size, statements, stored};
 use crate::error::Result;
 use crate::name::ProviderArn;
@@ -59,20 +79,6 @@ impl TrustPolicy {
     /// Characters as IAM counts them.
     pub(crate) fn size(&self) -> usize {
         size(&self.0)
-    }
-
-    /// Whether a statement of a known form lets this subject in with this audience, and no statement denies.
-    pub(crate) fn admits(&self, provider: &ProviderArn, sub: &str, audience: &str) -> bool {
-        let admitted = |s: &Map<String, Value>| WebIdentity::read(s).is_some_and(|w| w.admits(provider, sub, audience));
-        self.statements().any(admitted)
-    }
-
-    /// Whether a statement of irsa's own that somebody changed may let anybody of a provider in.
-    pub(crate) fn is_open_to(&self, provider: &ProviderArn) -> bool {
-        let changed = |statement: &&Map<String, Value>| {
-            own_kind(statement) == Some(OwnKind::Subjects) && WebIdentity::read(statement).is_none()
-        };
-        self.statements().filter(changed).any(|statement| may_admit(statement, Some(provider)))
     }
 
     /// The audience of irsa's own statement for a provider.

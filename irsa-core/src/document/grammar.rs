@@ -216,7 +216,7 @@ fn known_operator(operator: &str) -> bool {
     OPERATORS.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-fn unknown_key(field: &'static str, key: &str, known: &[&str], place: &str) -> Error {
+pub(crate) fn unknown_key(field: &'static str, key: &str, known: &[&str], place: &str) -> Error {
     let error = Error::invalid(field, key, format!("{place}: unknown key; known are {}", known.join(", ")));
     match crate::error::did_you_mean(&crate::error::nearest(key, known.iter().copied())) {
         Some(hint) => error.with_hint(hint),

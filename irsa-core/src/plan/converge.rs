@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::documents::{Change, document_steps};
 use super::goal::Goal;
-use super::permissions::{PolicyChanges, inline_steps, settings};
+use super::permissions::{PolicyChanges, settings};
 use super::standing::{Standing, check_ownership, check_path};
 use super::{Plan, Step, TrustStep, accounts, findings, limits, prerequisites, tags_to_write};
 use crate::backend::NewRole;
@@ -14,7 +15,7 @@ use crate::observe::{Observed, ObservedRole};
 use crate::ownership::{Member, OWNER_TAG, Origin, Ownership};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
-use crate::trust::{Derivation, Derived, TrustPolicy, WebIdentity, derive};
+use crate::trust::{Decision, Derivation, Derived, TrustPolicy, derive};
 
 /// Plans a create or an update.
 pub(super) fn plan(request: &Request, observed: &Observed) -> Result<Plan> {
@@ -40,6 +41,7 @@ fn create(request: &Request, observed: &Observed, goal: &Goal<'_>, plan: &mut Pl
     let tags = goal.tags(request, &goal.first, &goal.declared, Some(Origin::Created), &BTreeMap::new());
     let Derived { policy, .. } =
         derive(&TrustPolicy::empty(), &Ownership::from_tags(&tags), &goal.derivation(request, BTreeSet::new()))?;
+    findings::check_let_in(request, goal, &policy, &mut plan.warnings)?;
     limits::check_roles(&observed.quotas)?;
     limits::check_trust_size(&observed.quotas, 0, policy.size())?;
     limits::check_attached(&observed.quotas, 0, goal.attach.len())?;
@@ -56,13 +58,15 @@ fn create(request: &Request, observed: &Observed, goal: &Goal<'_>, plan: &mut Pl
         permissions_boundary: binding.permissions_boundary.clone(),
         tags,
     };
-    let (deny, allow): (Vec<Step>, Vec<Step>) = inline_steps(binding.inline_policies.iter(), &BTreeMap::new());
+    let new = binding.inline_policies.iter();
+    let new = new.map(|(name, after)| Change { name: name.clone(), before: None, after: Some(after.clone()) });
+    let documents = document_steps(&new.collect::<Vec<_>>(), false);
     let mut first = vec![Step::CreateRole(Box::new(role))];
     first.extend(prerequisites::namespaces(request, observed));
     plan.then(first);
-    plan.then(deny);
+    plan.then(documents.first);
     let mut rest: Vec<Step> = goal.attach.iter().cloned().map(Step::AttachPolicy).collect();
-    rest.extend(allow);
+    rest.extend(documents.then);
     rest.extend(accounts::accounts(request, observed, goal)?);
     plan.then(rest);
     Ok(())
@@ -101,12 +105,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         members.extend(role.present(&goal.providers));
     }
     let admitted = |member: &Member| {
-        let audience = binding.audience.as_ref().map_or("sts.amazonaws.com", Audience::as_str);
-        let provider = goal.providers.get(&member.cluster);
-        role.trust
-            .foreign_allows()
-            .filter_map(WebIdentity::read)
-            .any(|web| provider.is_some_and(|p| web.admits(p, &member.sub(), audience)))
+        goal.providers.get(&member.cluster).is_some_and(|provider| role.trust.may_admit(provider, &member.sub()))
     };
     members.extend(goal.declared.iter().cloned());
     members.retain(|member| !leaving.contains(member) && Some(member) != owner.as_ref());
@@ -144,7 +143,8 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     let let_in = |member: &&Member| {
         let provider = goal.providers.get(&member.cluster);
         provider.is_none_or(|provider| {
-            role.trust.admits(provider, &member.sub(), &audience(provider)) || role.trust.is_open_to(provider)
+            let check = role.trust.check(provider, &member.sub(), &audience(provider));
+            check.map_or(true, |check| check.decision != Decision::Deny)
         })
     };
     let known: BTreeSet<Member> = goal.declared.union(&present).cloned().collect();
@@ -190,17 +190,16 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         plan.then(vec![Step::UpdateTrust(Box::new(step))]);
         standing_policy = fewer;
     }
-    let PolicyChanges { deny_put, detach, delete, boundary, attach, put, deny_delete } = policies;
-    plan.then([detach, delete].concat());
-    plan.then(deny_put);
+    let PolicyChanges { detach, boundary, attach, documents } = policies;
+    plan.then([detach, documents.first].concat());
     plan.then(boundary);
-    let mut rest = [attach, put].concat();
+    let mut rest = [attach, documents.then].concat();
     rest.extend(settings(request, role));
     if !tags.is_empty() {
         rest.push(Step::TagRole(tags));
     }
     plan.then(rest);
-    plan.then(deny_delete);
+    plan.then(documents.last);
     let mut last = Vec::new();
     if policy != standing_policy {
         let step = TrustStep { before: standing_policy, policy: policy.clone(), derivation };
@@ -222,6 +221,9 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         plan.warnings.push(Warning::new(WarningId::Adopted, message));
     }
     plan.warnings.extend(findings::audience(request, goal, role));
+    // Statements are told by their numbers: those of the policy that stands there, where it stays.
+    let told = if policy == role.trust { &role.trust } else { &policy };
+    findings::check_let_in(request, goal, told, &mut plan.warnings)?;
     plan.warnings.extend(findings::foreign_statements(goal, &policy));
     let gone: BTreeSet<Member> =
         leaving.iter().filter(|member| present.contains(*member) || admitted(member)).cloned().collect();

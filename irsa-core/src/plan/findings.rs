@@ -6,12 +6,13 @@ use serde_json::Value;
 
 use super::goal::Goal;
 use super::{Plan, Step};
-use crate::name::RoleName;
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::{Audience, RoleName, SubjectName};
 use crate::observe::ObservedRole;
 use crate::ownership::{Member, Ownership};
 use crate::report::{Extra, Warning, WarningId};
 use crate::request::Request;
-use crate::trust::{TrustPolicy, WebIdentity, may_admit, own_kind};
+use crate::trust::{Decision, TrustPolicy, WebIdentity, own_kind};
 
 /// Policies, subjects and statements that are kept although nobody declared them.
 pub(super) fn extras(
@@ -88,24 +89,66 @@ pub(super) fn audience(request: &Request, goal: &Goal<'_>, role: &ObservedRole) 
     (changed && !names.is_empty()).then(|| Warning::new(WarningId::AudienceChanged, message))
 }
 
-/// Statements of others that let more in than they list, or that may keep our subjects out.
+/// Every declared subject must really be let in: other people's statements may deny it.
+///
+/// # Errors
+/// `Conflict` for a subject that is denied whatever the request says.
+pub(super) fn check_let_in(
+    request: &Request,
+    goal: &Goal<'_>,
+    policy: &TrustPolicy,
+    warnings: &mut Vec<Warning>,
+) -> Result<()> {
+    for member in &goal.declared {
+        let Some(provider) = goal.providers.get(&member.cluster) else { continue };
+        let declared = request.binding.audience.as_ref().map(ToString::to_string);
+        let audience =
+            declared.or_else(|| policy.own_audience(provider)).unwrap_or_else(|| Audience::sts().to_string());
+        if policy.admits(provider, &member.sub(), &audience) {
+            continue;
+        }
+        let shown = member.shown(&goal.home.cluster);
+        if matches!(member.name, SubjectName::Pattern(_)) {
+            let message = format!("the trust policy does not let in all whom {shown} covers: a statement denies");
+            warnings.push(Warning::new(WarningId::ForeignTrust, message));
+            continue;
+        }
+        let check = policy.check(provider, &member.sub(), &audience)?;
+        if check.decision == Decision::Unknown {
+            let message = format!("whether {shown} gets in depends on {}", check.conditions.join("; "));
+            warnings.push(Warning::new(WarningId::ForeignTrust, message));
+            continue;
+        }
+        return Err(Error::new(ErrorKind::Conflict, format!("the trust policy cannot let {shown} in"))
+            .with_cause(check.because.join("; "))
+            .with_hint("change the statement that denies by hand, then run the command again"));
+    }
+    Ok(())
+}
+
+/// Statements of others that let in more than single subjects whom they list.
 pub(super) fn foreign_statements(goal: &Goal<'_>, policy: &TrustPolicy) -> Vec<Warning> {
-    let foreign = policy.statements().filter(|statement| own_kind(statement).is_none());
-    foreign
+    let declared: BTreeSet<String> = goal.declared.iter().map(Member::sub).collect();
+    policy
+        .foreign_allows()
         .filter_map(|statement| {
-            let name =
+            let document = policy.alone(statement).read().ok()?;
+            let sid =
                 statement.get("Sid").and_then(Value::as_str).filter(|sid| !sid.is_empty()).unwrap_or("without a Sid");
-            let deny = statement.get("Effect").and_then(Value::as_str) == Some("Deny");
-            let open = WebIdentity::read(statement).is_none()
-                && goal.providers.values().any(|provider| may_admit(statement, Some(provider)));
-            let message = match (deny, open) {
-                (true, _) => format!("statement {name} of the trust policy denies, and may keep the subjects out"),
-                (_, true) => {
-                    format!("statement {name} of the trust policy may let in more service accounts than are declared")
+            let mut open = BTreeSet::new();
+            for provider in goal.providers.values() {
+                for audience in document.audiences(provider) {
+                    let parts = document.subjects(provider, &audience).parts;
+                    open.extend(parts.into_iter().filter(|part| !part.is_one_subject()).map(|part| part.pattern));
                 }
-                _ => return None,
-            };
-            Some(Warning::new(WarningId::ForeignTrust, message))
+            }
+            open.retain(|pattern| !declared.contains(pattern));
+            let patterns: Vec<&str> = open.iter().map(String::as_str).collect();
+            let message = format!(
+                "statement {sid} of the trust policy lets in more service accounts than are declared: {}",
+                patterns.join(", ")
+            );
+            (!patterns.is_empty()).then(|| Warning::new(WarningId::ForeignTrust, message))
         })
         .collect()
 }

@@ -1,40 +1,23 @@
 //! Changes of what a role may do and of its settings, in the groups that the order of writes needs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::Step;
+use super::documents::{Change, DocumentSteps, document_steps};
 use super::goal::Goal;
 use crate::backend::RoleSettings;
-use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{InlinePolicyName, PolicyArn, PolicyRef, SessionDuration};
 use crate::observe::ObservedRole;
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
 
-/// Writes of inline policies, those that deny apart.
-pub(super) fn inline_steps<'a>(
-    documents: impl Iterator<Item = (&'a InlinePolicyName, &'a PolicyDocument)>,
-    there: &BTreeMap<InlinePolicyName, Option<PolicyDocument>>,
-) -> (Vec<Step>, Vec<Step>) {
-    let steps = documents.map(|(name, document)| {
-        let before = there.get(name).and_then(Clone::clone);
-        Step::PutInlinePolicy { name: name.clone(), document: document.clone(), before }
-    });
-    steps.partition(|step| matches!(step, Step::PutInlinePolicy { document, .. } if document.has_deny()))
-}
-
 /// Changes of what the role may do, in the groups that the order of writes needs.
 pub(super) struct PolicyChanges {
-    /// Documents that deny, which come first.
-    pub(super) deny_put: Vec<Step>,
     pub(super) detach: Vec<Step>,
-    pub(super) delete: Vec<Step>,
     pub(super) boundary: Vec<Step>,
     pub(super) attach: Vec<Step>,
-    pub(super) put: Vec<Step>,
-    /// Documents that deny, which leave last.
-    pub(super) deny_delete: Vec<Step>,
+    pub(super) documents: DocumentSteps,
 }
 
 impl PolicyChanges {
@@ -79,54 +62,39 @@ impl PolicyChanges {
         let attach = goal.attach.difference(&role.attached).cloned().map(Step::AttachPolicy);
         let leaving = role.inline.iter().filter(|(name, _)| !binding.inline_policies.contains_key(*name));
         let leaving = leaving.filter(|(name, _)| exact || inline_leaves(name));
-        let (deny_delete, delete): (Vec<Step>, Vec<Step>) = leaving
-            .map(|(name, document)| Step::DeleteInlinePolicy(name.clone(), document.clone()))
-            .partition(|step| matches!(step, Step::DeleteInlinePolicy(_, Some(document)) if document.has_deny()));
-        let differs = |(name, document): &(&InlinePolicyName, &PolicyDocument)| {
-            role.inline.get(*name).and_then(Option::as_ref) != Some(*document)
-        };
-        let (deny_put, put) = inline_steps(binding.inline_policies.iter().filter(differs), &role.inline);
-        if let Some(Step::PutInlinePolicy { name, .. }) = deny_put.iter().chain(&put).find(|step| replaces(step))
-            && adopting
-            && !request.force
-        {
-            let what = format!("inline policy {name} of role {} cannot be adopted", goal.arn.name());
+        let leaving = leaving.map(|(name, before)| Change { name: name.clone(), before: before.clone(), after: None });
+        let wanted = binding.inline_policies.iter().map(|(name, after)| Change {
+            name: name.clone(),
+            before: role.inline.get(name).cloned().flatten(),
+            after: Some(after.clone()),
+        });
+        let changes: Vec<Change> = leaving.chain(wanted.filter(|change| change.before != change.after)).collect();
+        let replaces = |change: &&Change| change.before.is_some() && change.after.is_some();
+        if let Some(change) = changes.iter().find(replaces).filter(|_| adopting && !request.force) {
+            let what = format!("inline policy {} of role {} cannot be adopted", change.name, goal.arn.name());
             return Err(Error::new(ErrorKind::Conflict, what)
                 .with_cause("the role has another document of that name, and adoption takes nothing away")
                 .with_hint("give yours another name with --inline NAME=FILE, or replace it with --force"));
         }
-        // A document that no longer denies gives what it took: that comes last.
-        let (late, put): (Vec<Step>, Vec<Step>) = put
-            .into_iter()
-            .partition(|step| matches!(step, Step::PutInlinePolicy { before: Some(before), .. } if before.has_deny()));
-        let deny_delete = [deny_delete, late].concat();
         let boundary = binding.permissions_boundary.iter();
         let boundary =
             boundary.filter(|arn| role.role.permissions_boundary.as_deref() != Some(arn.to_string().as_str()));
+        let boundary: Vec<Step> = boundary.cloned().map(Step::PutBoundary).collect();
         Ok(Self {
-            deny_put,
             detach: detach.cloned().map(Step::DetachPolicy).collect(),
-            delete,
-            boundary: boundary.cloned().map(Step::PutBoundary).collect(),
+            documents: document_steps(&changes, !boundary.is_empty()),
+            boundary,
             attach: attach.collect(),
-            put,
-            deny_delete,
         })
     }
 
     /// Whether subjects that leave must be gone before these.
     pub(super) fn changes_rights(&self) -> bool {
-        !(self.deny_put.is_empty()
-            && self.boundary.is_empty()
-            && self.attach.is_empty()
-            && self.put.is_empty()
-            && self.deny_delete.is_empty())
+        let DocumentSteps { first, then, last } = &self.documents;
+        let gives = |step: &Step| matches!(step, Step::PutInlinePolicy { .. });
+        !(self.boundary.is_empty() && self.attach.is_empty() && then.is_empty() && last.is_empty())
+            || first.iter().any(gives)
     }
-}
-
-/// Whether a write takes the place of another document.
-fn replaces(step: &Step) -> bool {
-    matches!(step, Step::PutInlinePolicy { before: Some(_), .. })
 }
 
 /// The settings of the role that differ.

@@ -5,21 +5,19 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
-use wildmatch::WildMatch;
+use serde_json::{Value, json};
 
 use super::refusal::{Answer, Refusal};
 use super::state::SandboxState;
 use crate::backend::{Session, TokenExchange};
-use crate::document::{statements, strings};
 use crate::name::{Issuer, ProviderArn};
-
-const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
+use crate::trust::{Caller, Decision, TrustDocument};
 
 /// What a projected token says.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Claims {
     pub(super) iss: String,
+    #[serde(default)]
     pub(super) sub: String,
     #[serde(default)]
     pub(super) aud: Vec<String>,
@@ -60,15 +58,20 @@ pub(super) fn exchange(state: &SandboxState, request: &TokenExchange) -> Answer<
     let Some((provider_arn, provider)) = found else {
         return Err(invalid(format!("No OpenIDConnect provider found in your account for {}", claims.iss)));
     };
-    let Some(audience) = claims.aud.first() else {
+    if claims.aud.is_empty() {
         return Err(invalid("Missing a required claim: aud".to_owned()));
-    };
-    if !provider.audiences.contains(audience) {
-        return Err(invalid("Incorrect token audience".to_owned()));
     }
+    // Of several audiences, the one that the provider takes is that of the session.
+    let Some(audience) = claims.aud.iter().find(|audience| provider.audiences.contains(audience)) else {
+        return Err(invalid("Incorrect token audience".to_owned()));
+    };
+    if claims.sub.is_empty() {
+        return Err(invalid("Missing a required claim: sub".to_owned()));
+    }
+    let caller = Caller::new(provider_arn.clone(), &*claims.sub, &**audience);
     let role = state.role(request.role.name()).filter(|(name, role)| state.role_arn(name, role) == request.role);
-    let Some((name, _)) = role.filter(|(_, role)| lets_in(&role.trust_policy, provider_arn, &claims)) else {
-        return Err(Refusal::aws("AccessDenied", format!("Not authorized to perform {ACTION}")));
+    let Some((name, _)) = role.filter(|(_, role)| lets_in(&role.trust_policy, &caller)) else {
+        return Err(Refusal::aws("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"));
     };
     Ok(Session {
         assumed_role_arn: format!("arn:{}:sts::{}:assumed-role/{name}/{session}", state.partition, state.account),
@@ -78,71 +81,9 @@ pub(super) fn exchange(state: &SandboxState, request: &TokenExchange) -> Answer<
     })
 }
 
-/// Whether a trust policy lets a token in: an Allow counts when all of it is understood, a Deny also when it is not.
-fn lets_in(trust_policy: &Value, provider: &ProviderArn, claims: &Claims) -> bool {
-    let mut allowed = false;
-    for statement in statements(trust_policy) {
-        let condition = condition(statement, provider.issuer(), claims);
-        if statement.get("Effect").and_then(Value::as_str) == Some("Deny") {
-            let action = statement.get("Action").is_none_or(covers_action);
-            if action && concerns(statement, provider) && condition != Some(false) {
-                return false;
-            }
-        } else {
-            let action = statement.get("Action").is_some_and(covers_action);
-            allowed |= action && names(statement, provider) && condition == Some(true);
-        }
-    }
-    allowed
-}
-
-fn covers_action(action: &Value) -> bool {
-    let wanted = ACTION.to_lowercase();
-    strings(Some(action)).iter().any(|pattern| WildMatch::new(&pattern.to_lowercase()).matches(&wanted))
-}
-
-fn names(statement: &Map<String, Value>, provider: &ProviderArn) -> bool {
-    let federated = statement.get("Principal").and_then(|principal| principal.get("Federated"));
-    strings(federated).contains(&provider.to_string())
-}
-
-fn concerns(statement: &Map<String, Value>, provider: &ProviderArn) -> bool {
-    let principal = statement.get("Principal");
-    let everyone = principal.and_then(Value::as_str) == Some("*");
-    let every_account = principal.and_then(|principal| principal.get("AWS"));
-    everyone || strings(every_account).iter().any(|who| who == "*") || names(statement, provider)
-}
-
-/// Whether the condition holds; nothing when it tests anything but `sub` and `aud` of this issuer.
-fn condition(statement: &Map<String, Value>, issuer: &Issuer, claims: &Claims) -> Option<bool> {
-    let Some(condition) = statement.get("Condition") else { return Some(true) };
-    let mut result = Some(true);
-    for (operator, keys) in condition.as_object()? {
-        for (key, values) in keys.as_object()? {
-            let holds = compare(operator, key, &strings(Some(values)), issuer, claims);
-            result = match (result, holds) {
-                (Some(false), _) | (_, Some(false)) => Some(false),
-                (None, _) | (_, None) => None,
-                _ => Some(true),
-            };
-        }
-    }
-    result
-}
-
-fn compare(operator: &str, key: &str, values: &[String], issuer: &Issuer, claims: &Claims) -> Option<bool> {
-    let claim = key.strip_prefix(issuer.host_path())?.strip_prefix(':')?;
-    let actual = match claim {
-        "sub" => Some(&claims.sub),
-        "aud" => claims.aud.first(),
-        _ => return None,
-    };
-    let fits: fn(&str, &str) -> bool = match operator {
-        "StringEquals" => |value, actual| value == actual,
-        "StringLike" => |value, actual| WildMatch::new(value).matches(actual),
-        _ => return None,
-    };
-    Some(actual.is_some_and(|actual| values.iter().any(|value| fits(value, actual))))
+/// Whether a trust policy lets a caller in. What it depends on besides the token, the sandbox does not have: then it does not.
+fn lets_in(trust_policy: &Value, caller: &Caller) -> bool {
+    TrustDocument::from_value(trust_policy).is_ok_and(|document| document.decide(caller) == Decision::Allow)
 }
 
 #[cfg(test)]
@@ -152,12 +93,8 @@ mod tests {
     const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/issuer.example/x";
 
     fn decide(statement: Value) -> bool {
-        let claims = Claims {
-            iss: "https://issuer.example/x".to_owned(),
-            sub: "system:serviceaccount:ns:a".to_owned(),
-            aud: vec!["sts.amazonaws.com".to_owned()],
-        };
-        lets_in(&json!({"Statement": statement}), &PROVIDER.parse().unwrap(), &claims)
+        let caller = Caller::new(PROVIDER.parse().unwrap(), "system:serviceaccount:ns:a", "sts.amazonaws.com");
+        lets_in(&json!({"Statement": statement}), &caller)
     }
 
     fn allow(condition: Value) -> Value {
@@ -178,7 +115,7 @@ mod tests {
     #[test]
     fn what_is_not_understood_lets_nobody_in() {
         for condition in [
-            json!({"StringEqualsIfExists": {"issuer.example/x:sub": "system:serviceaccount:ns:a"}}),
+            json!({"Frobnicate": {"issuer.example/x:sub": "system:serviceaccount:ns:a"}}),
             json!({"StringEquals": {"other.example:sub": "system:serviceaccount:ns:a"}}),
             json!({"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}),
         ] {

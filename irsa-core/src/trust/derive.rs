@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::statement::{audience_or_default, nobody, own_sid, own_statement};
-use super::{OwnKind, TrustPolicy, WebIdentity, may_admit, own_kind};
+use super::{OwnKind, TrustPolicy, WebIdentity, own_kind};
 use crate::document::{canonical_statement, strings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::ClusterId;
@@ -40,15 +40,16 @@ pub(crate) struct Derived {
 /// Derives the trust policy of a role from the one that stands there, the ownership tags, and what joins and leaves.
 ///
 /// # Errors
-/// `Conflict` when a leaving subject is let in by a foreign statement that does not simply list it.
+/// `Conflict` when a leaving subject may still be let in, by a statement that does not simply list it, and when the result
+/// would let somebody in whom neither the policy that stands there nor tags and request do.
 pub(crate) fn derive(standing: &TrustPolicy, ownership: &Ownership, derivation: &Derivation) -> Result<Derived> {
     let mut foreign: Vec<Value> = Vec::new();
     let mut extra: Vec<Value> = Vec::new();
     let mut own: Vec<Map<String, Value>> = Vec::new();
     for statement in standing.statements() {
         match own_kind(statement) {
-            None => foreign.extend(without_leaving(statement, derivation)?),
-            Some(OwnKind::Extra) => extra.extend(without_leaving(statement, derivation)?),
+            None => foreign.extend(without_leaving(statement, derivation)),
+            Some(OwnKind::Extra) => extra.extend(without_leaving(statement, derivation)),
             Some(OwnKind::Subjects) => own.push(statement.clone()),
             Some(OwnKind::Nobody) => {}
         }
@@ -57,7 +58,8 @@ pub(crate) fn derive(standing: &TrustPolicy, ownership: &Ownership, derivation: 
     members.extend(derivation.joining.iter().cloned());
     members.retain(|member| !derivation.leaving.contains(member) && !derivation.waiting.contains(member));
 
-    let mut untagged = BTreeSet::new();
+    let foreigners = standing.with_statements(foreign.clone());
+    let (mut untagged, mut own_made) = (BTreeSet::new(), Vec::new());
     let mut statements = foreign.clone();
     for (cluster, provider) in &derivation.providers {
         let (mine, others) = own.into_iter().partition(|s| is_for(s, provider));
@@ -82,15 +84,16 @@ pub(crate) fn derive(standing: &TrustPolicy, ownership: &Ownership, derivation: 
                 })
                 .cloned(),
         );
-        let in_foreign = |sub: &String| foreign.iter().any(|s| admits(s, provider, sub, &audience));
+        let in_foreign = |sub: &String| foreigners.admits(provider, sub, &audience);
         let (patterns, exact): (BTreeSet<String>, BTreeSet<String>) =
             kept.into_iter().filter(|sub| !in_foreign(sub)).partition(|sub| sub.contains(['*', '?']));
         for (subs, like) in [(exact, false), (patterns, true)] {
             if !subs.is_empty() {
-                statements.push(own_statement(provider, &subs, &audience, like));
+                own_made.push(own_statement(provider, &subs, &audience, like));
             }
         }
     }
+    statements.extend(own_made.iter().cloned());
     // Statements for providers of clusters that are not part of this request keep the subjects that a record accounts for.
     let elsewhere: BTreeSet<String> =
         members.iter().filter(|member| !derivation.providers.contains_key(&member.cluster)).map(Member::sub).collect();
@@ -108,19 +111,49 @@ pub(crate) fn derive(standing: &TrustPolicy, ownership: &Ownership, derivation: 
     if statements.is_empty() {
         statements.push(nobody());
     }
-    let mut document = standing.as_value().clone();
-    document["Statement"] = Value::Array(statements);
-    Ok(Derived { policy: TrustPolicy(document), untagged })
+    let policy = standing.with_statements(statements);
+    check_gone(&policy, derivation)?;
+    own_made.extend(derivation.extra.iter().cloned());
+    check_nobody_new(&policy, standing, &standing.with_statements(own_made))?;
+    Ok(Derived { policy, untagged })
+}
+
+/// Nobody who leaves may be let in any more, whatever the audience.
+fn check_gone(policy: &TrustPolicy, derivation: &Derivation) -> Result<()> {
+    for member in &derivation.leaving {
+        // Of a cluster whose provider is not known, nothing can be told about other people's statements.
+        let Some(provider) = derivation.providers.get(&member.cluster) else { continue };
+        if policy.may_admit(provider, &member.sub()) {
+            let mut statements = policy.statements();
+            let by = statements.find(|statement| policy.alone(statement).may_admit(provider, &member.sub()));
+            return Err(still_admitted(member, by));
+        }
+    }
+    Ok(())
+}
+
+/// Whoever the new policy lets in, the one that stands there does, or the declaration.
+fn check_nobody_new(policy: &TrustPolicy, standing: &TrustPolicy, declared: &TrustPolicy) -> Result<()> {
+    if policy == standing {
+        return Ok(());
+    }
+    let new = policy.beyond(&[standing, declared])?;
+    if new.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = new.into_iter().collect();
+    Err(Error::new(ErrorKind::Conflict, "the trust policy cannot be written")
+        .with_cause(format!(
+            "it would let in {}, whom neither the policy that stands there nor the declaration lets in",
+            names.join(", ")
+        ))
+        .with_hint("a Deny with a Sid that starts with `Irsa` may keep them out now: give it another Sid, or change the statement that it works against"))
 }
 
 /// Whether a subject of a cluster whose provider is not known is to be let in no more.
 fn leaves_elsewhere(derivation: &Derivation, sub: &str) -> bool {
     let gone = |member: &&Member| !derivation.providers.contains_key(&member.cluster);
     derivation.leaving.iter().filter(gone).any(|member| member.sub() == sub)
-}
-
-fn admits(statement: &Value, provider: &ProviderArn, sub: &str, audience: &str) -> bool {
-    statement.as_object().and_then(WebIdentity::read).is_some_and(|web| web.admits(provider, sub, audience))
 }
 
 /// Whether a statement of irsa's own is the one for a provider, even where somebody changed it.
@@ -149,37 +182,38 @@ pub(crate) fn member_of(cluster: &ClusterId, sub: &str) -> Option<Member> {
     })
 }
 
-/// A foreign statement without the leaving subjects; nothing when that leaves it empty.
-fn without_leaving(statement: &Map<String, Value>, derivation: &Derivation) -> Result<Option<Value>> {
+/// A foreign statement without the leaving subjects, as far as it lists them; nothing when that leaves it empty.
+fn without_leaving(statement: &Map<String, Value>, derivation: &Derivation) -> Option<Value> {
     let mut kept = Some(statement.clone());
     for member in &derivation.leaving {
-        let provider = derivation.providers.get(&member.cluster);
-        let Some(current) = kept.as_ref() else { break };
-        let sub = member.sub();
-        // Of a cluster whose provider is not known, nothing can be told about other people's statements.
-        let concerned = |web: &WebIdentity| provider.is_some_and(|provider| web.trusts(provider));
-        match WebIdentity::read(current) {
-            Some(web) if !concerned(&web) => {}
-            Some(web) if web.covers(&sub) && !web.patterns.contains(&sub) => {
-                return Err(still_admitted(member, statement));
-            }
-            Some(_) => kept = without(current, &|listed| listed == sub),
-            None if provider.is_some() && may_admit(current, provider) => {
-                return Err(still_admitted(member, statement));
-            }
-            None => {}
-        }
+        let Some(provider) = derivation.providers.get(&member.cluster) else { continue };
+        let current = kept?;
+        let concerned = WebIdentity::read(&current).is_some_and(|web| web.trusts(provider));
+        kept = if concerned { without(&current, &|listed| listed == member.sub()) } else { Some(current) };
     }
-    Ok(kept.map(Value::Object))
+    kept.map(Value::Object)
 }
 
-fn still_admitted(member: &Member, statement: &Map<String, Value>) -> Error {
-    let name = statement.get("Sid").and_then(Value::as_str).filter(|sid| !sid.is_empty());
-    let which = name.map_or_else(|| Value::Object(statement.clone()).to_string(), |sid| format!("statement {sid}"));
+fn still_admitted(member: &Member, statement: Option<&Map<String, Value>>) -> Error {
     let subject = format!("{}/{}", member.namespace, member.name.as_str());
+    let sid = |statement: &Map<String, Value>| {
+        let sid = statement.get("Sid").and_then(Value::as_str).filter(|sid| !sid.is_empty());
+        sid.map_or_else(|| Value::Object(statement.clone()).to_string(), str::to_owned)
+    };
+    let (by, hint) = match statement {
+        Some(own) if own_kind(own) == Some(OwnKind::Subjects) => (
+            format!("statement {}, by a pattern that is a subject of the role itself", sid(own)),
+            "remove the pattern as well, with --remove-subject",
+        ),
+        Some(foreign) => (
+            format!("statement {}, which irsa did not write", sid(foreign)),
+            "change that statement by hand, then run the command again",
+        ),
+        None => ("statements together".to_owned(), "change them by hand, then run the command again"),
+    };
     Error::new(ErrorKind::Conflict, format!("subject {subject} cannot be taken out of the trust policy"))
-        .with_cause(format!("it may still be let in by a statement that irsa did not write: {which}"))
-        .with_hint("change that statement by hand, then run the command again")
+        .with_cause(format!("it may still be let in by {by}"))
+        .with_hint(hint)
 }
 
 /// A statement of a known form without some of its subjects; nothing when none is left. Unchanged ones keep their text.
@@ -423,8 +457,8 @@ mod tests {
         assert!(admits(&terraform, "a") && !admits(&terraform, "b"));
         assert!(terraform.admits(&provider(), "system:serviceaccount:jobs:x", "sts.amazonaws.com"));
         assert!(!terraform.admits(&provider(), "system:serviceaccount:default:a", "other"));
-        let unknown = policy(vec![like("ForAllValues:StringLike")]);
-        assert!(!admits(&unknown, "a"));
+        let all_values = policy(vec![like("ForAllValues:StringLike")]);
+        assert!(admits(&all_values, "a") && !admits(&all_values, "b"));
     }
 
     proptest! {

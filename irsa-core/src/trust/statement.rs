@@ -116,45 +116,6 @@ impl WebIdentity {
         let named = |arn: &String| arn == "*" || *arn == provider.to_string();
         self.issuer.eq_ignore_ascii_case(provider.issuer().host_path()) && self.providers.iter().any(named)
     }
-
-    /// Whether it lets a subject in.
-    pub(crate) fn admits(&self, provider: &ProviderArn, sub: &str, audience: &str) -> bool {
-        // A pattern is let in by the same pattern only: what another one covers, or a literal `*`, is less.
-        let subject = if sub.contains(['*', '?']) {
-            self.patterns.contains(sub)
-        } else {
-            self.exact.contains(sub) || self.covers(sub)
-        };
-        self.trusts(provider) && self.audiences.contains(audience) && subject
-    }
-
-    /// Whether one of its patterns covers a subject.
-    pub(crate) fn covers(&self, sub: &str) -> bool {
-        self.patterns.iter().any(|pattern| wildmatch::WildMatch::new(pattern).matches(sub))
-    }
-}
-
-/// Whether a foreign statement of another form may let subjects of a provider in: an Allow whose principal may be the
-/// provider and whose action may be that of IRSA. Decided on the safe side.
-pub(crate) fn may_admit(statement: &Map<String, Value>, provider: Option<&ProviderArn>) -> bool {
-    let allow = statement.get("Effect").and_then(Value::as_str) == Some("Allow");
-    let action = match (statement.get("Action"), statement.get("NotAction")) {
-        (Some(actions), _) => strings(Some(actions)).iter().any(|action| {
-            wildmatch::WildMatch::new(&action.to_ascii_lowercase()).matches(&ACTION.to_ascii_lowercase())
-        }),
-        _ => true,
-    };
-    let principal = match statement.get("Principal") {
-        Some(Value::Object(map)) => {
-            // Whether `{"AWS": "*"}` covers callers with a web identity is not documented.
-            let everybody = strings(map.get("AWS")).iter().any(|principal| principal == "*");
-            let federated = strings(map.get("Federated"));
-            let named = |arn: &String| arn == "*" || provider.is_none_or(|provider| *arn == provider.to_string());
-            everybody || federated.iter().any(named)
-        }
-        _ => true,
-    };
-    allow && action && principal
 }
 
 /// irsa's own statement for exact subjects, or for patterns.

@@ -1,0 +1,230 @@
+//! The writes of inline documents, in the order that never gives too much: what is taken away first, what is given last, and
+//! in two writes where one document does both at the wrong time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::Step;
+use crate::document::{PolicyDocument, canonical_statement};
+use crate::name::InlinePolicyName;
+
+/// A change of one inline document.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub(super) name: InlinePolicyName,
+    pub(super) before: Option<PolicyDocument>,
+    /// Nothing where it is to go.
+    pub(super) after: Option<PolicyDocument>,
+}
+
+/// The writes of documents, by the phase they belong in.
+#[derive(Debug, Default)]
+pub(super) struct DocumentSteps {
+    /// Before the boundary and all additions: only takes away.
+    pub(super) first: Vec<Step>,
+    /// Together with other additions.
+    pub(super) then: Vec<Step>,
+    /// After all additions: what a Deny kept away is given.
+    pub(super) last: Vec<Step>,
+}
+
+/// What one document grants and denies: statements without Sid, by their meaning.
+#[derive(Debug, Default)]
+struct Content {
+    allows: BTreeMap<String, Value>,
+    denies: BTreeMap<String, Value>,
+}
+
+impl Content {
+    fn of(document: Option<&PolicyDocument>) -> Self {
+        let mut content = Self::default();
+        for statement in document.into_iter().flat_map(|document| crate::document::statements(document.as_value())) {
+            let mut bare = statement.clone();
+            // The same Sid may stand in both documents, with another meaning.
+            bare.shift_remove("Sid");
+            let bare = Value::Object(bare);
+            let meaning = canonical_statement(&bare).to_string();
+            let deny = statement.get("Effect").and_then(Value::as_str) == Some("Deny");
+            if deny {
+                content.denies.insert(meaning, bare)
+            } else {
+                content.allows.insert(meaning, bare)
+            };
+        }
+        content
+    }
+}
+
+/// How a document changes.
+struct Weighed<'a> {
+    change: &'a Change,
+    before: Content,
+    after: Content,
+}
+
+impl Weighed<'_> {
+    fn adds_denies(&self) -> bool {
+        goes_beyond(&self.after.denies, &self.before.denies)
+    }
+
+    fn drops_denies(&self) -> bool {
+        goes_beyond(&self.before.denies, &self.after.denies)
+    }
+
+    fn adds_allows(&self) -> bool {
+        goes_beyond(&self.after.allows, &self.before.allows)
+    }
+
+    fn drops_allows(&self) -> bool {
+        goes_beyond(&self.before.allows, &self.after.allows)
+    }
+
+    /// What it grants that another document is to grant from now on.
+    fn moved(&self, wanted: &BTreeSet<String>) -> Vec<Value> {
+        let moved = |meaning: &String| wanted.contains(meaning) && !self.after.allows.contains_key(meaning);
+        let allows = self.before.allows.iter().filter(|(meaning, _)| moved(meaning));
+        allows.map(|(_, statement)| statement.clone()).collect()
+    }
+
+    /// The document that only takes away: what it grants before and is wanted, here or elsewhere.
+    fn least(&self, moved: &[Value]) -> Option<PolicyDocument> {
+        let stays = self.before.allows.iter().filter(|(meaning, _)| self.after.allows.contains_key(*meaning));
+        self.with(stays.map(|(_, statement)| statement).chain(moved))
+    }
+
+    /// The document that grants all that is wanted, and what another is about to grant.
+    fn most(&self, moved: &[Value]) -> Option<PolicyDocument> {
+        self.with(self.after.allows.values().chain(moved))
+    }
+
+    /// A document that grants these, and denies what it does before or afterwards.
+    fn with<'b>(&self, allows: impl Iterator<Item = &'b Value>) -> Option<PolicyDocument> {
+        let mut denies = self.before.denies.clone();
+        denies.extend(self.after.denies.clone());
+        let statements: Vec<Value> = allows.cloned().chain(denies.into_values()).collect();
+        let like = self.change.after.as_ref().or(self.change.before.as_ref())?;
+        let mut document = like.as_value().clone();
+        document["Statement"] = Value::Array(statements);
+        PolicyDocument::from_value(document).ok()
+    }
+
+    /// The write that brings the document to a state on the way; nothing where it is there. IAM takes no document without a
+    /// statement.
+    fn step(&self, standing: &mut Option<PolicyDocument>, next: Option<PolicyDocument>) -> Option<Step> {
+        let before = std::mem::replace(standing, next);
+        match (&before, &*standing) {
+            (before, Some(next)) if before.as_ref() != Some(next) => Some(self.put(next, before.as_ref())),
+            (Some(_), None) => Some(Step::DeleteInlinePolicy(self.change.name.clone(), before)),
+            _ => None,
+        }
+    }
+
+    fn put(&self, document: &PolicyDocument, before: Option<&PolicyDocument>) -> Step {
+        Step::PutInlinePolicy { name: self.change.name.clone(), document: document.clone(), before: before.cloned() }
+    }
+}
+
+fn goes_beyond(one: &BTreeMap<String, Value>, other: &BTreeMap<String, Value>) -> bool {
+    one.keys().any(|meaning| !other.contains_key(meaning))
+}
+
+/// Orders the changes of documents. `boundary` tells whether the permissions boundary changes between first and then.
+pub(super) fn document_steps(changes: &[Change], boundary: bool) -> DocumentSteps {
+    let weighed: Vec<Weighed<'_>> = changes
+        .iter()
+        .map(|change| Weighed {
+            change,
+            before: Content::of(change.before.as_ref()),
+            after: Content::of(change.after.as_ref()),
+        })
+        .collect();
+    let adding = weighed.iter().filter(|change| change.adds_denies()).count();
+    let dropping = weighed.iter().filter(|change| change.drops_denies()).count();
+    let wanted: BTreeSet<String> = weighed.iter().flat_map(|change| change.after.allows.keys().cloned()).collect();
+    let moving = weighed.iter().any(|change| !change.moved(&wanted).is_empty());
+    let mut steps = DocumentSteps::default();
+    for change in &weighed {
+        let (adds, drops) = (change.adds_allows(), change.drops_allows());
+        let (adds_denies, drops_denies) = (change.adds_denies(), change.drops_denies());
+        let moved = change.moved(&wanted);
+        // One document alone changes in one write: nothing else is there that it could meet halfway.
+        let alone = adds_denies && !drops_denies && adding == 1 && !boundary && moved.is_empty();
+        let early = match () {
+            () if alone => false,
+            () if adds_denies => true,
+            // What is gone for good must not be there any more when others let go of a Deny.
+            () if drops_denies => drops && (boundary || dropping > 1),
+            () => drops && (boundary || (!moved.is_empty() && dropping > 0)),
+        };
+        let mut standing = change.change.before.clone();
+        if early {
+            steps.first.extend(change.step(&mut standing, change.least(&moved)));
+        }
+        let late = drops_denies || !moved.is_empty();
+        if moving && late && adds {
+            steps.then.extend(change.step(&mut standing, change.most(&moved)));
+        }
+        let phase = match () {
+            () if late => &mut steps.last,
+            () if adds && !alone => &mut steps.then,
+            () => &mut steps.first,
+        };
+        phase.extend(change.step(&mut standing, change.change.after.clone()));
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn document(statements: &[(&str, &str)]) -> Option<PolicyDocument> {
+        let statement = |(effect, action): &(&str, &str)| json!({"Effect": effect, "Action": action, "Resource": "*"});
+        let statements: Vec<Value> = statements.iter().map(statement).collect();
+        PolicyDocument::from_value(json!({"Version": "2012-10-17", "Statement": statements})).ok()
+    }
+
+    fn change(name: &str, before: &[(&str, &str)], after: &[(&str, &str)]) -> Change {
+        Change { name: name.parse().unwrap(), before: document(before), after: document(after) }
+    }
+
+    fn counts(changes: &[Change], boundary: bool) -> (usize, usize, usize) {
+        let steps = document_steps(changes, boundary);
+        (steps.first.len(), steps.then.len(), steps.last.len())
+    }
+
+    const GET: (&str, &str) = ("Allow", "s3:Get*");
+    const SEND: (&str, &str) = ("Allow", "sqs:*");
+    const NO_PUT: (&str, &str) = ("Deny", "s3:Put*");
+
+    #[test]
+    fn one_document_is_one_write_where_that_is_safe() {
+        assert_eq!(counts(&[change("x", &[], &[GET])], true), (0, 1, 0));
+        assert_eq!(counts(&[change("x", &[GET], &[])], true), (1, 0, 0));
+        assert_eq!(counts(&[change("x", &[GET], &[SEND])], false), (0, 1, 0));
+        assert_eq!(counts(&[change("x", &[], &[GET, NO_PUT])], false), (1, 0, 0));
+        assert_eq!(counts(&[change("x", &[GET, NO_PUT], &[])], false), (0, 0, 1));
+    }
+
+    #[test]
+    fn what_gives_and_takes_is_two_writes_around_a_boundary() {
+        assert_eq!(counts(&[change("x", &[GET], &[SEND])], true), (1, 1, 0));
+        assert_eq!(counts(&[change("x", &[], &[GET, NO_PUT])], true), (1, 1, 0));
+        assert_eq!(counts(&[change("x", &[GET, NO_PUT], &[SEND])], true), (1, 0, 1));
+    }
+
+    #[test]
+    fn what_moves_to_another_document_is_granted_there_before_it_goes_here() {
+        let moves = [change("x", &[GET], &[SEND]), change("y", &[SEND], &[GET])];
+        assert_eq!(counts(&moves, false), (0, 2, 2));
+        assert_eq!(counts(&[change("x", &[GET], &[]), change("y", &[], &[GET])], false), (0, 1, 1));
+    }
+
+    #[test]
+    fn two_documents_that_deny_wait_for_each_other() {
+        let both = [change("x", &[], &[GET, NO_PUT]), change("y", &[], &[SEND, ("Deny", "sqs:Send*")])];
+        assert_eq!(counts(&both, false), (2, 2, 0));
+    }
+}

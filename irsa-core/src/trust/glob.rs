@@ -1,0 +1,405 @@
+//! Patterns of `*` and `?` over any character, and the algebra that a set of subjects needs: intersection and cover.
+//!
+//! Source: IAM user guide, "IAM JSON policy elements: Condition operators", `StringLike`.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+
+/// One place of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Symbol {
+    /// This character.
+    Char(char),
+    /// This character, upper or lower case; kept in lower case.
+    Fold(char),
+    /// `?`: any one character.
+    One,
+    /// `*`: any run of characters, also none.
+    Many,
+}
+
+/// The most patterns that an intersection is told by.
+const MOST: usize = 64;
+/// The most steps that are spent on one intersection.
+const STEPS: usize = 20_000;
+/// The longest patterns together, in characters, whose intersection is looked for.
+const LONGEST: usize = 1_000;
+/// The most work, in pairs of characters, that is spent on a cover.
+const PAIRS: usize = 1_000_000;
+/// The most states of the joint automaton of several patterns.
+const STATES: usize = 2_000;
+
+/// A pattern; one without `*` and `?` is a literal.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Glob(Vec<Symbol>);
+
+pub(super) fn fold(c: char) -> char {
+    c.to_lowercase().next().unwrap_or(c)
+}
+
+impl Glob {
+    pub(super) fn new(symbols: Vec<Symbol>) -> Self {
+        let mut glob: Vec<Symbol> = Vec::with_capacity(symbols.len());
+        for symbol in symbols {
+            // `**` is `*`, and `*?` is written `?*`, so that equal patterns look alike.
+            match (symbol, glob.last()) {
+                (Symbol::Many, Some(Symbol::Many)) => {}
+                (Symbol::One, Some(Symbol::Many)) => glob.insert(glob.len() - 1, Symbol::One),
+                _ => glob.push(symbol),
+            }
+        }
+        Self(glob)
+    }
+
+    /// The pattern that everything fits.
+    pub(super) fn all() -> Self {
+        Self(vec![Symbol::Many])
+    }
+
+    /// A text with `*` and `?`.
+    pub(super) fn wild(text: &str) -> Self {
+        Self::new(
+            text.chars()
+                .map(|c| match c {
+                    '*' => Symbol::Many,
+                    '?' => Symbol::One,
+                    c => Symbol::Char(c),
+                })
+                .collect(),
+        )
+    }
+
+    /// A text that fits.
+    pub(super) fn example(&self) -> String {
+        let one = |symbol: &Symbol| match symbol {
+            Symbol::Char(c) | Symbol::Fold(c) => Some(*c),
+            Symbol::One => Some('x'),
+            Symbol::Many => None,
+        };
+        self.0.iter().filter_map(one).collect()
+    }
+
+    pub(super) fn is_literal(&self) -> bool {
+        !self.0.iter().any(|symbol| matches!(symbol, Symbol::One | Symbol::Many))
+    }
+
+    /// Whether a text fits.
+    pub(super) fn matches(&self, text: &str) -> bool {
+        let (mut at, mut rest) = (0, text.chars());
+        // Where to go on when the run of the last `*` must be longer.
+        let mut again: Option<(usize, std::str::Chars<'_>)> = None;
+        loop {
+            let before = rest.clone();
+            match (self.0.get(at), rest.next()) {
+                (Some(Symbol::Many), _) => {
+                    again = Some((at + 1, before.clone()));
+                    (at, rest) = (at + 1, before);
+                }
+                (Some(symbol), Some(c)) if symbol.takes(c) => at += 1,
+                (None, None) => return true,
+                _ => {
+                    let Some((start, mut from)) = again.take() else { return false };
+                    if from.next().is_none() {
+                        return false;
+                    }
+                    (at, rest) = (start, from.clone());
+                    again = Some((start, from));
+                }
+            }
+        }
+    }
+
+    /// Whether everything that fits the other fits this one; a yes is certain.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let (mine, theirs) = (&self.0, &other.0);
+        // Most patterns have no wildcard, or begin differently.
+        if let (Some(first), Some(theirs)) = (mine.first(), theirs.first())
+            && *first != Symbol::Many
+            && !first.takes_all_of(*theirs)
+        {
+            return false;
+        }
+        if self.is_literal() && mine.len() != theirs.len() {
+            return false;
+        }
+        if mine.len().saturating_mul(theirs.len()) > PAIRS {
+            return false;
+        }
+        // One row of the table of prefixes at a time.
+        let mut row = vec![false; theirs.len() + 1];
+        row[0] = true;
+        for symbol in mine {
+            let mut next = vec![false; theirs.len() + 1];
+            for at in 0..=theirs.len() {
+                next[at] = match symbol {
+                    Symbol::Many => row[at] || (at > 0 && next[at - 1]),
+                    symbol => at > 0 && row[at - 1] && symbol.takes_all_of(theirs[at - 1]),
+                };
+            }
+            row = next;
+        }
+        row[theirs.len()]
+    }
+
+    /// What fits both, as patterns; nothing when that takes too many.
+    pub(super) fn intersect(&self, other: &Self) -> Option<Vec<Self>> {
+        if self.covers(other) {
+            return Some(vec![other.clone()]);
+        }
+        if other.covers(self) {
+            return Some(vec![self.clone()]);
+        }
+        if self.is_literal() && other.is_literal() && self.0.len() != other.0.len() {
+            return Some(Vec::new());
+        }
+        if self.0.len() + other.0.len() > LONGEST {
+            return None;
+        }
+        let mut meeting = Meeting { prefix: Vec::new(), found: BTreeSet::new(), steps: STEPS };
+        meeting.meet(&self.0, &other.0)?;
+        let mut kept: Vec<Self> = Vec::new();
+        for glob in meeting.found {
+            if !kept.iter().any(|known| known.covers(&glob)) {
+                kept.retain(|known| !glob.covers(known));
+                kept.push(glob);
+            }
+        }
+        Some(kept)
+    }
+
+    fn alphabet(&self, into: &mut BTreeSet<char>) {
+        for symbol in &self.0 {
+            match symbol {
+                Symbol::Char(c) => drop(into.insert(*c)),
+                Symbol::Fold(c) => into.extend([*c, c.to_uppercase().next().unwrap_or(*c)]),
+                Symbol::One | Symbol::Many => {}
+            }
+        }
+    }
+
+    /// The places that a text may have come to, without reading a character.
+    fn settle(&self, places: &mut BTreeSet<usize>) {
+        let mut work: Vec<usize> = places.iter().copied().collect();
+        while let Some(at) = work.pop() {
+            if self.0.get(at) == Some(&Symbol::Many) && places.insert(at + 1) {
+                work.push(at + 1);
+            }
+        }
+    }
+
+    fn step(&self, places: &BTreeSet<usize>, c: char) -> BTreeSet<usize> {
+        let mut next = BTreeSet::new();
+        for at in places {
+            match self.0.get(*at) {
+                Some(Symbol::Many) => drop(next.insert(*at)),
+                Some(symbol) if symbol.takes(c) => drop(next.insert(at + 1)),
+                _ => {}
+            }
+        }
+        self.settle(&mut next);
+        next
+    }
+}
+
+/// Every way in which one text can fit some of these patterns and not the others; nothing when there are too many to tell.
+pub(super) fn ways(globs: &[&Glob]) -> Option<BTreeSet<Vec<bool>>> {
+    if globs.iter().all(|glob| glob.is_literal() && !glob.0.iter().any(|s| matches!(s, Symbol::Fold(_)))) {
+        let same = |literal: &Glob| globs.iter().map(|glob| *glob == literal).collect();
+        return Some(globs.iter().map(|literal| same(literal)).chain([vec![false; globs.len()]]).collect());
+    }
+    let mut alphabet = BTreeSet::new();
+    globs.iter().for_each(|glob| glob.alphabet(&mut alphabet));
+    // One character stands for all that no pattern names.
+    let other = ('\u{1}'..).find(|c| !alphabet.contains(c))?;
+    alphabet.insert(other);
+    let start: Vec<BTreeSet<usize>> = globs
+        .iter()
+        .map(|glob| {
+            let mut places = BTreeSet::from([0]);
+            glob.settle(&mut places);
+            places
+        })
+        .collect();
+    let (mut seen, mut work) = (BTreeSet::from([start.clone()]), VecDeque::from([start]));
+    let mut found = BTreeSet::new();
+    while let Some(state) = work.pop_front() {
+        found.insert(globs.iter().zip(&state).map(|(glob, places)| places.contains(&glob.0.len())).collect());
+        for c in &alphabet {
+            let next: Vec<_> = globs.iter().zip(&state).map(|(glob, places)| glob.step(places, *c)).collect();
+            if !seen.contains(&next) {
+                if seen.len() == STATES {
+                    return None;
+                }
+                seen.insert(next.clone());
+                work.push_back(next);
+            }
+        }
+    }
+    Some(found)
+}
+
+impl Symbol {
+    fn takes(self, c: char) -> bool {
+        match self {
+            Self::Char(own) => own == c,
+            Self::Fold(own) => own == fold(c),
+            Self::One => true,
+            Self::Many => false,
+        }
+    }
+
+    fn takes_all_of(self, other: Self) -> bool {
+        match (self, other) {
+            (_, Self::Many) => false,
+            (Self::One, _) => true,
+            (Self::Fold(own), Self::Char(c)) => own == fold(c),
+            (own, other) => own == other,
+        }
+    }
+
+    /// What both take.
+    fn meet(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::One, symbol) | (symbol, Self::One) => Some(symbol),
+            (Self::Fold(own), Self::Char(c)) | (Self::Char(c), Self::Fold(own)) => {
+                (own == fold(c)).then_some(Self::Char(c))
+            }
+            (own, other) => (own == other).then_some(own),
+        }
+    }
+}
+
+/// An intersection under way.
+struct Meeting {
+    prefix: Vec<Symbol>,
+    found: BTreeSet<Glob>,
+    steps: usize,
+}
+
+impl Meeting {
+    fn meet(&mut self, a: &[Symbol], b: &[Symbol]) -> Option<()> {
+        self.steps = self.steps.checked_sub(1)?;
+        let (Some((first, a_rest)), Some((other, b_rest))) = (a.split_first(), b.split_first()) else {
+            // What is left of the longer one must take the empty text.
+            if a.iter().chain(b).all(|symbol| *symbol == Symbol::Many) {
+                self.found.insert(Glob::new(self.prefix.clone()));
+                return (self.found.len() <= MOST).then_some(());
+            }
+            return Some(());
+        };
+        match (first, other) {
+            (Symbol::Many, Symbol::Many) => {
+                // The one star takes as much as the other, or less, or more.
+                self.with(Symbol::Many, a_rest, b)?;
+                self.with(Symbol::Many, a, b_rest)
+            }
+            (Symbol::Many, symbol) => {
+                self.meet(a_rest, b)?;
+                self.with(*symbol, a, b_rest)
+            }
+            (symbol, Symbol::Many) => {
+                self.meet(a, b_rest)?;
+                self.with(*symbol, a_rest, b)
+            }
+            (one, two) => one.meet(*two).map_or(Some(()), |both| self.with(both, a_rest, b_rest)),
+        }
+    }
+
+    fn with(&mut self, symbol: Symbol, a: &[Symbol], b: &[Symbol]) -> Option<()> {
+        self.prefix.push(symbol);
+        let met = self.meet(a, b);
+        self.prefix.pop();
+        met
+    }
+}
+
+impl fmt::Display for Glob {
+    /// As IAM writes it: a character that is not a wildcard although it looks like one is `${*}` or `${?}`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|symbol| match symbol {
+            Symbol::Char(c @ ('*' | '?')) | Symbol::Fold(c @ ('*' | '?')) => write!(f, "${{{c}}}"),
+            Symbol::Char(c) | Symbol::Fold(c) => write!(f, "{c}"),
+            Symbol::One => f.write_str("?"),
+            Symbol::Many => f.write_str("*"),
+        })
+    }
+}
+
+impl fmt::Debug for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn wildcards_run_over_any_character() {
+        for (pattern, text) in [
+            ("*", ""),
+            ("a*", "a:b/c"),
+            ("*:c", "a:b:c"),
+            ("a?c", "a/c"),
+            ("a*b*c", "aXbYbZc"),
+            ("[a]\\*", "[a]\\x"),
+            ("*?", "a"),
+        ] {
+            assert!(Glob::wild(pattern).matches(text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("", "a"), ("a?c", "ac"), ("?*", ""), ("a*b", "abX"), ("[a]", "a"), ("A", "a")] {
+            assert!(!Glob::wild(pattern).matches(text), "{pattern} {text}");
+        }
+        let literal = Glob::new(vec![Symbol::Char('a'), Symbol::Char('*')]);
+        assert!(literal.matches("a*") && !literal.matches("ab"));
+        assert_eq!(literal.to_string(), "a${*}");
+        assert!(Glob::new(vec![Symbol::Fold('é'), Symbol::Fold('x')]).matches("Éx"));
+    }
+
+    #[test]
+    fn an_intersection_is_told_by_patterns() {
+        let met = |a: &str, b: &str| {
+            let globs = Glob::wild(a).intersect(&Glob::wild(b)).unwrap();
+            globs.iter().map(ToString::to_string).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(met("a*", "*b"), BTreeSet::from(["a*b".to_owned()]));
+        assert_eq!(met("ab*", "*bc"), BTreeSet::from(["abc".to_owned(), "ab*bc".to_owned()]));
+        assert_eq!(met("*a*", "*b*"), BTreeSet::from(["*a*b*".to_owned(), "*b*a*".to_owned()]));
+        assert_eq!(met("a?c", "ab*"), BTreeSet::from(["abc".to_owned()]));
+        assert_eq!(met("a*", "b*"), BTreeSet::new());
+    }
+
+    #[test]
+    fn too_much_is_said_to_be_too_much() {
+        let many: String = ('a'..='z').map(|c| format!("*{c}")).collect();
+        let reversed: String = ('a'..='z').rev().map(|c| format!("*{c}")).collect();
+        assert_eq!(Glob::wild(&many).intersect(&Glob::wild(&reversed)), None);
+    }
+
+    fn pattern() -> impl Strategy<Value = String> {
+        "[ab*?]{0,5}"
+    }
+
+    proptest! {
+        #[test]
+        fn the_algebra_agrees_with_matching(a in pattern(), b in pattern(), texts in proptest::collection::vec("[abc]{0,5}", 30)) {
+            let (a, b) = (Glob::wild(&a), Glob::wild(&b));
+            let both = a.intersect(&b).unwrap();
+            let ways = ways(&[&a, &b]).unwrap();
+            for text in &texts {
+                let (in_a, in_b) = (a.matches(text), b.matches(text));
+                prop_assert_eq!(both.iter().any(|glob| glob.matches(text)), in_a && in_b, "{:?} {:?} {}", a, b, text);
+                prop_assert!(!(a.covers(&b) && in_b && !in_a));
+                prop_assert!(ways.contains(&vec![in_a, in_b]));
+                prop_assert_eq!(a.to_string(), Glob::wild(&a.to_string()).to_string());
+            }
+        }
+
+        #[test]
+        fn matching_agrees_with_the_library(a in pattern(), text in "[ab]{0,6}") {
+            prop_assert_eq!(Glob::wild(&a).matches(&text), wildmatch::WildMatch::new(&a).matches(&text));
+        }
+    }
+}
