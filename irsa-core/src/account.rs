@@ -233,9 +233,8 @@ mod tests {
     #[test]
     fn an_annotation_of_ours_is_told_by_its_manager() {
         let arn = role("r").to_string();
-        let by = |manager: &str| {
-            account(&[(ROLE_ARN_ANNOTATION, &arn)], vec![owner(manager, true, &[ROLE_ARN_ANNOTATION])])
-        };
+        let by =
+            |manager: &str| account(&[(ROLE_ARN_ANNOTATION, &arn)], vec![owner(manager, true, &[ROLE_ARN_ANNOTATION])]);
         assert!(is_bound_by_us(&by(FIELD_MANAGER), &role("r")));
         assert!(!is_bound_by_us(&by(FIELD_MANAGER), &role("other")) && !is_bound_by_us(&by("helm"), &role("r")));
     }

@@ -24,7 +24,7 @@ use crate::name::{
 use crate::ownership::{Member, Ownership};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
-use crate::trust::{OwnKind, TrustPolicy, WebIdentity, may_admit, member_of, own_kind};
+use crate::trust::{OwnKind, TrustPolicy, WebIdentity, member_of, own_kind};
 
 pub(crate) use self::accounts::{AccountKey, ObservedAccount};
 pub(crate) use self::right_cluster::check_cluster;
@@ -81,12 +81,7 @@ pub(crate) struct ObservedRole {
 
 /// Whether a trust policy may let a subject in, with a token for whatever audience. Decided on the safe side.
 pub(crate) fn may_let_in(trust: &TrustPolicy, member: &Member, providers: &BTreeMap<ClusterId, ProviderArn>) -> bool {
-    let Some(provider) = providers.get(&member.cluster) else { return true };
-    let sub = member.sub();
-    trust.statements().any(|statement| match WebIdentity::read(statement) {
-        Some(web) => web.trusts(provider) && (web.exact.contains(&sub) || web.covers(&sub)),
-        None => may_admit(statement, Some(provider)),
-    })
+    providers.get(&member.cluster).is_none_or(|provider| trust.may_admit(provider, &member.sub()))
 }
 
 impl ObservedRole {

@@ -215,7 +215,11 @@ impl Sandbox {
         self.call(request, |sandbox| Ok(work(sandbox.store().read()?))).await
     }
 
-    async fn write<T>(&self, request: Request, work: impl Fn(&mut SandboxState) -> Answer<T> + Send + Sync) -> Result<T> {
+    async fn write<T>(
+        &self,
+        request: Request,
+        work: impl Fn(&mut SandboxState) -> Answer<T> + Send + Sync,
+    ) -> Result<T> {
         self.call(request, |sandbox| sandbox.store().write(&work)).await
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::writes::target_arn;
 use super::{Backends, Identities, Observed, check_cluster};
 use crate::account;
 use crate::backend::{ClusterBackend, NewServiceAccount, ServiceAccount, WriteMode};
@@ -216,9 +217,13 @@ fn future_role_arn(request: &Request, home: &Identity) -> Option<RoleArn> {
 /// have its annotation although nothing tells of them any more, as after a run that broke off.
 pub(super) async fn read_undeclared(backends: &Backends, request: &Request, observed: &mut Observed) -> Result<()> {
     let binding = &request.binding;
-    let Some(role) = observed.role.as_ref().filter(|_| binding.exact && !binding.role_only) else { return Ok(()) };
+    if !binding.exact || binding.role_only || matches!(request.verb, Verb::Delete { .. }) {
+        return Ok(());
+    }
+    let Some(arn) = target_arn(request, observed)? else { return Ok(()) };
     let mut reads = Vec::new();
-    for member in role.present(&observed.cluster_providers(request)?) {
+    let providers = observed.cluster_providers(request)?;
+    for member in observed.role.iter().flat_map(|role| role.present(&providers)) {
         let Some(key) = AccountKey::of_member(&member) else { continue };
         let cluster = observed.identities.iter().find(|(_, identity)| identity.cluster == member.cluster);
         if let Some((cluster, _)) = cluster.filter(|_| !observed.accounts.contains_key(&key)) {
@@ -234,14 +239,13 @@ pub(super) async fn read_undeclared(backends: &Backends, request: &Request, obse
             Ok(backend) => match backend.service_accounts().await {
                 // Who may not list them can still do all the rest.
                 Err(error) if error.kind() == ErrorKind::AccessDenied => Ok(Vec::new()),
-                listed => listed.map(|listed| bound_of(listed, cluster, &identity.cluster, &role.role.arn)),
+                listed => listed.map(|listed| bound_of(listed, cluster, &identity.cluster, &arn)),
             },
             // The cluster of a subject that is trust-only.
             Err(_) => Ok(Vec::new()),
         },
     );
-    let (read, listed) =
-        futures::try_join!(futures::future::try_join_all(each), futures::future::try_join_all(lists))?;
+    let (read, listed) = futures::try_join!(futures::future::try_join_all(each), futures::future::try_join_all(lists))?;
     for (key, account) in read.into_iter().chain(listed.into_iter().flatten()) {
         observed.accounts.entry(key).or_insert(account);
     }

@@ -44,9 +44,10 @@ pub(super) fn leaving(request: &Request, observed: &Observed, leaving: &BTreeSet
 /// The subjects whose accounts irsa has bound to the role and which `trust` does not let in: what is left of a run that
 /// broke off before it let them go.
 pub(super) fn left_over(observed: &Observed, goal: &Goal<'_>, trust: &TrustPolicy) -> BTreeSet<Member> {
-    let bound = observed.accounts.iter().filter(|(_, entry)| {
-        entry.account.as_ref().is_some_and(|account| account::is_bound_by_us(account, &goal.arn))
-    });
+    let bound = observed
+        .accounts
+        .iter()
+        .filter(|(_, entry)| entry.account.as_ref().is_some_and(|account| account::is_bound_by_us(account, &goal.arn)));
     let members = bound.map(|(key, _)| key.member()).filter(|member| !goal.declared.contains(member));
     members.filter(|member| !may_let_in(trust, member, &goal.providers)).collect()
 }

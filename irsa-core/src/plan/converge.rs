@@ -69,6 +69,10 @@ fn create(request: &Request, observed: &Observed, goal: &Goal<'_>, plan: &mut Pl
     rest.extend(documents.then);
     rest.extend(accounts::accounts(request, observed, goal)?);
     plan.then(rest);
+    if binding.exact {
+        let released = accounts::left_over(observed, goal, &policy);
+        plan.then(accounts::leaving(request, observed, &released, &goal.arn));
+    }
     Ok(())
 }
 
@@ -186,7 +190,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     }
     let mut standing_policy = role.trust.clone();
     if fewer != role.trust && (fewer != policy || policies.changes_rights()) {
-        let step = TrustStep { before: role.trust.clone(), policy: fewer.clone(), derivation: reduced };
+        let step = TrustStep::new(&role.trust, &fewer, reduced, &before_tags);
         plan.then(vec![Step::UpdateTrust(Box::new(step))]);
         standing_policy = fewer;
     }
@@ -202,7 +206,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     plan.then(documents.last);
     let mut last = Vec::new();
     if policy != standing_policy {
-        let step = TrustStep { before: standing_policy, policy: policy.clone(), derivation };
+        let step = TrustStep::new(&standing_policy, &policy, derivation, &tagged);
         last.push(Step::UpdateTrust(Box::new(step)));
     }
     last.extend(accounts::accounts(request, observed, goal)?);

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::accounts::released;
-use super::{Plan, Step, TrustStep};
+use super::{Condemned, Plan, Step, TrustStep};
 use crate::binding::OWN_PREFIX;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::RoleArn;
 use crate::name::SubjectName;
 use crate::observe::{Observed, ObservedRole, may_let_in};
-use crate::ownership::{Member, OWNER_TAG, Origin, Ownership};
+use crate::ownership::{Member, ORIGIN_TAG, OWNER_TAG, Origin, Ownership};
 use crate::report::{Warning, WarningId};
 use crate::request::Request;
 use crate::trust::{Derivation, OwnKind, TrustPolicy, derive, own_kind};
@@ -79,31 +79,42 @@ fn leave(
     plan: &mut Plan,
 ) -> Result<bool> {
     let providers = observed.cluster_providers(request)?;
-    if !role.ownership.is_owned() || !role.has_subject(member, &providers) {
+    if !role.has_subject(member, &providers) {
         return not_ours(request, role, left_over, plan);
     }
-    let name = role.role.arn.name();
     let derivation = Derivation { providers, leaving: BTreeSet::from([member.clone()]), ..Derivation::default() };
     let without = derive(&role.trust, &role.ownership, &derivation)?.policy;
     let others_in_ours = without.statements().any(|statement| own_kind(statement) == Some(OwnKind::Subjects));
-    if role.ownership.records_others(member) || others_in_ours {
+    let others = role.ownership.records_others(member) || others_in_ours;
+    if !role.ownership.is_owned() {
+        // The tags of a role that is kept go first: what is left then of a binding is its own statement.
+        let alone = role.present(&derivation.providers).iter().all(|present| present == member);
+        if others || !alone || request.force {
+            return not_ours(request, role, left_over, plan);
+        }
+        keep(role, "it carries no owner tag", &without, &derivation, plan);
+        return Ok(true);
+    }
+    if others {
         leave_others(request, role, member, &derivation, plan)?;
         return Ok(true);
     }
     match kept_because(role, &without, keep_role).filter(|_| !request.force) {
         None => go(request, role, &without, plan)?,
-        Some(why) => {
-            let message = format!("role {name} is kept without this binding: {why}");
-            plan.warnings.push(Warning::new(WarningId::RoleKept, message));
-            update_trust(role, &without, &derivation, plan);
-            let own = role.role.tags.keys().filter(|key| key.starts_with(OWN_PREFIX)).cloned();
-            let own: BTreeSet<String> = own.collect();
-            if !own.is_empty() {
-                plan.then(vec![Step::UntagRole(own)]);
-            }
-        }
+        Some(why) => keep(role, &why, &without, &derivation, plan),
     }
     Ok(true)
+}
+
+/// The role stays, without the binding: its tags go first, so that a writer who still goes by them lets nobody in again.
+fn keep(role: &ObservedRole, why: &str, without: &TrustPolicy, derivation: &Derivation, plan: &mut Plan) {
+    let message = format!("role {} is kept without this binding: {why}", role.role.arn.name());
+    plan.warnings.push(Warning::new(WarningId::RoleKept, message));
+    let own: BTreeSet<String> = role.role.tags.keys().filter(|key| key.starts_with(OWN_PREFIX)).cloned().collect();
+    if !own.is_empty() {
+        plan.then(vec![Step::UntagRole(own)]);
+    }
+    update_trust(role, without, derivation, plan);
 }
 
 /// A role that the subject has no part in is left alone. One that nobody owns goes if it is named and forced.
@@ -163,6 +174,10 @@ fn leave_others(
             }
         }
     }
+    // A delete that broke off, or met a subject that joined, may have left the role marked as going.
+    if role.ownership.deleting {
+        plan.then(vec![Step::TagRole(created())]);
+    }
     // A run that broke off may have left the owner with the tag of a further subject too.
     struck.extend(Ownership::from_tags(&tags).owner_tag_key());
     struck.retain(|key| tags.contains_key(key));
@@ -175,6 +190,10 @@ fn leave_others(
     Ok(())
 }
 
+fn created() -> BTreeMap<String, String> {
+    BTreeMap::from([(ORIGIN_TAG.to_owned(), Origin::Created.as_str().to_owned())])
+}
+
 /// The role goes with all that is on it. Nobody is let in any more before the policies go: a managed one may deny.
 fn go(request: &Request, role: &ObservedRole, without: &TrustPolicy, plan: &mut Plan) -> Result<()> {
     if !role.instance_profiles.is_empty() {
@@ -183,6 +202,11 @@ fn go(request: &Request, role: &ObservedRole, without: &TrustPolicy, plan: &mut 
             .with_cause(format!("it is in instance profile {}", role.instance_profiles.join(", ")))
             .with_hint("remove it from the profile first, or keep the role with --keep-role"));
     }
+    plan.then(vec![Step::Condemn(Box::new(Condemned {
+        role_id: role.role.id.clone(),
+        trust: role.trust.clone(),
+        tags: role.role.tags.clone(),
+    }))]);
     if role.attached.len() + role.inline.len() > 1 {
         let everybody = role.ownership.members();
         let derivation = Derivation { leaving: everybody, ..Derivation::default() };
@@ -195,8 +219,8 @@ fn go(request: &Request, role: &ObservedRole, without: &TrustPolicy, plan: &mut 
 
 fn update_trust(role: &ObservedRole, policy: &TrustPolicy, derivation: &Derivation, plan: &mut Plan) {
     if *policy != role.trust {
-        let (before, policy, derivation) = (role.trust.clone(), policy.clone(), derivation.clone());
-        plan.then(vec![Step::UpdateTrust(Box::new(TrustStep { before, policy, derivation }))]);
+        let step = TrustStep::new(&role.trust, policy, derivation.clone(), &role.ownership);
+        plan.then(vec![Step::UpdateTrust(Box::new(step))]);
     }
 }
 

@@ -186,7 +186,11 @@ impl SandboxCluster {
         self.sandbox.read(request, |state| work(state.reach(&self.name)?)).await
     }
 
-    async fn write<T>(&self, request: Request, work: impl Fn(&mut ClusterState) -> Answer<T> + Send + Sync) -> Result<T> {
+    async fn write<T>(
+        &self,
+        request: Request,
+        work: impl Fn(&mut ClusterState) -> Answer<T> + Send + Sync,
+    ) -> Result<T> {
         self.connected(&request).await?;
         self.sandbox.write(request, |state| work(state.reach_mut(&self.name)?)).await
     }

@@ -31,6 +31,9 @@ impl From<(&str, &str)> for Failure {
 /// What a call waits for.
 pub(super) type Turn = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// What gives every call something to wait for.
+type Gate = Arc<dyn Fn(&Call) -> Turn + Send + Sync>;
+
 /// What happens to a call, besides what it does.
 pub(super) enum Effect {
     Delay(Duration),
@@ -64,7 +67,7 @@ pub struct Faults(Arc<Mutex<Ledger>>);
 struct Ledger {
     rules: Vec<Rule>,
     delay: Duration,
-    gate: Option<Arc<dyn Fn(&Call) -> Turn + Send + Sync>>,
+    gate: Option<Gate>,
     calls: Vec<Call>,
     origin: Option<Instant>,
     number: u64,
@@ -126,7 +129,10 @@ impl Faults {
 
     /// Lets every call wait, before it takes effect, for what `gate` gives it. So a test decides in which order the calls of
     /// several writers take effect. Called when the call begins, while its writer is being polled.
-    pub fn gate(&self, gate: impl Fn(&Call) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync + 'static) -> &Self {
+    pub fn gate(
+        &self,
+        gate: impl Fn(&Call) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync + 'static,
+    ) -> &Self {
         self.ledger().gate = Some(Arc::new(gate));
         self
     }
@@ -304,6 +310,47 @@ mod tests {
     }
 
     static ROLE: std::sync::LazyLock<RoleName> = std::sync::LazyLock::new(role);
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_late_and_its_effect_is_not() {
+        let sandbox = sandbox();
+        sandbox.faults().answer_late("tag_role", Duration::from_secs(9));
+        let mut call = std::pin::pin!(tag(&sandbox, "a"));
+        assert!(tokio::time::timeout(Duration::from_secs(8), call.as_mut()).await.is_err());
+        assert_eq!(tags(&sandbox), "a");
+        assert_eq!(call.await, None);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_done_twice_gives_the_second_answer() {
+        let sandbox = sandbox();
+        sandbox.faults().twice("delete_role").twice("tag_role");
+        assert_eq!(tag(&sandbox, "a").await, None);
+        assert_eq!(sandbox.delete_role(&role()).await.unwrap_err().kind(), ErrorKind::NotFound);
+        assert!(sandbox.state().unwrap().roles.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_gate_decides_which_call_takes_effect_first() {
+        let sandbox = sandbox();
+        let (open, opened) = tokio::sync::oneshot::channel::<()>();
+        let opened = Mutex::new(Some(opened));
+        sandbox.faults().gate(move |call| {
+            let opened = opened.lock().unwrap().take().filter(|_| call.method == "tag_role");
+            Box::pin(async move {
+                if let Some(opened) = opened {
+                    opened.await.unwrap();
+                }
+            })
+        });
+        let second = async {
+            assert_eq!(tag(&sandbox, "b").await, None);
+            assert_eq!(tags(&sandbox), "b");
+            open.send(()).unwrap();
+        };
+        futures::join!(async { assert_eq!(tag(&sandbox, "a").await, None) }, second);
+        assert_eq!(tags(&sandbox), "ab");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_hangs_has_no_effect_and_no_end() {
