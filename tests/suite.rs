@@ -9,6 +9,7 @@ mod contract;
 mod delete;
 mod depth;
 mod failures;
+mod faults;
 mod flow;
 mod inventory;
 mod properties;
@@ -20,7 +21,7 @@ mod world;
 #[test]
 fn no_file_is_forgotten() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    for (folder, parent) in [("", "suite.rs"), ("contract", "contract.rs")] {
+    for (folder, parent) in [("", "suite.rs"), ("contract", "contract.rs"), ("faults", "faults.rs")] {
         let modules = std::fs::read_to_string(root.join(parent)).unwrap();
         for entry in std::fs::read_dir(root.join(folder)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
