@@ -12,6 +12,7 @@ mod retries;
 mod scenario;
 mod schedule;
 
+use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -43,6 +44,11 @@ fn in_parallel<'a, T: Sync, R: Send>(cases: &'a [T], work: impl Fn(&'a T) -> Vec
         }
     });
     found.into_inner().unwrap()
+}
+
+/// Tells a number of cases, also where tests that pass are silent.
+fn count(what: &str) {
+    let _ = writeln!(std::io::stderr(), "{what}");
 }
 
 /// Fails with the first of the complaints and their number.

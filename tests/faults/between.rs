@@ -10,7 +10,7 @@ use super::course::{Course, calls, told};
 use super::judge::{difference, let_in, meaning, subjects, unnamed};
 use super::others::{Other, others};
 use super::scenario::scenarios;
-use super::{block_on, in_parallel, none_of, sandbox};
+use super::{block_on, count, in_parallel, none_of, sandbox};
 
 /// A change, and the number of the call, from 1, before which it comes.
 struct Case<'a> {
@@ -200,9 +200,9 @@ fn what_others_do_in_between_counts_as_if_it_had_been_there_before() {
         verdict.by_design.into_iter().for_each(|why| *excused.lock().unwrap().entry(why).or_default() += 1);
         verdict.complaints
     });
-    println!("other actors: {} scenarios, {} calls, {} cases", courses.len(), calls(&courses), cases.len());
+    count(&format!("other actors: {} scenarios, {} calls, {} cases", courses.len(), calls(&courses), cases.len()));
     for (why, count) in excused.into_inner().unwrap() {
-        println!("  {count} end otherwise by design: {why}");
+        count(&format!("  {count} end otherwise by design: {why}"));
     }
     assert!(cases.len() > 3000, "{}", cases.len());
     none_of(&complaints);

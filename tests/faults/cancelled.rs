@@ -9,7 +9,7 @@ use irsa_core::At;
 use super::course::Course;
 use super::judge::{difference, meaning};
 use super::scenario::{Scenario, scenarios};
-use super::{block_on, in_parallel, none_of, sandbox};
+use super::{block_on, count, in_parallel, none_of, sandbox};
 
 /// In how many steps a run may end.
 const MOST_STEPS: u64 = 400;
@@ -64,6 +64,6 @@ fn a_run_that_is_dropped_anywhere_is_finished_by_the_next() {
         steps.fetch_add(ended, std::sync::atomic::Ordering::Relaxed);
         complaints
     });
-    println!("cancelled: {} scenarios, dropped after each of {} steps", scenarios.len(), steps.into_inner());
+    count(&format!("cancelled: {} scenarios, dropped after each of {} steps", scenarios.len(), steps.into_inner()));
     none_of(&complaints);
 }

@@ -8,7 +8,7 @@ use irsa_core::{Access, At, Call, Faults};
 use super::course::{Course, calls, told};
 use super::judge::{difference, left_unsaid, meaning, unnamed};
 use super::scenario::{Scenario, scenarios};
-use super::{block_on, in_parallel, none_of, sandbox};
+use super::{block_on, count, in_parallel, none_of, sandbox};
 
 /// How one call goes wrong.
 #[derive(Clone, Copy, Debug)]
@@ -164,7 +164,7 @@ fn whatever_fails_the_same_command_again_finishes_the_work() {
             cases.extend(faults(call, index >= whole).map(|fault| Case { course, number, fault }));
         }
     }
-    println!("fault matrix: {} scenarios, {} calls, {} cases", courses.len(), calls(&courses), cases.len());
+    count(&format!("fault matrix: {} scenarios, {} calls, {} cases", courses.len(), calls(&courses), cases.len()));
     assert!(cases.len() > 4000, "{}", cases.len());
     none_of(&in_parallel(&cases, |case| block_on(strike(case))));
 }

@@ -8,10 +8,10 @@ use irsa_core::name::RoleName;
 use irsa_core::{ErrorKind, IrsaBinding, ROLE_ARN_ANNOTATION, Report, Request, Result, Sandbox, SandboxState};
 use serde_json::json;
 
-use super::block_on;
 use super::judge::{meaning, subjects};
 use super::scenario::{Wish, after, bare, changed, create, world};
 use super::schedule::{Explored, Writer, explore};
+use super::{block_on, count};
 use crate::world::ROLE;
 
 fn writers(wishes: &[Request]) -> impl Fn(&Sandbox) -> Vec<Writer> {
@@ -82,10 +82,10 @@ fn race(
 }
 
 fn tell(what: &str, (explored, ends): &(Explored, usize)) {
-    println!(
+    count(&format!(
         "races, {what}: {} orders, {} calls, {ends} ends, at most {} writes of the trust policy",
         explored.orders, explored.calls, explored.most_trust_writes
-    );
+    ));
     assert!(explored.orders > 10, "{explored:?}");
 }
 
@@ -194,7 +194,7 @@ fn without_tags_and_a_second_look_a_subject_is_lost() {
         },
     );
     assert!(lost > 0 && lost < explored.orders, "{lost} of {explored:?}");
-    println!("races, without tags: {lost} of {} orders lose a subject", explored.orders);
+    count(&format!("races, without tags: {lost} of {} orders lose a subject", explored.orders));
 }
 
 /// Where something takes the record of a subject away all the time, its writer is not told that it is done.

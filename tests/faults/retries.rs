@@ -6,7 +6,7 @@ use irsa_core::{Access, At, Error, ErrorKind, Failure};
 use super::course::Course;
 use super::judge::meaning;
 use super::scenario::{create, scenarios, world};
-use super::{block_on, in_parallel, none_of, sandbox};
+use super::{block_on, count, in_parallel, none_of, sandbox};
 use crate::world::ROLE;
 
 /// The writes to an API server, which are seen at once.
@@ -36,7 +36,7 @@ fn what_time_heals_is_no_failure() {
             }
         }
     }
-    println!("eventual consistency: {} cases", cases.len());
+    count(&format!("eventual consistency: {} cases", cases.len()));
     assert!(cases.len() > 100, "{}", cases.len());
     none_of(&in_parallel(&cases, |(course, index, code)| {
         let (scenario, call) = (&course.scenario, &course.calls[*index]);
