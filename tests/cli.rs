@@ -7,6 +7,7 @@ mod flow;
 mod help;
 mod json;
 mod streams;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use irsa_cli::{Connect, Environment, Live, Target};
+use irsa_cli::{Connect, Environment, Live, Stdin, Target};
 use irsa_core::name::ClusterRef;
 use irsa_core::{Client, Result, Sandbox};
 use serde_json::Value;
@@ -53,6 +54,12 @@ impl Shell {
     /// A shell whose user presses Ctrl-C while AWS keeps silent.
     fn interrupted(mut self) -> Self {
         self.interrupted = true;
+        self
+    }
+
+    /// Sends a text to standard input.
+    fn with_stdin(mut self, text: String) -> Self {
+        self.environment.stdin = Stdin::Text(text);
         self
     }
 

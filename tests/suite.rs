@@ -15,13 +15,15 @@ mod inventory;
 mod properties;
 mod refusals;
 mod rights;
+mod trust;
 mod world;
 
 /// A file that no list of modules names would silently not run.
 #[test]
 fn no_file_is_forgotten() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    for (folder, parent) in [("", "suite.rs"), ("contract", "contract.rs"), ("faults", "faults.rs")] {
+    let folders = [("", "suite.rs"), ("contract", "contract.rs"), ("faults", "faults.rs"), ("trust", "trust.rs")];
+    for (folder, parent) in folders {
         let modules = std::fs::read_to_string(root.join(parent)).unwrap();
         for entry in std::fs::read_dir(root.join(folder)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();

@@ -3,6 +3,7 @@
 mod binding;
 mod global;
 mod provider;
+mod trust;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -10,6 +11,7 @@ use clap_complete::Shell;
 pub(crate) use self::binding::{Account, CreateArgs, DeleteArgs, DryRun, GetArgs, ListArgs, SettingArgs, UpdateArgs};
 pub(crate) use self::global::{Global, OutputFormat};
 pub(crate) use self::provider::{PermissionsArgs, ProviderCommand};
+pub(crate) use self::trust::{AuditArgs, CheckArgs, TrustCommand, WhoCanArgs};
 
 /// Bind AWS IAM roles to Kubernetes service accounts (IRSA), safely and in one step
 #[derive(Debug, Parser)]
@@ -31,9 +33,11 @@ Examples:
   irsa create my-serviceaccount -p AmazonS3ReadOnlyAccess --dry-run   what would be done
   irsa create jobs/worker -p ./bucket.json --cluster demo             namespace jobs, an inline policy
   irsa list                                                           what exists, whoever made it
+  irsa trust who-can s3-reader                                        who can really assume a role
   irsa delete my-serviceaccount                                       undo it
 
-Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 changes pending (--check), 130 interrupted";
+Exit codes: 0 done or nothing to do, 1 failed or denied, 2 wrong usage, 3 changes pending (--check),
+  4 could not be determined (trust check), 130 interrupted";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -46,6 +50,11 @@ pub(crate) enum Command {
     Provider {
         #[command(subcommand)]
         command: ProviderCommand,
+    },
+    /// Tell what trust policies really allow: who can assume a role
+    Trust {
+        #[command(subcommand)]
+        command: TrustCommand,
     },
     Permissions(PermissionsArgs),
     /// Print the completions for a shell

@@ -11,8 +11,9 @@ use async_trait::async_trait;
 use irsa_core::name::ClusterRef;
 use irsa_core::{Client, Result};
 
-pub use self::target::Target;
-pub(crate) use self::target::named_cluster;
+pub use self::aws::Connection;
+pub use self::target::{Need, Options, Target};
+pub(crate) use self::target::{check_sandbox, named_cluster};
 use crate::environment::Environment;
 
 /// Makes clients. [`Live`] is the real thing; tests give their own.
@@ -38,7 +39,10 @@ impl Connect for Live {
     async fn connect(&self, environment: &Environment, target: &Target, servers: &[ClusterRef]) -> Result<Client> {
         let client = match &target.sandbox {
             Some(file) => sandbox::connect(file, servers)?,
-            None => aws::connect(environment, target, servers).await?,
+            None => {
+                let connection = Connection::open(environment, target, None).await?;
+                connection.reaching(connection.client(), servers).await?
+            }
         };
         Ok(client.with_timeout(target.timeout))
     }

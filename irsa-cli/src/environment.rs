@@ -1,7 +1,7 @@
 //! What a run sees of its process: the only place that reads variables, so that tests can give their own.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 /// The surroundings of a run.
@@ -15,6 +15,33 @@ pub struct Environment {
     pub stdout_is_terminal: bool,
     /// Whether standard error is a terminal.
     pub stderr_is_terminal: bool,
+    /// What can be read from standard input.
+    pub stdin: Stdin,
+}
+
+/// Standard input.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Stdin {
+    /// Nothing.
+    #[default]
+    Empty,
+    /// That of this process; read only where the command line says so.
+    OfProcess,
+    /// A text.
+    Text(String),
+}
+
+impl Stdin {
+    pub(crate) fn open(&self) -> io::Result<Box<dyn Read + '_>> {
+        match self {
+            Self::Empty => Ok(Box::new(io::empty())),
+            Self::Text(text) => Ok(Box::new(text.as_bytes())),
+            Self::OfProcess if io::stdin().is_terminal() => {
+                Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a terminal; send a file to it"))
+            }
+            Self::OfProcess => Ok(Box::new(io::stdin())),
+        }
+    }
 }
 
 impl Environment {
@@ -27,6 +54,7 @@ impl Environment {
             folder: std::env::current_dir().unwrap_or_default(),
             stdout_is_terminal: io::stdout().is_terminal(),
             stderr_is_terminal: io::stderr().is_terminal(),
+            stdin: Stdin::OfProcess,
         }
     }
 

@@ -6,14 +6,16 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Exit {
-    /// 0: done, or nothing to do.
+    /// 0: done, nothing to do, or allowed.
     Done,
-    /// 1: failed, or refused by what was found.
+    /// 1: failed, refused by what was found, or denied.
     Failed,
     /// 2: wrong usage, or refused from the input alone; nothing was called.
     Refused,
     /// 3: something would change (`--check`).
     Pending,
+    /// 4: could not be determined (`trust check`).
+    Undetermined,
     /// 130: interrupted by Ctrl-C, as shells count signals.
     Interrupted,
 }
@@ -26,6 +28,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Refused => 2,
             Self::Pending => 3,
+            Self::Undetermined => 4,
             Self::Interrupted => 130,
         }
     }

@@ -1,7 +1,7 @@
 //! Files that are given on the command line: bounded, and named in every error.
 
 use std::fs::File;
-use std::io::{ErrorKind as IoKind, Read};
+use std::io::{self, ErrorKind as IoKind, Read};
 use std::path::Path;
 
 use irsa_core::{Error, ErrorKind, IrsaBinding, PolicyDocument, Result};
@@ -9,20 +9,44 @@ use serde_json::Value;
 
 use crate::environment::Environment;
 
-/// The most bytes of a file. IAM takes 131,072 characters of any document.
-const LONGEST: u64 = 1024 * 1024;
+/// The most bytes of one document. IAM takes 131,072 characters of any.
+pub(crate) const LONGEST: u64 = 1024 * 1024;
+
+/// The path that stands for standard input.
+pub(crate) const STDIN: &str = "-";
+
+/// How a file is called in messages.
+pub(crate) fn shown(path: &Path) -> String {
+    if path.as_os_str() == STDIN { "standard input".to_owned() } else { path.display().to_string() }
+}
 
 /// Reads a text file.
 pub(crate) fn text(environment: &Environment, path: &Path) -> Result<String> {
+    bounded(path, LONGEST, || File::open(environment.path(path)))
+}
+
+/// Reads a text file, or standard input, of at most so many bytes; a byte order mark is no part of it.
+pub(crate) fn document(environment: &Environment, path: &Path, longest: u64) -> Result<String> {
+    let mut text = match path.as_os_str() == STDIN {
+        true => bounded(path, longest, || environment.stdin.open()),
+        false => bounded(path, longest, || File::open(environment.path(path))),
+    }?;
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
+    Ok(text)
+}
+
+fn bounded<R: Read>(path: &Path, longest: u64, open: impl FnOnce() -> io::Result<R>) -> Result<String> {
     let refused = |cause: String| {
-        Err(Error::new(ErrorKind::InvalidInput, format!("cannot read {}", path.display())).with_cause(cause))
+        Err(Error::new(ErrorKind::InvalidInput, format!("cannot read {}", shown(path))).with_cause(cause))
     };
     let mut bytes = Vec::new();
-    let read = File::open(environment.path(path)).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes));
+    let read = open().and_then(|file| file.take(longest + 1).read_to_end(&mut bytes));
     match read {
         Err(error) if error.kind() == IoKind::NotFound => refused("there is no such file".to_owned()),
         Err(error) => refused(error.to_string()),
-        Ok(_) if bytes.len() as u64 > LONGEST => refused(format!("it has more than {LONGEST} bytes")),
+        Ok(_) if bytes.len() as u64 > longest => refused(format!("it has more than {longest} bytes")),
         Ok(_) => match String::from_utf8(bytes) {
             Ok(text) => Ok(text),
             Err(error) => refused(format!("byte {} is no UTF-8", error.utf8_error().valid_up_to() + 1)),

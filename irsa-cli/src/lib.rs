@@ -18,6 +18,7 @@ mod permissions;
 mod printer;
 mod progress;
 mod settings;
+mod trust;
 mod usage;
 mod work;
 
@@ -25,12 +26,13 @@ use std::ffi::OsString;
 use std::io::Write;
 
 use clap::CommandFactory;
+use irsa_core::Error;
 
-pub use self::connect::{Connect, Live, Target};
-pub use self::environment::Environment;
+pub use self::connect::{Connect, Connection, Live, Need, Options, Target};
+pub use self::environment::{Environment, Stdin};
 pub use self::exit::Exit;
 
-use self::args::{Cli, Command};
+use self::args::{Cli, Command, OutputFormat, TrustCommand};
 use self::printer::{Complaint, Printer};
 use self::usage::Early;
 use self::work::Job;
@@ -67,6 +69,11 @@ where
 }
 
 fn command(cli: &Cli, environment: &Environment, connect: &dyn Connect, printer: &mut Printer<'_>) -> Exit {
+    let audit = matches!(&cli.command, Command::Trust { command: TrustCommand::Audit(_) });
+    if cli.global.output == OutputFormat::Sarif && !audit {
+        let error = Error::invalid("--output", "sarif", "is for `irsa trust audit` only");
+        return output::refused(&error, &cli.global, printer);
+    }
     match &cli.command {
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -75,6 +82,7 @@ fn command(cli: &Cli, environment: &Environment, connect: &dyn Connect, printer:
             Exit::Done
         }
         Command::Permissions(args) => permissions::run(args, &cli.global, environment, printer),
+        Command::Trust { command } => trust::run(command, &cli.global, environment, connect, printer),
         _ => match Job::new(cli, environment) {
             Ok(job) => job.run(&cli.global, environment, connect, printer),
             Err(error) => output::refused(&error, &cli.global, printer),

@@ -1,8 +1,11 @@
 //! What came of it, in words or as JSON, and the exit that goes with it.
 
 mod report;
+mod sarif;
+mod trust;
 mod view;
 
+use irsa_core::trust::{Audit, Decision};
 use irsa_core::{Error, Report, Verb, Warning};
 use serde_json::{Value, json};
 
@@ -10,6 +13,7 @@ use self::report::Told;
 use crate::args::{Global, OutputFormat};
 use crate::exit::Exit;
 use crate::printer::{Complaint, Printer};
+use crate::trust::{Originals, Question, Told as Trusted, Wishes};
 use crate::work::{Answer, Job, Work};
 
 /// Prints what came of a job that did not fail.
@@ -34,7 +38,8 @@ pub(crate) fn answered(job: &Job, answer: &Answer, global: &Global, printer: &mu
         Answer::Binding(binding) => printer.data(&view::binding(binding)),
         Answer::Bindings(bindings) if as_json => printer.json(&document(bindings)),
         Answer::Bindings(bindings) if bindings.is_empty() => {
-            printer.talk(&format!("no bindings on cluster {}\n", job.target.cluster));
+            let cluster = job.target.cluster.as_ref().map(ToString::to_string).unwrap_or_default();
+            printer.talk(&format!("no bindings on cluster {cluster}\n"));
         }
         Answer::Bindings(bindings) => printer.data(&view::bindings(bindings)),
         Answer::Provider(provider) if as_json => printer.json(&document(provider)),
@@ -44,8 +49,69 @@ pub(crate) fn answered(job: &Job, answer: &Answer, global: &Global, printer: &mu
                 printer.talk("make it with `irsa provider create`\n");
             }
         }
+        Answer::Trust(told) => {
+            let Work::Trust(question) = &job.work else { return Exit::Done };
+            return trusted(question, told, global, printer);
+        }
     }
     Exit::Done
+}
+
+/// Prints what trust policies allow.
+pub(crate) fn trusted(question: &Question, told: &Trusted, global: &Global, printer: &mut Printer<'_>) -> Exit {
+    let as_json = global.output == OutputFormat::Json;
+    match told {
+        Trusted::Checked(checked) => {
+            if as_json {
+                let mut decided = document(&checked.check);
+                decided["subject"] = json!(checked.caller.subject);
+                decided["audience"] = json!(checked.caller.audience);
+                decided["provider"] = json!(checked.caller.provider);
+                decided["role_arn"] = json!(checked.role);
+                printer.json(&decided);
+            } else {
+                printer.data(&trust::check(checked));
+            }
+            match checked.check.decision {
+                Decision::Allow => Exit::Done,
+                Decision::Deny => Exit::Failed,
+                Decision::Unknown => Exit::Undetermined,
+            }
+        }
+        Trusted::WhoCan(who) => {
+            warn(&who.warnings, printer);
+            if as_json {
+                printer.json(&document(who));
+            } else {
+                printer.data(&trust::who_can(who));
+            }
+            Exit::Done
+        }
+        Trusted::Audit(audit, documents) => {
+            let Question::Audit(wishes) = question else { return Exit::Done };
+            audited(audit, &Originals::new(documents), wishes, global, printer)
+        }
+    }
+}
+
+fn audited(
+    audit: &Audit,
+    originals: &Originals<'_>,
+    wishes: &Wishes,
+    global: &Global,
+    printer: &mut Printer<'_>,
+) -> Exit {
+    warn(&audit.warnings, printer);
+    match global.output {
+        OutputFormat::Json => printer.json(&document(audit)),
+        OutputFormat::Sarif => printer.json(&sarif::log(audit, originals)),
+        OutputFormat::Text => printer.data(&trust::audit(audit, wishes.show_fixes.then_some(originals))),
+    }
+    printer.talk(&trust::summary(audit));
+    match (wishes.fail_on, audit.worst()) {
+        (Some(limit), Some(worst)) if worst >= limit => Exit::Failed,
+        _ => Exit::Done,
+    }
 }
 
 /// Prints why a job failed, and what had been done before.

@@ -6,10 +6,11 @@ use irsa_core::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountN
 use irsa_core::{BindingView, Client, Error, ErrorKind, ProviderView, Report, Request, Result};
 
 use crate::args::{Cli, Command, DryRun, Global, ProviderCommand};
-use crate::connect::{Connect, Target};
+use crate::connect::{Connect, Need, Target};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::printer::Printer;
+use crate::trust::{self, Question, Told};
 use crate::{logging, output, progress, settings};
 
 /// What is asked for.
@@ -21,6 +22,7 @@ pub(crate) enum Work {
     CreateProvider { audiences: Vec<Audience> },
     ShowProvider,
     DeleteProvider { force: bool },
+    Trust(Question),
 }
 
 /// What came of it.
@@ -30,6 +32,7 @@ pub(crate) enum Answer {
     Binding(BindingView),
     Bindings(Vec<BindingView>),
     Provider(ProviderView),
+    Trust(Told),
 }
 
 /// What is asked for, and where.
@@ -43,8 +46,8 @@ pub(crate) struct Job {
 impl Job {
     /// Reads the line; everything that can be refused without a call is refused here.
     pub(crate) fn new(cli: &Cli, environment: &Environment) -> Result<Self> {
-        let target = Target::new(&cli.global, environment)?;
-        let cluster = &target.cluster;
+        let target = Target::new(&cli.global.options(), environment, Need::Cluster)?;
+        let cluster = target.cluster()?;
         let (work, dry_run) = match &cli.command {
             Command::Create(args) => {
                 (Work::Bind(Box::new(settings::create(environment, args, cluster)?)), args.dry_run)
@@ -63,8 +66,8 @@ impl Job {
                 (Work::List { namespace }, DryRun::default())
             }
             Command::Provider { command } => provider(command)?,
-            Command::Permissions(_) | Command::Completions { .. } => {
-                return Err(Error::new(ErrorKind::Unexpected, "this command calls nothing"));
+            Command::Trust { .. } | Command::Permissions(_) | Command::Completions { .. } => {
+                return Err(Error::new(ErrorKind::Unexpected, "this command is no job of its own"));
             }
         };
         Ok(Self { target, work, dry_run })
@@ -114,13 +117,16 @@ impl Job {
         environment: &Environment,
         connect: &dyn Connect,
     ) -> std::result::Result<Answer, (bool, Error)> {
+        if let Work::Trust(question) = &self.work {
+            return trust::ask(question, environment, &self.target, connect).await.map(Answer::Trust);
+        }
         let client =
             connect.connect(environment, &self.target, &self.servers()).await.map_err(|error| (true, error))?;
         self.do_with(&client).await.map_err(|error| (false, error))
     }
 
     async fn do_with(&self, client: &Client) -> Result<Answer> {
-        let (cluster, preview) = (&self.target.cluster, self.dry_run.preview());
+        let (cluster, preview) = (self.target.cluster()?, self.dry_run.preview());
         match &self.work {
             Work::Bind(request) => client.run(request).await.map(Answer::Report),
             Work::Get { namespace, name, role_name } => {
@@ -134,6 +140,7 @@ impl Job {
             Work::DeleteProvider { force } => {
                 client.delete_provider(cluster, *force, preview).await.map(Answer::Report)
             }
+            Work::Trust(_) => Err(Error::new(ErrorKind::Unexpected, "this question makes its client itself")),
         }
     }
 
@@ -142,20 +149,20 @@ impl Job {
         match &self.work {
             Work::Bind(request) if request.binding.role_only => Vec::new(),
             Work::Bind(request) => request.clusters(),
-            Work::Get { .. } | Work::List { .. } => vec![self.target.cluster.clone()],
-            Work::CreateProvider { .. } | Work::ShowProvider | Work::DeleteProvider { .. } => Vec::new(),
+            Work::Get { .. } | Work::List { .. } => self.target.cluster.iter().cloned().collect(),
+            _ => Vec::new(),
         }
     }
 
     /// Whether it may leave something half done.
     fn writes(&self) -> bool {
-        let looks = matches!(self.work, Work::Get { .. } | Work::List { .. } | Work::ShowProvider);
+        let looks = matches!(self.work, Work::Get { .. } | Work::List { .. } | Work::ShowProvider | Work::Trust(_));
         !looks && !self.dry_run.preview()
     }
 
     /// What the spinner says.
     fn title(&self) -> String {
-        let cluster = &self.target.cluster;
+        let cluster = self.target.cluster.as_ref().map_or_else(|| "the account".to_owned(), ToString::to_string);
         match &self.work {
             Work::Bind(request) => format!("{} on {cluster}", request.binding),
             Work::Get { namespace, name, .. } => format!("{namespace}/{name} on {cluster}"),
@@ -163,6 +170,7 @@ impl Job {
             Work::CreateProvider { .. } | Work::ShowProvider | Work::DeleteProvider { .. } => {
                 format!("OIDC provider of {cluster}")
             }
+            Work::Trust(_) => format!("trust policies of {cluster}"),
         }
     }
 }

@@ -12,7 +12,10 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use self::Command::{Create, Delete, Get, List, ProviderCreate, ProviderDelete, ProviderShow, Update};
+use self::Command::{
+    Create, Delete, Get, List, ProviderCreate, ProviderDelete, ProviderShow, TrustAudit, TrustCheck, TrustWhoCan,
+    Update,
+};
 use self::calls::{CALLS, Call, On, VERBS, Verb, When};
 pub use self::scope::{Holder, Scope};
 use crate::error::{Error, Result, did_you_mean, nearest};
@@ -37,11 +40,29 @@ pub enum Command {
     ProviderShow,
     /// Delete the OIDC provider.
     ProviderDelete,
+    /// Check one caller against the trust policy of a role.
+    TrustCheck,
+    /// Show who can assume a role.
+    TrustWhoCan,
+    /// Audit the trust policies of the account.
+    TrustAudit,
 }
 
 impl Command {
     /// Every command.
-    pub const ALL: [Self; 8] = [Create, Update, Delete, Get, List, ProviderCreate, ProviderShow, ProviderDelete];
+    pub const ALL: [Self; 11] = [
+        Create,
+        Update,
+        Delete,
+        Get,
+        List,
+        ProviderCreate,
+        ProviderShow,
+        ProviderDelete,
+        TrustCheck,
+        TrustWhoCan,
+        TrustAudit,
+    ];
 
     /// The words of the command, as they are typed.
     pub fn as_str(self) -> &'static str {
@@ -54,6 +75,9 @@ impl Command {
             ProviderCreate => "provider create",
             ProviderShow => "provider show",
             ProviderDelete => "provider delete",
+            TrustCheck => "trust check",
+            TrustWhoCan => "trust who-can",
+            TrustAudit => "trust audit",
         }
     }
 }
@@ -176,6 +200,8 @@ fn rules(rules: Rules) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn scope() -> Scope {
@@ -208,7 +234,7 @@ mod tests {
             let name = action.split(':').nth(1).unwrap();
             name.starts_with("Get") || name.starts_with("List") || name.starts_with("Describe")
         };
-        for command in [Get, List, ProviderShow] {
+        for command in [Get, List, ProviderShow, TrustCheck, TrustWhoCan, TrustAudit] {
             assert!(actions(&permissions(&[command], &scope())).iter().all(looks), "{command}");
         }
         let planned = permissions(&Command::ALL, &Scope { dry_run: true, ..scope() });
@@ -271,6 +297,21 @@ mod tests {
         assert_eq!(kinds(&permissions(&[Get], &scope())), ["ClusterRole", "ClusterRoleBinding", "ClusterRoleBinding"]);
         assert!(permissions(&[ProviderShow], &scope()).rbac.is_empty());
         assert!(permissions(&[Create], &Scope { role_only: true, ..scope() }).rbac.is_empty());
+    }
+
+    #[test]
+    fn the_analyser_needs_to_read_only_what_it_shows() {
+        let of = |command: Command| actions(&permissions(&[command], &scope())).into_iter().collect::<BTreeSet<_>>();
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<String>>();
+        assert_eq!(of(TrustCheck), set(&["eks:DescribeCluster", "iam:GetRole"]));
+        assert!(permissions(&[TrustCheck], &scope()).rbac.is_empty());
+        let audit = ["iam:GetAccountAuthorizationDetails", "iam:ListRoles", "iam:ListOpenIDConnectProviders"];
+        let audit = [&audit[..], &["eks:DescribeCluster", "iam:GetOpenIDConnectProvider"]].concat();
+        assert_eq!(of(TrustAudit), set(&audit));
+        for command in [TrustWhoCan, TrustAudit] {
+            let rules = permissions(&[command], &scope()).rbac[0]["rules"].clone();
+            assert_eq!(rules, json!([{"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["list"]}]));
+        }
     }
 
     #[test]

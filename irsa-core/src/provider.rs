@@ -18,7 +18,7 @@ impl Client {
     /// # Errors
     /// `NotFound` for a cluster that does not exist, `Unavailable` for one without an issuer.
     pub async fn provider(&self, cluster: &ClusterRef) -> Result<ProviderView> {
-        let (identity, arn) = self.provider_arn(cluster).await?;
+        let (identity, arn) = self.located(cluster).await?;
         let provider = self.in_time("reading the provider", self.backends.iam.provider(&arn)).await?;
         let exists = provider.is_some();
         let (audiences, tags) = provider.map(|provider| (provider.audiences, provider.tags)).unwrap_or_default();
@@ -38,7 +38,7 @@ impl Client {
     /// # Errors
     /// Those of [`provider`](Self::provider), `QuotaExceeded`, `AccessDenied`.
     pub async fn create_provider(&self, cluster: &ClusterRef, audiences: &[Audience], preview: bool) -> Result<Report> {
-        let (identity, arn) = self.provider_arn(cluster).await?;
+        let (identity, arn) = self.located(cluster).await?;
         let default = [Audience::sts()];
         let wanted = if audiences.is_empty() { &default[..] } else { audiences };
         let there = self.in_time("reading the provider", self.backends.iam.provider(&arn)).await?;
@@ -63,7 +63,7 @@ impl Client {
     /// # Errors
     /// `Conflict` naming the roles that trust it; `AccessDenied` when the roles may not be read and `force` is not given.
     pub async fn delete_provider(&self, cluster: &ClusterRef, force: bool, preview: bool) -> Result<Report> {
-        let (identity, arn) = self.provider_arn(cluster).await?;
+        let (identity, arn) = self.located(cluster).await?;
         let reads = async { futures::join!(self.backends.iam.provider(&arn), self.trusting(&arn, force)) };
         let (there, trusting) = self.in_time("reading the provider", async { Ok(reads.await) }).await?;
         let (there, trusting) = (there?, trusting?);
@@ -76,7 +76,15 @@ impl Client {
         self.conclude(&identity, steps, preview).await
     }
 
-    async fn provider_arn(&self, cluster: &ClusterRef) -> Result<(Identity, ProviderArn)> {
+    /// The ARN that the OIDC provider of a cluster has, whether it exists or not; IAM is not asked.
+    ///
+    /// # Errors
+    /// `NotFound` for a cluster that does not exist, `Unavailable` for one without an issuer.
+    pub async fn provider_arn(&self, cluster: &ClusterRef) -> Result<ProviderArn> {
+        self.located(cluster).await.map(|(_, arn)| arn)
+    }
+
+    async fn located(&self, cluster: &ClusterRef) -> Result<(Identity, ProviderArn)> {
         let (backends, clusters) = (&self.backends, std::slice::from_ref(cluster));
         let resolved = resolve(backends.identity.as_ref(), &backends.given, clusters, Demand::Usable);
         let mut identities = self.in_time("reading the cluster", resolved).await?;

@@ -94,6 +94,10 @@ pub enum WarningId {
     TagsSeparate,
     /// Another writer changed the role at the same time, and the write was repeated.
     Repeated,
+    /// The service accounts of a cluster could not be read, so that they were not judged.
+    ClusterUnread,
+    /// The OIDC providers of the account could not be read, so that they were not judged.
+    ProvidersUnread,
 }
 
 impl WarningId {
@@ -117,6 +121,8 @@ impl WarningId {
             Self::LeftBehind => "left-behind",
             Self::TagsSeparate => "tags-separate",
             Self::Repeated => "repeated",
+            Self::ClusterUnread => "cluster-unread",
+            Self::ProvidersUnread => "providers-unread",
         }
     }
 }

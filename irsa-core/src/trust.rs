@@ -5,32 +5,59 @@
 //! say `Unknown` where it depends on what is not given. What is decided is the trust policy alone: that the provider exists
 //! and takes the audience is presumed, and policies of the organization are not seen.
 //!
+//! # Auditing
+//! [`audit`] looks at many roles and tells who gets in that should not, as [`Finding`]s with the repaired document;
+//! [`who_can`] tells of one role who gets in at all. Roles come from the account
+//! ([`Client::audit_trust`](crate::Client::audit_trust)) or from files ([`roles_of_text`]).
+//!
 //! # Writing
-//! //! irsa's own statements have a Sid that starts with `Irsa`: one per provider for exact subjects, one per provider for
+//! irsa's own statements have a Sid that starts with `Irsa`: one per provider for exact subjects, one per provider for
 //! patterns, one per declared further statement (`IrsaExtra<n>`), and `IrsaNobody` where no statement would be left. Every
 //! other statement is foreign and stays as it is.
 
+mod account_index;
 mod admission;
+mod audit;
 mod caller;
+mod causes;
 mod completions;
 mod condition;
 mod decision;
 mod derive;
 mod document;
+mod dump;
+mod edit;
 mod evaluate;
+mod finding;
+mod finding_id;
+#[cfg(test)]
+mod fixtures;
 mod glob;
+mod ground;
+mod judge;
+mod place;
+mod power;
+mod principals;
+mod reading;
+mod reads;
 mod reasons;
+mod repair;
 mod statement;
 mod subjects;
+mod words;
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
+pub use self::audit::{AuditedRole, KnownAccount, Surroundings, audit, who_can};
 pub use self::caller::Caller;
 pub use self::decision::{Decision, TrustCheck};
 pub(crate) use self::derive::{Derivation, Derived, derive, member_of};
 pub use self::document::TrustDocument;
+pub use self::dump::roles_of_text;
+pub use self::finding::{Audit, Finding, OtherPrincipal, Severity, TrustedSubjects, WhoCan};
+pub use self::finding_id::{FindingId, Ignore};
 use self::statement::nobody;
 pub(crate) use self::statement::{OwnKind, WebIdentity, own_kind};
 pub use self::subjects::{SubjectPart, SubjectSet};

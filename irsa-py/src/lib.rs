@@ -1,9 +1,37 @@
 //! The Python module of irsa: a thin layer over `irsa-core`.
 
+mod audit;
+mod binding;
+mod client;
+mod credentials;
+mod data;
+mod error;
+mod json;
+mod reach;
+mod report;
+mod runtime;
+mod trust;
+mod who_can;
+
 /// The compiled part of the package `irsa`.
 #[pyo3::pymodule]
 mod _irsa {
     use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::audit::{Audit, Finding, audit_trust};
+    #[pymodule_export]
+    use super::binding::Binding;
+    #[pymodule_export]
+    use super::client::Core;
+    #[pymodule_export]
+    use super::report::{BindingView, Plan, Problem, Provider, Report, Step, WarningMessage};
+    #[pymodule_export]
+    use super::runtime::Call;
+    #[pymodule_export]
+    use super::trust::{TrustCheck, check_trust};
+    #[pymodule_export]
+    use super::who_can::{OtherPrincipal, TrustedSubjects, WhoCan};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

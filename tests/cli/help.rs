@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use super::Shell;
 
 /// Every command that has help of its own.
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 16] = [
     "",
     "create",
     "update",
@@ -16,6 +16,10 @@ const COMMANDS: [&str; 12] = [
     "provider create",
     "provider show",
     "provider delete",
+    "trust",
+    "trust check",
+    "trust who-can",
+    "trust audit",
     "permissions",
     "completions",
 ];
@@ -36,7 +40,7 @@ fn help_is_the_same_in_short_and_has_examples() {
         let long = Shell::new().run(&format!("{command} --help")).stdout;
         let without = |text: &str| text.replace("--help", "").replace("-h", "");
         assert_eq!(without(&Shell::new().run(&format!("{command} -h")).stdout), without(&long));
-        assert!(command == "provider" || long.contains("\nExamples:\n  irsa "), "{command}");
+        assert!(["provider", "trust"].contains(&command) || long.contains("\nExamples:\n  irsa "), "{command}");
         assert!(long.lines().all(|line| line.chars().count() <= 120), "{command}");
     }
 }
@@ -59,7 +63,7 @@ fn completions_name_every_command() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let ran = Shell::new().run(&format!("completions {shell}"));
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
-        for word in ["create", "permissions", "sandbox", "subject-pattern"] {
+        for word in ["create", "permissions", "sandbox", "subject-pattern", "who-can", "sarif"] {
             assert!(ran.stdout.contains(word), "{shell}: {word}");
         }
     }

@@ -21,6 +21,7 @@ COMMANDS = {
     "get": [],
     "list": [],
 }
+TRUST = ["check", "who-can", "audit"]
 
 
 def command(name: str, seen: Seen) -> list[str]:
@@ -170,6 +171,21 @@ def test_whole_cluster(irsa: Irsa, seen: Seen, weak: Weak) -> None:
     irsa(*line).done()
 
 
+@pytest.mark.parametrize("name", TRUST)
+def test_rights_of_the_analyser(bed: Bed, irsa: Irsa, made: Seen, weak: Weak, name: str) -> None:
+    """Without rights on the API server only the service accounts are missing, with a warning."""
+    words = {"check": ["--role", made.role, "--subject", made.place], "who-can": [made.role], "audit": []}
+    line = ("trust", name, *words[name], "--cluster", "demo", "--kubeconfig", weak.kubeconfig, "-o", "json")
+    warned = [warning["id"] for warning in irsa(*line).done().get("warnings", [])]
+    assert warned == ([] if name == "check" else ["cluster-unread"])
+    cluster = bed["clusters"]["demo"]["arn"]
+    needed = irsa("permissions", "trust", name, "--user", "weak", "--cluster", cluster, "-o", "json").done()
+    weak.grant(needed["rbac"])
+    bed.reset()
+    assert not irsa(*line).done().get("warnings")
+    covered(bed, needed["iam"])
+
+
 def test_who_plans_need_not_write(irsa: Irsa, seen: Seen, weak: Weak) -> None:
     """CI that plans seldom may write: that is a warning."""
     needed = irsa("permissions", "create", "--dry-run", "-n", seen.ns, "--user", "weak", "-o", "json").done()["rbac"]
@@ -196,7 +212,8 @@ def test_everything_is_the_sum_of_all_commands(bed: Bed, irsa: Irsa) -> None:
         policy = irsa("permissions", *words, "-o", "json").done()["iam"]
         return {action for statement in policy["Statement"] for action in listed(statement["Action"])}
 
-    each = [actions(*name.split()) for name in (*COMMANDS, "provider create", "provider show", "provider delete")]
+    others = ("provider create", "provider show", "provider delete", *(f"trust {name}" for name in TRUST))
+    each = [actions(*name.split()) for name in (*COMMANDS, *others)]
     assert actions() == set().union(*each)
     assert bed.log()["count"] == 0, "nothing is called for it"
 

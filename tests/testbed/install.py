@@ -34,10 +34,10 @@ def install() -> None:
 
 
 def wheel_venv() -> None:
-    """A venv with nothing but mypy, for the wheel to be installed in."""
+    """A venv with nothing but what its tests need, for the wheel to be installed in."""
     with locked():
-        mypy = _pinned("mypy")
-        _venv(WHEEL_VENV, [mypy], mypy)
+        packages = [_pinned(name) for name in ("mypy", "pytest")]
+        _venv(WHEEL_VENV, packages, " ".join(packages))
 
 
 def server(name: str) -> Path:

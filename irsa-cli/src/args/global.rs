@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
+use crate::connect::Options;
+
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
@@ -13,6 +15,8 @@ pub(crate) enum OutputFormat {
     Text,
     /// One JSON document, also on failure.
     Json,
+    /// SARIF 2.1.0, for code scanning; of `trust audit` only.
+    Sarif,
 }
 
 /// When text is coloured.
@@ -78,7 +82,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "DURATION", default_value = "2m", value_parser = duration, display_order = 109)]
     pub(crate) timeout: Duration,
 
-    /// Output: text or json
+    /// Output: text or json; of trust audit also sarif
     #[arg(
         short,
         long,
@@ -110,6 +114,24 @@ pub(crate) struct Global {
         display_order = 113
     )]
     pub(crate) colour: Colour,
+}
+
+impl Global {
+    /// What the options say of where the work is done.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            cluster: self.cluster.clone(),
+            region: self.region.clone(),
+            profile: self.profile.clone(),
+            endpoint_url: self.endpoint_url.clone(),
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            issuer: self.issuer.clone(),
+            account: self.account.clone(),
+            sandbox: self.sandbox.clone(),
+            timeout: Some(self.timeout),
+        }
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -51,9 +51,10 @@ Examples:
   irsa permissions create --dry-run                       what CI needs to plan
   irsa permissions create -o json | jq .iam > policy.json
   irsa permissions create -o json | jq '.rbac[]' | kubectl apply -f -
-  irsa permissions provider create")]
+  irsa permissions provider create
+  irsa permissions trust audit                            what an audit of the account needs to read")]
 pub(crate) struct PermissionsArgs {
-    /// Command to run: create, update, delete, get, list, provider create, provider show, provider delete [default: all]
+    /// Command to run, such as create, provider show or trust audit [default: all]
     #[arg(value_name = "COMMAND", num_args = 0..=2)]
     pub(crate) command: Vec<String>,
 

@@ -4,38 +4,76 @@ use std::sync::Arc;
 
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::{AppName, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use irsa_core::aws::{AwsBackend, config_loader};
-use irsa_core::name::{ClusterRef, Partition};
+use irsa_core::name::{ClusterRef, Partition, Region};
 use irsa_core::{Client, Identity, Result};
 
 use super::Target;
 use super::kubernetes;
 use crate::environment::Environment;
 
-/// Where IAM is called for a cluster that EKS does not know, if nothing names a region: IAM is the same in all of them.
+/// Where IAM is called without a cluster that EKS knows, if nothing names a region: IAM is the same in all of them.
 const ANY_REGION: &str = "us-east-1";
 
-pub(super) async fn connect(environment: &Environment, target: &Target, servers: &[ClusterRef]) -> Result<Client> {
-    let config = configuration(target).await;
-    let aws = AwsBackend::new(&config)?;
-    let region = aws.region().clone();
-    let backend = Arc::new(aws);
-    let mut client = Client::new(backend.clone(), backend);
-    if let Some((issuer, account)) = &target.given {
-        let partition = Partition::of_region(region.as_str());
-        let identity =
-            Identity::given(&target.cluster, issuer.clone(), account.clone(), partition, target.region.clone());
-        client = client.with_identity(target.cluster.clone(), identity);
-    }
-    if servers.is_empty() {
-        return Ok(client);
-    }
-    kubernetes::connect(client, &kubernetes::Surroundings { environment, target, config: &config, region }, servers)
-        .await
+/// AWS as a target says, and the way to API servers from there; for one request or for many.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    environment: Environment,
+    target: Target,
+    config: SdkConfig,
+    region: Region,
+    client: Client,
 }
 
-async fn configuration(target: &Target) -> SdkConfig {
+impl Connection {
+    /// Loads the configuration of AWS; credentials are those given, else picked by the SDK's own chain.
+    ///
+    /// # Errors
+    /// `InvalidInput` where nothing names a region.
+    pub async fn open(
+        environment: &Environment,
+        target: &Target,
+        credentials: Option<SharedCredentialsProvider>,
+    ) -> Result<Self> {
+        let config = configuration(target, credentials).await;
+        let aws = AwsBackend::new(&config)?;
+        let region = aws.region().clone();
+        let backend = Arc::new(aws);
+        let mut client = Client::new(backend.clone(), backend).with_timeout(target.timeout);
+        if let (Some((issuer, account)), Some(cluster)) = (&target.given, &target.cluster) {
+            let partition = Partition::of_region(region.as_str());
+            let identity = Identity::given(cluster, issuer.clone(), account.clone(), partition, target.region.clone());
+            client = client.with_identity(cluster.clone(), identity);
+        }
+        let (environment, target) = (environment.clone(), target.clone());
+        Ok(Self { environment, target, config, region, client })
+    }
+
+    /// A client that reaches AWS only.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// The client with the API servers of these clusters added.
+    ///
+    /// # Errors
+    /// `InvalidInput` where no way leads to one (no such kubeconfig); other kinds where something was asked and failed.
+    pub async fn reaching(&self, client: Client, servers: &[ClusterRef]) -> Result<Client> {
+        if servers.is_empty() {
+            return Ok(client);
+        }
+        let Self { environment, target, config, region, .. } = self;
+        let around = kubernetes::Surroundings { environment, target, config, region: region.clone() };
+        kubernetes::connect(client, &around, servers).await
+    }
+}
+
+async fn configuration(target: &Target, credentials: Option<SharedCredentialsProvider>) -> SdkConfig {
     let mut loader = config_loader();
+    if let Some(credentials) = credentials {
+        loader = loader.credentials_provider(credentials);
+    }
     if let Ok(name) = AppName::new("irsa") {
         loader = loader.app_name(name);
     }
@@ -47,7 +85,7 @@ async fn configuration(target: &Target) -> SdkConfig {
     }
     match &target.region {
         Some(region) => loader = loader.region(aws_config::Region::new(region.to_string())),
-        None if target.given.is_some() => {
+        None if target.given.is_some() || target.cluster.is_none() => {
             loader = loader.region(RegionProviderChain::default_provider().or_else(ANY_REGION));
         }
         None => {}

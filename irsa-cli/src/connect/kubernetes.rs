@@ -58,7 +58,7 @@ pub(super) async fn connect(client: Client, around: &Surroundings<'_>, servers: 
 /// The way that options and kubeconfig tell without a call; nothing where only EKS can tell which context it is.
 fn by_file(around: &Surroundings<'_>, kubeconfig: &Kubeconfig, cluster: &ClusterRef) -> Option<Way> {
     let target = around.target;
-    let own = *cluster == target.cluster;
+    let own = Some(cluster) == target.cluster.as_ref();
     if let (Some(context), true) = (&target.context, own) {
         return Some(Way::Context(Some(context.clone())));
     }
@@ -128,7 +128,7 @@ fn otherwise(around: &Surroundings<'_>, kubeconfig: &Kubeconfig, cluster: &Clust
     // A context that says that it is another cluster cannot be right; an issuer is told by the API server alone.
     let by_issuer = matches!(cluster, ClusterRef::Issuer(_));
     let may_be = current(kubeconfig).is_some_and(|name| by_issuer || cluster_of_context(kubeconfig, name).is_none());
-    match *cluster == around.target.cluster {
+    match Some(cluster) == around.target.cluster.as_ref() {
         true if chosen || may_be => Way::Context(None),
         true if around.environment.variable("KUBERNETES_SERVICE_HOST").is_some() => Way::Pod,
         _ => Way::Eks,
@@ -141,7 +141,7 @@ fn current(kubeconfig: &Kubeconfig) -> Option<&str> {
 }
 
 fn through_eks(client: &Client, around: &Surroundings<'_>, cluster: &ClusterRef) -> Result<KubeCluster> {
-    let known = around.target.given.is_none() || *cluster != around.target.cluster;
+    let known = around.target.given.is_none() || Some(cluster) != around.target.cluster.as_ref();
     let (Some(name), true) = (cluster.name(), known) else {
         let operation = format!("cannot tell how to reach the API server of cluster {cluster}");
         return Err(Error::new(ErrorKind::InvalidInput, operation)
@@ -244,7 +244,7 @@ mod tests {
             let target = target(options, &environment).unwrap();
             let (config, region) = (SdkConfig::builder().build(), "us-east-1".parse().unwrap());
             let around = Surroundings { environment: &environment, target: &target, config: &config, region };
-            spared(Way::Context(Some(DEMO.to_owned())), &around, &kubeconfig, &target.cluster)
+            spared(Way::Context(Some(DEMO.to_owned())), &around, &kubeconfig, target.cluster().unwrap())
         };
         let context = Way::Context(Some(DEMO.to_owned()));
         assert_eq!(way("--cluster demo", "/nowhere"), Way::Eks);

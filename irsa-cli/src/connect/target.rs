@@ -9,9 +9,33 @@ use irsa_core::name::{AccountId, ClusterRef, Issuer, Region};
 use irsa_core::{Error, ErrorKind, Result};
 use kube::config::Kubeconfig;
 
-use crate::args::Global;
 use crate::environment::Environment;
 use crate::settings::contradiction;
+
+/// What is said of where the work is done. What is not said comes from the environment and the kubeconfig.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The cluster, by name or ARN.
+    pub cluster: Option<String>,
+    /// The AWS region.
+    pub region: Option<String>,
+    /// The AWS profile.
+    pub profile: Option<String>,
+    /// The URL that takes all calls to AWS.
+    pub endpoint_url: Option<String>,
+    /// The kubeconfig file.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig.
+    pub context: Option<String>,
+    /// The issuer of the cluster's tokens, together with `account` in place of asking EKS.
+    pub issuer: Option<String>,
+    /// The account of the roles, together with `issuer`.
+    pub account: Option<String>,
+    /// The file of the sandbox, in place of AWS and clusters.
+    pub sandbox: Option<PathBuf>,
+    /// The longest time for one binding; by default 2 minutes.
+    pub timeout: Option<Duration>,
+}
 
 /// Where the work is done.
 #[derive(Clone, Debug)]
@@ -19,8 +43,8 @@ use crate::settings::contradiction;
 pub struct Target {
     /// The file of the sandbox, where that is used in place of AWS and clusters.
     pub sandbox: Option<PathBuf>,
-    /// The cluster.
-    pub cluster: ClusterRef,
+    /// The cluster; nothing where only the account is looked at.
+    pub cluster: Option<ClusterRef>,
     /// Issuer and account, where they are given in place of asking EKS.
     pub given: Option<(Issuer, AccountId)>,
     /// The region, where options, cluster or kubeconfig tell it.
@@ -38,6 +62,23 @@ pub struct Target {
     read: OnceLock<Kubeconfig>,
 }
 
+const NO_CLUSTER: &str = "no cluster is named";
+const NAME_IT: &str = "name it with --cluster or IRSA_CLUSTER, or try things out with --sandbox";
+
+/// What a command needs of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// One there must be.
+    Cluster,
+    /// The one that options, IRSA_CLUSTER or the current context of the kubeconfig name, else the account alone.
+    ClusterIfKnown,
+    /// The one that options or IRSA_CLUSTER name, else the account alone.
+    ClusterIfNamed,
+}
+
+/// The longest time for one binding, if nothing is said.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// The name of the cluster that a sandbox has.
 const SANDBOX_CLUSTER: &str = "sandbox";
 
@@ -45,38 +86,63 @@ impl Target {
     /// The target that the options name.
     ///
     /// # Errors
-    /// `InvalidInput` for options that are malformed or contradict each other, and where nothing names a cluster.
-    pub(crate) fn new(global: &Global, environment: &Environment) -> Result<Self> {
-        check_sandbox(global)?;
-        check_url(global.endpoint_url.as_deref())?;
-        let given = given(global)?;
-        let named = match (&global.cluster, &global.sandbox) {
-            (Some(cluster), _) => Some(cluster.as_str()),
-            (None, Some(_)) => Some(SANDBOX_CLUSTER),
-            (None, None) => environment.variable("IRSA_CLUSTER"),
+    /// `InvalidInput` for options that are malformed or contradict each other, and where nothing names a cluster that is
+    /// required.
+    pub fn new(options: &Options, environment: &Environment, need: Need) -> Result<Self> {
+        let mut target = Self::named(options, environment)?;
+        let from_kubeconfig = match need {
+            _ if target.cluster.is_some() => false,
+            Need::Cluster => true,
+            Need::ClusterIfKnown => target.kubeconfig_is_chosen() || target.finds_cluster(environment)?,
+            Need::ClusterIfNamed => target.kubeconfig_is_chosen(),
         };
-        let mut target = Self {
-            sandbox: global.sandbox.as_ref().map(|file| environment.path(file)),
-            // Replaced below where the kubeconfig names it.
-            cluster: match (named, &given) {
-                (Some(name), _) => named_cluster(name)?,
-                (None, Some((issuer, _))) => ClusterRef::Issuer(issuer.clone()),
-                (None, None) => SANDBOX_CLUSTER.parse()?,
-            },
-            region: global.region.as_deref().map(Region::new).transpose()?,
-            given,
-            profile: global.profile.clone(),
-            endpoint_url: global.endpoint_url.clone(),
-            kubeconfig: global.kubeconfig.as_ref().map(|file| environment.path(file)),
-            context: global.context.clone(),
-            timeout: global.timeout,
-            read: OnceLock::new(),
-        };
-        if named.is_none() && target.given.is_none() {
+        if from_kubeconfig {
             target.take_from_kubeconfig(environment)?;
         }
         target.settle()?;
         Ok(target)
+    }
+
+    /// What options and variables name, without the kubeconfig.
+    fn named(options: &Options, environment: &Environment) -> Result<Self> {
+        check_sandbox(options)?;
+        check_url(options.endpoint_url.as_deref())?;
+        let given = given(options)?;
+        let named = match (&options.cluster, &options.sandbox) {
+            (Some(cluster), _) => Some(cluster.as_str()),
+            (None, Some(_)) => Some(SANDBOX_CLUSTER),
+            (None, None) => environment.variable("IRSA_CLUSTER"),
+        };
+        Ok(Self {
+            sandbox: options.sandbox.as_ref().map(|file| environment.path(file)),
+            cluster: match (named, &given) {
+                (Some(name), _) => Some(named_cluster(name)?),
+                (None, Some((issuer, _))) => Some(ClusterRef::Issuer(issuer.clone())),
+                (None, None) => None,
+            },
+            region: options.region.as_deref().map(Region::new).transpose()?,
+            given,
+            profile: options.profile.clone(),
+            endpoint_url: options.endpoint_url.clone(),
+            kubeconfig: options.kubeconfig.as_ref().map(|file| environment.path(file)),
+            context: options.context.clone(),
+            timeout: options.timeout.unwrap_or(DEFAULT_TIMEOUT),
+            read: OnceLock::new(),
+        })
+    }
+
+    /// With the region of an issuer, where no other is known.
+    pub(crate) fn or_region_of(mut self, issuer: &Issuer) -> Self {
+        self.region = self.region.or_else(|| region_of_issuer(issuer));
+        self
+    }
+
+    /// The cluster.
+    ///
+    /// # Errors
+    /// `InvalidInput` where only the account is looked at.
+    pub fn cluster(&self) -> Result<&ClusterRef> {
+        self.cluster.as_ref().ok_or_else(|| Error::new(ErrorKind::InvalidInput, NO_CLUSTER).with_hint(NAME_IT))
     }
 
     /// The kubeconfig: the file that was named, else those that kubectl would read; empty where there is none.
@@ -104,11 +170,21 @@ impl Target {
         self.kubeconfig.is_some() || self.context.is_some()
     }
 
+    fn context_of<'a>(&'a self, kubeconfig: &'a Kubeconfig) -> &'a str {
+        self.context.as_deref().or(kubeconfig.current_context.as_deref()).unwrap_or_default()
+    }
+
+    /// Whether the kubeconfig names a cluster, in the region that was named if one was.
+    fn finds_cluster(&self, environment: &Environment) -> Result<bool> {
+        let kubeconfig = self.kubeconfig(environment)?;
+        let found = kubeconfig::cluster_of_context(kubeconfig, self.context_of(kubeconfig));
+        Ok(found.is_some_and(|found| self.region.is_none() || found.region.is_none() || found.region == self.region))
+    }
+
     /// Takes cluster and region from the context that was named, else the current one, if it is that of an EKS cluster.
     fn take_from_kubeconfig(&mut self, environment: &Environment) -> Result<()> {
         let kubeconfig = self.kubeconfig(environment)?;
-        let context = self.context.as_deref().or(kubeconfig.current_context.as_deref()).unwrap_or_default();
-        let hint = "name it with --cluster or IRSA_CLUSTER, or try things out with --sandbox";
+        let context = self.context_of(kubeconfig);
         let Some(found) = kubeconfig::cluster_of_context(kubeconfig, context) else {
             let cause = match context {
                 "" => "there is no kubeconfig with a current context".to_owned(),
@@ -116,22 +192,22 @@ impl Target {
                     format!("context {context:?} of the kubeconfig does not say that it is that of an EKS cluster")
                 }
             };
-            return Err(Error::new(ErrorKind::InvalidInput, "no cluster is named").with_cause(cause).with_hint(hint));
+            return Err(Error::new(ErrorKind::InvalidInput, NO_CLUSTER).with_cause(cause).with_hint(NAME_IT));
         };
         if let (Some(told), Some(wanted)) = (&found.region, &self.region)
             && told != wanted
         {
             let context = format!("context {context:?}, whose cluster is in {told}");
-            return Err(contradiction(&format!("--region {wanted}"), &context).with_hint(hint));
+            return Err(contradiction(&format!("--region {wanted}"), &context).with_hint(NAME_IT));
         }
         self.region = self.region.take().or(found.region);
-        self.cluster = found.cluster;
+        self.cluster = Some(found.cluster);
         Ok(())
     }
 
     /// What the cluster's ARN or issuer says of region and account must fit what was said.
     fn settle(&mut self) -> Result<()> {
-        if let ClusterRef::Arn(arn) = &self.cluster {
+        if let Some(ClusterRef::Arn(arn)) = &self.cluster {
             match &self.region {
                 Some(region) if region != arn.region() => {
                     return Err(contradiction(&format!("--region {region}"), &format!("the cluster's ARN {arn}")));
@@ -152,18 +228,18 @@ impl Target {
 }
 
 /// The sandbox needs nothing that leads to AWS or to a cluster, so that naming it is a mistake.
-fn check_sandbox(global: &Global) -> Result<()> {
-    if global.sandbox.is_none() {
+pub(crate) fn check_sandbox(options: &Options) -> Result<()> {
+    if options.sandbox.is_none() {
         return Ok(());
     }
     let others = [
-        ("--region", global.region.is_some()),
-        ("--profile", global.profile.is_some()),
-        ("--endpoint-url", global.endpoint_url.is_some()),
-        ("--kubeconfig", global.kubeconfig.is_some()),
-        ("--context", global.context.is_some()),
-        ("--issuer", global.issuer.is_some()),
-        ("--account", global.account.is_some()),
+        ("--region", options.region.is_some()),
+        ("--profile", options.profile.is_some()),
+        ("--endpoint-url", options.endpoint_url.is_some()),
+        ("--kubeconfig", options.kubeconfig.is_some()),
+        ("--context", options.context.is_some()),
+        ("--issuer", options.issuer.is_some()),
+        ("--account", options.account.is_some()),
     ];
     match others.into_iter().find(|(_, given)| *given) {
         Some((option, _)) => Err(contradiction(option, "--sandbox")),
@@ -180,12 +256,12 @@ fn check_url(url: Option<&str>) -> Result<()> {
     }
 }
 
-fn given(global: &Global) -> Result<Option<(Issuer, AccountId)>> {
+fn given(options: &Options) -> Result<Option<(Issuer, AccountId)>> {
     let missing = |one: &str, other: &str| {
         let operation = format!("{one} needs {other}: together they stand in place of asking EKS");
         Err(Error::new(ErrorKind::InvalidInput, operation).with_hint(format!("add {other}, or leave {one} out")))
     };
-    match (&global.issuer, &global.account) {
+    match (&options.issuer, &options.account) {
         (Some(issuer), Some(account)) => Ok(Some((issuer.parse()?, account.parse()?))),
         (Some(_), None) => missing("--issuer", "--account"),
         (None, Some(_)) => missing("--account", "--issuer"),
@@ -224,7 +300,7 @@ pub(crate) mod tests {
 
     pub(crate) fn target(options: &str, environment: &Environment) -> Result<Target> {
         let line = ["irsa", "list"].into_iter().chain(options.split_whitespace());
-        Target::new(&Cli::try_parse_from(line).unwrap().global, environment)
+        Target::new(&Cli::try_parse_from(line).unwrap().global.options(), environment, Need::Cluster)
     }
 
     fn refusal(options: &str, variables: &[(&str, &str)]) -> String {
@@ -238,7 +314,7 @@ pub(crate) mod tests {
     #[test]
     fn the_cluster_is_named_by_option_variable_or_sandbox() {
         let cluster = |options: &str, variables: &[(&str, &str)]| {
-            target(options, &environment(variables)).unwrap().cluster.to_string()
+            target(options, &environment(variables)).unwrap().cluster.unwrap().to_string()
         };
         let variable = [("IRSA_CLUSTER", "blue")];
         assert_eq!(cluster("--cluster demo", &variable), "demo");

@@ -87,7 +87,7 @@ pub(super) fn provider(view: &ProviderView) -> String {
 }
 
 /// Names and values, one below the other; a name without values is left out.
-fn block(text: &mut String, rows: &[(&str, Vec<String>)]) {
+pub(super) fn block(text: &mut String, rows: &[(&str, Vec<String>)]) {
     const WIDTH: usize = 16;
     for (name, values) in rows {
         for (at, value) in values.iter().enumerate() {

@@ -168,6 +168,9 @@ fn check_condition(field: &'static str, condition: Option<&Value>, place: &str) 
         let Value::Object(keys) = keys else {
             return refuse(keys, "a condition operator must hold an object of keys");
         };
+        if keys.values().any(|values| one_or_many(Some(values)).is_empty()) {
+            return refuse(condition, "a condition key must have at least one value");
+        }
         for value in keys.values().flat_map(|value| one_or_many(Some(value))) {
             if !(value.is_string() || value.is_boolean() || value.is_number()) {
                 return refuse(value, "a condition value must be a string, a number or a boolean, or a list of these");

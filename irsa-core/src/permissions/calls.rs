@@ -3,7 +3,10 @@
 //! An action that IAM cannot limit to a resource stands under `ReadAccount` (service authorization reference, "Actions
 //! defined by AWS Identity and Access Management").
 
-use super::Command::{self, Create, Delete, Get, List, ProviderCreate, ProviderDelete, ProviderShow, Update};
+use super::Command::{
+    self, Create, Delete, Get, List, ProviderCreate, ProviderDelete, ProviderShow, TrustAudit, TrustCheck, TrustWhoCan,
+    Update,
+};
 
 /// When a command needs a right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,19 +53,20 @@ pub(super) const CALLS: &[Call] = &[
     call(
         "iam:GetOpenIDConnectProvider",
         On::ReadProvider,
-        &[Create, Update, Get, List, ProviderCreate, ProviderShow, ProviderDelete],
+        &[Create, Update, Get, List, ProviderCreate, ProviderShow, ProviderDelete, TrustWhoCan, TrustAudit],
         When::Always,
     ),
-    call("iam:GetRole", On::ReadRoles, &[Create, Update, Delete, Get], When::Always),
-    call("iam:ListAttachedRolePolicies", On::ReadRoles, &[Create, Update, Delete, Get], When::Always),
-    call("iam:ListRolePolicies", On::ReadRoles, &[Create, Update, Delete, Get], When::Always),
-    call("iam:GetRolePolicy", On::ReadRoles, &[Create, Update, Delete], When::Always),
+    call("iam:GetRole", On::ReadRoles, &[Create, Update, Delete, Get, TrustCheck, TrustWhoCan], When::Always),
+    call("iam:ListAttachedRolePolicies", On::ReadRoles, &[Create, Update, Delete, Get, TrustWhoCan], When::Always),
+    call("iam:ListRolePolicies", On::ReadRoles, &[Create, Update, Delete, Get, TrustWhoCan], When::Always),
+    call("iam:GetRolePolicy", On::ReadRoles, &[Create, Update, Delete, TrustWhoCan], When::Always),
     call("iam:ListInstanceProfilesForRole", On::ReadRoles, &[Delete], When::Always),
     call("iam:GetPolicy", On::ReadPolicies, &[Create, Update], When::Always),
     call("iam:ListPolicies", On::ReadAccount, &[Create, Update], When::Always),
     call("iam:GetAccountSummary", On::ReadAccount, &[Create, Update], When::Always),
-    call("iam:GetAccountAuthorizationDetails", On::ReadAccount, &[List, ProviderDelete], When::Always),
-    call("iam:ListRoles", On::ReadAccount, &[List, ProviderDelete], When::Always),
+    call("iam:GetAccountAuthorizationDetails", On::ReadAccount, &[List, ProviderDelete, TrustAudit], When::Always),
+    call("iam:ListRoles", On::ReadAccount, &[List, ProviderDelete, TrustAudit], When::Always),
+    call("iam:ListOpenIDConnectProviders", On::ReadAccount, &[TrustAudit], When::Always),
     call("iam:CreateOpenIDConnectProvider", On::WriteProvider, &[ProviderCreate], When::Writing),
     call("iam:AddClientIDToOpenIDConnectProvider", On::WriteProvider, &[ProviderCreate], When::Writing),
     call("iam:CreateOpenIDConnectProvider", On::WriteProvider, &[Create, Update], When::CreatingProvider),
@@ -98,7 +102,7 @@ const fn verb(verb: &'static str, resource: &'static str, by: &'static [Command]
 /// Every call to an API server. Not here is the access review, which `system:basic-user` gives to everybody.
 pub(super) const VERBS: &[Verb] = &[
     verb("get", "serviceaccounts", &[Create, Update, Delete, Get], When::Always),
-    verb("list", "serviceaccounts", &[List], When::Always),
+    verb("list", "serviceaccounts", &[List, TrustWhoCan, TrustAudit], When::Always),
     verb("create", "serviceaccounts", &[Create, Update], When::Writing),
     verb("patch", "serviceaccounts", &[Create, Update, Delete], When::Writing),
     // A create that is refused half-way takes its account back; an update lets the accounts of subjects go.

@@ -71,10 +71,11 @@ pub(super) fn settled(test: &Test, caller: &Caller) -> Truth {
 /// The values as patterns, where no variable among them is open.
 fn resolved(test: &Test, caller: &Caller) -> Option<Vec<Glob>> {
     let resolve = |value: &Value| match value.resolve(caller) {
-        Resolved::Fully(glob) => Some(glob),
-        Resolved::Within(..) => None,
+        Resolved::Fully(glob) => Some(Some(glob)),
+        Resolved::Never => None,
+        Resolved::Within(..) => Some(None),
     };
-    test.values.iter().map(resolve).collect()
+    test.values.iter().filter_map(resolve).collect()
 }
 
 /// Decides over all completions; `allowed` where some statement allows whatever they are.

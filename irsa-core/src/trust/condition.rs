@@ -165,7 +165,8 @@ pub(super) struct Value {
 enum Pieces {
     /// No policy variable.
     Plain(Glob),
-    Variables(Vec<Piece>),
+    /// With the family, which says how a variable's text is compared.
+    Variables(Vec<Piece>, Family),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -178,6 +179,8 @@ enum Piece {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Resolved {
     Fully(Glob),
+    /// It has no value, and nothing equals it or is like it.
+    Never,
     /// What everything it may become fits, and the keys that it depends on.
     Within(Glob, Vec<String>),
 }
@@ -210,10 +213,11 @@ pub(super) fn held<'a>(key: &str, caller: &'a Caller) -> Held<'a> {
     if is_of_an_issuer(key) { Held::Nothing } else { Held::NotGiven }
 }
 
-/// Whether a key is that of some OIDC provider: what stands before the first colon is a host or a path. A whole ARN in its
-/// place is a key that no request has.
+/// Whether a key is that of some OIDC provider: what stands before the first colon is a host or a path. A whole ARN or
+/// URL in its place is a key that no request has.
 pub(super) fn is_of_an_issuer(key: &str) -> bool {
-    key.split_once(':').is_some_and(|(first, _)| first.contains(['.', '/']) || first.eq_ignore_ascii_case("arn"))
+    let of_no_service = |first: &str| ["arn", "http", "https"].iter().any(|word| first.eq_ignore_ascii_case(word));
+    key.split_once(':').is_some_and(|(first, _)| first.contains(['.', '/']) || of_no_service(first))
 }
 
 impl Value {
@@ -223,8 +227,8 @@ impl Value {
         let symbols = |text: &str| {
             text.chars()
                 .map(|c| match c {
-                    '*' if matches!(family, Family::Like) => Symbol::Many,
-                    '?' if matches!(family, Family::Like) => Symbol::One,
+                    '*' if matches!(family, Family::Like | Family::Arn) => Symbol::Many,
+                    '?' if matches!(family, Family::Like | Family::Arn) => Symbol::One,
                     c if family == Family::EqualsIgnoreCase => Symbol::Fold(fold(c)),
                     c => Symbol::Char(c),
                 })
@@ -242,24 +246,27 @@ impl Value {
             rest = behind;
         }
         pieces.push(Piece::Symbols(symbols(rest)));
-        Self { text: text.to_owned(), pieces: Pieces::Variables(pieces) }
+        Self { text: text.to_owned(), pieces: Pieces::Variables(pieces, family) }
     }
 
     /// What it is for a caller.
     pub(super) fn resolve(&self, caller: &Caller) -> Resolved {
-        let pieces = match &self.pieces {
+        let (pieces, family) = match &self.pieces {
             Pieces::Plain(glob) => return Resolved::Fully(glob.clone()),
-            Pieces::Variables(pieces) => pieces,
+            Pieces::Variables(pieces, family) => (pieces, *family),
         };
+        let literal =
+            |c: char| if family == Family::EqualsIgnoreCase { Symbol::Fold(fold(c)) } else { Symbol::Char(c) };
         let (mut symbols, mut open) = (Vec::new(), Vec::new());
         for piece in pieces {
             match piece {
                 Piece::Symbols(own) => symbols.extend(own),
                 Piece::Variable { key, default } => match (held(key, caller), default) {
-                    (Held::One(text), _) => symbols.extend(text.chars().map(Symbol::Char)),
-                    (Held::Nothing, Some(default)) => symbols.extend(default.chars().map(Symbol::Char)),
-                    // What becomes of a variable that has no value and no default is not documented for conditions.
-                    (Held::Nothing | Held::NotGiven, _) => {
+                    (Held::One(text), _) => symbols.extend(text.chars().map(literal)),
+                    (Held::Nothing, Some(default)) => symbols.extend(default.chars().map(literal)),
+                    // IAM user guide, "Policy variables": without a value there is no equal or like value.
+                    (Held::Nothing, None) => return Resolved::Never,
+                    (Held::NotGiven, _) => {
                         symbols.push(Symbol::Many);
                         open.push(key.clone());
                     }
@@ -274,7 +281,7 @@ impl Value {
     pub(super) fn plain(&self) -> Option<&Glob> {
         match &self.pieces {
             Pieces::Plain(glob) => Some(glob),
-            Pieces::Variables(_) => None,
+            Pieces::Variables(..) => None,
         }
     }
 
@@ -282,7 +289,7 @@ impl Value {
     pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
         let pieces = match &self.pieces {
             Pieces::Plain(_) => &[][..],
-            Pieces::Variables(pieces) => pieces,
+            Pieces::Variables(pieces, _) => pieces,
         };
         pieces.iter().filter_map(|piece| match piece {
             Piece::Variable { key, .. } => Some(key.as_str()),
@@ -352,8 +359,9 @@ impl Test {
         match self.operator.family {
             Family::Equals | Family::EqualsIgnoreCase | Family::Like => match value.pieces {
                 Pieces::Plain(ref glob) => Truth::from(glob.matches(actual)),
-                Pieces::Variables(_) => match value.resolve(caller) {
+                Pieces::Variables(..) => match value.resolve(caller) {
                     Resolved::Fully(glob) => Truth::from(glob.matches(actual)),
+                    Resolved::Never => Truth::False,
                     Resolved::Within(glob, _) if !glob.matches(actual) => Truth::False,
                     Resolved::Within(..) => Truth::Unknown,
                 },
@@ -369,7 +377,12 @@ impl Test {
                 (Ok(address), Some(network)) => Truth::from(network.holds(address)),
                 _ => Truth::Unknown,
             },
-            Family::Binary | Family::Arn | Family::Other => Truth::Unknown,
+            Family::Arn => match value.resolve(caller) {
+                Resolved::Fully(glob) => glob.matches_arn(actual).map_or(Truth::Unknown, Truth::from),
+                Resolved::Never => Truth::False,
+                Resolved::Within(..) => Truth::Unknown,
+            },
+            Family::Binary | Family::Other => Truth::Unknown,
         }
     }
 }

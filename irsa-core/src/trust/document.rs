@@ -129,6 +129,11 @@ impl TrustDocument {
         Ok(Self { statements, notes: notes.into_iter().collect() })
     }
 
+    /// A document of one statement, as if the others were not there.
+    pub(super) fn of_statement(statement: Statement) -> Self {
+        Self { statements: vec![statement], notes: Vec::new() }
+    }
+
     /// Why IAM itself would refuse to store the document, in words; it is evaluated all the same.
     pub fn notes(&self) -> &[String] {
         &self.notes

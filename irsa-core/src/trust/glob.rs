@@ -24,10 +24,12 @@ const MOST: usize = 64;
 const STEPS: usize = 20_000;
 /// The longest patterns together, in characters, whose intersection is looked for.
 const LONGEST: usize = 1_000;
-/// The most work, in pairs of characters, that is spent on a cover.
-const PAIRS: usize = 1_000_000;
+/// The most steps that are spent on a cover.
+const STEPS_OF_COVER: usize = 1_000_000;
 /// The most states of the joint automaton of several patterns.
 const STATES: usize = 2_000;
+/// The most patterns that are put into one automaton, and the most work, in places of patterns, that is spent on it.
+const JOINT: (usize, usize) = (400, 2_000_000);
 
 /// A pattern; one without `*` and `?` is a literal.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -109,48 +111,66 @@ impl Glob {
         }
     }
 
+    /// Whether an ARN fits, each of its six parts by itself; nothing for what is no ARN.
+    ///
+    /// Source: IAM user guide, "Amazon Resource Name (ARN) condition operators".
+    pub(super) fn matches_arn(&self, arn: &str) -> Option<bool> {
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let wanted: Vec<Self> =
+            self.0.splitn(6, |symbol| *symbol == Symbol::Char(':')).map(|part| Self(part.to_vec())).collect();
+        let is_arn = parts.first() == Some(&"arn") && parts.len() == 6 && wanted.len() == 6;
+        is_arn.then(|| wanted.iter().zip(parts).all(|(wanted, part)| wanted.matches(part)))
+    }
+
     /// Whether everything that fits the other fits this one; a yes is certain.
     pub(super) fn covers(&self, other: &Self) -> bool {
         let (mine, theirs) = (&self.0, &other.0);
-        // Most patterns have no wildcard, or begin differently.
-        if let (Some(first), Some(theirs)) = (mine.first(), theirs.first())
-            && *first != Symbol::Many
-            && !first.takes_all_of(*theirs)
+        // Most patterns end differently.
+        if let (Some(last), Some(theirs)) = (mine.last(), theirs.last())
+            && *last != Symbol::Many
+            && !last.takes_all_of(*theirs)
         {
             return false;
         }
-        if self.is_literal() && mine.len() != theirs.len() {
-            return false;
-        }
-        if mine.len().saturating_mul(theirs.len()) > PAIRS {
-            return false;
-        }
-        // One row of the table of prefixes at a time.
-        let mut row = vec![false; theirs.len() + 1];
-        row[0] = true;
-        for symbol in mine {
-            let mut next = vec![false; theirs.len() + 1];
-            for at in 0..=theirs.len() {
-                next[at] = match symbol {
-                    Symbol::Many => row[at] || (at > 0 && next[at - 1]),
-                    symbol => at > 0 && row[at - 1] && symbol.takes_all_of(theirs[at - 1]),
-                };
+        let (mut at, mut their, mut steps) = (0, 0, 0);
+        // Where to go on when the run of the last `*` must be longer.
+        let mut again: Option<(usize, usize)> = None;
+        loop {
+            match (mine.get(at), theirs.get(their)) {
+                (Some(Symbol::Many), _) => {
+                    again = Some((at + 1, their));
+                    at += 1;
+                }
+                (Some(symbol), Some(other)) if symbol.takes_all_of(*other) => (at, their) = (at + 1, their + 1),
+                (None, None) => return true,
+                _ => {
+                    let Some((start, from)) = again.filter(|(_, from)| *from < theirs.len()) else { return false };
+                    (at, their, again) = (start, from + 1, Some((start, from + 1)));
+                }
             }
-            row = next;
+            steps += 1;
+            if steps > STEPS_OF_COVER {
+                return false;
+            }
         }
-        row[theirs.len()]
     }
 
     /// What fits both, as patterns; nothing when that takes too many.
     pub(super) fn intersect(&self, other: &Self) -> Option<Vec<Self>> {
+        // Most patterns begin differently.
+        let fixed = self.0.iter().zip(&other.0).take_while(|(one, two)| **one != Symbol::Many && **two != Symbol::Many);
+        if fixed.into_iter().any(|(one, two)| one.meet(*two).is_none()) {
+            return Some(Vec::new());
+        }
         if self.covers(other) {
             return Some(vec![other.clone()]);
         }
         if other.covers(self) {
             return Some(vec![self.clone()]);
         }
-        if self.is_literal() && other.is_literal() && self.0.len() != other.0.len() {
-            return Some(Vec::new());
+        if self.is_literal() && other.is_literal() {
+            let met = self.0.iter().zip(&other.0).map(|(one, other)| one.meet(*other)).collect::<Option<Vec<_>>>();
+            return Some(met.filter(|_| self.0.len() == other.0.len()).map(Self).into_iter().collect());
         }
         if self.0.len() + other.0.len() > LONGEST {
             return None;
@@ -207,6 +227,10 @@ pub(super) fn ways(globs: &[&Glob]) -> Option<BTreeSet<Vec<bool>>> {
         let same = |literal: &Glob| globs.iter().map(|glob| *glob == literal).collect();
         return Some(globs.iter().map(|literal| same(literal)).chain([vec![false; globs.len()]]).collect());
     }
+    if globs.len() > JOINT.0 {
+        return None;
+    }
+    let mut work_left = JOINT.1;
     let mut alphabet = BTreeSet::new();
     globs.iter().for_each(|glob| glob.alphabet(&mut alphabet));
     // One character stands for all that no pattern names.
@@ -224,6 +248,8 @@ pub(super) fn ways(globs: &[&Glob]) -> Option<BTreeSet<Vec<bool>>> {
     let mut found = BTreeSet::new();
     while let Some(state) = work.pop_front() {
         found.insert(globs.iter().zip(&state).map(|(glob, places)| places.contains(&glob.0.len())).collect());
+        let places: usize = state.iter().map(|places| places.len() + 1).sum();
+        work_left = work_left.checked_sub(places * alphabet.len())?;
         for c in &alphabet {
             let next: Vec<_> = globs.iter().zip(&state).map(|(glob, places)| glob.step(places, *c)).collect();
             if !seen.contains(&next) {
@@ -314,14 +340,18 @@ impl Meeting {
 }
 
 impl fmt::Display for Glob {
-    /// As IAM writes it: a character that is not a wildcard although it looks like one is `${*}` or `${?}`.
+    /// As IAM writes it: a character that is not a wildcard although it looks like one is `${*}` or `${?}`, a `$` is `${$}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|symbol| match symbol {
-            Symbol::Char(c @ ('*' | '?')) | Symbol::Fold(c @ ('*' | '?')) => write!(f, "${{{c}}}"),
-            Symbol::Char(c) | Symbol::Fold(c) => write!(f, "{c}"),
-            Symbol::One => f.write_str("?"),
-            Symbol::Many => f.write_str("*"),
-        })
+        let mut text = String::with_capacity(self.0.len());
+        for symbol in &self.0 {
+            match symbol {
+                Symbol::Char(c @ ('*' | '?')) | Symbol::Fold(c @ ('*' | '?')) => text.extend(['$', '{', *c, '}']),
+                Symbol::Char(c) | Symbol::Fold(c) => text.push(*c),
+                Symbol::One => text.push('?'),
+                Symbol::Many => text.push('*'),
+            }
+        }
+        f.write_str(&text)
     }
 }
 

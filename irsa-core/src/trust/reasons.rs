@@ -78,7 +78,7 @@ fn what(open: &OpenTest<'_>) -> String {
     }
 }
 
-fn shown(test: &Test) -> String {
+pub(super) fn shown(test: &Test) -> String {
     let values: Vec<&str> = test.values.iter().map(|value| value.text.as_str()).collect();
     format!("{} {} {}", test.operator.name, test.key, list(&values))
 }

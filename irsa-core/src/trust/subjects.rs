@@ -193,16 +193,21 @@ impl Union {
 
     /// What is not in another union. That one must be exact, or told too small.
     fn minus(self, other: &Self) -> Self {
-        let mut left = self;
+        let (mut left, mut split) = (self, false);
         for gone in &other.regions {
+            if gone.except.is_empty() {
+                left.regions.retain(|region| !gone.glob.covers(&region.glob));
+            }
+            let meets = |region: &Region| region.glob.intersect(&gone.glob).is_none_or(|met| !met.is_empty());
+            if !left.regions.iter().any(meets) {
+                continue;
+            }
+            split = true;
             let (mut regions, mut exact) = (Vec::new(), left.exact);
             for region in &left.regions {
-                match region.glob.intersect(&gone.glob) {
-                    Some(met) if met.is_empty() => {
-                        regions.push(region.clone());
-                        continue;
-                    }
-                    _ => {}
+                if !meets(region) {
+                    regions.push(region.clone());
+                    continue;
                 }
                 // What is outside of the pattern, and what is inside but among its exceptions.
                 let mut outside = region.clone();
@@ -222,7 +227,7 @@ impl Union {
             }
             left = Self { regions, exact };
         }
-        left.tidied()
+        if split { left.tidied() } else { left }
     }
 
     /// Nothing, where it is told too large.
@@ -313,13 +318,18 @@ impl TrustDocument {
                         );
                     }
                 }
-                let impossible = conditions.iter().map(|condition| match condition.contains(" denies: ") {
-                    true => format!("this holds: {condition}"),
-                    false => format!("this does not hold: {condition}"),
-                });
+                let told = !conditions.is_empty();
+                if !told {
+                    conditions.push("the statements together, which are too many to tell".to_owned());
+                }
+                let impossible =
+                    conditions.iter().filter(|_| told).map(|condition| match condition.contains(" denies: ") {
+                        true => format!("this holds: {condition}"),
+                        false => format!("this does not hold: {condition}"),
+                    });
                 let impossible = impossible.chain(gone.iter().cloned()).collect();
                 // One thing in doubt can turn out either way; several may depend on each other.
-                let exact = open.exact && deniable.exact && in_doubt == 1 && conditions.len() == 1;
+                let exact = told && open.exact && deniable.exact && in_doubt == 1 && conditions.len() == 1;
                 parts.push(part(region, statement, Decision::Unknown, (exact, conditions), impossible));
             }
         }
@@ -379,6 +389,8 @@ fn sets_of(statement: &Statement, caller: &Caller, provider: &str) -> Sets {
     for test in of_subject {
         match limits(test, caller) {
             Some((small, large, open)) => {
+                let of_itself = test.values.iter().flat_map(Value::variables).any(|key| is_subject_key(key, caller));
+                exact &= !of_itself;
                 if open {
                     conditions.push(reasons::condition(statement, &OpenTest::Test { test, given: true, globs: None }));
                 }
@@ -427,6 +439,7 @@ fn limits(test: &Test, caller: &Caller) -> Option<(Vec<Glob>, Vec<Glob>, bool)> 
                 large.push(glob);
             }
             Resolved::Within(glob, _) => large.push(glob),
+            Resolved::Never => {}
         }
     }
     let open = small.len() != large.len();

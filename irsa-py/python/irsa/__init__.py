@@ -1,5 +1,82 @@
-"""irsa binds AWS IAM roles to Kubernetes service accounts (IRSA): safely, in one step."""
+"""irsa binds AWS IAM roles to Kubernetes service accounts (IRSA): safely, in one step.
 
-from irsa._irsa import __version__
+>>> import irsa
+>>> statement = {
+...     "Effect": "Allow",
+...     "Principal": {"Federated": "arn:aws:iam::123456789012:oidc-provider/issuer.example"},
+...     "Action": "sts:AssumeRoleWithWebIdentity",
+...     "Condition": {"StringLike": {"issuer.example:sub": "system:serviceaccount:jobs:*"}},
+... }
+>>> document = {"Version": "2012-10-17", "Statement": [statement]}
+>>> caller = {"issuer": "https://issuer.example", "account": "123456789012", "subject": "jobs/worker"}
+>>> irsa.check_trust(document, **caller).decision
+'allow'
+"""
 
-__all__ = ["__version__"]
+from irsa._client import Client
+from irsa._errors import (
+    AccessDeniedError,
+    AlreadyExistsError,
+    ConflictError,
+    InvalidInputError,
+    IrsaError,
+    NotFoundError,
+    NotOwnedError,
+    QuotaExceededError,
+    ThrottledError,
+    TimeoutError,
+    UnavailableError,
+    WrongClusterError,
+)
+from irsa._irsa import (
+    Audit,
+    Binding,
+    BindingView,
+    Finding,
+    OtherPrincipal,
+    Plan,
+    Problem,
+    Provider,
+    Report,
+    Step,
+    TrustCheck,
+    TrustedSubjects,
+    WarningMessage,
+    WhoCan,
+    __version__,
+    audit_trust,
+    check_trust,
+)
+
+__all__ = [
+    "AccessDeniedError",
+    "AlreadyExistsError",
+    "Audit",
+    "Binding",
+    "BindingView",
+    "Client",
+    "ConflictError",
+    "Finding",
+    "InvalidInputError",
+    "IrsaError",
+    "NotFoundError",
+    "NotOwnedError",
+    "OtherPrincipal",
+    "Plan",
+    "Problem",
+    "Provider",
+    "QuotaExceededError",
+    "Report",
+    "Step",
+    "ThrottledError",
+    "TimeoutError",
+    "TrustCheck",
+    "TrustedSubjects",
+    "UnavailableError",
+    "WarningMessage",
+    "WhoCan",
+    "WrongClusterError",
+    "__version__",
+    "audit_trust",
+    "check_trust",
+]

@@ -1,5 +1,699 @@
 """The compiled part of the package."""
 
-__all__ = ["__version__"]
+import os
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, Literal, final
+
+__all__ = [
+    "Audit",
+    "Binding",
+    "BindingView",
+    "Call",
+    "Core",
+    "Finding",
+    "OtherPrincipal",
+    "Plan",
+    "Problem",
+    "Provider",
+    "Report",
+    "Step",
+    "TrustCheck",
+    "TrustedSubjects",
+    "WarningMessage",
+    "WhoCan",
+    "__version__",
+    "audit_trust",
+    "check_trust",
+]
 
 __version__: str
+
+@final
+class Audit:
+    """What an audit of trust policies found. Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found, the worst first."""
+    @property
+    def roles(self) -> int:
+        """How many roles were looked at."""
+    @property
+    def trusting(self) -> int:
+        """How many of them trust an OIDC provider."""
+    @property
+    def ignored(self) -> int:
+        """How many findings were left out because they are to be ignored."""
+    @property
+    def warnings(self) -> tuple[WarningMessage, ...]:
+        """What could not be read."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> Audit:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Finding:
+    """One thing that an audit found. Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def id(self) -> str:
+        """Its stable id, such as `"any-subject"`."""
+    @property
+    def severity(self) -> Literal["high", "medium", "low", "info"]:
+        """How bad it is: `"high"`, `"medium"`, `"low"` or `"info"`."""
+    @property
+    def role_arn(self) -> str | None:
+        """The role; None for a document that does not say whose it is."""
+    @property
+    def source(self) -> str | None:
+        """Where in the argument the document stands, such as `documents[0]`."""
+    @property
+    def statement(self) -> str | None:
+        """The statement, by its Sid or its number; None where it is about the whole role."""
+    @property
+    def message(self) -> str:
+        """Who gets in that should not, in words."""
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """What shows it: tests, subjects, accounts."""
+    @property
+    def fix(self) -> dict[str, Any] | None:
+        """The whole document as a dict, with this finding repaired and everything else as it is; None where there is no
+        repair that lets nobody new in.
+        """
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> Finding:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class TrustCheck:
+    """The answer to "may this caller assume the role?". Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def decision(self) -> Literal["allow", "deny", "unknown"]:
+        """`"allow"`, `"deny"`, or `"unknown"` where it depends on what is not known."""
+    @property
+    def because(self) -> tuple[str, ...]:
+        """What led to it, statement by statement, in words."""
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What an unknown decision depends on, in words; empty for the others."""
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Why IAM itself would refuse to store the document, in words."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> TrustCheck:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Binding:
+    """What is wanted: one IAM role, the service accounts that may assume it, its policies and its settings.
+
+    What is not given is left as it is on what exists already.
+
+    Args:
+        namespace, service_account: the service account.
+        cluster: its cluster, by name or ARN; by default that of the client.
+        role_name: by default `<cluster>-<namespace>-<service account>`.
+        role_path: the path of the role, used when it is made.
+        description: of the role.
+        max_session_duration: of the role, 3600 to 43200 seconds.
+        permissions_boundary: the ARN of the managed policy that bounds the role's permissions.
+        tags: of the role.
+        policies: managed policies, by ARN or by name.
+        inline: inline policies by name, each a dict or a str of JSON.
+        subjects: further service accounts, `[CLUSTER:]NAMESPACE/NAME`; a name with `*` or `?` is a pattern.
+        trust_only_subjects: further service accounts that are let in, but not annotated.
+        trust_statements: further statements of the trust policy, each a dict or a str of JSON.
+        audience: of the tokens; by default `sts.amazonaws.com`.
+        token_expiration: the lifetime of the tokens, 600 to 86400 seconds.
+        sts_regional_endpoints: whether pods use the STS endpoint of their region.
+        labels, annotations: of the service accounts.
+        role_only: make the role alone; no service account is touched and no API server is needed.
+        exact: take away policies and subjects that are not declared here.
+
+    Raises:
+        InvalidInputError: AWS or Kubernetes would refuse it, or two arguments contradict each other.
+        TypeError: an argument has another type.
+    """
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __new__(
+        cls,
+        namespace: str,
+        service_account: str,
+        *,
+        cluster: str | None = None,
+        role_name: str | None = None,
+        role_path: str | None = None,
+        description: str | None = None,
+        max_session_duration: int | None = None,
+        permissions_boundary: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        policies: Sequence[str] | None = None,
+        inline: Mapping[str, str | Mapping[str, Any]] | None = None,
+        subjects: Sequence[str] | None = None,
+        trust_only_subjects: Sequence[str] | None = None,
+        trust_statements: Sequence[str | Mapping[str, Any]] | None = None,
+        audience: str | None = None,
+        token_expiration: int | None = None,
+        sts_regional_endpoints: bool | None = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        role_only: bool = False,
+        exact: bool = False,
+    ) -> Binding: ...
+    @property
+    def namespace(self) -> str:
+        """The namespace."""
+    @property
+    def service_account(self) -> str:
+        """The service account."""
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Managed policies."""
+    @property
+    def cluster(self) -> str | None:
+        """The cluster, where it is not that of the client."""
+    @property
+    def role_name(self) -> str | None:
+        """The name of the role, where it is not the default."""
+    @property
+    def role_path(self) -> str | None:
+        """The path of the role."""
+    @property
+    def description(self) -> str | None:
+        """The description of the role."""
+    @property
+    def max_session_duration(self) -> int | None:
+        """The longest session of the role, in seconds."""
+    @property
+    def permissions_boundary(self) -> str | None:
+        """The permissions boundary of the role."""
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tags of the role."""
+    @property
+    def inline(self) -> dict[str, Any]:
+        """Inline policies by name."""
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Further service accounts."""
+    @property
+    def trust_only_subjects(self) -> tuple[str, ...]:
+        """Further service accounts that are let in, but not annotated."""
+    @property
+    def trust_statements(self) -> tuple[dict[str, Any], ...]:
+        """Further statements of the trust policy."""
+    @property
+    def audience(self) -> str | None:
+        """The audience of the tokens."""
+    @property
+    def token_expiration(self) -> int | None:
+        """The lifetime of the tokens, in seconds."""
+    @property
+    def sts_regional_endpoints(self) -> bool | None:
+        """Whether pods use the STS endpoint of their region."""
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels of the service accounts."""
+    @property
+    def annotations(self) -> dict[str, str]:
+        """Annotations of the service accounts."""
+    @property
+    def role_only(self) -> bool:
+        """Whether the role alone is made."""
+    @property
+    def exact(self) -> bool:
+        """Whether what is not declared is taken away."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> Binding:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Core:
+    """What a client reaches. Not for users: `irsa.Client` is."""
+
+    @staticmethod
+    def live(
+        cluster: str | None,
+        region: str | None,
+        profile: str | None,
+        endpoint_url: str | None,
+        kubeconfig: str | os.PathLike[str] | None,
+        context: str | None,
+        issuer: str | None,
+        account: str | None,
+        session: object,
+        timeout: float | None,
+    ) -> Core: ...
+    @staticmethod
+    def sandbox(path: str | os.PathLike[str] | None, cluster: str | None, timeout: float | None) -> Core: ...
+    @property
+    def cluster(self) -> str: ...
+    def plan(self, binding: Binding, permit: object) -> Call: ...
+    def apply(self, binding: Binding, permit: object) -> Call: ...
+    def update(
+        self,
+        binding: Binding,
+        remove_policies: Sequence[str],
+        remove_subjects: Sequence[str],
+        permit: object,
+        dry_run: bool,
+    ) -> Call: ...
+    def delete(
+        self,
+        namespace: str,
+        service_account: str,
+        role_name: str | None,
+        keep_role: bool,
+        force: bool,
+        role_only: bool,
+        dry_run: bool,
+    ) -> Call: ...
+    def get(self, namespace: str, service_account: str, role_name: str | None) -> Call: ...
+    def list(self, namespace: str | None) -> Call: ...
+    def check_trust(self, role_name: str, subject: str, audience: str) -> Call: ...
+    def who_can(self, role_name: str) -> Call: ...
+    def audit_trust(self, ignore: Sequence[str]) -> Call: ...
+    def provider(self) -> Call: ...
+    def create_provider(self, audiences: Sequence[str], dry_run: bool) -> Call: ...
+    def delete_provider(self, force: bool, dry_run: bool) -> Call: ...
+
+@final
+class Call:
+    """A call that is not begun yet; it is made once. Not for users."""
+
+    def wait(self) -> Any:
+        """Makes the call and waits for its end; other threads go on, and Ctrl-C cuts it off."""
+    def future(self) -> Awaitable[Any]:
+        """Makes the call; gives a future of the running event loop. Cancelling that cuts the call off."""
+
+@final
+class BindingView:
+    """A binding as it stands, whoever made it. Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def namespace(self) -> str:
+        """The namespace."""
+    @property
+    def service_account(self) -> str:
+        """The service account; for a role that only patterns let in, the pattern."""
+    @property
+    def role_name(self) -> str | None:
+        """The name of the role."""
+    @property
+    def state(self) -> Literal["ok", "drifted", "dangling", "unbound", "unknown"]:
+        """`"ok"`, `"drifted"`, `"dangling"`, `"unbound"` or `"unknown"`."""
+    @property
+    def cluster(self) -> str:
+        """The ARN of the cluster, or the issuer where that names it."""
+    @property
+    def role_arn(self) -> str | None:
+        """The ARN of the role, as it is or as the annotation gives it."""
+    @property
+    def managed_policies(self) -> tuple[str, ...]:
+        """ARNs of the managed policies on the role."""
+    @property
+    def inline_policies(self) -> tuple[str, ...]:
+        """Names of the inline policies on the role."""
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Every subject of the role on known clusters, `[CLUSTER:]NAMESPACE/NAME`."""
+    @property
+    def annotation(self) -> str | None:
+        """The role that the service account is annotated with."""
+    @property
+    def owned(self) -> bool:
+        """Whether the role carries irsa's owner tag."""
+    @property
+    def origin(self) -> str | None:
+        """`"created"` or `"adopted"`, where owned."""
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What does not fit."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> BindingView:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Plan:
+    """What a call would do to a binding. Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def binding(self) -> str:
+        """The service account, `NAMESPACE/NAME`."""
+    @property
+    def role_name(self) -> str | None:
+        """The name of the role."""
+    @property
+    def changed(self) -> bool:
+        """Whether anything would be changed."""
+    @property
+    def role_arn(self) -> str | None:
+        """The ARN of the role."""
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What would be changed, in a safe order; nothing where all is as wanted."""
+    @property
+    def extra(self) -> tuple[dict[str, Any], ...]:
+        """What is on the role and was not declared, as dicts."""
+    @property
+    def warnings(self) -> tuple[WarningMessage, ...]:
+        """What one should know."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> Plan:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Problem:
+    """One thing that does not fit. Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def id(self) -> str:
+        """Its stable id, such as `"subject-not-trusted"`."""
+    @property
+    def message(self) -> str:
+        """The thing in words."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> Problem:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Provider:
+    """The OIDC provider of a cluster. Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def arn(self) -> str:
+        """The ARN that the provider has, or would have."""
+    @property
+    def exists(self) -> bool:
+        """Whether it exists."""
+    @property
+    def cluster(self) -> str:
+        """The ARN of the cluster, or the issuer where that names it."""
+    @property
+    def issuer(self) -> str:
+        """The URL of the issuer."""
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """The audiences that it takes."""
+    @property
+    def tags(self) -> dict[str, str]:
+        """Its tags."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> Provider:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Report:
+    """What one call did to a binding. Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def binding(self) -> str:
+        """The service account, `NAMESPACE/NAME`."""
+    @property
+    def role_name(self) -> str | None:
+        """The name of the role; None for a delete that found nothing."""
+    @property
+    def changed(self) -> bool:
+        """Whether anything was changed."""
+    @property
+    def role_arn(self) -> str | None:
+        """The ARN of the role."""
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What was changed, in the order in which it was begun; nothing where all was as wanted."""
+    @property
+    def extra(self) -> tuple[dict[str, Any], ...]:
+        """What is on the role and was not declared, as dicts."""
+    @property
+    def warnings(self) -> tuple[WarningMessage, ...]:
+        """What one should know."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> Report:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Step:
+    """One change, and what became of it. Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def action(self) -> str:
+        """What is done, such as `"create_role"`."""
+    @property
+    def target(self) -> str:
+        """What it is done to, such as the name of a role or `NAMESPACE/NAME`."""
+    @property
+    def outcome(self) -> Literal["planned", "done", "failed", "not_run", "taken_back"]:
+        """`"done"`, `"failed"`, `"not_run"`, `"taken_back"`, or `"planned"`."""
+    @property
+    def error(self) -> str | None:
+        """Why it failed."""
+    @property
+    def detail(self) -> Any:
+        """The new or the lost value, such as an inline policy."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> Step:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class WarningMessage:
+    """A fact that did not stop the work but that one should know. Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def id(self) -> str:
+        """Its stable id, such as `"nothing-to-remove"`."""
+    @property
+    def message(self) -> str:
+        """The fact in words."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> WarningMessage:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class WhoCan:
+    """Who can assume a role. Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def role_arn(self) -> str:
+        """The role."""
+    @property
+    def subjects(self) -> tuple[TrustedSubjects, ...]:
+        """By tokens of OIDC providers."""
+    @property
+    def others(self) -> tuple[OtherPrincipal, ...]:
+        """By anything else."""
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What an audit says of the role."""
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Why IAM itself would refuse to store the document, in words."""
+    @property
+    def warnings(self) -> tuple[WarningMessage, ...]:
+        """What could not be read."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> WhoCan:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class TrustedSubjects:
+    """The subjects that one statement of a role lets in. Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def pattern(self) -> str:
+        """The `sub` claims: an exact one, or a pattern with `*` and `?`."""
+    @property
+    def cluster(self) -> str:
+        """The cluster by ARN, or the issuer where no known cluster has it."""
+    @property
+    def decision(self) -> Literal["allow", "unknown"]:
+        """`"allow"`, or `"unknown"` where it depends on something."""
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """Those of the pattern that are not let in; `except` in plain data."""
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """The audiences of the tokens that get in; `*` for whatever audience the provider takes."""
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What an unknown one depends on, in words."""
+    @property
+    def exact(self) -> bool:
+        """Whether the pattern is exactly who is let in, and not more than that."""
+    @property
+    def impossible_if(self) -> tuple[str, ...]:
+        """What would make it impossible for them to get in, in words."""
+    @property
+    def service_accounts(self) -> tuple[str, ...] | None:
+        """The service accounts that exist and fit, `NAMESPACE/NAME`; None where the cluster was not read."""
+    @property
+    def annotated(self) -> tuple[str, ...]:
+        """Those of them whose annotation names this role."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> TrustedSubjects:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class OtherPrincipal:
+    """A principal that is let in by other ways than the tokens of a cluster.
+
+    Immutable; two that say the same are equal.
+    """
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def kind(self) -> str:
+        """`"aws"`, `"service"`, `"federated"`, `"canonical_user"` or `"everyone"`."""
+    @property
+    def principal(self) -> str:
+        """The principal as it stands in the document."""
+    @property
+    def statement(self) -> str:
+        """The statement, by its Sid or its number."""
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The actions it is let in by."""
+    @property
+    def other_account(self) -> bool | None:
+        """Whether it is of another account than the role; None where that cannot be told."""
+    @property
+    def conditional(self) -> bool:
+        """Whether conditions limit it."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> OtherPrincipal:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+def audit_trust(
+    documents: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]],
+    *,
+    ignore: Sequence[str] | None = None,
+    providers: Mapping[str, Sequence[str]] | None = None,
+    service_accounts: Mapping[str, Sequence[str] | Mapping[str, str | None]] | None = None,
+) -> Audit:
+    """Audits trust policies: says who gets in that should not, and how to keep them out. Pure: calls nothing.
+
+    Args:
+        documents: a trust policy as a str of JSON or as a dict; what `get_account_authorization_details`,
+            `list_roles` or `get_role` of boto3 or the aws CLI answer; a dict from ARNs of roles to trust policies; or
+            a list of these.
+        ignore: findings that are left out, each as `ID` or `ID:ROLE`.
+        providers: the OIDC providers that exist, by ARN, with the audiences that each takes. If given, others do not
+            exist.
+        service_accounts: the service accounts that exist, by the ARN of their cluster's provider: a list of
+            `NAMESPACE/NAME`, or a dict from these to the role that the account is annotated with, or None.
+
+    Raises:
+        InvalidInputError: a document is nothing of these (with its place), or another argument is malformed. A trust
+            policy of a known role that cannot be read is a finding, `unreadable`.
+        TypeError: an argument has another type, or a document holds what JSON does not have.
+    """
+
+def check_trust(
+    document: str | Mapping[str, Any],
+    *,
+    issuer: str,
+    account: str,
+    partition: str = "aws",
+    subject: str,
+    audience: str = "sts.amazonaws.com",
+) -> TrustCheck:
+    """Says whether a trust policy lets a service account assume the role. Pure: calls nothing, reads no environment.
+
+    The trust policy alone is decided on: that the OIDC provider exists and takes the audience is presumed.
+
+    Args:
+        document: the trust policy, as a str of JSON or as a dict.
+        issuer: the issuer of the cluster's tokens, such as `https://oidc.eks.us-east-1.amazonaws.com/id/...`.
+        account: the AWS account of the role and of the provider, 12 digits.
+        partition: `aws`, `aws-cn`, `aws-us-gov`, ...
+        subject: the service account, `NAMESPACE/NAME` or `system:serviceaccount:NAMESPACE:NAME`.
+        audience: the audience of the token.
+
+    Raises:
+        InvalidInputError: the document is no trust policy (with its place), or another argument is malformed.
+        TypeError: the document is neither str nor dict, or holds what JSON does not have.
+    """

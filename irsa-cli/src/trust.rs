@@ -1,0 +1,320 @@
+//! `irsa trust`: what trust policies really allow. Questions about files are answered here, the others by a [`Job`].
+
+mod ask;
+mod difference;
+mod documents;
+mod originals;
+mod places;
+
+use std::path::Path;
+
+use irsa_core::name::{
+    AccountId, Audience, Issuer, Namespace, Partition, ProviderArn, RoleArn, RoleName, ServiceAccountName,
+};
+use irsa_core::trust::{Audit, Caller, Ignore, Severity, Surroundings, TrustCheck, TrustDocument, WhoCan, audit};
+use irsa_core::{Error, ErrorKind, Result};
+
+pub(crate) use self::ask::ask;
+pub(crate) use self::difference::{Line, difference};
+pub(crate) use self::documents::Document;
+pub(crate) use self::originals::Originals;
+pub(crate) use self::places::{Spot, numbered};
+use crate::args::{AuditArgs, CheckArgs, Global, TrustCommand, WhoCanArgs};
+use crate::connect::{Connect, Need, Target, check_sandbox};
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::printer::Printer;
+use crate::work::{Job, Work};
+use crate::{inputs, output};
+
+/// What every service account's `sub` claim begins with.
+const SUBJECT_PREFIX: &str = "system:serviceaccount:";
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub(crate) enum Question {
+    Check(Box<Check>),
+    WhoCan(Role),
+    Audit(Wishes),
+}
+
+/// Whether a caller may assume a role.
+#[derive(Clone, Debug)]
+pub(crate) struct Check {
+    policy: Policy,
+    provider: Provider,
+    /// The `sub` claim.
+    subject: String,
+    audience: Audience,
+}
+
+/// The trust policy that is asked about.
+#[derive(Clone, Debug)]
+enum Policy {
+    Given(TrustDocument),
+    Of(Role),
+}
+
+/// The OIDC provider of the caller.
+#[derive(Clone, Debug)]
+enum Provider {
+    /// In the account and the partition of the role, where they are not given.
+    Of {
+        issuer: Issuer,
+        account: Option<AccountId>,
+        partition: Option<Partition>,
+    },
+    OfCluster,
+}
+
+/// A role as it was typed.
+#[derive(Clone, Debug)]
+pub(crate) enum Role {
+    Named(RoleName),
+    Arn(RoleArn),
+}
+
+/// How an audit is told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wishes {
+    pub(crate) fail_on: Option<Severity>,
+    pub(crate) show_fixes: bool,
+    ignores: Vec<Ignore>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub(crate) enum Told {
+    Checked(Box<Checked>),
+    WhoCan(Box<WhoCan>),
+    Audit(Audit, Vec<Document>),
+}
+
+/// A decision, and what it was about.
+#[derive(Clone, Debug)]
+pub(crate) struct Checked {
+    pub(crate) caller: Caller,
+    pub(crate) role: Option<RoleArn>,
+    pub(crate) check: TrustCheck,
+}
+
+impl Role {
+    fn parse(text: &str) -> Result<Self> {
+        if text.starts_with("arn:") { text.parse().map(Self::Arn) } else { RoleName::new(text).map(Self::Named) }
+    }
+
+    fn name(&self) -> &RoleName {
+        match self {
+            Self::Named(name) => name,
+            Self::Arn(arn) => arn.name(),
+        }
+    }
+}
+
+/// Runs one of the commands.
+pub(crate) fn run(
+    command: &TrustCommand,
+    global: &Global,
+    environment: &Environment,
+    connect: &dyn Connect,
+    printer: &mut Printer<'_>,
+) -> Exit {
+    let asked = match command {
+        TrustCommand::Check(args) => check(args, global, environment),
+        TrustCommand::WhoCan(args) => who_can(args, global, environment),
+        TrustCommand::Audit(args) => audited(args, global, environment),
+    };
+    match asked {
+        Ok((question, Way::Answered(told))) => output::trusted(&question, &told, global, printer),
+        Ok((question, Way::Ask(target))) => {
+            let job = Job { target: *target, work: Work::Trust(question), dry_run: Default::default() };
+            job.run(global, environment, connect, printer)
+        }
+        Err(error) => output::refused(&error, global, printer),
+    }
+}
+
+/// How a question gets its answer.
+enum Way {
+    Answered(Told),
+    Ask(Box<Target>),
+}
+
+fn check(args: &CheckArgs, global: &Global, environment: &Environment) -> Result<(Question, Way)> {
+    let partition: Option<Partition> = args.partition.as_deref().map(str::parse).transpose()?;
+    let policy = match (&args.document, &args.role) {
+        (Some(file), _) => Policy::Given(document(environment, file)?),
+        (None, role) => Policy::Of(Role::parse(role.as_deref().unwrap_or_default())?),
+    };
+    let mut check = Check {
+        policy,
+        provider: Provider::OfCluster,
+        subject: subject(&args.subject)?,
+        audience: Audience::new(&args.audience)?,
+    };
+    let Some(issuer) = &global.issuer else {
+        if partition.is_some() {
+            let error = Error::new(ErrorKind::InvalidInput, "--partition needs --issuer");
+            return Err(error.with_hint("the partition of a cluster is that of its ARN"));
+        }
+        let target = Target::new(&global.options(), environment, Need::Cluster).map_err(or_issuer)?;
+        return Ok((Question::Check(Box::new(check)), Way::Ask(Box::new(target))));
+    };
+    check_sandbox(&global.options())?;
+    let issuer: Issuer = issuer.parse()?;
+    let account: Option<AccountId> = global.account.as_deref().map(str::parse).transpose()?;
+    if let Policy::Given(document) = &check.policy {
+        let provider = provider_in(document, issuer, account, partition)?;
+        let told = Told::Checked(Box::new(check.decide(document, provider, None)));
+        return Ok((Question::Check(Box::new(check)), Way::Answered(told)));
+    }
+    // The issuer says whose tokens they are, and nothing of how AWS is reached but for the region.
+    let around = Global { issuer: None, account: None, ..global.clone() };
+    let target = Target::new(&around.options(), environment, Need::ClusterIfNamed)?.or_region_of(&issuer);
+    check.provider = Provider::Of { issuer, account, partition };
+    Ok((Question::Check(Box::new(check)), Way::Ask(Box::new(target))))
+}
+
+/// Here an issuer will do as well.
+fn or_issuer(error: Error) -> Error {
+    match error.hint().map(|hint| format!("{hint}, or give --issuer")) {
+        Some(hint) if error.context().is_empty() => error.with_hint(hint),
+        _ => error,
+    }
+}
+
+fn document(environment: &Environment, file: &Path) -> Result<TrustDocument> {
+    let text = inputs::document(environment, file, inputs::LONGEST)?;
+    let refused = |error: Error| error.during(format!("{} cannot be read as a trust policy", inputs::shown(file)));
+    TrustDocument::parse(&text).map_err(refused)
+}
+
+/// The `sub` claim of a service account.
+fn subject(text: &str) -> Result<String> {
+    let (namespace, name) = text
+        .strip_prefix(SUBJECT_PREFIX)
+        .map_or_else(|| text.split_once('/'), |claim| claim.split_once(':'))
+        .ok_or_else(|| Error::invalid("--subject", text, "must have the form NAMESPACE/NAME"))?;
+    let (namespace, name) = (Namespace::new(namespace)?, ServiceAccountName::new(name)?);
+    Ok(format!("{SUBJECT_PREFIX}{namespace}:{name}"))
+}
+
+/// The provider of an issuer; without an account, the only one that the document names.
+fn provider_in(
+    document: &TrustDocument,
+    issuer: Issuer,
+    account: Option<AccountId>,
+    partition: Option<Partition>,
+) -> Result<ProviderArn> {
+    let partition = partition.map_or_else(|| "aws".parse(), Ok)?;
+    if let Some(account) = account {
+        return Ok(ProviderArn::new(partition, account, issuer));
+    }
+    let of_issuer: Vec<ProviderArn> =
+        document.providers().into_iter().filter(|provider| *provider.issuer() == issuer).collect();
+    let here: Vec<&ProviderArn> = of_issuer.iter().filter(|provider| *provider.partition() == partition).collect();
+    if let [one] = here[..] {
+        return Ok(one.clone());
+    }
+    let named = match &of_issuer[..] {
+        [] => "the document names no provider of this issuer".to_owned(),
+        all => {
+            let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+            format!("the document names {}", all.join(", "))
+        }
+    };
+    let error = Error::new(ErrorKind::InvalidInput, format!("the account of issuer {} is not known", issuer.url()));
+    let hint = match here.is_empty() && !of_issuer.is_empty() {
+        true => "give --account, or --partition where it is not aws",
+        false => "give the account of the role with --account",
+    };
+    Err(error.with_cause(named).with_hint(hint))
+}
+
+fn who_can(args: &WhoCanArgs, global: &Global, environment: &Environment) -> Result<(Question, Way)> {
+    let role = Role::parse(&args.role)?;
+    let target = Target::new(&global.options(), environment, Need::ClusterIfKnown)?;
+    Ok((Question::WhoCan(role), Way::Ask(Box::new(target))))
+}
+
+fn audited(args: &AuditArgs, global: &Global, environment: &Environment) -> Result<(Question, Way)> {
+    let ignores = args.ignores.iter().map(|text| text.parse()).collect::<Result<Vec<Ignore>>>()?;
+    let wishes = Wishes { fail_on: args.fail_on, show_fixes: args.show_fixes, ignores };
+    if args.files.is_empty() {
+        let target = Target::new(&global.options(), environment, Need::ClusterIfNamed)?;
+        return Ok((Question::Audit(wishes), Way::Ask(Box::new(target))));
+    }
+    if let Some(cluster) = &global.cluster {
+        let error = Error::new(ErrorKind::InvalidInput, format!("--cluster {cluster} contradicts --file"));
+        return Err(error.with_hint("files are audited without asking anybody; leave one of them out"));
+    }
+    let (roles, documents) = documents::read(environment, &args.files)?;
+    let told = Told::Audit(audit(roles, &Surroundings::default(), &wishes.ignores), documents);
+    Ok((Question::Audit(wishes), Way::Answered(told)))
+}
+
+impl Check {
+    fn decide(&self, document: &TrustDocument, provider: ProviderArn, role: Option<RoleArn>) -> Checked {
+        let caller = Caller::new(provider, &self.subject, self.audience.to_string());
+        let check = document.check(&caller);
+        Checked { caller, role, check }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str = r#"{"Statement": [
+        {"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": [
+            "arn:aws:iam::123456789012:oidc-provider/one.example",
+            "arn:aws:iam::123456789012:oidc-provider/two.example",
+            "arn:aws:iam::210987654321:oidc-provider/two.example",
+            "arn:aws-cn:iam::123456789012:oidc-provider/cn.example"]}}]}"#;
+
+    fn provider(issuer: &str, account: Option<&str>, partition: Option<&str>) -> Result<String> {
+        let account = account.map(str::parse).transpose()?;
+        let partition = partition.map(str::parse).transpose()?;
+        let document = TrustDocument::parse(DOCUMENT)?;
+        provider_in(&document, issuer.parse()?, account, partition).map(|provider| provider.to_string())
+    }
+
+    #[test]
+    fn the_account_is_that_of_the_document_where_it_names_one() {
+        let one = "arn:aws:iam::123456789012:oidc-provider/one.example";
+        assert_eq!(provider("https://one.example", None, None).unwrap(), one);
+        let other = provider("https://one.example", Some("999999999999"), None).unwrap();
+        assert_eq!(other, "arn:aws:iam::999999999999:oidc-provider/one.example");
+        let cn = provider("https://cn.example", None, Some("aws-cn")).unwrap();
+        assert_eq!(cn, "arn:aws-cn:iam::123456789012:oidc-provider/cn.example");
+        for (issuer, words) in [
+            ("https://two.example", "give the account of the role with --account"),
+            ("https://none.example", "names no provider of this issuer"),
+            ("https://cn.example", "--partition where it is not aws"),
+        ] {
+            let error = provider(issuer, None, None).unwrap_err();
+            let text = format!("{error} {} {}", error.causes().join(" "), error.hint().unwrap_or_default());
+            assert!(error.kind() == ErrorKind::InvalidInput && text.contains(words), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_subject_is_a_service_account_or_its_claim() {
+        let claim = "system:serviceaccount:jobs:a.b";
+        assert_eq!((subject("jobs/a.b").unwrap().as_str(), subject(claim).unwrap().as_str()), (claim, claim));
+        for text in ["a", "", "a/b/c", "Jobs/a", "system:serviceaccount:a", "system:serviceaccount:a:b:c", "jobs/*"] {
+            assert_eq!(subject(text).unwrap_err().kind(), ErrorKind::InvalidInput, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_role_is_a_name_or_an_arn() {
+        let arn = "arn:aws:iam::123456789012:role/p/r";
+        let role = Role::parse(arn).unwrap();
+        assert_eq!(role.name().as_str(), "r");
+        assert!(role.check(arn).is_ok());
+        assert_eq!(role.check("arn:aws:iam::123456789012:role/r").unwrap_err().kind(), ErrorKind::NotFound);
+        assert!(Role::parse("r").unwrap().check(arn).is_ok());
+        assert!(Role::parse("a/b").is_err() && Role::parse("arn:aws:iam::123456789012:policy/p").is_err());
+    }
+}

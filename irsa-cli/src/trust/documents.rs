@@ -1,0 +1,177 @@
+//! The files of an offline audit: found in folders, read, and named so that the names mean something elsewhere.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+
+use irsa_core::trust::{AuditedRole, roles_of_text};
+use irsa_core::{Error, ErrorKind, Result};
+
+use crate::environment::Environment;
+use crate::inputs;
+
+/// The most bytes of a dump: that of an account of 50,000 roles with long policies.
+const LONGEST: u64 = 1024 * 1024 * 1024;
+/// So many files that cannot be read are named.
+const NAMED: usize = 10;
+
+/// A text that was audited.
+#[derive(Clone, Debug)]
+pub(crate) struct Document {
+    /// Its name as the user knows it.
+    pub(crate) name: String,
+    /// Its name as seen from the current folder, without what is of this machine alone.
+    pub(crate) path: PathBuf,
+    /// The text.
+    pub(crate) text: String,
+}
+
+/// The roles of files, and the texts that they stand in.
+///
+/// # Errors
+/// `InvalidInput` that names each file that cannot be read.
+pub(crate) fn read(environment: &Environment, paths: &[PathBuf]) -> Result<(Vec<AuditedRole>, Vec<Document>)> {
+    let (mut roles, mut documents, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    for (file, path) in files(environment, paths)? {
+        let read = inputs::document(environment, &file, LONGEST).and_then(|text| {
+            let name = inputs::shown(&file);
+            roles.extend(roles_of_text(&name, &text)?);
+            Ok(Document { name, path, text })
+        });
+        match read {
+            Ok(document) => documents.push(document),
+            Err(error) => failures.push((file, error)),
+        }
+    }
+    match failures.len() {
+        0 => Ok((roles, documents)),
+        1 => Err(failures.remove(0).1),
+        many => Err(refused(many, &failures)),
+    }
+}
+
+fn refused(many: usize, failures: &[(PathBuf, Error)]) -> Error {
+    let lines = failures.iter().take(NAMED).map(|(_, error)| {
+        let causes = error.causes();
+        std::iter::once(error.to_string()).chain(causes).collect::<Vec<_>>().join(": ")
+    });
+    let more = many.saturating_sub(NAMED);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let cause = lines.chain(more).collect::<Vec<_>>().join("\n");
+    let hint = "name the files with trust policies one by one, or their folder";
+    Error::new(ErrorKind::InvalidInput, format!("{many} files cannot be audited")).with_cause(cause).with_hint(hint)
+}
+
+/// Every file once: as it is opened and shown, and as it is called elsewhere.
+fn files(environment: &Environment, paths: &[PathBuf]) -> Result<Vec<(PathBuf, PathBuf)>> {
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    for path in paths {
+        let inside = match environment.path(path).is_dir() && path.as_os_str() != inputs::STDIN {
+            true => folder(environment, path)?,
+            false => vec![path.clone()],
+        };
+        for file in inside {
+            let known = lexical(&environment.path(&file));
+            let portable = portable(environment, path, &file);
+            if seen.insert(known) {
+                found.push((file, portable));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The files of a folder and of those in it whose names end in `.json`, in the order of their names.
+fn folder(environment: &Environment, path: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |path: &Path, error: &std::io::Error| {
+        Error::new(ErrorKind::InvalidInput, format!("cannot read the folder {}", path.display()))
+            .with_cause(error.to_string())
+    };
+    // Names begin with the folder, but for the current one.
+    let begin = if path == Path::new(".") { PathBuf::new() } else { path.to_owned() };
+    let (mut files, mut folders) = (Vec::new(), vec![begin]);
+    while let Some(folder) = folders.pop() {
+        let entries = std::fs::read_dir(environment.path(&folder)).map_err(|error| failed(&folder, &error))?;
+        for entry in entries {
+            let entry = entry.map_err(|error| failed(&folder, &error))?;
+            let inside = folder.join(entry.file_name());
+            // Not through a link to a folder, which may lead in a circle.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(inside);
+            } else if inside.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"))
+                && !environment.path(&inside).is_dir()
+            {
+                files.push(inside);
+            }
+        }
+    }
+    if files.is_empty() {
+        let error = Error::new(ErrorKind::InvalidInput, format!("{} holds no *.json file", path.display()));
+        return Err(error.with_hint("name a file with a trust policy, or a folder of them"));
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// A path from the current folder where the file is below it, else from the folder that was named.
+fn portable(environment: &Environment, named: &Path, file: &Path) -> PathBuf {
+    if named.as_os_str() == inputs::STDIN {
+        return PathBuf::from("stdin.json");
+    }
+    let whole = lexical(&environment.path(file));
+    if let Ok(below) = whole.strip_prefix(lexical(&environment.folder)) {
+        return below.to_owned();
+    }
+    let named = lexical(&environment.path(named));
+    let outside = named.parent().unwrap_or(&named);
+    whole
+        .strip_prefix(outside)
+        .map_or_else(|_| whole.file_name().map(PathBuf::from).unwrap_or_default(), Path::to_owned)
+}
+
+/// Without `.` and `..`, as far as names tell.
+fn lexical(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment() -> Environment {
+        Environment { folder: PathBuf::from("/home/me/project"), ..Environment::default() }
+    }
+
+    #[test]
+    fn names_hold_nothing_of_the_machine() {
+        for (named, file, path) in [
+            ("a.json", "a.json", "a.json"),
+            ("./x/../a.json", "./x/../a.json", "a.json"),
+            ("policies", "policies/b/a.json", "policies/b/a.json"),
+            (".", "./b/a.json", "b/a.json"),
+            ("/home/me/project/p", "/home/me/project/p/a.json", "p/a.json"),
+            ("/tmp/p", "/tmp/p/b/a.json", "p/b/a.json"),
+            ("../other/a.json", "../other/a.json", "a.json"),
+            ("/", "/b/a.json", "b/a.json"),
+            ("-", "-", "stdin.json"),
+        ] {
+            assert_eq!(portable(&environment(), Path::new(named), Path::new(file)), Path::new(path), "{named} {file}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_named_twice_is_read_once() {
+        let named = [PathBuf::from("a.json"), PathBuf::from("./b/../a.json"), PathBuf::from("b.json")];
+        let found: Vec<PathBuf> = files(&environment(), &named).unwrap().into_iter().map(|(file, _)| file).collect();
+        assert_eq!(found, [PathBuf::from("a.json"), PathBuf::from("b.json")]);
+    }
+}

@@ -1,0 +1,111 @@
+//! Small changes to a trust policy as JSON: what is not touched stays as it was written.
+
+use serde_json::{Map, Value, json};
+
+use super::condition::is_of_an_issuer;
+use super::statement::nobody;
+use crate::document::strings;
+use crate::name::ProviderArn;
+
+/// Whether a condition key is one of this claim of a provider; keys have no case.
+pub(super) fn is_claim(key: &str, provider: &ProviderArn, claim: &str) -> bool {
+    let own = provider.issuer().host_path();
+    key.rsplit_once(':')
+        .is_some_and(|(issuer, name)| issuer.eq_ignore_ascii_case(own) && name.eq_ignore_ascii_case(claim))
+}
+
+/// Whether a condition key is one of tokens of another provider.
+pub(super) fn is_foreign(key: &str, provider: &ProviderArn) -> bool {
+    let own = provider.issuer().host_path();
+    let of_own = key.rsplit_once(':').is_some_and(|(issuer, _)| issuer.eq_ignore_ascii_case(own));
+    is_of_an_issuer(key) && !of_own
+}
+
+/// One value as it is, several as a list.
+pub(super) fn one_or_list(mut values: Vec<String>) -> Value {
+    match values.len() {
+        1 => Value::String(values.swap_remove(0)),
+        _ => json!(values),
+    }
+}
+
+/// A statement by its number, from 0.
+pub(super) fn statement(document: &mut Value, index: usize) -> Option<&mut Map<String, Value>> {
+    match document.get_mut("Statement")? {
+        Value::Array(list) => list.get_mut(index)?.as_object_mut(),
+        Value::Object(only) if index == 0 => Some(only),
+        _ => None,
+    }
+}
+
+/// The statements as a list, even where there is only one.
+fn list(document: &mut Value) -> Option<&mut Vec<Value>> {
+    let statements = document.get_mut("Statement")?;
+    if statements.is_object() {
+        *statements = Value::Array(vec![statements.take()]);
+    }
+    statements.as_array_mut()
+}
+
+/// Takes a statement out. Where none would be left, one stays that lets nobody in: IAM takes no policy without.
+pub(super) fn remove(document: &mut Value, index: usize) -> Option<()> {
+    let list = list(document)?;
+    if index >= list.len() {
+        return None;
+    }
+    list.remove(index);
+    if list.is_empty() {
+        list.push(nobody());
+    }
+    Some(())
+}
+
+/// Replaces a value of a member that may be single or a list; a member that would be empty goes.
+pub(super) fn replace_in(object: &mut Map<String, Value>, key: &str, old: &str, new: &[String]) {
+    let standing = strings(object.get(key));
+    let mut values: Vec<String> = standing.into_iter().filter(|value| value != old).collect();
+    values.extend(new.iter().cloned());
+    if values.is_empty() {
+        object.shift_remove(key);
+    } else {
+        object.insert(key.to_owned(), one_or_list(values));
+    }
+}
+
+/// Takes a provider out of the principals of a statement, and the statement if nobody is left in it.
+pub(super) fn remove_principal(document: &mut Value, index: usize, provider: &ProviderArn) -> Option<()> {
+    let kinds = statement(document, index)?.get_mut("Principal")?.as_object_mut()?;
+    replace_in(kinds, "Federated", &provider.to_string(), &[]);
+    if kinds.is_empty() {
+        return remove(document, index);
+    }
+    Some(())
+}
+
+/// Gives a provider a statement of its own, right behind that which names others as well; its number.
+///
+/// A statement whose principal is a wildcard becomes one of this provider alone.
+pub(super) fn isolate(document: &mut Value, index: usize, provider: &ProviderArn) -> Option<usize> {
+    let own = json!({"Federated": provider.to_string()});
+    let shared = statement(document, index)?;
+    let principal = shared.get_mut("Principal")?;
+    let named = strings(principal.get("Federated"));
+    let Some(kinds) = principal.as_object_mut().filter(|_| !named.iter().any(|arn| arn == "*")) else {
+        *principal = own;
+        return Some(index);
+    };
+    if kinds.len() == 1 && named.iter().all(|arn| *arn == provider.to_string()) && !named.is_empty() {
+        return Some(index);
+    }
+    replace_in(kinds, "Federated", &provider.to_string(), &[]);
+    let mut alone = shared.clone();
+    alone.insert("Principal".to_owned(), own);
+    let list = list(document)?;
+    if let Some(sid) = alone.get("Sid").and_then(Value::as_str).filter(|sid| !sid.is_empty()) {
+        let is_free = |sid: &str| !list.iter().any(|other| other.get("Sid").and_then(Value::as_str) == Some(sid));
+        let sid = (2..).map(|number| format!("{sid}{number}")).find(|sid| is_free(sid))?;
+        alone.insert("Sid".to_owned(), Value::String(sid));
+    }
+    list.insert(index + 1, Value::Object(alone));
+    Some(index + 1)
+}

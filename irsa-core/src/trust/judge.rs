@@ -1,0 +1,374 @@
+//! The findings of one role, by who really gets in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::causes;
+use super::condition::Truth;
+use super::decision::Decision;
+use super::document::Effect;
+use super::finding::{Finding, OtherPrincipal, Severity};
+use super::finding_id::FindingId;
+use super::ground::{Ground, Standing};
+use super::place::{Place, Reach};
+use super::power::power;
+use super::principals::{label, others};
+use super::reading::{Reading, Seen};
+use super::repair::{Repair, repaired};
+use super::words;
+use crate::name::ProviderArn;
+
+/// What was found of one role.
+#[derive(Debug)]
+pub(super) struct Judged {
+    /// Whether it trusts an OIDC provider.
+    pub(super) trusting: bool,
+    pub(super) findings: Vec<Finding>,
+    /// How many findings were not wanted.
+    pub(super) ignored: usize,
+    pub(super) seen: Vec<Seen>,
+    pub(super) others: Vec<OtherPrincipal>,
+}
+
+/// A finding before its repair is worked out.
+#[derive(Clone, Debug)]
+pub(super) struct Raw {
+    pub(super) id: FindingId,
+    pub(super) severity: Severity,
+    /// The number of the statement, from 0.
+    pub(super) statement: Option<usize>,
+    pub(super) provider: Option<ProviderArn>,
+    pub(super) message: String,
+    pub(super) evidence: Vec<String>,
+    pub(super) repair: Repair,
+}
+
+impl Raw {
+    pub(super) fn new(id: FindingId, statement: impl Into<Option<usize>>, message: impl Into<String>) -> Self {
+        let (statement, message) = (statement.into(), message.into());
+        let (provider, evidence, repair) = (None, Vec::new(), Repair::None);
+        Self { id, severity: id.severity(), statement, provider, message, evidence, repair }
+    }
+}
+
+/// Everything about a role that findings come from.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) trusting: bool,
+    pub(super) seen: Vec<Seen>,
+    pub(super) others: Vec<OtherPrincipal>,
+    pub(super) raw: Vec<Raw>,
+}
+
+/// Judges a role; `wanted` tells which findings are to be reported.
+pub(super) fn judge(reading: &Reading<'_>, ground: &Ground<'_>, wanted: impl Fn(FindingId) -> bool) -> Judged {
+    let Facts { trusting, seen, others, raw } = facts(reading, ground);
+    let call = |index: usize| reading.statements().find(|(at, _)| *at == index).map(|(at, found)| label(at, found));
+    let reported = raw.iter().filter(|raw| wanted(raw.id));
+    let findings: Vec<Finding> = reported
+        .map(|found| Finding {
+            id: found.id,
+            severity: found.severity,
+            role_arn: reading.role.arn.as_ref().map(ToString::to_string),
+            source: reading.role.source.clone(),
+            statement: found.statement.and_then(call),
+            message: found.message.clone(),
+            evidence: found.evidence.clone(),
+            fix: repaired(reading, ground, found, &raw),
+        })
+        .collect();
+    Judged { trusting, ignored: raw.len() - findings.len(), findings, seen, others }
+}
+
+/// Looks at a role from all sides.
+pub(super) fn facts(reading: &Reading<'_>, ground: &Ground<'_>) -> Facts {
+    let open = reading.of_any_provider();
+    let others = others(reading);
+    let trusting = !reading.named.is_empty() || open == Truth::True;
+    let mut raw = Vec::new();
+    anybody(reading, open, &others, &mut raw);
+    let mut seen = Vec::new();
+    for provider in reading.providers(ground, open) {
+        let standing = ground.standing(&provider);
+        if standing == Standing::Missing {
+            stale_provider(reading, &provider, &mut raw);
+            continue;
+        }
+        let (of_provider, any_audience) = reading.seen(&provider, ground);
+        let judging = Judging { reading, ground, provider: &provider, standing, seen: &of_provider };
+        judging.subjects(&mut raw);
+        judging.audiences(&any_audience, &mut raw);
+        seen.extend(of_provider);
+    }
+    let takes_tokens = reading.document.statements.iter().any(|statement| !statement.principal.federated.is_empty());
+    if trusting || takes_tokens {
+        elsewhere(reading, &mut raw);
+        other_sides(&others, &seen, &mut raw);
+        powerful(reading, ground, &seen, &mut raw);
+        causes::nobody(reading, ground, &seen, &mut raw);
+        if let [note, ..] = reading.document.notes() {
+            let mut found = Raw::new(FindingId::RefusedByIam, None, note.clone());
+            found.evidence = reading.document.notes().to_vec();
+            raw.push(found);
+        }
+    }
+    raw.sort_by_key(|found| (found.statement, found.id));
+    Facts { trusting, seen, others, raw }
+}
+
+/// The judging of one provider.
+struct Judging<'a> {
+    reading: &'a Reading<'a>,
+    ground: &'a Ground<'a>,
+    provider: &'a ProviderArn,
+    standing: Standing<'a>,
+    seen: &'a [Seen],
+}
+
+/// What one finding of subjects is gathered under: kind and statement.
+type Found<'a> = BTreeMap<(FindingId, usize), Vec<(&'a Seen, &'a Place)>>;
+
+impl Judging<'_> {
+    fn subjects(&self, raw: &mut Vec<Raw>) {
+        let mut found: Found<'_> = BTreeMap::new();
+        for seen in self.seen {
+            let Some(statement) = seen.statement() else { continue };
+            for place in &seen.places {
+                for id in self.ids(seen, place, statement) {
+                    found.entry((id, statement)).or_default().push((seen, place));
+                }
+            }
+        }
+        for ((id, statement), subjects) in &found {
+            raw.push(self.finding(*id, *statement, subjects));
+        }
+    }
+
+    /// Under which ids a place is a finding.
+    fn ids(&self, seen: &Seen, place: &Place, statement: usize) -> Vec<FindingId> {
+        let reach = place.reach();
+        if seen.part.decision == Decision::Unknown {
+            // Whether `{"AWS": "*"}` covers tokens is no matter where everybody of AWS gets in.
+            let of_aws = self.reading.document.statements.get(statement).is_some_and(|s| s.principal.is_all_of_aws());
+            return if of_aws { Vec::new() } else { vec![FindingId::Undecided] };
+        }
+        match reach {
+            Reach::Cluster => vec![causes::of_everybody(self.reading, statement, self.provider)],
+            Reach::AnyNamespace => vec![FindingId::AnyNamespace],
+            Reach::OpenEnd => vec![FindingId::OpenEnd],
+            Reach::Namespaces => vec![FindingId::NamespacePattern],
+            Reach::AnyName => vec![FindingId::AnyName],
+            Reach::Names => vec![FindingId::NamePattern],
+            Reach::One => {
+                let mut ids = Vec::new();
+                if place.name == "default" {
+                    ids.push(FindingId::DefaultServiceAccount);
+                }
+                let accounts = self.ground.accounts(self.provider);
+                if accounts.is_some_and(|accounts| !accounts.has(&place.namespace, &place.name)) {
+                    ids.push(FindingId::StaleSubject);
+                }
+                ids
+            }
+        }
+    }
+
+    fn finding(&self, id: FindingId, statement: usize, subjects: &[(&Seen, &Place)]) -> Raw {
+        let cluster = self.ground.called(self.provider);
+        let mut found = Raw::new(id, statement, words::message(id, &cluster, subjects));
+        found.provider = Some(self.provider.clone());
+        found.severity = severity(id, subjects);
+        found.evidence = words::evidence(subjects);
+        if let Some(read) = self.reading.document.statements.get(statement) {
+            found.evidence.extend(causes::tests(read, self.provider, id));
+        }
+        if let (Some(accounts), true) = (self.ground.accounts(self.provider), id != FindingId::StaleSubject) {
+            let mut parts: Vec<&Seen> = subjects.iter().map(|(seen, _)| *seen).collect();
+            parts.dedup_by_key(|seen| &seen.part.pattern);
+            for seen in parts.iter().take(words::MOST).filter(|seen| !seen.part.is_one_subject()) {
+                found.evidence.push(accounts.fitting(&seen.part.pattern, &seen.part.except).shown());
+            }
+        }
+        found.repair = match id {
+            FindingId::OtherProviderCondition | FindingId::SeveralProviders => Repair::Keys,
+            FindingId::AnySubject
+            | FindingId::EveryoneBut
+            | FindingId::AnyNamespace
+            | FindingId::OpenEnd
+            | FindingId::NamespacePattern => Repair::Subjects,
+            FindingId::AnyName if found.severity > Severity::Low => Repair::Subjects,
+            FindingId::StaleSubject => {
+                Repair::Leave(subjects.iter().map(|(seen, _)| seen.part.pattern.clone()).collect())
+            }
+            _ => Repair::None,
+        };
+        found
+    }
+
+    /// Statements that let in tokens of an audience that nobody has named.
+    fn audiences(&self, open: &BTreeSet<usize>, raw: &mut Vec<Raw>) {
+        for statement in open.iter().copied() {
+            let (severity, takes) = match self.standing {
+                Standing::Takes(audiences) if audiences.len() <= 1 => {
+                    (Severity::Low, format!("the provider takes {} only, today", words::few(audiences)))
+                }
+                Standing::Takes(audiences) => {
+                    (Severity::Medium, format!("the provider takes {}", words::few(audiences)))
+                }
+                _ => (Severity::Medium, "which audiences the provider takes is not known".to_owned()),
+            };
+            let cluster = self.ground.called(self.provider);
+            let message = format!(
+                "tokens of {cluster} for any audience that the provider takes will do: whoever is handed such a token for another service can use it for this role"
+            );
+            let mut found = Raw::new(FindingId::NoAudience, statement, message);
+            (found.severity, found.provider, found.repair) = (severity, Some(self.provider.clone()), Repair::Audience);
+            let key = format!("{}:aud", self.provider.issuer().host_path());
+            found.evidence = vec![format!("nothing keeps other audiences out by {key}"), takes];
+            raw.push(found);
+        }
+    }
+}
+
+fn severity(id: FindingId, subjects: &[(&Seen, &Place)]) -> Severity {
+    let reach = subjects.iter().map(|(_, place)| place.reach()).min();
+    match (id, reach) {
+        (FindingId::Undecided, Some(Reach::Cluster | Reach::AnyNamespace)) => Severity::Medium,
+        (FindingId::Undecided, Some(Reach::OpenEnd | Reach::Namespaces)) => Severity::Low,
+        (FindingId::Undecided, _) => Severity::Info,
+        (FindingId::AnyName, _) => {
+            let shared = |place: &Place| matches!(place.namespace.as_str(), "kube-system" | "default");
+            if subjects.iter().any(|(_, place)| shared(place)) { Severity::Medium } else { Severity::Low }
+        }
+        _ => id.severity(),
+    }
+}
+
+/// Principals that are wildcards.
+fn anybody(reading: &Reading<'_>, open: Truth, others: &[OtherPrincipal], raw: &mut Vec<Raw>) {
+    for (index, statement) in reading.document.statements.iter().enumerate() {
+        let called = reading.statements().find(|(at, _)| *at == index).map(|(at, found)| label(at, found));
+        let wild: Vec<&OtherPrincipal> = others
+            .iter()
+            .filter(|other| Some(&other.statement) == called.as_ref() && other.principal == "*")
+            .filter(|other| other.kind != "federated")
+            .filter(|other| other.actions.iter().any(|action| action == "sts:AssumeRole"))
+            .collect();
+        let everybody = statement.principal.everyone || statement.principal.inverted;
+        let any_provider = statement.effect == Effect::Allow
+            && statement.concerns
+            && open != Truth::False
+            && (everybody || statement.principal.federated.iter().any(|arn| arn == "*"));
+        let (message, conditional) = match (wild.first(), any_provider) {
+            (Some(other), _) if !other.conditional => {
+                ("principals of every AWS account may assume it: whoever has an account of AWS gets in", false)
+            }
+            (_, true) if open == Truth::True => (
+                "tokens of every OIDC provider of the account may assume it: whoever can get a token of any of them gets in",
+                false,
+            ),
+            (Some(_), _) => ("principals of every AWS account may assume it where the conditions hold", true),
+            (None, true) => {
+                ("tokens of every OIDC provider of the account may assume it where the conditions hold", true)
+            }
+            (None, false) => continue,
+        };
+        let mut found = Raw::new(FindingId::AnyPrincipal, index, message);
+        if conditional {
+            found.severity = Severity::Medium;
+        }
+        found.evidence = wild.iter().map(|other| words::principal(other)).collect();
+        found.evidence.extend(statement.tests.iter().take(words::MOST).map(super::reasons::shown));
+        found.repair = Repair::Principal;
+        raw.push(found);
+    }
+}
+
+fn stale_provider(reading: &Reading<'_>, provider: &ProviderArn, raw: &mut Vec<Raw>) {
+    for index in naming(reading, provider) {
+        let message = format!(
+            "it trusts the OIDC provider {provider}, which does not exist: whoever can create a provider of that \
+             issuer in the account opens the role again"
+        );
+        let mut found = Raw::new(FindingId::StaleProvider, index, message);
+        (found.provider, found.repair) = (Some(provider.clone()), Repair::Provider);
+        raw.push(found);
+    }
+}
+
+fn elsewhere(reading: &Reading<'_>, raw: &mut Vec<Raw>) {
+    for provider in reading.named.iter().filter(|provider| !reading.is_own(provider)) {
+        for index in naming(reading, provider) {
+            let account = provider.account();
+            let message = format!(
+                "it names an OIDC provider of account {account}, which STS never takes for a role of another account: nobody gets in by it"
+            );
+            let mut found = Raw::new(FindingId::ProviderElsewhere, index, message);
+            found.evidence = vec![provider.to_string()];
+            found.provider = Some(provider.clone());
+            raw.push(found);
+        }
+    }
+}
+
+/// The Allow statements that name a provider.
+fn naming(reading: &Reading<'_>, provider: &ProviderArn) -> Vec<usize> {
+    let arn = provider.to_string();
+    let statements = reading.document.statements.iter().enumerate();
+    let naming = statements.filter(|(_, statement)| {
+        statement.effect == Effect::Allow
+            && !statement.principal.inverted
+            && statement.principal.federated.contains(&arn)
+    });
+    naming.map(|(index, _)| index).collect()
+}
+
+/// Services and other accounts beside service accounts.
+fn other_sides(others: &[OtherPrincipal], seen: &[Seen], raw: &mut Vec<Raw>) {
+    let services: Vec<String> =
+        others.iter().filter(|other| other.kind == "service").map(|other| other.principal.clone()).collect();
+    if !services.is_empty() && !seen.is_empty() {
+        let message = format!("service accounts and {} may assume it", words::few(&services));
+        let mut found = Raw::new(FindingId::MixedTrust, None, message);
+        found.evidence = others.iter().filter(|other| other.kind == "service").map(words::principal).collect();
+        raw.push(found);
+    }
+    let foreign: Vec<&OtherPrincipal> =
+        others.iter().filter(|other| other.kind == "aws" && other.other_account == Some(true)).collect();
+    if let [first, ..] = foreign[..] {
+        let names: Vec<String> = foreign.iter().map(|other| other.principal.clone()).collect();
+        let message = format!("principals of another AWS account may assume it: {}", words::few(&names));
+        let mut found = Raw::new(FindingId::OtherAccount, super::reading::index_of(&first.statement), message);
+        if foreign.iter().all(|other| other.conditional) {
+            found.severity = Severity::Info;
+        }
+        found.evidence = foreign.iter().take(words::MOST).map(|other| words::principal(other)).collect();
+        raw.push(found);
+    }
+}
+
+fn powerful(reading: &Reading<'_>, ground: &Ground<'_>, seen: &[Seen], raw: &mut Vec<Raw>) {
+    let several = |seen: &&Seen| {
+        let of_cluster = seen.places.iter().any(|place| place.reach() != Reach::One);
+        // What is no subject of Kubernetes is somebody elsewhere, such as the branches of a repository.
+        let elsewhere = seen.places.is_empty()
+            && !seen.part.is_one_subject()
+            && !causes::is_of_kubernetes(&seen.provider, &seen.part.pattern, ground);
+        seen.part.decision == Decision::Allow && (of_cluster || elsewhere)
+    };
+    let open: Vec<&Seen> = seen.iter().filter(several).collect();
+    if open.is_empty() {
+        return;
+    }
+    let Some(why) = power(reading.role) else { return };
+    let patterns: Vec<String> = open.iter().map(|seen| words::part(&seen.part)).collect();
+    let message = format!(
+        "it can do nearly everything or become any role ({why}), and lets in more than named service accounts: {}",
+        words::few(&patterns)
+    );
+    let mut found = Raw::new(FindingId::PowerfulRole, None, message);
+    if reading.role.permissions_boundary.is_some() {
+        found.severity = Severity::Medium;
+    }
+    found.evidence = patterns.into_iter().take(words::MOST).chain([why]).collect();
+    raw.push(found);
+}

@@ -1,0 +1,204 @@
+//! One role read for judging: its document, and everybody whom tokens of OIDC providers let in.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+
+use super::audit::AuditedRole;
+use super::caller::SUBJECT_PREFIX;
+use super::causes::is_somebody;
+use super::condition::{Family, Test, Truth};
+use super::decision::Decision;
+use super::document::{Effect, Statement, TrustDocument};
+use super::ground::{Ground, Standing};
+use super::place::{Place, places};
+use super::subjects::{SubjectPart, SubjectSet};
+use crate::document::{LONGEST_DOCUMENT, one_or_many, parse_strict};
+use crate::error::Result;
+use crate::name::{Audience, ProviderArn};
+
+/// An audience that nobody has: who is let in with it is let in with any. `.invalid` is kept free (RFC 2606).
+pub(super) const UNNAMED_AUDIENCE: &str = "any-audience.invalid";
+/// An issuer that nobody has: who of it is let in, is let in whatever the provider.
+const UNNAMED_ISSUER: &str = "https://any-issuer.invalid";
+
+/// A role whose trust policy could be read.
+#[derive(Debug)]
+pub(super) struct Reading<'a> {
+    pub(super) role: &'a AuditedRole,
+    pub(super) value: Value,
+    pub(super) document: TrustDocument,
+    /// The OIDC providers that it names.
+    pub(super) named: BTreeSet<ProviderArn>,
+}
+
+/// Subjects of a provider who get in, or may.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) provider: Rc<ProviderArn>,
+    pub(super) part: SubjectPart,
+    /// The audiences by which they do, of those that were asked about.
+    pub(super) audiences: BTreeSet<String>,
+    pub(super) places: Vec<Place>,
+}
+
+impl Seen {
+    /// The number of the statement, from 0.
+    pub(super) fn statement(&self) -> Option<usize> {
+        index_of(&self.part.statement)
+    }
+}
+
+/// The number, from 0, of the statement that is called so.
+pub(super) fn index_of(label: &str) -> Option<usize> {
+    let number = label.strip_prefix("statement ")?.split(' ').next()?;
+    number.parse::<usize>().ok()?.checked_sub(1)
+}
+
+impl<'a> Reading<'a> {
+    /// Reads the trust policy of a role.
+    ///
+    /// # Errors
+    /// `InvalidInput`, as [`TrustDocument::parse`].
+    pub(super) fn of(role: &'a AuditedRole) -> Result<Self> {
+        let text = &role.trust_policy;
+        if text.len() > LONGEST_DOCUMENT || !text.is_ascii() {
+            TrustDocument::parse(text)?;
+        }
+        let value = parse_strict("trust policy", text)?;
+        let document = TrustDocument::from_value(&value)?;
+        let named = document.providers();
+        Ok(Self { role, value, document, named })
+    }
+
+    /// The same role with another document.
+    pub(super) fn with(&self, value: Value) -> Result<Self> {
+        let document = TrustDocument::from_value(&value)?;
+        let named = document.providers();
+        Ok(Self { role: self.role, value, document, named })
+    }
+
+    pub(super) fn statements(&self) -> impl Iterator<Item = (usize, &Map<String, Value>)> {
+        let list = one_or_many(self.value.get("Statement")).iter().enumerate();
+        list.filter_map(|(index, statement)| Some((index, statement.as_object()?)))
+    }
+
+    /// Whether STS would ever take a provider for this role: it looks in the role's own account.
+    pub(super) fn is_own(&self, provider: &ProviderArn) -> bool {
+        let arn = self.role.arn.as_ref();
+        arn.is_none_or(|arn| arn.account() == provider.account() && arn.partition() == provider.partition())
+    }
+
+    /// Whether it lets in, or may let in, callers of providers that it does not name.
+    pub(super) fn of_any_provider(&self) -> Truth {
+        let may_be = |statement: &Statement| {
+            let principal = &statement.principal;
+            let wild = principal.everyone || principal.inverted || principal.is_all_of_aws();
+            let any = wild || statement.in_doubt.is_some() || principal.federated.iter().any(|arn| arn == "*");
+            statement.effect == Effect::Allow && statement.concerns && any
+        };
+        if !self.document.statements.iter().any(may_be) {
+            return Truth::False;
+        }
+        let Some(unnamed) = self.unnamed_provider() else { return Truth::False };
+        let audiences = self.audiences(Standing::NotKnown);
+        let found = audiences.iter().map(String::as_str).chain([UNNAMED_AUDIENCE]).flat_map(|audience| {
+            let SubjectSet { parts } = self.document.subjects(&unnamed, audience);
+            parts.into_iter().map(|part| if part.decision == Decision::Allow { Truth::True } else { Truth::Unknown })
+        });
+        found.max().unwrap_or(Truth::False)
+    }
+
+    fn unnamed_provider(&self) -> Option<ProviderArn> {
+        let issuer = UNNAMED_ISSUER.parse().ok()?;
+        match &self.role.arn {
+            Some(arn) => Some(ProviderArn::new(arn.partition().clone(), arn.account().clone(), issuer)),
+            None => Some(ProviderArn::new("aws".parse().ok()?, "000000000000".parse().ok()?, issuer)),
+        }
+    }
+
+    /// The providers whose subjects are to be told: those of the role's account that it names; and where it is open to any,
+    /// all that are known.
+    pub(super) fn providers(&self, ground: &Ground<'_>, open: Truth) -> BTreeSet<ProviderArn> {
+        let mut providers = self.named.clone();
+        if let (Some(arn), true) = (&self.role.arn, open != Truth::False) {
+            providers.extend(ground.providers_of(arn.account()).cloned());
+        }
+        providers.retain(|provider| self.is_own(provider));
+        providers
+    }
+
+    /// The audiences that its tests name, and that of STS.
+    fn named_audiences(&self) -> BTreeSet<String> {
+        let texts = self.audience_tests().flat_map(|test| &test.values).map(|value| value.text.clone());
+        // A subject under the key of the audience is a mistake, and no audience.
+        let mut named: BTreeSet<String> = texts.filter(|text| !text.starts_with(SUBJECT_PREFIX)).collect();
+        named.insert(Audience::sts().to_string());
+        named
+    }
+
+    fn audience_tests(&self) -> impl Iterator<Item = &Test> {
+        let tests = self.document.statements.iter().flat_map(|statement| &statement.tests);
+        tests.filter(|test| {
+            test.key.len() > 4 && test.key.as_bytes()[test.key.len() - 4..].eq_ignore_ascii_case(b":aud")
+        })
+    }
+
+    /// The audiences to ask about: those that the provider takes; else those that the document names, and that of STS.
+    pub(super) fn audiences(&self, standing: Standing<'_>) -> BTreeSet<String> {
+        match standing {
+            Standing::Takes(audiences) => audiences.iter().cloned().collect(),
+            Standing::Missing | Standing::NotKnown => self.named_audiences(),
+        }
+    }
+
+    /// Everybody of a provider who gets in, or may, by some audience; and the numbers of the statements that let somebody in
+    /// with an audience that nobody has named.
+    pub(super) fn seen(&self, provider: &ProviderArn, ground: &Ground<'_>) -> (Vec<Seen>, BTreeSet<usize>) {
+        let standing = ground.standing(provider);
+        let (mut all, shared) = (Vec::new(), Rc::new(provider.clone()));
+        let asked = self.audiences(standing);
+        let named = self.named_audiences();
+        // By equality alone, all audiences that are not named are alike.
+        let literal = self.audience_tests().all(|test| test.operator.family == Family::Equals)
+            && !named.iter().any(|audience| audience.contains("${"));
+        let (told_apart, mut alike): (BTreeSet<String>, BTreeSet<String>) =
+            asked.into_iter().partition(|audience| !literal || named.contains(audience));
+        for audience in told_apart {
+            let parts = self.document.subjects(provider, &audience).parts;
+            see(&shared, parts, &BTreeSet::from([audience]), &mut all);
+        }
+        let parts = self.document.subjects(provider, UNNAMED_AUDIENCE).parts;
+        let lets_in = |part: &&SubjectPart| part.decision == Decision::Allow && is_somebody(provider, part, ground);
+        let certain = parts.iter().filter(lets_in);
+        let open = certain.filter_map(|part| index_of(&part.statement)).collect();
+        if standing == Standing::NotKnown {
+            alike.insert(UNNAMED_AUDIENCE.to_owned());
+        }
+        if !alike.is_empty() {
+            see(&shared, parts, &alike, &mut all);
+        }
+        (all, open)
+    }
+}
+
+/// Adds the parts for some audiences.
+fn see(provider: &Rc<ProviderArn>, parts: Vec<SubjectPart>, audiences: &BTreeSet<String>, all: &mut Vec<Seen>) {
+    for part in parts {
+        let same = |seen: &&mut Seen| {
+            let known = &seen.part;
+            known.pattern == part.pattern
+                && known.statement == part.statement
+                && known.decision == part.decision
+                && known.except == part.except
+        };
+        match all.iter_mut().find(same) {
+            Some(known) => known.audiences.extend(audiences.iter().cloned()),
+            None => {
+                let places = places(&part.pattern, &part.except);
+                all.push(Seen { provider: Rc::clone(provider), part, audiences: audiences.clone(), places });
+            }
+        }
+    }
+}

@@ -1,0 +1,562 @@
+"""The client: every verb, to be waited for and to be awaited."""
+
+from __future__ import annotations
+
+from irsa._irsa import Binding, Core
+
+TYPE_CHECKING = False  # what `typing` has, without the time that importing it takes
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from irsa._irsa import Audit, BindingView, Plan, Provider, Report, TrustCheck, WhoCan
+
+    _Document = str | Mapping[str, Any]
+
+
+class _Permit:
+    """What a change may touch."""
+
+    __slots__ = ("adopt", "create_namespace", "create_provider", "force")
+
+    def __init__(self, adopt: bool, force: bool, create_namespace: bool, create_provider: bool) -> None:
+        self.adopt = adopt
+        self.force = force
+        self.create_namespace = create_namespace
+        self.create_provider = create_provider
+
+
+class Client:
+    """Plans and applies bindings on one cluster.
+
+    What is not given comes from the environment, the AWS profile and the kubeconfig, as for the program `irsa`.
+    Nothing is called before the first verb; then the cluster is resolved once and kept for ten minutes. Threads may
+    share a client; a forked process reaches everything anew.
+
+    Args:
+        cluster: by name or ARN; by default `IRSA_CLUSTER`, else that of the current kubeconfig context, if an EKS one.
+        region: the AWS region.
+        profile: the AWS profile.
+        endpoint_url: the URL that takes all calls to AWS.
+        kubeconfig: the kubeconfig file.
+        context: the context of the kubeconfig; by default the one that belongs to the cluster.
+        issuer, account: the issuer of the cluster's tokens and the account of the roles, in place of asking EKS.
+        session: a boto3 session; its credentials and its region are used.
+        timeout: the longest time for one binding from its first write, in seconds; by default 120.
+
+    Raises:
+        InvalidInputError: an argument is malformed, two contradict each other, or nothing names a cluster.
+        TypeError: an argument has another type.
+    """
+
+    __slots__ = ("_core",)
+    _core: Core
+
+    def __init__(
+        self,
+        cluster: str | None = None,
+        *,
+        region: str | None = None,
+        profile: str | None = None,
+        endpoint_url: str | None = None,
+        kubeconfig: str | os.PathLike[str] | None = None,
+        context: str | None = None,
+        issuer: str | None = None,
+        account: str | None = None,
+        session: Any = None,
+        timeout: float | None = None,
+    ) -> None:
+        self._core = Core.live(
+            cluster, region, profile, endpoint_url, kubeconfig, context, issuer, account, session, timeout
+        )
+
+    @classmethod
+    def sandbox(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        cluster: str | None = None,
+        timeout: float | None = None,
+    ) -> Client:
+        """A client of the embedded back end: no AWS, no cluster, as strict as they are where users can see it.
+
+        Args:
+            path: the file that the sandbox is kept in; by default it is in memory, and this client's alone.
+            cluster: by default `sandbox`, which a fresh one has.
+            timeout: the longest time for one binding from its first write, in seconds; by default 120.
+
+        Raises:
+            InvalidInputError: an argument is malformed.
+        """
+        client = cls.__new__(cls)
+        client._core = Core.sandbox(path, cluster, timeout)
+        return client
+
+    @property
+    def cluster(self) -> str:
+        """The cluster: by name, by ARN, or by its issuer."""
+        return self._core.cluster
+
+    def __repr__(self) -> str:
+        return f"Client({self.cluster!r})"
+
+    def plan(
+        self,
+        binding: Binding,
+        *,
+        adopt: bool = False,
+        force: bool = False,
+        create_namespace: bool = False,
+        create_provider: bool = False,
+    ) -> Plan:
+        """Says what `apply` would do. Reads and checks everything, writes nothing.
+
+        Args:
+            binding: what is wanted.
+            adopt: take over a role that somebody else made: adds to it, never removes.
+            force: take over an annotation or field that somebody else set.
+            create_namespace: make the namespace where it is missing.
+            create_provider: make the OIDC provider, or add the audience to it, where that is missing.
+
+        Raises:
+            IrsaError: of the class that fits, for everything that would refuse it before the first write.
+        """
+        result: Plan = self._core.plan(binding, _Permit(adopt, force, create_namespace, create_provider)).wait()
+        return result
+
+    async def plan_async(
+        self,
+        binding: Binding,
+        *,
+        adopt: bool = False,
+        force: bool = False,
+        create_namespace: bool = False,
+        create_provider: bool = False,
+    ) -> Plan:
+        """As `plan`, awaited."""
+        result: Plan = await self._core.plan(binding, _Permit(adopt, force, create_namespace, create_provider)).future()
+        return result
+
+    def apply(
+        self,
+        binding: Binding,
+        *,
+        adopt: bool = False,
+        force: bool = False,
+        create_namespace: bool = False,
+        create_provider: bool = False,
+    ) -> Report:
+        """Makes a binding, or brings what is there to what is wanted. Again, it changes nothing and says so.
+
+        Ctrl-C and cancelling end it between two steps; the same call again finishes the work.
+
+        Args:
+            binding: what is wanted; what it does not name stays as it is.
+            adopt: take over a role that somebody else made: adds to it, never removes.
+            force: take over an annotation or field that somebody else set.
+            create_namespace: make the namespace where it is missing.
+            create_provider: make the OIDC provider, or add the audience to it, where that is missing.
+
+        Raises:
+            IrsaError: of the class that fits; its `report` says what had been done.
+        """
+        result: Report = self._core.apply(binding, _Permit(adopt, force, create_namespace, create_provider)).wait()
+        return result
+
+    async def apply_async(
+        self,
+        binding: Binding,
+        *,
+        adopt: bool = False,
+        force: bool = False,
+        create_namespace: bool = False,
+        create_provider: bool = False,
+    ) -> Report:
+        """As `apply`, awaited."""
+        result: Report = await self._core.apply(
+            binding, _Permit(adopt, force, create_namespace, create_provider)
+        ).future()
+        return result
+
+    def update(
+        self,
+        namespace: str,
+        service_account: str,
+        *,
+        add_policies: Sequence[str] | None = None,
+        remove_policies: Sequence[str] = (),
+        add_subjects: Sequence[str] | None = None,
+        remove_subjects: Sequence[str] = (),
+        inline: Mapping[str, _Document] | None = None,
+        role_name: str | None = None,
+        role_path: str | None = None,
+        description: str | None = None,
+        max_session_duration: int | None = None,
+        permissions_boundary: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        trust_only_subjects: Sequence[str] | None = None,
+        trust_statements: Sequence[_Document] | None = None,
+        audience: str | None = None,
+        token_expiration: int | None = None,
+        sts_regional_endpoints: bool | None = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        role_only: bool = False,
+        exact: bool = False,
+        adopt: bool = False,
+        force: bool = False,
+        create_namespace: bool = False,
+        create_provider: bool = False,
+        dry_run: bool = False,
+    ) -> Report:
+        """Changes an existing binding; what is not named stays as it is.
+
+        Args:
+            namespace, service_account: any subject of the role.
+            add_policies: managed policies to add, by ARN or by name.
+            remove_policies: managed policies to remove, by ARN or by name, or inline ones by name. Removing what is not
+                there is done, with the warning `nothing-to-remove`.
+            add_subjects, remove_subjects: service accounts, `[CLUSTER:]NAMESPACE/NAME`.
+            dry_run: say what would be done, and write nothing.
+
+        The other arguments are those of `Binding` and of `apply`.
+
+        Raises:
+            NotFoundError: there is no such binding.
+            IrsaError: of the class that fits; its `report` says what had been done.
+        """
+        binding = Binding(
+            namespace,
+            service_account,
+            policies=add_policies,
+            subjects=add_subjects,
+            inline=inline,
+            role_name=role_name,
+            role_path=role_path,
+            description=description,
+            max_session_duration=max_session_duration,
+            permissions_boundary=permissions_boundary,
+            tags=tags,
+            trust_only_subjects=trust_only_subjects,
+            trust_statements=trust_statements,
+            audience=audience,
+            token_expiration=token_expiration,
+            sts_regional_endpoints=sts_regional_endpoints,
+            labels=labels,
+            annotations=annotations,
+            role_only=role_only,
+            exact=exact,
+        )
+        permit = _Permit(adopt, force, create_namespace, create_provider)
+        result: Report = self._core.update(binding, remove_policies, remove_subjects, permit, dry_run).wait()
+        return result
+
+    async def update_async(
+        self,
+        namespace: str,
+        service_account: str,
+        *,
+        add_policies: Sequence[str] | None = None,
+        remove_policies: Sequence[str] = (),
+        add_subjects: Sequence[str] | None = None,
+        remove_subjects: Sequence[str] = (),
+        inline: Mapping[str, _Document] | None = None,
+        role_name: str | None = None,
+        role_path: str | None = None,
+        description: str | None = None,
+        max_session_duration: int | None = None,
+        permissions_boundary: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        trust_only_subjects: Sequence[str] | None = None,
+        trust_statements: Sequence[_Document] | None = None,
+        audience: str | None = None,
+        token_expiration: int | None = None,
+        sts_regional_endpoints: bool | None = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        role_only: bool = False,
+        exact: bool = False,
+        adopt: bool = False,
+        force: bool = False,
+        create_namespace: bool = False,
+        create_provider: bool = False,
+        dry_run: bool = False,
+    ) -> Report:
+        """As `update`, awaited."""
+        binding = Binding(
+            namespace,
+            service_account,
+            policies=add_policies,
+            subjects=add_subjects,
+            inline=inline,
+            role_name=role_name,
+            role_path=role_path,
+            description=description,
+            max_session_duration=max_session_duration,
+            permissions_boundary=permissions_boundary,
+            tags=tags,
+            trust_only_subjects=trust_only_subjects,
+            trust_statements=trust_statements,
+            audience=audience,
+            token_expiration=token_expiration,
+            sts_regional_endpoints=sts_regional_endpoints,
+            labels=labels,
+            annotations=annotations,
+            role_only=role_only,
+            exact=exact,
+        )
+        permit = _Permit(adopt, force, create_namespace, create_provider)
+        result: Report = await self._core.update(binding, remove_policies, remove_subjects, permit, dry_run).future()
+        return result
+
+    def delete(
+        self,
+        namespace: str,
+        service_account: str,
+        *,
+        role_name: str | None = None,
+        keep_role: bool = False,
+        force: bool = False,
+        role_only: bool = False,
+        dry_run: bool = False,
+    ) -> Report:
+        """Undoes a binding. What is not there is deleted already. A role of several subjects only loses this one.
+
+        Args:
+            namespace, service_account: any subject of the role.
+            role_name: the name of the role, where neither annotation nor default leads to it.
+            keep_role: keep the role; it only loses the service account.
+            force: delete the role even where it would be kept (with the warning `role-kept`).
+            role_only: touch no service account; no API server is needed.
+            dry_run: say what would be done, and write nothing.
+
+        Raises:
+            IrsaError: of the class that fits; its `report` says what had been done.
+        """
+        result: Report = self._core.delete(
+            namespace, service_account, role_name, keep_role, force, role_only, dry_run
+        ).wait()
+        return result
+
+    async def delete_async(
+        self,
+        namespace: str,
+        service_account: str,
+        *,
+        role_name: str | None = None,
+        keep_role: bool = False,
+        force: bool = False,
+        role_only: bool = False,
+        dry_run: bool = False,
+    ) -> Report:
+        """As `delete`, awaited."""
+        result: Report = await self._core.delete(
+            namespace, service_account, role_name, keep_role, force, role_only, dry_run
+        ).future()
+        return result
+
+    def get(
+        self,
+        namespace: str,
+        service_account: str,
+        *,
+        role_name: str | None = None,
+    ) -> BindingView:
+        """Reads one binding, also one that other tools made: role, trust, policies, annotation, and whether they fit.
+
+        Raises:
+            NotFoundError: there is none; the hint names the nearest ones.
+            IrsaError: of the class that fits.
+        """
+        result: BindingView = self._core.get(namespace, service_account, role_name).wait()
+        return result
+
+    async def get_async(
+        self,
+        namespace: str,
+        service_account: str,
+        *,
+        role_name: str | None = None,
+    ) -> BindingView:
+        """As `get`, awaited."""
+        result: BindingView = await self._core.get(namespace, service_account, role_name).future()
+        return result
+
+    def list(
+        self,
+        namespace: str | None = None,
+    ) -> tuple[BindingView, ...]:
+        """Reads every binding of the cluster, or of one namespace, whoever made it.
+
+        Raises:
+            IrsaError: of the class that fits.
+        """
+        result: tuple[BindingView, ...] = self._core.list(namespace).wait()
+        return result
+
+    async def list_async(
+        self,
+        namespace: str | None = None,
+    ) -> tuple[BindingView, ...]:
+        """As `list`, awaited."""
+        result: tuple[BindingView, ...] = await self._core.list(namespace).future()
+        return result
+
+    def check_trust(
+        self,
+        role_name: str,
+        *,
+        subject: str,
+        audience: str = "sts.amazonaws.com",
+    ) -> TrustCheck:
+        """Says whether the trust policy of a role lets a service account of the cluster assume it.
+
+        Args:
+            role_name: the role.
+            subject: the service account, `NAMESPACE/NAME`.
+            audience: the audience of the token.
+
+        Raises:
+            NotFoundError: there is no such role; the hint names the nearest ones.
+            InvalidInputError: an argument is malformed, or the trust policy cannot be read.
+            IrsaError: of the class that fits.
+        """
+        result: TrustCheck = self._core.check_trust(role_name, subject, audience).wait()
+        return result
+
+    async def check_trust_async(
+        self,
+        role_name: str,
+        *,
+        subject: str,
+        audience: str = "sts.amazonaws.com",
+    ) -> TrustCheck:
+        """As `check_trust`, awaited."""
+        result: TrustCheck = await self._core.check_trust(role_name, subject, audience).future()
+        return result
+
+    def who_can(
+        self,
+        role_name: str,
+    ) -> WhoCan:
+        """Says who can assume a role, matched with the service accounts of the cluster.
+
+        Raises:
+            NotFoundError: there is no such role; the hint names the nearest ones.
+            IrsaError: of the class that fits.
+        """
+        result: WhoCan = self._core.who_can(role_name).wait()
+        return result
+
+    async def who_can_async(
+        self,
+        role_name: str,
+    ) -> WhoCan:
+        """As `who_can`, awaited."""
+        result: WhoCan = await self._core.who_can(role_name).future()
+        return result
+
+    def audit_trust(
+        self,
+        *,
+        ignore: Sequence[str] = (),
+    ) -> Audit:
+        """Audits the trust policy of every role of the account against the service accounts of the cluster.
+
+        Args:
+            ignore: findings that are left out, each as `ID` or `ID:ROLE`.
+
+        Raises:
+            AccessDeniedError: the roles may not be read.
+            IrsaError: of the class that fits.
+        """
+        result: Audit = self._core.audit_trust(ignore).wait()
+        return result
+
+    async def audit_trust_async(
+        self,
+        *,
+        ignore: Sequence[str] = (),
+    ) -> Audit:
+        """As `audit_trust`, awaited."""
+        result: Audit = await self._core.audit_trust(ignore).future()
+        return result
+
+    def provider(
+        self,
+    ) -> Provider:
+        """Reads the IAM OIDC provider of the cluster.
+
+        Raises:
+            IrsaError: of the class that fits.
+        """
+        result: Provider = self._core.provider().wait()
+        return result
+
+    async def provider_async(
+        self,
+    ) -> Provider:
+        """As `provider`, awaited."""
+        result: Provider = await self._core.provider().future()
+        return result
+
+    def create_provider(
+        self,
+        *,
+        audiences: Sequence[str] = (),
+        dry_run: bool = False,
+    ) -> Report:
+        """Makes the IAM OIDC provider of the cluster, or adds what audiences it lacks.
+
+        Args:
+            audiences: by default `sts.amazonaws.com`.
+            dry_run: say what would be done, and write nothing.
+
+        Raises:
+            IrsaError: of the class that fits; its `report` says what had been done.
+        """
+        result: Report = self._core.create_provider(audiences, dry_run).wait()
+        return result
+
+    async def create_provider_async(
+        self,
+        *,
+        audiences: Sequence[str] = (),
+        dry_run: bool = False,
+    ) -> Report:
+        """As `create_provider`, awaited."""
+        result: Report = await self._core.create_provider(audiences, dry_run).future()
+        return result
+
+    def delete_provider(
+        self,
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> Report:
+        """Deletes the IAM OIDC provider of the cluster.
+
+        Args:
+            force: also where roles trust it; their pods lose access.
+            dry_run: say what would be done, and write nothing.
+
+        Raises:
+            ConflictError: roles trust it.
+            IrsaError: of the class that fits; its `report` says what had been done.
+        """
+        result: Report = self._core.delete_provider(force, dry_run).wait()
+        return result
+
+    async def delete_provider_async(
+        self,
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> Report:
+        """As `delete_provider`, awaited."""
+        result: Report = await self._core.delete_provider(force, dry_run).future()
+        return result
+
+
+Client.__module__ = "irsa"

@@ -1,0 +1,238 @@
+//! The audit of trust policies: who gets in that should not.
+
+use std::collections::BTreeMap;
+
+use irsa_core::name::{ProviderArn, RoleArn, Subject};
+use irsa_core::trust::{AuditedRole, FindingId, Ignore, KnownAccount, Severity, Surroundings, audit, roles_of_text};
+use pyo3::prelude::*;
+use pyo3::types::{PyMapping, PyString};
+use serde_json::Value;
+
+use crate::data::{as_text, data, items, texts};
+use crate::error::{Result, invalid};
+use crate::json::{self, Input};
+
+as_text!(FindingId, Severity);
+
+data! {
+    /// What an audit of trust policies found.
+    Audit(irsa_core::trust::Audit) {
+        /// What was found, the worst first.
+        findings,
+        /// How many roles were looked at.
+        roles,
+        |
+        /// How many of them trust an OIDC provider.
+        trusting,
+        /// How many findings were left out because they are to be ignored.
+        ignored,
+        /// What could not be read.
+        warnings,
+    }
+}
+
+data! {
+    /// One thing that an audit found.
+    Finding(irsa_core::trust::Finding) {
+        /// Its stable id, such as `"any-subject"`.
+        id,
+        /// How bad it is: `"high"`, `"medium"`, `"low"` or `"info"`.
+        severity,
+        /// The role; None for a document that does not say whose it is.
+        role_arn,
+        /// The statement, by its Sid or its number; None where it is about the whole role.
+        statement,
+        /// Who gets in that should not, in words.
+        message,
+        |
+        /// Where in the argument the document stands, such as `documents[0]`.
+        source,
+        /// What shows it: tests, subjects, accounts.
+        evidence,
+        /// The whole document as a dict, with this finding repaired and everything else as it is; None where there is no
+        /// repair that lets nobody new in.
+        fix,
+    }
+}
+
+/// What `aws iam` and boto3 answer, or a trust policy, has one of these.
+const KNOWN_KEYS: [&str; 6] = ["Statement", "RoleDetailList", "Roles", "Role", "AssumeRolePolicyDocument", "Arn"];
+
+/// Audits trust policies: says who gets in that should not, and how to keep them out. Pure: calls nothing.
+///
+/// Args:
+///     documents: a trust policy as a str of JSON or as a dict; what `get_account_authorization_details`,
+///         `list_roles` or `get_role` of boto3 or the aws CLI answer; a dict from ARNs of roles to trust policies; or
+///         a list of these.
+///     ignore: findings that are left out, each as `ID` or `ID:ROLE`.
+///     providers: the OIDC providers that exist, by ARN, with the audiences that each takes. If given, others do not
+///         exist.
+///     service_accounts: the service accounts that exist, by the ARN of their cluster's provider: a list of
+///         `NAMESPACE/NAME`, or a dict from these to the role that the account is annotated with, or None.
+///
+/// Raises:
+///     InvalidInputError: a document is nothing of these (with its place), or another argument is malformed. A trust
+///         policy of a known role that cannot be read is a finding, `unreadable`.
+///     TypeError: an argument has another type, or a document holds what JSON does not have.
+#[pyfunction]
+#[pyo3(signature = (documents, *, ignore = None, providers = None, service_accounts = None))]
+#[pyo3(text_signature = "(documents, *, ignore=None, providers=None, service_accounts=None)")]
+pub(crate) fn audit_trust(
+    documents: &Bound<'_, PyAny>,
+    ignore: Option<&Bound<'_, PyAny>>,
+    providers: Option<&Bound<'_, PyAny>>,
+    service_accounts: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Audit> {
+    let py = documents.py();
+    let documents = read("documents", documents)?;
+    let ignore = ignore.map(ignored).transpose()?.unwrap_or_default();
+    let mut around = Surroundings::default();
+    if let Some(providers) = providers {
+        around.providers = Some(known_providers(providers)?);
+    }
+    if let Some(accounts) = service_accounts {
+        around.clusters = known_accounts(accounts)?;
+    }
+    let audited = py.detach(|| {
+        let mut roles = Vec::new();
+        for document in documents {
+            roles.extend(document.into_roles()?);
+        }
+        Ok::<_, irsa_core::Error>(audit(roles, &around, &ignore))
+    });
+    Ok(Audit(audited.map_err(crate::error::Failure::from)?))
+}
+
+/// What is not to be reported.
+pub(crate) fn ignored(object: &Bound<'_, PyAny>) -> Result<Vec<Ignore>> {
+    let read = |text: &String| text.parse().map_err(|error| invalid(format!("ignore: {error}")));
+    texts("ignore", object)?.iter().map(read).collect()
+}
+
+/// A document, and whose it is as far as the argument says so.
+struct Document {
+    role: Option<RoleArn>,
+    place: String,
+    input: Input,
+}
+
+impl Document {
+    fn into_roles(self) -> irsa_core::Result<Vec<AuditedRole>> {
+        let text = match self.input {
+            Input::Text(text) => text,
+            Input::Value(value) => value.to_string(),
+        };
+        match self.role {
+            None => roles_of_text(&self.place, &text),
+            arn => {
+                Ok(vec![AuditedRole { arn, trust_policy: text, source: Some(self.place), ..AuditedRole::default() }])
+            }
+        }
+    }
+}
+
+fn read(place: &str, object: &Bound<'_, PyAny>) -> Result<Vec<Document>> {
+    if object.cast::<PyMapping>().is_ok() || object.cast::<PyString>().is_ok() {
+        return read_one(place, object);
+    }
+    let list = items(place, object)
+        .map_err(|_| json::wrong_type(place, "a str of JSON, a dict, or a list of these", object))?;
+    let mut documents = Vec::new();
+    for (index, item) in list.iter().enumerate() {
+        documents.extend(read_one(&format!("{place}[{index}]"), item)?);
+    }
+    Ok(documents)
+}
+
+fn read_one(place: &str, object: &Bound<'_, PyAny>) -> Result<Vec<Document>> {
+    let alone = |input| vec![Document { role: None, place: place.to_owned(), input }];
+    let Ok(mapping) = object.cast::<PyMapping>() else {
+        return Input::new(place, object).map(alone);
+    };
+    for key in KNOWN_KEYS {
+        if mapping.contains(key)? {
+            // A trust policy holds no dates; what boto3 answers of roles does.
+            let value = match key {
+                "Statement" => json::from_python(place, object)?,
+                _ => json::from_answer(place, object)?,
+            };
+            return Ok(alone(Input::Value(value)));
+        }
+    }
+    let mut documents = Vec::new();
+    for item in mapping.items()?.iter() {
+        let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
+        let Ok(arn) = key.extract::<String>() else {
+            return Err(json::wrong_type(format!("a key of {place}"), "a str", &key).into());
+        };
+        if !arn.starts_with("arn:") {
+            return Err(invalid(format!(
+                "{place}: must be a trust policy with a Statement, what AWS answers of roles, or a dict from ARNs of roles to \
+                 trust policies; {arn:?} is a key of neither"
+            )));
+        }
+        let inside = format!("{place}[{arn:?}]");
+        let role = arn.parse().map_err(|error| invalid(format!("{inside}: {error}")))?;
+        documents.push(Document { role: Some(role), input: Input::new(&inside, &value)?, place: inside });
+    }
+    Ok(documents)
+}
+
+fn known_providers(object: &Bound<'_, PyAny>) -> Result<BTreeMap<ProviderArn, Vec<String>>> {
+    let mut providers = BTreeMap::new();
+    for (arn, audiences) in by_provider("providers", object)? {
+        providers.insert(arn, texts("providers", &audiences)?);
+    }
+    Ok(providers)
+}
+
+fn known_accounts(object: &Bound<'_, PyAny>) -> Result<BTreeMap<ProviderArn, (String, Vec<KnownAccount>)>> {
+    let argument = "service_accounts";
+    let mut clusters = BTreeMap::new();
+    for (arn, accounts) in by_provider(argument, object)? {
+        let accounts = match json::from_python(argument, &accounts)? {
+            Value::Object(annotated) => {
+                annotated.into_iter().map(|(name, role)| known_account(&name, role)).collect::<Result<_>>()?
+            }
+            Value::Array(names) => names
+                .into_iter()
+                .map(|name| match name {
+                    Value::String(name) => known_account(&name, Value::Null),
+                    other => Err(invalid(format!("{argument}: {other} must be NAMESPACE/NAME"))),
+                })
+                .collect::<Result<_>>()?,
+            other => return Err(invalid(format!("{argument}: {other} must be a list or a dict of NAMESPACE/NAME"))),
+        };
+        clusters.insert(arn.clone(), (arn.issuer().url(), accounts));
+    }
+    Ok(clusters)
+}
+
+fn known_account(text: &str, role: Value) -> Result<KnownAccount> {
+    let subject: Subject = text.parse().map_err(|error| invalid(format!("service_accounts: {error}")))?;
+    let (Some(name), None) = (subject.service_account(), &subject.cluster) else {
+        return Err(invalid(format!("service_accounts: {text:?} must be NAMESPACE/NAME")));
+    };
+    let role_arn = match role {
+        Value::Null => None,
+        Value::String(arn) => Some(arn),
+        other => return Err(invalid(format!("service_accounts[{text:?}]: {other} must be the ARN of a role or None"))),
+    };
+    Ok(KnownAccount { namespace: subject.namespace.to_string(), name: name.to_string(), role_arn })
+}
+
+/// What a dict holds by the ARN of a provider.
+fn by_provider<'py>(argument: &str, object: &Bound<'py, PyAny>) -> Result<Vec<(ProviderArn, Bound<'py, PyAny>)>> {
+    let Ok(mapping) = object.cast::<PyMapping>() else {
+        return Err(json::wrong_type(argument, "a dict by the ARN of a provider", object).into());
+    };
+    let mut found = Vec::new();
+    for item in mapping.items()?.iter() {
+        let (key, value): (Bound<'py, PyAny>, Bound<'py, PyAny>) = item.extract()?;
+        let Ok(arn) = key.extract::<String>() else {
+            return Err(json::wrong_type(format!("a key of {argument}"), "a str", &key).into());
+        };
+        found.push((arn.parse().map_err(|error| invalid(format!("{argument}: {error}")))?, value));
+    }
+    Ok(found)
+}

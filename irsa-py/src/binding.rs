@@ -1,0 +1,289 @@
+//! A binding as Python asks for it: keyword arguments in, the library's builder behind.
+
+use std::collections::BTreeMap;
+
+use irsa_core::name::ClusterRef;
+use irsa_core::{Error, IrsaBinding, PolicyDocument};
+use pyo3::prelude::*;
+use pyo3::types::PyMapping;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::data::{data, items, texts};
+use crate::error::Result;
+use crate::json::{self, Input};
+
+/// A cluster for checks that come before one is known.
+const SOME_CLUSTER: &str = "cluster";
+
+/// What is asked for, as it came but for documents, which are parsed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wish {
+    pub(crate) namespace: String,
+    pub(crate) service_account: String,
+    #[serde(default)]
+    pub(crate) cluster: Option<String>,
+    #[serde(default)]
+    pub(crate) role_name: Option<String>,
+    #[serde(default)]
+    pub(crate) role_path: Option<String>,
+    #[serde(default)]
+    pub(crate) description: Option<String>,
+    #[serde(default)]
+    pub(crate) max_session_duration: Option<u32>,
+    #[serde(default)]
+    pub(crate) permissions_boundary: Option<String>,
+    #[serde(default)]
+    pub(crate) tags: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) policies: Vec<String>,
+    #[serde(default)]
+    pub(crate) inline: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub(crate) subjects: Vec<String>,
+    #[serde(default)]
+    pub(crate) trust_only_subjects: Vec<String>,
+    #[serde(default)]
+    pub(crate) trust_statements: Vec<Value>,
+    #[serde(default)]
+    pub(crate) audience: Option<String>,
+    #[serde(default)]
+    pub(crate) token_expiration: Option<u32>,
+    #[serde(default)]
+    pub(crate) sts_regional_endpoints: Option<bool>,
+    #[serde(default)]
+    pub(crate) labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) annotations: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) role_only: bool,
+    #[serde(default)]
+    pub(crate) exact: bool,
+}
+
+impl Wish {
+    /// The binding on a cluster, checked.
+    pub(crate) fn on(&self, cluster: &ClusterRef) -> irsa_core::Result<IrsaBinding> {
+        let cluster = self.cluster.clone().unwrap_or_else(|| cluster.to_string());
+        let mut builder = IrsaBinding::builder(cluster, &self.namespace, &self.service_account)
+            .with_role_only(self.role_only)
+            .with_exact(self.exact);
+        macro_rules! given {
+            ($($field:ident: $with:ident),*) => { $(if let Some(value) = &self.$field { builder = builder.$with(value.clone()); })* };
+        }
+        given!(role_name: with_role_name, role_path: with_role_path, description: with_description);
+        given!(max_session_duration: with_max_session_duration, permissions_boundary: with_permissions_boundary);
+        given!(audience: with_audience, token_expiration: with_token_expiration);
+        given!(sts_regional_endpoints: with_sts_regional_endpoints);
+        macro_rules! each {
+            ($($field:ident: $with:ident),*) => { $(for value in &self.$field { builder = builder.$with(value.clone()); })* };
+        }
+        each!(policies: with_policy, subjects: with_subject, trust_only_subjects: with_trust_only_subject);
+        each!(trust_statements: with_trust_statement_value);
+        macro_rules! pairs {
+            ($($field:ident: $with:ident),*) => { $(for (key, value) in &self.$field { builder = builder.$with(key, value.clone()); })* };
+        }
+        pairs!(tags: with_tag, inline: with_inline_document, labels: with_label, annotations: with_annotation);
+        builder.build()
+    }
+
+    /// Everything that needs no call.
+    fn check(&self) -> irsa_core::Result<()> {
+        self.on(&SOME_CLUSTER.parse()?).map(|_| ())
+    }
+}
+
+data! {
+    /// What is wanted: one IAM role, the service accounts that may assume it, its policies and its settings.
+    ///
+    /// What is not given is left as it is on what exists already.
+    ///
+    /// Args:
+    ///     namespace, service_account: the service account.
+    ///     cluster: its cluster, by name or ARN; by default that of the client.
+    ///     role_name: by default `<cluster>-<namespace>-<service account>`.
+    ///     role_path: the path of the role, used when it is made.
+    ///     description: of the role.
+    ///     max_session_duration: of the role, 3600 to 43200 seconds.
+    ///     permissions_boundary: the ARN of the managed policy that bounds the role's permissions.
+    ///     tags: of the role.
+    ///     policies: managed policies, by ARN or by name.
+    ///     inline: inline policies by name, each a dict or a str of JSON.
+    ///     subjects: further service accounts, `[CLUSTER:]NAMESPACE/NAME`; a name with `*` or `?` is a pattern.
+    ///     trust_only_subjects: further service accounts that are let in, but not annotated.
+    ///     trust_statements: further statements of the trust policy, each a dict or a str of JSON.
+    ///     audience: of the tokens; by default `sts.amazonaws.com`.
+    ///     token_expiration: the lifetime of the tokens, 600 to 86400 seconds.
+    ///     sts_regional_endpoints: whether pods use the STS endpoint of their region.
+    ///     labels, annotations: of the service accounts.
+    ///     role_only: make the role alone; no service account is touched and no API server is needed.
+    ///     exact: take away policies and subjects that are not declared here.
+    ///
+    /// Raises:
+    ///     InvalidInputError: AWS or Kubernetes would refuse it, or two arguments contradict each other.
+    ///     TypeError: an argument has another type.
+    Binding(Wish), checked by Wish::check {
+        /// The namespace.
+        namespace,
+        /// The service account.
+        service_account,
+        /// Managed policies.
+        policies,
+        |
+        /// The cluster, where it is not that of the client.
+        cluster,
+        /// The name of the role, where it is not the default.
+        role_name,
+        /// The path of the role.
+        role_path,
+        /// The description of the role.
+        description,
+        /// The longest session of the role, in seconds.
+        max_session_duration,
+        /// The permissions boundary of the role.
+        permissions_boundary,
+        /// Tags of the role.
+        tags,
+        /// Inline policies by name.
+        inline,
+        /// Further service accounts.
+        subjects,
+        /// Further service accounts that are let in, but not annotated.
+        trust_only_subjects,
+        /// Further statements of the trust policy.
+        trust_statements,
+        /// The audience of the tokens.
+        audience,
+        /// The lifetime of the tokens, in seconds.
+        token_expiration,
+        /// Whether pods use the STS endpoint of their region.
+        sts_regional_endpoints,
+        /// Labels of the service accounts.
+        labels,
+        /// Annotations of the service accounts.
+        annotations,
+        /// Whether the role alone is made.
+        role_only,
+        /// Whether what is not declared is taken away.
+        exact,
+    }
+    also {
+        #[new]
+        #[pyo3(signature = (namespace, service_account, *, cluster = None, role_name = None, role_path = None,
+            description = None, max_session_duration = None, permissions_boundary = None, tags = None, policies = None,
+            inline = None, subjects = None, trust_only_subjects = None, trust_statements = None, audience = None,
+            token_expiration = None, sts_regional_endpoints = None, labels = None, annotations = None, role_only = false,
+            exact = false))]
+        #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+        fn new(
+            namespace: String,
+            service_account: String,
+            cluster: Option<String>,
+            role_name: Option<String>,
+            role_path: Option<String>,
+            description: Option<String>,
+            max_session_duration: Option<u32>,
+            permissions_boundary: Option<String>,
+            tags: Option<&Bound<'_, PyAny>>,
+            policies: Option<&Bound<'_, PyAny>>,
+            inline: Option<&Bound<'_, PyAny>>,
+            subjects: Option<&Bound<'_, PyAny>>,
+            trust_only_subjects: Option<&Bound<'_, PyAny>>,
+            trust_statements: Option<&Bound<'_, PyAny>>,
+            audience: Option<String>,
+            token_expiration: Option<u32>,
+            sts_regional_endpoints: Option<bool>,
+            labels: Option<&Bound<'_, PyAny>>,
+            annotations: Option<&Bound<'_, PyAny>>,
+            role_only: bool,
+            exact: bool,
+        ) -> PyResult<Self> {
+            let wish = Wish {
+                namespace,
+                service_account,
+                cluster,
+                role_name,
+                role_path,
+                description,
+                max_session_duration,
+                permissions_boundary,
+                tags: pairs("tags", tags)?,
+                policies: list("policies", policies)?,
+                inline: documents("inline", inline)?,
+                subjects: list("subjects", subjects)?,
+                trust_only_subjects: list("trust_only_subjects", trust_only_subjects)?,
+                trust_statements: statements("trust_statements", trust_statements)?,
+                audience,
+                token_expiration,
+                sts_regional_endpoints,
+                labels: pairs("labels", labels)?,
+                annotations: pairs("annotations", annotations)?,
+                role_only,
+                exact,
+            };
+            wish.check().map_err(crate::error::Failure::from)?;
+            Ok(Self(wish))
+        }
+    }
+}
+
+fn list(argument: &str, object: Option<&Bound<'_, PyAny>>) -> Result<Vec<String>> {
+    object.map_or_else(|| Ok(Vec::new()), |object| texts(argument, object))
+}
+
+/// What a dict holds by text; `argument` is how errors call it.
+fn by_name<'py>(argument: &str, object: Option<&Bound<'py, PyAny>>) -> Result<Vec<(String, Bound<'py, PyAny>)>> {
+    let Some(object) = object else { return Ok(Vec::new()) };
+    let Ok(mapping) = object.cast::<PyMapping>() else {
+        return Err(json::wrong_type(argument, "a dict", object).into());
+    };
+    let mut found = Vec::new();
+    for item in mapping.items()?.iter() {
+        let (key, value): (Bound<'py, PyAny>, Bound<'py, PyAny>) = item.extract()?;
+        let Ok(text) = key.extract() else {
+            return Err(json::wrong_type(format!("a key of {argument}"), "a str", &key).into());
+        };
+        found.push((text, value));
+    }
+    Ok(found)
+}
+
+fn pairs(argument: &str, object: Option<&Bound<'_, PyAny>>) -> Result<BTreeMap<String, String>> {
+    let pair = |(key, value): (String, Bound<'_, PyAny>)| match value.extract() {
+        Ok(text) => Ok((key, text)),
+        Err(_) => Err(json::wrong_type(format!("{argument}[{key:?}]"), "a str", &value).into()),
+    };
+    by_name(argument, object)?.into_iter().map(pair).collect()
+}
+
+fn documents(argument: &str, object: Option<&Bound<'_, PyAny>>) -> Result<BTreeMap<String, Value>> {
+    let document = |(name, value): (String, Bound<'_, PyAny>)| {
+        let place = format!("{argument}[{name:?}]");
+        let document = match Input::new(&place, &value)? {
+            Input::Text(text) => {
+                PolicyDocument::parse(&text).map_err(|error| error.during(format!("{place} is refused")))?.into()
+            }
+            Input::Value(value) => value,
+        };
+        Ok((name, document))
+    };
+    by_name(argument, object)?.into_iter().map(document).collect()
+}
+
+fn statements(argument: &str, object: Option<&Bound<'_, PyAny>>) -> Result<Vec<Value>> {
+    let Some(object) = object else { return Ok(Vec::new()) };
+    let statement = |(index, item): (usize, &Bound<'_, PyAny>)| {
+        let place = format!("{argument}[{index}]");
+        match Input::new(&place, item)? {
+            Input::Value(value) => Ok(value),
+            // The builder reads text strictly.
+            Input::Text(text) => {
+                let probe = IrsaBinding::builder(SOME_CLUSTER, "default", "probe").with_trust_statement(text).build();
+                let binding = probe.map_err(|error: Error| error.during(format!("{place} is refused")))?;
+                Ok(binding.trust_statements.into_iter().next().unwrap_or_default())
+            }
+        }
+    };
+    items(argument, object)?.iter().enumerate().map(statement).collect()
+}

@@ -1,0 +1,283 @@
+//! The client behind `irsa.Client`: one method for each verb, each giving a call that is waited for or awaited.
+
+use std::path::PathBuf;
+use std::process;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use irsa_cli::{Environment, Need, Options, Target};
+use irsa_core::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountName};
+use irsa_core::trust::Caller;
+use irsa_core::{Error, ErrorKind, IrsaBinding, Request, Sandbox};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::binding::Binding;
+use crate::credentials;
+use crate::error::{Failure, Result};
+use crate::reach::{Live, Origin, Reach};
+use crate::report::Planned;
+use crate::runtime::Call;
+
+/// The cluster of a sandbox.
+const SANDBOX_CLUSTER: &str = "sandbox";
+
+/// What a client reaches, and the cluster that it means.
+#[pyclass(frozen, module = "irsa._irsa")]
+pub(crate) struct Core {
+    cluster: ClusterRef,
+    /// With the process that it belongs to. Locked only while attached, so that a fork never finds it locked.
+    reach: Mutex<(u32, Arc<Reach>)>,
+}
+
+/// What a change may touch.
+#[derive(Clone, Copy, Debug, Default, FromPyObject)]
+pub(crate) struct Permit {
+    adopt: bool,
+    force: bool,
+    create_namespace: bool,
+    create_provider: bool,
+}
+
+impl Permit {
+    fn on(self, request: Request) -> Request {
+        request
+            .with_adopt(self.adopt)
+            .with_force(self.force)
+            .with_create_namespace(self.create_namespace)
+            .with_create_provider(self.create_provider)
+    }
+}
+
+#[pymethods]
+impl Core {
+    /// AWS and clusters, as the arguments, the environment and the kubeconfig say.
+    #[staticmethod]
+    #[expect(clippy::too_many_arguments, reason = "they are the keywords of irsa.Client")]
+    fn live(
+        cluster: Option<String>,
+        region: Option<String>,
+        profile: Option<String>,
+        endpoint_url: Option<String>,
+        kubeconfig: Option<PathBuf>,
+        context: Option<String>,
+        issuer: Option<String>,
+        account: Option<String>,
+        session: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
+    ) -> PyResult<Self> {
+        let mut options = Options {
+            cluster,
+            region,
+            profile,
+            endpoint_url,
+            kubeconfig,
+            context,
+            issuer,
+            account,
+            ..Options::default()
+        };
+        options.timeout = timeout.map(seconds).transpose()?;
+        let mut given = None;
+        if let Some(session) = session {
+            if options.profile.is_some() {
+                return Err(PyValueError::new_err("profile contradicts session: give only one of them"));
+            }
+            if !session.hasattr("get_credentials")? {
+                let found = session.get_type().name()?;
+                return Err(PyTypeError::new_err(format!("session: must be a boto3 session, not {found}")));
+            }
+            if options.region.is_none() && session.hasattr("region_name")? {
+                options.region = session.getattr("region_name")?.extract()?;
+            }
+            given = Some(credentials::of_session(session));
+        }
+        let environment = Environment::of_process();
+        let target = Target::new(&options, &environment, Need::Cluster).map_err(Failure::from)?;
+        let (cluster, timeout) = (target.cluster().map_err(Failure::from)?.clone(), target.timeout);
+        let live = Live { environment, target, credentials: given };
+        Ok(Self::new(cluster, Origin::Live(Box::new(live)), timeout))
+    }
+
+    /// The embedded back end, in memory or in a file.
+    #[staticmethod]
+    fn sandbox(path: Option<PathBuf>, cluster: Option<String>, timeout: Option<f64>) -> PyResult<Self> {
+        let cluster = cluster.as_deref().unwrap_or(SANDBOX_CLUSTER).parse::<ClusterRef>().map_err(Failure::from)?;
+        let origin = match path {
+            None => Origin::Memory(Sandbox::new()),
+            Some(path) => Origin::File(std::path::absolute(path)?),
+        };
+        let timeout = timeout.map(seconds).transpose()?.unwrap_or(Duration::from_secs(120));
+        Ok(Self::new(cluster, origin, timeout))
+    }
+
+    /// The cluster, by name, ARN or issuer.
+    #[getter]
+    fn cluster(&self) -> String {
+        self.cluster.to_string()
+    }
+
+    fn plan(&self, py: Python<'_>, binding: &Bound<'_, Binding>, permit: Permit) -> PyResult<Call> {
+        let request = permit.on(Request::create(self.wanted(binding)?)).with_preview(true);
+        let (reach, servers) = (self.reach(py)?, servers(&request));
+        Ok(Call::new(move || async move { reach.client(&servers).await?.run(&request).await.map(Planned) }))
+    }
+
+    fn apply(&self, py: Python<'_>, binding: &Bound<'_, Binding>, permit: Permit) -> PyResult<Call> {
+        self.run(py, permit.on(Request::create(self.wanted(binding)?)))
+    }
+
+    fn update(
+        &self,
+        py: Python<'_>,
+        binding: &Bound<'_, Binding>,
+        remove_policies: &Bound<'_, PyAny>,
+        remove_subjects: &Bound<'_, PyAny>,
+        permit: Permit,
+        dry_run: bool,
+    ) -> PyResult<Call> {
+        let mut request = permit.on(Request::update(self.wanted(binding)?)).with_preview(dry_run);
+        for policy in crate::data::texts("remove_policies", remove_policies)? {
+            request = request.removing_policy(&policy).map_err(Failure::from)?;
+        }
+        for subject in crate::data::texts("remove_subjects", remove_subjects)? {
+            request = request.removing_subject(&subject).map_err(Failure::from)?;
+        }
+        self.run(py, request)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are the keywords of irsa.Client.delete")]
+    fn delete(
+        &self,
+        py: Python<'_>,
+        namespace: String,
+        service_account: String,
+        role_name: Option<String>,
+        keep_role: bool,
+        force: bool,
+        role_only: bool,
+        dry_run: bool,
+    ) -> PyResult<Call> {
+        if keep_role && force {
+            return Err(PyValueError::new_err("keep_role contradicts force: give only one of them"));
+        }
+        let mut builder =
+            IrsaBinding::builder(self.cluster.to_string(), namespace, service_account).with_role_only(role_only);
+        if let Some(name) = role_name {
+            builder = builder.with_role_name(name);
+        }
+        let binding = builder.build().map_err(Failure::from)?;
+        let request = Request::delete(binding).with_keep_role(keep_role).with_force(force).with_preview(dry_run);
+        self.run(py, request)
+    }
+
+    fn get(
+        &self,
+        py: Python<'_>,
+        namespace: String,
+        service_account: String,
+        role_name: Option<String>,
+    ) -> PyResult<Call> {
+        let namespace = Namespace::new(namespace).map_err(Failure::from)?;
+        let name = ServiceAccountName::new(service_account).map_err(Failure::from)?;
+        let role_name = role_name.map(RoleName::new).transpose().map_err(Failure::from)?;
+        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
+        Ok(Call::new(move || async move {
+            let client = reach.client(std::slice::from_ref(&cluster)).await?;
+            client.get(&cluster, &namespace, &name, role_name.as_ref()).await
+        }))
+    }
+
+    fn list(&self, py: Python<'_>, namespace: Option<String>) -> PyResult<Call> {
+        let namespace = namespace.map(Namespace::new).transpose().map_err(Failure::from)?;
+        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
+        Ok(Call::new(move || async move {
+            reach.client(std::slice::from_ref(&cluster)).await?.list(&cluster, namespace.as_ref()).await
+        }))
+    }
+
+    fn check_trust(&self, py: Python<'_>, role_name: String, subject: String, audience: String) -> PyResult<Call> {
+        let role_name = RoleName::new(role_name).map_err(Failure::from)?;
+        let audience = Audience::new(audience).map_err(Failure::from)?;
+        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
+        Ok(Call::new(move || async move {
+            let client = reach.client(&[]).await?;
+            let caller = Caller::service_account(client.provider_arn(&cluster).await?, &subject, audience.to_string())?;
+            Ok(client.trust_document(&role_name).await?.1.check(&caller))
+        }))
+    }
+
+    fn who_can(&self, py: Python<'_>, role_name: String) -> PyResult<Call> {
+        let role_name = RoleName::new(role_name).map_err(Failure::from)?;
+        let (reach, clusters) = (self.reach(py)?, vec![self.cluster.clone()]);
+        Ok(Call::new(move || async move { reach.client(&clusters).await?.who_can(&role_name, &clusters).await }))
+    }
+
+    fn audit_trust(&self, py: Python<'_>, ignore: &Bound<'_, PyAny>) -> PyResult<Call> {
+        let ignore = crate::audit::ignored(ignore)?;
+        let (reach, clusters) = (self.reach(py)?, vec![self.cluster.clone()]);
+        Ok(Call::new(move || async move { reach.client(&clusters).await?.audit_trust(&clusters, &ignore).await }))
+    }
+
+    fn provider(&self, py: Python<'_>) -> PyResult<Call> {
+        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
+        Ok(Call::new(move || async move { reach.client(&[]).await?.provider(&cluster).await }))
+    }
+
+    fn create_provider(&self, py: Python<'_>, audiences: &Bound<'_, PyAny>, dry_run: bool) -> PyResult<Call> {
+        let audiences = crate::data::texts("audiences", audiences)?.into_iter().map(Audience::new);
+        let audiences: Vec<Audience> = audiences.collect::<irsa_core::Result<_>>().map_err(Failure::from)?;
+        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
+        Ok(Call::new(
+            move || async move { reach.client(&[]).await?.create_provider(&cluster, &audiences, dry_run).await },
+        ))
+    }
+
+    fn delete_provider(&self, py: Python<'_>, force: bool, dry_run: bool) -> PyResult<Call> {
+        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
+        Ok(Call::new(move || async move { reach.client(&[]).await?.delete_provider(&cluster, force, dry_run).await }))
+    }
+}
+
+impl Core {
+    fn new(cluster: ClusterRef, origin: Origin, timeout: Duration) -> Self {
+        Self { cluster, reach: Mutex::new((process::id(), Arc::new(Reach::new(origin, timeout)))) }
+    }
+
+    fn wanted(&self, binding: &Bound<'_, Binding>) -> Result<IrsaBinding> {
+        Ok(binding.get().0.on(&self.cluster)?)
+    }
+
+    fn run(&self, py: Python<'_>, request: Request) -> PyResult<Call> {
+        let (reach, servers) = (self.reach(py)?, servers(&request));
+        Ok(Call::new(move || async move { reach.client(&servers).await?.run(&request).await }))
+    }
+
+    /// What is reached; a forked process reaches it anew.
+    fn reach(&self, _attached: Python<'_>) -> Result<Arc<Reach>> {
+        let mut known = self.reach.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.0 != process::id() {
+            if let Origin::Memory(_) = known.1.origin() {
+                return Err(Error::new(ErrorKind::InvalidInput, "this sandbox is in the memory of another process")
+                    .with_hint("make the client after the fork, or keep the sandbox in a file")
+                    .into());
+            }
+            let anew = Arc::new(known.1.anew());
+            // Never dropped: that would close connections of the old process, by threads that are not there.
+            std::mem::forget(std::mem::replace(&mut *known, (process::id(), anew)));
+        }
+        Ok(Arc::clone(&known.1))
+    }
+}
+
+/// The clusters whose API servers a request needs.
+fn servers(request: &Request) -> Vec<ClusterRef> {
+    if request.binding.role_only { Vec::new() } else { request.clusters() }
+}
+
+fn seconds(timeout: f64) -> PyResult<Duration> {
+    match Duration::try_from_secs_f64(timeout) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err(PyValueError::new_err(format!("timeout: must be a number of seconds above 0, not {timeout}"))),
+    }
+}

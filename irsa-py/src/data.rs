@@ -1,0 +1,183 @@
+//! What every data object of the module has: fields, equality, repr, pickling, `to_dict` and `from_dict`.
+
+use std::collections::BTreeMap;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple, PyType};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::{Result, invalid};
+use crate::json;
+
+/// A value that can be read from Python as a field of an immutable object.
+pub(crate) trait Field {
+    /// The value: text, number, tuple, a copy as dict, or a data object.
+    fn field<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>>;
+}
+
+impl Field for String {
+    fn field<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.into_pyobject(py)?.into_any())
+    }
+}
+
+impl Field for Value {
+    fn field<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        json::to_python(py, self)
+    }
+}
+
+impl<T: Field> Field for Option<T> {
+    fn field<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.as_ref().map_or_else(|| Ok(py.None().into_bound(py)), |value| value.field(py))
+    }
+}
+
+impl<T: Field> Field for Vec<T> {
+    fn field<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let values = self.iter().map(|value| value.field(py)).collect::<PyResult<Vec<_>>>()?;
+        Ok(PyTuple::new(py, values)?.into_any())
+    }
+}
+
+impl<T: Field> Field for BTreeMap<String, T> {
+    fn field<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let dict = pyo3::types::PyDict::new(py);
+        for (key, value) in self {
+            dict.set_item(key, value.field(py)?)?;
+        }
+        Ok(dict.into_any())
+    }
+}
+
+/// Names and other values that are text for Python.
+macro_rules! as_text {
+    ($($type:ty),* $(,)?) => {
+        $(impl crate::data::Field for $type {
+            fn field<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                Ok(self.to_string().into_pyobject(py)?.into_any())
+            }
+        })*
+    };
+}
+pub(crate) use as_text;
+
+/// Values that Python has itself.
+macro_rules! as_is {
+    ($($type:ty),* $(,)?) => {
+        $(impl Field for $type {
+            fn field<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                Ok(self.into_pyobject(py)?.to_owned().into_any())
+            }
+        })*
+    };
+}
+as_is!(bool, u32, usize);
+
+/// Declares a data object over a plain value of the library: its docstring, its name, that value, and the fields with
+/// theirs, of which those before the `|` are in the repr; then how it is checked, and what else it has.
+macro_rules! data {
+    (
+        $(#[$meta:meta])*
+        $name:ident($core:ty) $(, checked by $check:path)? {
+            $($(#[$shown_doc:meta])* $shown:ident,)*
+            | $($(#[$doc:meta])* $field:ident,)*
+        }
+        $(also { $($also:tt)* })?
+    ) => {
+        $(#[$meta])*
+        #[pyclass(frozen, eq, module = "irsa")]
+        #[derive(Debug, PartialEq)]
+        pub(crate) struct $name(pub(crate) $core);
+
+        impl crate::data::Field for $core {
+            fn field<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                Ok($name(self.clone()).into_pyobject(py)?.into_any())
+            }
+        }
+
+        #[pymethods]
+        impl $name {
+            $(
+                $(#[$shown_doc])*
+                #[getter]
+                fn $shown<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                    crate::data::Field::field(&self.0.$shown, py)
+                }
+            )*
+            $(
+                $(#[$doc])*
+                #[getter]
+                fn $field<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                    crate::data::Field::field(&self.0.$field, py)
+                }
+            )*
+
+            /// The same as plain data, as the program prints it with `-o json`.
+            fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                Ok(crate::json::plain(py, &self.0)?)
+            }
+
+            /// The object of plain data, as `to_dict` gives it.
+            #[classmethod]
+            #[pyo3(signature = (data, /))]
+            fn from_dict(_class: &Bound<'_, pyo3::types::PyType>, data: &Bound<'_, PyAny>) -> PyResult<Self> {
+                let value: $core = crate::data::from_dict(data)?;
+                $($check(&value).map_err(crate::error::Failure::from)?;)?
+                Ok(Self(value))
+            }
+
+            fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+                crate::data::repr(slf.as_any(), &[$(stringify!($shown)),*])
+            }
+
+            fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+                crate::data::reduce(slf.as_any())
+            }
+
+            $($($also)*)?
+        }
+    };
+}
+pub(crate) use data;
+
+/// The value of plain data.
+pub(crate) fn from_dict<T: DeserializeOwned>(data: &Bound<'_, PyAny>) -> Result<T> {
+    serde_json::from_value(json::from_python("data", data)?).map_err(|error| invalid(format!("data: {error}")))
+}
+
+/// `Name(field=value, ...)`.
+pub(crate) fn repr(object: &Bound<'_, PyAny>, fields: &[&str]) -> PyResult<String> {
+    let mut shown = Vec::with_capacity(fields.len());
+    for field in fields {
+        shown.push(format!("{field}={}", object.getattr(field)?.repr()?));
+    }
+    Ok(format!("{}({})", object.get_type().name()?, shown.join(", ")))
+}
+
+/// What pickle needs: the way back from plain data.
+pub(crate) fn reduce<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let class: &Bound<'py, PyType> = &object.get_type();
+    let data = object.call_method0("to_dict")?;
+    Ok((class.getattr("from_dict")?, (data,)).into_pyobject(object.py())?.into_any())
+}
+
+/// A list of what a Python list or tuple holds; `argument` is how errors call it.
+pub(crate) fn items<'py>(argument: &str, object: &Bound<'py, PyAny>) -> Result<Vec<Bound<'py, PyAny>>> {
+    if let Ok(list) = object.cast::<PyList>() {
+        return Ok(list.iter().collect());
+    }
+    match object.cast::<PyTuple>() {
+        Ok(tuple) => Ok(tuple.iter().collect()),
+        Err(_) => Err(json::wrong_type(argument, "a list", object).into()),
+    }
+}
+
+/// A list of texts; `argument` is how errors call it.
+pub(crate) fn texts(argument: &str, object: &Bound<'_, PyAny>) -> Result<Vec<String>> {
+    let text = |(index, item): (usize, &Bound<'_, PyAny>)| {
+        item.extract().map_err(|_| json::wrong_type(format!("{argument}[{index}]"), "a str", item).into())
+    };
+    items(argument, object)?.iter().enumerate().map(text).collect()
+}

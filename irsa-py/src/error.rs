@@ -1,0 +1,72 @@
+//! From the library's one error to the exceptions of Python.
+
+use irsa_core::{Error, ErrorKind};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::data::Field;
+
+/// The result of what is called from Python.
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// Why a call from Python failed: an error of irsa, or one that Python raised.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Irsa(Error),
+    Python(PyErr),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Irsa(error)
+    }
+}
+
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Self {
+        Self::Python(error)
+    }
+}
+
+impl From<Failure> for PyErr {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Python(error) => error,
+            Failure::Irsa(error) => Python::attach(|py| exception(py, &error).unwrap_or_else(|error| error)),
+        }
+    }
+}
+
+/// Refused from the input alone.
+pub(crate) fn invalid(what: String) -> Failure {
+    Failure::Irsa(Error::new(ErrorKind::InvalidInput, what))
+}
+
+/// The exception class of a kind, by its name in the package.
+fn class_name(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InvalidInput => "InvalidInputError",
+        ErrorKind::NotFound => "NotFoundError",
+        ErrorKind::AlreadyExists => "AlreadyExistsError",
+        ErrorKind::NotOwned => "NotOwnedError",
+        ErrorKind::Conflict => "ConflictError",
+        ErrorKind::AccessDenied => "AccessDeniedError",
+        ErrorKind::QuotaExceeded => "QuotaExceededError",
+        ErrorKind::Throttled => "ThrottledError",
+        ErrorKind::Unavailable => "UnavailableError",
+        ErrorKind::Timeout => "TimeoutError",
+        ErrorKind::WrongCluster => "WrongClusterError",
+        // What the library cannot make sense of is the root itself; so is a kind that is newer than this match.
+        _ => "IrsaError",
+    }
+}
+
+fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
+    let class = py.import("irsa._errors")?.getattr(class_name(error.kind()))?;
+    let fields = PyDict::new(py);
+    fields.set_item("causes", error.causes())?;
+    fields.set_item("code", error.code())?;
+    fields.set_item("hint", error.hint())?;
+    fields.set_item("report", error.report().map(|report| report.field(py)).transpose()?)?;
+    Ok(PyErr::from_value(class.call((error.to_string(),), Some(&fields))?))
+}

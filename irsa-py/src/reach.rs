@@ -1,0 +1,106 @@
+//! What a client of Python reaches: AWS and clusters as the program finds them, or a sandbox.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use irsa_cli::{Connection, Environment, Target};
+use irsa_core::name::ClusterRef;
+use irsa_core::{Client, Result, Sandbox};
+use tokio::sync::Mutex;
+
+/// What is reached, before it is.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// A sandbox in memory.
+    Memory(Sandbox),
+    /// A sandbox in a file.
+    File(PathBuf),
+    /// AWS and clusters.
+    Live(Box<Live>),
+}
+
+/// AWS and clusters as options, environment and kubeconfig say.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) environment: Environment,
+    pub(crate) target: Target,
+    /// In place of those that the SDK would find.
+    pub(crate) credentials: Option<SharedCredentialsProvider>,
+}
+
+/// Reaches it at the first call, and every API server when it is first needed; what was reached is kept.
+#[derive(Debug)]
+pub(crate) struct Reach {
+    origin: Origin,
+    timeout: Duration,
+    reached: Mutex<Option<Reached>>,
+}
+
+#[derive(Debug)]
+struct Reached {
+    way: Way,
+    client: Client,
+    servers: Vec<ClusterRef>,
+}
+
+#[derive(Debug)]
+enum Way {
+    Sandbox(Sandbox),
+    Live(Box<Connection>),
+}
+
+impl Reach {
+    pub(crate) fn new(origin: Origin, timeout: Duration) -> Self {
+        Self { origin, timeout, reached: Mutex::new(None) }
+    }
+
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The same anew, for a forked process: connections cannot be shared with the old one.
+    pub(crate) fn anew(&self) -> Self {
+        Self::new(self.origin.clone(), self.timeout)
+    }
+
+    /// A client that reaches the API servers of these clusters.
+    pub(crate) async fn client(&self, servers: &[ClusterRef]) -> Result<Client> {
+        let mut reached = self.reached.lock().await;
+        let reached = match &mut *reached {
+            Some(reached) => reached,
+            none => none.insert(self.open().await?),
+        };
+        let missing: Vec<ClusterRef> = servers.iter().filter(|one| !reached.servers.contains(one)).cloned().collect();
+        if !missing.is_empty() {
+            let client = reached.client.clone();
+            reached.client = match &reached.way {
+                Way::Live(connection) => connection.reaching(client, &missing).await?,
+                Way::Sandbox(sandbox) => missing.iter().fold(client, |client, cluster| {
+                    client.with_cluster(cluster.clone(), Arc::new(sandbox.cluster(cluster)))
+                }),
+            };
+            reached.servers.extend(missing);
+        }
+        Ok(reached.client.clone())
+    }
+
+    async fn open(&self) -> Result<Reached> {
+        let (way, client) = match &self.origin {
+            Origin::Memory(sandbox) => of_sandbox(sandbox.clone()),
+            Origin::File(path) => of_sandbox(Sandbox::open(path)?),
+            Origin::Live(live) => {
+                let connection = Connection::open(&live.environment, &live.target, live.credentials.clone()).await?;
+                let client = connection.client();
+                (Way::Live(Box::new(connection)), client)
+            }
+        };
+        Ok(Reached { way, client: client.with_timeout(self.timeout), servers: Vec::new() })
+    }
+}
+
+fn of_sandbox(sandbox: Sandbox) -> (Way, Client) {
+    let client = Client::new(Arc::new(sandbox.clone()), Arc::new(sandbox.clone()));
+    (Way::Sandbox(sandbox), client)
+}

@@ -1,0 +1,170 @@
+//! What the calls give: reports, plans, and what exists.
+
+use std::ops::Deref;
+
+use irsa_core::name::{RoleArn, RoleName};
+use irsa_core::{BindingState, Extra, Outcome, WarningId};
+use pyo3::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Field, as_text, data};
+use crate::json;
+
+as_text!(RoleArn, RoleName);
+
+/// Values that serialise as a text or as a dict.
+macro_rules! as_plain {
+    ($($type:ty),*) => {
+        $(impl Field for $type {
+            fn field<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                Ok(json::plain(py, self)?)
+            }
+        })*
+    };
+}
+as_plain!(BindingState, Extra, Outcome, WarningId);
+
+data! {
+    /// What one call did to a binding.
+    Report(irsa_core::Report) {
+        /// The service account, `NAMESPACE/NAME`.
+        binding,
+        /// The name of the role; None for a delete that found nothing.
+        role_name,
+        /// Whether anything was changed.
+        changed,
+        |
+        /// The ARN of the role.
+        role_arn,
+        /// What was changed, in the order in which it was begun; nothing where all was as wanted.
+        steps,
+        /// What is on the role and was not declared, as dicts.
+        extra,
+        /// What one should know.
+        warnings,
+    }
+}
+
+/// What would be done: a report whose steps are all planned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Planned(pub(crate) irsa_core::Report);
+
+impl Deref for Planned {
+    type Target = irsa_core::Report;
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+data! {
+    /// What a call would do to a binding.
+    Plan(Planned) {
+        /// The service account, `NAMESPACE/NAME`.
+        binding,
+        /// The name of the role.
+        role_name,
+        /// Whether anything would be changed.
+        changed,
+        |
+        /// The ARN of the role.
+        role_arn,
+        /// What would be changed, in a safe order; nothing where all is as wanted.
+        steps,
+        /// What is on the role and was not declared, as dicts.
+        extra,
+        /// What one should know.
+        warnings,
+    }
+}
+
+data! {
+    /// One change, and what became of it.
+    Step(irsa_core::StepReport) {
+        /// What is done, such as `"create_role"`.
+        action,
+        /// What it is done to, such as the name of a role or `NAMESPACE/NAME`.
+        target,
+        /// `"done"`, `"failed"`, `"not_run"`, `"taken_back"`, or `"planned"`.
+        outcome,
+        |
+        /// Why it failed.
+        error,
+        /// The new or the lost value, such as an inline policy.
+        detail,
+    }
+}
+
+data! {
+    /// A fact that did not stop the work but that one should know.
+    WarningMessage(irsa_core::Warning) {
+        /// Its stable id, such as `"nothing-to-remove"`.
+        id,
+        /// The fact in words.
+        message,
+        |
+    }
+}
+
+data! {
+    /// A binding as it stands, whoever made it.
+    BindingView(irsa_core::BindingView) {
+        /// The namespace.
+        namespace,
+        /// The service account; for a role that only patterns let in, the pattern.
+        service_account,
+        /// The name of the role.
+        role_name,
+        /// `"ok"`, `"drifted"`, `"dangling"`, `"unbound"` or `"unknown"`.
+        state,
+        |
+        /// The ARN of the cluster, or the issuer where that names it.
+        cluster,
+        /// The ARN of the role, as it is or as the annotation gives it.
+        role_arn,
+        /// ARNs of the managed policies on the role.
+        managed_policies,
+        /// Names of the inline policies on the role.
+        inline_policies,
+        /// Every subject of the role on known clusters, `[CLUSTER:]NAMESPACE/NAME`.
+        subjects,
+        /// The role that the service account is annotated with.
+        annotation,
+        /// Whether the role carries irsa's owner tag.
+        owned,
+        /// `"created"` or `"adopted"`, where owned.
+        origin,
+        /// What does not fit.
+        problems,
+    }
+}
+
+data! {
+    /// One thing that does not fit.
+    Problem(irsa_core::Problem) {
+        /// Its stable id, such as `"subject-not-trusted"`.
+        id,
+        /// The thing in words.
+        message,
+        |
+    }
+}
+
+data! {
+    /// The OIDC provider of a cluster.
+    Provider(irsa_core::ProviderView) {
+        /// The ARN that the provider has, or would have.
+        arn,
+        /// Whether it exists.
+        exists,
+        |
+        /// The ARN of the cluster, or the issuer where that names it.
+        cluster,
+        /// The URL of the issuer.
+        issuer,
+        /// The audiences that it takes.
+        audiences,
+        /// Its tags.
+        tags,
+    }
+}

@@ -1,0 +1,166 @@
+//! One call from Python: how it runs beside the interpreter, is waited for or awaited, and is cut off.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::process;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use irsa_core::{Error, ErrorKind};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+
+use crate::data::Field;
+use crate::error::{Failure, Result};
+
+/// How long Ctrl-C may go unseen.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// What a call gives.
+pub(crate) type Answer = irsa_core::Result<Box<dyn Field + Send>>;
+
+/// The runtime of this process. Locked only while attached, so that a fork never finds it locked by another thread.
+static RUNTIME: Mutex<Option<(u32, &'static Runtime)>> = Mutex::new(None);
+
+/// The runtime; a forked process makes its own, since the threads of the old one are not there.
+fn runtime(_attached: Python<'_>) -> Result<&'static Runtime> {
+    let mut known = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    match *known {
+        Some((process, runtime)) if process == process::id() => Ok(runtime),
+        _ => {
+            let made = Builder::new_multi_thread().worker_threads(2).thread_name("irsa").enable_all().build();
+            let made = made.map_err(|error| Error::new(ErrorKind::Unexpected, "cannot start").with_source(error))?;
+            // Never ended: that would wait for threads which a forked process does not have.
+            let runtime: &'static Runtime = Box::leak(Box::new(made));
+            *known = Some((process::id(), runtime));
+            Ok(runtime)
+        }
+    }
+}
+
+/// Begins the work, on a thread that has it alone.
+type Begin = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Answer>>> + Send>;
+
+/// A call that is not begun yet.
+#[pyclass(frozen, module = "irsa._irsa")]
+pub(crate) struct Call(Mutex<Option<Begin>>);
+
+impl Call {
+    /// A call that gives one value.
+    pub(crate) fn new<T, F>(work: impl FnOnce() -> F + Send + 'static) -> Self
+    where
+        T: Field + Send + 'static,
+        F: Future<Output = irsa_core::Result<T>> + 'static,
+    {
+        let begin = || -> Pin<Box<dyn Future<Output = Answer>>> {
+            let work = work();
+            Box::pin(async { work.await.map(|value| Box::new(value) as Box<dyn Field + Send>) })
+        };
+        Self(Mutex::new(Some(Box::new(begin))))
+    }
+
+    /// Begins it; `deliver` gets the answer, unless it is cut off before.
+    fn begin(&self, py: Python<'_>, deliver: impl FnOnce(Answer) + Send + 'static) -> PyResult<Cut> {
+        let work = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let work = work.ok_or_else(|| PyRuntimeError::new_err("a call is made once"))?;
+        let runtime = runtime(py)?;
+        let (cut, cut_off) = oneshot::channel();
+        runtime.spawn_blocking(move || {
+            let answer = runtime.block_on(async {
+                tokio::select! {
+                    answer = work() => Some(answer),
+                    _ = cut_off => None,
+                }
+            });
+            if let Some(answer) = answer {
+                deliver(answer);
+            }
+        });
+        Ok(Cut(Mutex::new(Some(cut))))
+    }
+}
+
+#[pymethods]
+impl Call {
+    /// Makes the call and waits for its end; other threads go on, and Ctrl-C cuts it off.
+    fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (sender, mut receiver) = sync_channel(1);
+        // Cut off when it is dropped, as by Ctrl-C.
+        let _cut = self.begin(py, move |answer| {
+            // Nobody listens after Ctrl-C.
+            let _ = sender.send(answer);
+        })?;
+        loop {
+            let (back, answer) = py.detach(move || {
+                let answer = receiver.recv_timeout(PATIENCE);
+                (receiver, answer)
+            });
+            receiver = back;
+            match answer {
+                Ok(answer) => return given(py, answer),
+                Err(RecvTimeoutError::Timeout) => py.check_signals()?,
+                Err(RecvTimeoutError::Disconnected) => {
+                    let error = Error::new(ErrorKind::Unexpected, "the call ended without an answer");
+                    return Err(Failure::from(error).into());
+                }
+            }
+        }
+    }
+
+    /// Makes the call; gives a future of the running event loop. Cancelling that cuts the call off.
+    fn future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?;
+        let future = event_loop.call_method0("create_future")?;
+        let (home, awaited) = (event_loop.unbind(), future.clone().unbind());
+        let cut = self.begin(py, move |answer| {
+            // Where the interpreter has ended or the loop is closed, nobody waits any more.
+            let _ = Python::try_attach(|py| {
+                let delivery = Delivery { awaited, answer: Mutex::new(Some(answer)) };
+                home.call_method1(py, "call_soon_threadsafe", (delivery,)).map(|_| ())
+            });
+        })?;
+        future.call_method1("add_done_callback", (cut,))?;
+        Ok(future)
+    }
+}
+
+/// Hands an answer over, on the thread of the event loop.
+#[pyclass(frozen, module = "irsa._irsa")]
+struct Delivery {
+    awaited: Py<PyAny>,
+    answer: Mutex<Option<Answer>>,
+}
+
+#[pymethods]
+impl Delivery {
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let awaited = self.awaited.bind(py);
+        let (Some(answer), false) = (answer, awaited.call_method0("done")?.is_truthy()?) else {
+            return Ok(());
+        };
+        match given(py, answer) {
+            Ok(value) => awaited.call_method1("set_result", (value,))?,
+            Err(error) => awaited.call_method1("set_exception", (error.into_value(py),))?,
+        };
+        Ok(())
+    }
+}
+
+/// Cuts a call off, when it is called or dropped; after the call's end it does nothing.
+#[pyclass(frozen, module = "irsa._irsa")]
+struct Cut(Mutex<Option<oneshot::Sender<()>>>);
+
+#[pymethods]
+impl Cut {
+    fn __call__(&self, _future: &Bound<'_, PyAny>) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+fn given(py: Python<'_>, answer: Answer) -> PyResult<Bound<'_, PyAny>> {
+    answer.map_err(Failure::from)?.field(py)
+}

@@ -1,0 +1,64 @@
+//! Trust policies: what they really let in.
+
+use irsa_core::name::ProviderArn;
+use irsa_core::trust::{Caller, Decision, TrustDocument};
+use pyo3::prelude::*;
+
+use crate::data::{as_text, data};
+use crate::json::Input;
+
+as_text!(Decision);
+
+data! {
+    /// The answer to "may this caller assume the role?".
+    TrustCheck(irsa_core::trust::TrustCheck) {
+        /// `"allow"`, `"deny"`, or `"unknown"` where it depends on what is not known.
+        decision,
+        |
+        /// What led to it, statement by statement, in words.
+        because,
+        /// What an unknown decision depends on, in words; empty for the others.
+        conditions,
+        /// Why IAM itself would refuse to store the document, in words.
+        notes,
+    }
+}
+
+/// Says whether a trust policy lets a service account assume the role. Pure: calls nothing, reads no environment.
+///
+/// The trust policy alone is decided on: that the OIDC provider exists and takes the audience is presumed.
+///
+/// Args:
+///     document: the trust policy, as a str of JSON or as a dict.
+///     issuer: the issuer of the cluster's tokens, such as `https://oidc.eks.us-east-1.amazonaws.com/id/...`.
+///     account: the AWS account of the role and of the provider, 12 digits.
+///     partition: `aws`, `aws-cn`, `aws-us-gov`, ...
+///     subject: the service account, `NAMESPACE/NAME` or `system:serviceaccount:NAMESPACE:NAME`.
+///     audience: the audience of the token.
+///
+/// Raises:
+///     InvalidInputError: the document is no trust policy (with its place), or another argument is malformed.
+///     TypeError: the document is neither str nor dict, or holds what JSON does not have.
+#[pyfunction]
+#[pyo3(signature = (document, *, issuer, account, partition = "aws".to_owned(), subject, audience = "sts.amazonaws.com".to_owned()))]
+#[pyo3(text_signature = "(document, *, issuer, account, partition='aws', subject, audience='sts.amazonaws.com')")]
+pub(crate) fn check_trust(
+    document: &Bound<'_, PyAny>,
+    issuer: String,
+    account: String,
+    partition: String,
+    subject: String,
+    audience: String,
+) -> PyResult<TrustCheck> {
+    let input = Input::new("document", document)?;
+    let checked = document.py().detach(|| {
+        let provider = ProviderArn::new(partition.parse()?, account.parse()?, issuer.parse()?);
+        let caller = Caller::service_account(provider, &subject, audience)?;
+        let document = match &input {
+            Input::Text(text) => TrustDocument::parse(text)?,
+            Input::Value(value) => TrustDocument::from_value(value)?,
+        };
+        Ok::<_, irsa_core::Error>(document.check(&caller))
+    });
+    Ok(TrustCheck(checked.map_err(crate::error::Failure::from)?))
+}

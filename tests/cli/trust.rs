@@ -1,0 +1,369 @@
+//! What trust policies really allow: asked of files, which calls nothing, and of the sandbox.
+
+use insta::assert_snapshot;
+use irsa_core::At;
+use serde_json::{Value, json};
+
+use super::Shell;
+
+const ISSUER: &str = "https://oidc.eks.us-east-1.amazonaws.com/id/A";
+
+/// A trust policy with this condition, on lines of its own.
+fn document(condition: &Value) -> String {
+    let statement = json!({
+        "Effect": "Allow",
+        "Principal": {"Federated": "arn:aws:iam::123456789012:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/A"},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": condition,
+    });
+    format!("{:#}\n", json!({"Version": "2012-10-17", "Statement": [statement]}))
+}
+
+fn good() -> String {
+    document(&json!({"StringEquals": {
+        "oidc.eks.us-east-1.amazonaws.com/id/A:aud": "sts.amazonaws.com",
+        "oidc.eks.us-east-1.amazonaws.com/id/A:sub": "system:serviceaccount:jobs:worker",
+    }}))
+}
+
+fn open() -> String {
+    document(&json!({"StringEquals": {"oidc.eks.us-east-1.amazonaws.com/id/A:aud": "sts.amazonaws.com"}}))
+}
+
+/// A shell with trust policies, and nothing that leads to a cluster.
+fn shell() -> Shell {
+    let from = json!({
+        "StringEquals": {"oidc.eks.us-east-1.amazonaws.com/id/A:sub": "system:serviceaccount:jobs:worker"},
+        "IpAddress": {"aws:SourceIp": "192.0.2.0/24"},
+    });
+    let shell = Shell::new().with_variable("IRSA_CLUSTER", "").with_file("good.json", good());
+    shell.with_file("open.json", open()).with_file("from.json", document(&from))
+}
+
+#[test]
+fn a_check_of_a_file_calls_nothing() {
+    let shell = shell();
+    let check = |file: &str, subject: &str| {
+        shell.run(&format!("trust check --document {file} --issuer {ISSUER} --subject {subject}"))
+    };
+    assert_snapshot!("check_allow", check("good.json", "jobs/worker"));
+    assert_snapshot!("check_deny", check("good.json", "jobs/other"));
+    assert_snapshot!("check_unknown", check("from.json", "jobs/worker"));
+    let other = format!("trust check --document good.json --issuer {ISSUER} --subject jobs/worker --audience other");
+    assert_eq!(shell.run(&other).code, 1);
+    let other =
+        format!("trust check --document good.json --issuer {ISSUER} --subject jobs/worker --account 210987654321");
+    assert_eq!(shell.run(&other).code, 1);
+    let other =
+        format!("trust check --document good.json --issuer {ISSUER}B --subject jobs/worker --account 123456789012");
+    assert_eq!(shell.run(&other).code, 1);
+    assert!(shell.sandbox.calls().is_empty());
+}
+
+#[test]
+fn a_check_has_the_keys_of_the_contract() {
+    let shell = shell();
+    let check = |file: &str, subject: &str| {
+        let ran = shell.run(&format!("trust check --document {file} --issuer {ISSUER} --subject {subject} -o json"));
+        (ran.code, ran.json())
+    };
+    let (code, allowed) = check("good.json", "jobs/worker");
+    assert_eq!((code, &allowed["decision"], &allowed["conditions"]), (0, &json!("allow"), &json!([])));
+    assert!(!allowed["because"].as_array().unwrap().is_empty());
+    assert_eq!(allowed["provider"], "arn:aws:iam::123456789012:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/A");
+    let (code, denied) = check("good.json", "jobs/other");
+    assert_eq!((code, &denied["decision"], &denied["conditions"]), (1, &json!("deny"), &json!([])));
+    let (code, unknown) = check("from.json", "jobs/worker");
+    assert_eq!((code, &unknown["decision"]), (4, &json!("unknown")));
+    assert!(unknown["conditions"][0].as_str().unwrap().contains("aws:SourceIp"), "{unknown}");
+}
+
+#[test]
+fn a_document_comes_from_standard_input_too() {
+    let check = format!("trust check --document - --issuer {ISSUER} --subject jobs/worker");
+    assert_eq!(shell().with_stdin(format!("\u{feff}{}", good())).run(&check).code, 0);
+    let nothing = shell().run(&check);
+    assert_eq!(nothing.code, 2);
+    assert!(nothing.stderr.contains("standard input cannot be read as a trust policy"), "{nothing}");
+}
+
+#[test]
+fn a_check_of_a_role_asks_for_it() {
+    let shell = Shell::new();
+    assert_eq!(shell.run("create jobs -p AmazonS3ReadOnlyAccess").code, 0);
+    let arn = "arn:aws:iam::123456789012:role/sandbox-default-jobs";
+    for (role, subject, code) in [
+        ("sandbox-default-jobs", "default/jobs", 0),
+        (arn, "default/jobs", 0),
+        ("sandbox-default-jobs", "default/other", 1),
+    ] {
+        let ran = shell.run(&format!("trust check --role {role} --subject {subject} -o json"));
+        assert_eq!((ran.code, &ran.json()["role_arn"]), (code, &json!(arn)), "{ran}");
+    }
+    let issuer = shell.run("provider show -o json").json()["issuer"].as_str().unwrap().to_owned();
+    // The account is that of the role, and no cluster is needed.
+    let shell = shell.with_variable("IRSA_CLUSTER", "");
+    let given = format!("trust check --role sandbox-default-jobs --issuer {issuer} --subject default/jobs -o json");
+    assert_eq!(shell.run(&given).json()["decision"], "allow");
+    assert_eq!(shell.run(&format!("{given} --account 210987654321")).json()["decision"], "deny");
+    let missing = shell.run("trust check --role sandbox-default-job --subject a/b --cluster sandbox -o json");
+    assert_eq!((missing.code, &missing.json()["error"]["kind"]), (1, &json!("not_found")), "{missing}");
+    assert!(missing.stderr.contains("sandbox-default-jobs"), "the nearest is named: {missing}");
+    let elsewhere = shell.run(&format!(
+        "trust check --role {} --subject a/b --cluster sandbox -o json",
+        arn.replace("role/", "role/p/")
+    ));
+    assert_eq!(elsewhere.json()["error"]["kind"], "not_found", "{elsewhere}");
+}
+
+#[test]
+fn a_document_and_a_cluster_need_no_issuer() {
+    let shell = Shell::new();
+    let provider = shell.run("provider show -o json").json();
+    let (arn, host) = (provider["arn"].as_str().unwrap(), provider["issuer"].as_str().unwrap());
+    let text = good()
+        .replace("arn:aws:iam::123456789012:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/A", arn)
+        .replace("oidc.eks.us-east-1.amazonaws.com/id/A", host.trim_start_matches("https://"));
+    let shell = shell.with_file("mine.json", text);
+    let roles = |shell: &Shell| shell.sandbox.calls().iter().filter(|call| call.method.contains("role")).count();
+    assert_eq!(shell.run("trust check --document mine.json --subject jobs/worker").code, 0);
+    assert_eq!(shell.run("trust check --document mine.json --subject jobs/other").code, 1);
+    assert_eq!(roles(&shell), 0);
+}
+
+#[test]
+fn bad_input_is_refused_before_anything_is_called() {
+    let long = format!("{{\"Statement\": [\"{}\"]}}", "x".repeat(131_073));
+    let shell = shell()
+        .with_file("broken.json", "{\n  \"Statement\": [}\n")
+        .with_file("twice.json", r#"{"Statement": [], "Statement": []}"#)
+        .with_file("misspelt.json", good().replace("Principal", "Principle"))
+        .with_file("beyond.json", good().replace("worker", "桶"))
+        .with_file("deep.json", "[".repeat(100_000))
+        .with_file("long.json", long)
+        .with_file("latin1.json", b"{\"\xe9\": 1}")
+        .with_file("two.json", good().replace("\"arn:aws:iam::123456789012:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/A\"",
+            "[\"arn:aws:iam::123456789012:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/A\", \"arn:aws:iam::210987654321:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/A\"]"));
+    std::fs::create_dir(shell.path().join("empty")).unwrap();
+    let mut said = String::new();
+    let issuer = format!("--issuer {ISSUER}");
+    for line in [
+        "trust",
+        "trust check",
+        "trust check --subject a/b",
+        "trust check --document good.json --role r --subject a/b",
+        "trust check --document good.json --subject a/b",
+        "trust check --document good.json --subject b ISSUER",
+        "trust check --document good.json --subject a/B ISSUER",
+        "trust check --document good.json --subject a/b --audience= ISSUER",
+        "trust check --document good.json --subject a/b --issuer http://x.example",
+        "trust check --document good.json --subject a/b ISSUER --account 12",
+        "trust check --document good.json --subject a/b ISSUER --partition mars",
+        "trust check --document good.json --subject a/b ISSUER --partition aws-cn",
+        "trust check --document good.json --subject a/b --partition aws",
+        "trust check --document good.json --subject a/b ISSUER --sandbox",
+        "trust check --document good.json --subject a/b ISSUERB",
+        "trust check --document two.json --subject a/b ISSUER",
+        "trust check --document missing.json --subject a/b ISSUER",
+        "trust check --document broken.json --subject a/b ISSUER",
+        "trust check --document twice.json --subject a/b ISSUER",
+        "trust check --document misspelt.json --subject a/b ISSUER",
+        "trust check --document beyond.json --subject a/b ISSUER",
+        "trust check --document deep.json --subject a/b ISSUER",
+        "trust check --document long.json --subject a/b ISSUER",
+        "trust check --document latin1.json --subject a/b ISSUER",
+        "trust check --document empty --subject a/b ISSUER",
+        "trust check --role a/b --subject a/b ISSUER",
+        "trust check --role arn:aws:iam::123456789012:policy/p --subject a/b ISSUER",
+        "trust check --document good.json --subject a/b ISSUER -o sarif",
+        "trust who-can",
+        "trust who-can a/b",
+        "trust audit --fail-on severe",
+        "trust audit -f good.json --ignore any-subjekt",
+        "trust audit -f good.json --ignore any-subject:",
+        "trust audit -f good.json --cluster demo",
+        "trust audit -f missing.json",
+        "trust audit -f empty",
+        "trust audit -f broken.json",
+        "trust audit -f broken.json -f twice.json -f good.json -o sarif",
+        "trust audit -f latin1.json",
+        "list -o sarif",
+    ] {
+        let ran = shell.run(&line.replace("ISSUER", &issuer));
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{line}: {ran}");
+        let cut: Vec<String> = ran.stderr.lines().map(|line| line.chars().take(300).collect()).collect();
+        said += &format!("$ irsa {line}\n{}\n", cut.join("\n"));
+    }
+    assert!(shell.sandbox.calls().is_empty());
+    assert_snapshot!(said);
+}
+
+/// A sandbox with three roles of service accounts, one of which lets in every other one too.
+fn account() -> Shell {
+    let shell = Shell::new();
+    for line in ["create good -p AmazonS3ReadOnlyAccess", "create other -p AmazonS3ReadOnlyAccess", "create open -q"] {
+        assert_eq!(shell.run(line).code, 0);
+    }
+    let opened = shell.sandbox.edit(|state| {
+        let role = state.roles.get_mut("sandbox-default-open");
+        let statement = role.and_then(|role| role.trust_policy["Statement"].get_mut(0)).unwrap();
+        statement["Sid"] = json!("Mine");
+        statement["Condition"]["StringEquals"].as_object_mut().unwrap().retain(|key, _| key.ends_with(":aud"));
+        Ok(())
+    });
+    opened.unwrap();
+    shell
+}
+
+#[test]
+fn who_can_names_the_service_accounts_that_exist() {
+    let shell = account();
+    let one = shell.run("trust who-can sandbox-default-good -o json").json();
+    assert_eq!(one["role_arn"], "arn:aws:iam::123456789012:role/sandbox-default-good");
+    let subjects = one["subjects"].as_array().unwrap();
+    assert_eq!(subjects.len(), 1);
+    assert_eq!(subjects[0]["pattern"], "system:serviceaccount:default:good");
+    assert_eq!(subjects[0]["cluster"], "arn:aws:eks:us-east-1:123456789012:cluster/sandbox");
+    assert_eq!((&subjects[0]["decision"], &subjects[0]["exact"]), (&json!("allow"), &json!(true)));
+    assert_eq!(subjects[0]["service_accounts"], json!(["default/good"]));
+    assert_eq!(subjects[0]["annotated"], json!(["default/good"]));
+    assert_eq!((&one["findings"], &one["warnings"]), (&json!([]), &json!([])));
+
+    let open = shell.run("trust who-can arn:aws:iam::123456789012:role/sandbox-default-open -o json").json();
+    let accounts = open["subjects"][0]["service_accounts"].as_array().unwrap();
+    assert!(
+        ["default/good", "default/other", "default/open"].iter().all(|one| accounts.contains(&json!(one))),
+        "{open}"
+    );
+    assert_eq!(
+        (&open["subjects"][0]["annotated"], &open["findings"][0]["id"]),
+        (&json!(["default/open"]), &json!("any-subject"))
+    );
+    assert_snapshot!("who_can_good", shell.run("trust who-can sandbox-default-good"));
+}
+
+#[test]
+fn who_can_does_without_a_cluster() {
+    let shell = account();
+    shell.sandbox.faults().fail_before(At::every("service_accounts"), ("Forbidden", "not yours"));
+    let denied = shell.run("trust who-can sandbox-default-good -o json");
+    assert_eq!(denied.code, 0, "{denied}");
+    assert_eq!(denied.json()["subjects"][0]["service_accounts"], json!(null));
+    assert_eq!(denied.json()["warnings"][0]["id"], "cluster-unread");
+    assert!(denied.stderr.contains("warning: ") && denied.stderr.contains("not yours"), "{denied}");
+    // Neither option nor kubeconfig names a cluster.
+    let shell = account().with_variable("IRSA_CLUSTER", "");
+    let none = shell.run("trust who-can sandbox-default-good");
+    assert!(none.code == 0 && none.stdout.contains("system:serviceaccount:default:good"), "{none}");
+    assert!(none.stderr.contains("no cluster is named") && none.stderr.contains("[cluster-unread]"), "{none}");
+    let silent = account();
+    silent.sandbox.faults().hang("service_accounts");
+    let ran = silent.run("trust who-can sandbox-default-good --timeout 200ms -o json");
+    assert_eq!((ran.code, &ran.json()["warnings"][0]["id"]), (0, &json!("cluster-unread")), "{ran}");
+}
+
+#[test]
+fn a_missing_role_is_told_with_the_nearest() {
+    let shell = account();
+    let missing = shell.run("trust who-can sandbox-default-goof -o json");
+    assert_eq!((missing.code, &missing.json()["error"]["kind"]), (1, &json!("not_found")), "{missing}");
+    assert!(missing.stderr.contains("did you mean sandbox-default-good"), "{missing}");
+    let elsewhere = shell.run("trust who-can arn:aws:iam::210987654321:role/sandbox-default-good");
+    assert_eq!(elsewhere.code, 1);
+    assert!(elsewhere.stderr.contains("arn:aws:iam::123456789012:role/sandbox-default-good"), "{elsewhere}");
+}
+
+#[test]
+fn the_account_is_audited_with_a_cluster_or_without() {
+    let shell = account();
+    let found = shell.run("trust audit -o json");
+    let document = found.json();
+    assert_eq!((found.code, &document["roles"], &document["trusting"]), (0, &json!(3), &json!(3)), "{found}");
+    let finding = &document["findings"][0];
+    assert_eq!((&finding["id"], &finding["severity"]), (&json!("any-subject"), &json!("high")), "{found}");
+    assert_eq!(finding["role_arn"], "arn:aws:iam::123456789012:role/sandbox-default-open");
+    assert_eq!(finding["statement"], "statement 1 (Mine)");
+    assert!(finding["message"].is_string() && finding["evidence"].is_array() && finding["fix"].is_object(), "{found}");
+    assert!(
+        document["findings"].as_array().unwrap().iter().all(|one| one["role_arn"] == finding["role_arn"]),
+        "{found}"
+    );
+    assert!(found.stderr.ends_with(" in 3 roles, 3 of which trust an OIDC provider\n"), "{found}");
+    assert_eq!(shell.run("trust audit --fail-on high").code, 1);
+    let accepted = shell.run("trust audit --fail-on medium --ignore any-subject:sandbox-default-open -o json");
+    assert_eq!(accepted.code, 0, "{accepted}");
+    assert_eq!(shell.run("trust audit --fail-on high --ignore any-subject:sandbox-default-good").code, 1);
+
+    // A stale subject is known only where the service accounts are.
+    let stale = |shell: &Shell, line: &str| {
+        let ran = shell.run(line);
+        let ids =
+            ran.json()["findings"].as_array().unwrap().iter().map(|one| one["id"].to_string()).collect::<Vec<_>>();
+        ids.contains(&"\"stale-subject\"".to_owned())
+    };
+    shell.sandbox.default_cluster().remove_service_account("default", "other").unwrap();
+    assert!(stale(&shell, "trust audit -o json"));
+    let shell = shell.with_variable("IRSA_CLUSTER", "");
+    assert!(!stale(&shell, "trust audit -o json"));
+    assert!(stale(&shell, "trust audit -o json --cluster sandbox"));
+}
+
+#[test]
+fn roles_that_may_not_be_read_are_a_failure() {
+    let shell = account();
+    shell.sandbox.faults().fail_before(At::every("roles"), ("AccessDenied", "not authorized"));
+    let ran = shell.run("trust audit -o json");
+    assert_eq!((ran.code, &ran.json()["error"]["kind"]), (1, &json!("access_denied")), "{ran}");
+    // A log without results would close every alert that is open.
+    assert_eq!(shell.run("trust audit -o sarif").stdout, "");
+}
+
+#[test]
+fn files_are_audited_without_calling_anything() {
+    let shell = shell();
+    assert_snapshot!("audit_files", shell.run("trust audit -f good.json -f open.json --show-fixes"));
+    let document = shell.run("trust audit -f . -o json").json();
+    let finding = &document["findings"][0];
+    assert_eq!((&document["roles"], &document["trusting"]), (&json!(3), &json!(3)));
+    assert_eq!(
+        (&finding["id"], &finding["source"], &finding["role_arn"]),
+        (&json!("any-subject"), &json!("open.json"), &json!(null))
+    );
+    for (limit, code) in [("high", 1), ("low", 1), ("info", 1)] {
+        assert_eq!(shell.run(&format!("trust audit -f open.json --fail-on {limit}")).code, code);
+        assert_eq!(shell.run(&format!("trust audit -f good.json --fail-on {limit}")).code, 0);
+    }
+    assert_eq!(shell.run("trust audit -f open.json --fail-on high --ignore any-subject:*.json").code, 0);
+    let read = shell.with_stdin(open()).run("trust audit -f - --fail-on high");
+    assert!(read.code == 1 && read.stdout.contains("standard input"), "{read}");
+}
+
+#[test]
+fn a_dump_is_audited_role_by_role() {
+    let role = |name: &str, policy: &str| {
+        let arn = format!("arn:aws:iam::123456789012:role/{name}");
+        let policy: Value = serde_json::from_str(policy).unwrap();
+        json!({"RoleName": name, "Arn": arn, "AssumeRolePolicyDocument": policy})
+    };
+    let dump = json!({"RoleDetailList": [role("good", &good()), role("wide", &open())], "UserDetailList": []});
+    let shell = shell().with_file("dump.json", format!("{dump:#}"));
+    let found = shell.run("trust audit -f dump.json -o json --fail-on high");
+    assert_eq!((found.code, &found.json()["roles"]), (1, &json!(2)));
+    assert_eq!(found.json()["findings"][0]["role_arn"], "arn:aws:iam::123456789012:role/wide");
+    for (ignored, code) in [("any-subject", 0), ("any-subject:w*", 0), ("any-subject:good", 1), ("no-audience:wide", 1)]
+    {
+        assert_eq!(
+            shell.run(&format!("trust audit -f dump.json --fail-on high --ignore {ignored}")).code,
+            code,
+            "{ignored}"
+        );
+    }
+    // In SARIF, the line is that of the statement of this very role.
+    let log = shell.run("trust audit -f dump.json -o sarif").json();
+    let place = &log["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "dump.json");
+    let text = format!("{dump:#}");
+    let line = usize::try_from(place["region"]["startLine"].as_u64().unwrap()).unwrap();
+    let before = text.lines().take(line - 1).filter(|line| line.contains("\"Effect\"")).count();
+    assert_eq!((text.lines().nth(line - 1).unwrap().trim(), before), ("{", 1));
+}

@@ -1,0 +1,193 @@
+"""`irsa.check_trust`: who is let in, whatever form the document has."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import threading
+from collections import OrderedDict
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from conftest import ACCOUNT, ISSUER, exactly, trust
+
+import irsa
+
+
+def check(document: Any, subject: str = "jobs/worker", **other: Any) -> irsa.TrustCheck:
+    return irsa.check_trust(
+        document, **{"issuer": f"https://{ISSUER}", "account": ACCOUNT, "subject": subject, **other}
+    )
+
+
+def test_the_three_decisions() -> None:
+    assert check(exactly("jobs/worker")).decision == "allow"
+    assert check(exactly("jobs/worker"), "jobs/other").decision == "deny"
+    address = {
+        "StringEquals": {f"{ISSUER}:sub": "system:serviceaccount:jobs:worker"},
+        "IpAddress": {"aws:SourceIp": "10.0.0.0/8"},
+    }
+    unknown = check(trust(address))
+    assert unknown.decision == "unknown"
+    assert any("aws:SourceIp" in condition for condition in unknown.conditions)
+
+
+def test_audience_account_partition_and_issuer_count() -> None:
+    document = exactly("jobs/worker")
+    assert check(document, audience="other").decision == "deny"
+    assert check(document, account="999999999999").decision == "deny"
+    assert check(document, partition="aws-cn").decision == "deny"
+    assert check(document, issuer="https://issuer.example").decision == "deny"
+    assert check(document, "system:serviceaccount:jobs:worker").decision == "allow"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [json.dumps, lambda d: d, OrderedDict, MappingProxyType, lambda d: {**d, "Statement": tuple(d["Statement"])}],
+)
+def test_a_document_is_a_text_or_a_mapping(form: Any) -> None:
+    assert check(form(exactly("jobs/worker"))) == check(exactly("jobs/worker"))
+
+
+def test_one_statement_twice_in_the_same_dict_is_no_cycle() -> None:
+    statement = exactly("jobs/worker")["Statement"][0]
+    assert check({"Version": "2012-10-17", "Statement": [statement, statement]}).decision == "allow"
+
+
+def test_what_iam_would_refuse_is_noted() -> None:
+    checked = check(trust(None, Resource="*"))
+    assert checked.notes
+    assert "IAM would not store" in checked.notes[0]
+
+
+def test_the_answer_is_plain_immutable_data() -> None:
+    checked = check(exactly("jobs/worker"))
+    assert checked.to_dict()["decision"] == "allow"
+    assert (
+        irsa.TrustCheck.from_dict(checked.to_dict())
+        == checked
+        == pickle.loads(pickle.dumps(checked))
+        == copy.deepcopy(checked)
+    )
+    assert json.loads(json.dumps(checked.to_dict())) == checked.to_dict()
+    assert checked != check(exactly("jobs/worker"), "jobs/other")
+    assert checked != "allow"
+    assert repr(checked) == "TrustCheck(decision='allow')"
+    assert isinstance(checked.because, tuple)
+    with pytest.raises(AttributeError):
+        checked.decision = "deny"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        irsa.TrustCheck()
+
+
+@pytest.mark.parametrize("data", [{}, {"decision": "maybe"}, {"decision": "allow", "because": 5}])
+def test_data_that_is_no_answer_is_refused(data: Any) -> None:
+    with pytest.raises(irsa.InvalidInputError, match=r"^data: "):
+        irsa.TrustCheck.from_dict(data)
+
+
+class Odd:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "words"),
+    [
+        (b"x", TypeError, "not bytes"),
+        (Odd(), TypeError, "not Odd"),
+        ({1, 2}, TypeError, "not set"),
+        ({1: "x"}, TypeError, "a key of document.*must be a str, not int"),
+        (float("nan"), ValueError, "NaN is no number of JSON"),
+        (float("inf"), ValueError, "no number of JSON"),
+        (10**30, ValueError, "beyond 64 bits"),
+        ("\ud800", ValueError, "lone surrogate"),
+    ],
+)
+def test_what_json_does_not_have_is_refused_by_its_place(value: Any, error: type[Exception], words: str) -> None:
+    document = trust({"NumericLessThan": {"aws:MultiFactorAuthAge": value}})
+    with pytest.raises(error, match=words) as raised:
+        check(document)
+    place = 'document["Statement"][0]["Condition"]["NumericLessThan"]["aws:MultiFactorAuthAge"]'
+    assert place in str(raised.value)
+
+
+def test_cycles_and_depths_are_refused() -> None:
+    cycle = trust()
+    cycle["Statement"].append(cycle)
+    with pytest.raises(irsa.InvalidInputError, match="contains itself"):
+        check(cycle)
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(irsa.InvalidInputError, match="document: is nested deeper"):
+        check({"Statement": deep})
+    with pytest.raises(irsa.InvalidInputError):
+        check("[" * 100_000)
+
+
+@pytest.mark.parametrize("document", [None, 5, b"{}", [], [trust()]])
+def test_a_document_of_another_type_is_refused(document: Any) -> None:
+    with pytest.raises(TypeError, match="document: must be a str of JSON or a dict"):
+        check(document)
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ("", "trust policy is not valid JSON at line 1"),
+        ('{\n "Statement": [}', "line 2"),
+        ('{"Statement": [], "Statement": []}', "stands twice"),
+        ({"Statement": [{"Effect": "allow", "Principal": "*", "Action": "*"}]}, "Effect"),
+        ({}, "must have a Statement"),
+        ({"Statement": [], "Frobnicate": 1}, "Frobnicate"),
+        ({"Version": "2012-10-17", "Statement": trust()["Statement"], "Id": "桶"}, "Latin-1"),
+        (json.dumps(trust()) + " " * 131_072, "131072"),
+    ],
+)
+def test_a_document_that_is_no_policy_is_refused(document: Any, words: str) -> None:
+    with pytest.raises(irsa.InvalidInputError, match=words) as raised:
+        check(document)
+    assert isinstance(raised.value, ValueError)
+    assert raised.value.kind == "invalid_input"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"account": "1"},
+        {"issuer": "http://x"},
+        {"partition": "Mars"},
+        {"subject": "worker"},
+        {"subject": "jobs/Worker"},
+    ],
+)
+def test_malformed_arguments_are_refused(other: dict[str, str]) -> None:
+    name = next(iter(other))
+    with pytest.raises(irsa.InvalidInputError, match=name if name != "subject" else "subject|service account"):
+        check(exactly("jobs/worker"), **other)
+
+
+def test_wrong_types_and_unknown_keywords_are_type_errors() -> None:
+    with pytest.raises(TypeError, match="account"):
+        check(exactly("jobs/worker"), account=123456789012)
+    with pytest.raises(TypeError, match="frobnicate"):
+        check(exactly("jobs/worker"), frobnicate=1)
+    with pytest.raises(TypeError, match="issuer"):
+        irsa.check_trust(exactly("a/b"), account=ACCOUNT, subject="a/b")  # type: ignore[call-arg]
+
+
+def test_many_threads_may_check_at_once() -> None:
+    document = exactly("jobs/worker")
+    decisions: list[str] = []
+
+    def work() -> None:
+        decisions.extend(check(document).decision for _ in range(200))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert decisions == ["allow"] * 1600

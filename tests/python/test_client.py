@@ -1,0 +1,282 @@
+"""The client on the sandbox: every verb, what it gives, and what it refuses."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import irsa
+
+S3 = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+BUCKET = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
+
+
+def binding(name: str = "worker", **settings: Any) -> irsa.Binding:
+    return irsa.Binding("default", name, **{"policies": ["AmazonS3ReadOnlyAccess"], **settings})
+
+
+@pytest.fixture
+def client() -> irsa.Client:
+    return irsa.Client.sandbox()
+
+
+def test_the_second_apply_changes_nothing(client: irsa.Client) -> None:
+    first = client.apply(binding(inline={"bucket": BUCKET}, tags={"team": "data"}))
+    assert (first.binding, first.role_name, first.changed) == ("default/worker", "sandbox-default-worker", True)
+    assert first.role_arn == "arn:aws:iam::123456789012:role/sandbox-default-worker"
+    assert {step.outcome for step in first.steps} == {"done"}
+    assert "create_role" in [step.action for step in first.steps]
+    again = client.apply(binding(inline={"bucket": json.dumps(BUCKET)}, tags={"team": "data"}))
+    assert (again.changed, again.steps, again.role_arn) == (False, (), first.role_arn)
+
+
+def test_a_plan_writes_nothing_and_says_what_apply_does(client: irsa.Client) -> None:
+    plan = client.plan(binding())
+    assert plan.changed
+    assert {step.outcome for step in plan.steps} == {"planned"}
+    assert client.list() == ()
+    report = client.apply(binding())
+    assert sorted((s.action, s.target) for s in plan.steps) == sorted((s.action, s.target) for s in report.steps)
+    assert not client.plan(binding()).changed
+
+
+def test_what_exists_is_read(client: irsa.Client) -> None:
+    client.apply(binding(inline={"bucket": BUCKET}))
+    view = client.get("default", "worker")
+    assert (view.state, view.problems, view.owned, view.origin) == ("ok", (), True, "created")
+    assert (view.managed_policies, view.inline_policies) == ((S3,), ("bucket",))
+    assert view.annotation == view.role_arn
+    assert view.subjects == ("default/worker",)
+    assert client.list() == client.list("default") == (view,)
+    assert client.list("kube-system") == ()
+
+
+def test_update_adds_and_removes(client: irsa.Client) -> None:
+    client.apply(binding())
+    report = client.update(
+        "default",
+        "worker",
+        add_policies=["AmazonSQSReadOnlyAccess"],
+        remove_policies=["AmazonS3ReadOnlyAccess"],
+        add_subjects=["default/second"],
+        max_session_duration=7200,
+        inline={"bucket": BUCKET},
+    )
+    assert report.changed
+    view = client.get("default", "second")
+    assert view.managed_policies == ("arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess",)
+    assert view.subjects == ("default/second", "default/worker")
+    gone = client.update("default", "worker", remove_policies=["AmazonS3ReadOnlyAccess"])
+    assert [warning.id for warning in gone.warnings] == ["nothing-to-remove"]
+    planned = client.update("default", "worker", remove_subjects=["default/second"], dry_run=True)
+    assert {step.outcome for step in planned.steps} == {"planned"}
+    assert client.get("default", "worker").subjects == ("default/second", "default/worker")
+
+
+def test_delete_undoes_and_is_done_twice(client: irsa.Client) -> None:
+    client.apply(binding())
+    assert client.delete("default", "worker", dry_run=True).changed
+    assert client.delete("default", "worker").changed
+    assert not client.delete("default", "worker").changed
+    with pytest.raises(irsa.NotFoundError):
+        client.get("default", "worker")
+
+
+def test_the_provider(client: irsa.Client) -> None:
+    provider = client.provider()
+    assert provider.exists
+    assert provider.audiences == ("sts.amazonaws.com",)
+    assert not client.create_provider().changed
+    assert client.create_provider(audiences=["other"]).changed
+    assert set(client.provider().audiences) == {"sts.amazonaws.com", "other"}
+    client.apply(binding())
+    with pytest.raises(irsa.ConflictError):
+        client.delete_provider()
+    assert client.delete_provider(force=True).changed
+    assert not client.provider().exists
+
+
+def test_who_can_assume_a_role_that_exists(client: irsa.Client) -> None:
+    client.apply(binding(subjects=["default/job-*"]))
+    name = "sandbox-default-worker"
+    assert client.check_trust(name, subject="default/worker").decision == "allow"
+    assert client.check_trust(name, subject="default/job-5").decision == "allow"
+    assert client.check_trust(name, subject="default/other").decision == "deny"
+    assert client.check_trust(name, subject="default/worker", audience="other").decision == "deny"
+    who = client.who_can(name)
+    patterns = {subjects.pattern: subjects for subjects in who.subjects}
+    exact = patterns["system:serviceaccount:default:worker"]
+    assert (exact.decision, exact.exact, exact.service_accounts) == ("allow", True, ("default/worker",))
+    assert (exact.annotated, exact.excluded, who.others) == (("default/worker",), (), ())
+    assert patterns["system:serviceaccount:default:job-*"].service_accounts == ()
+    audit = client.audit_trust()
+    assert [finding.id for finding in audit.findings] == ["name-pattern"]
+    assert (audit.warnings, audit.findings) == ((), who.findings)
+    assert client.audit_trust(ignore=["name-pattern"]).ignored == 1
+    for thing in (who, exact):
+        assert type(thing).from_dict(thing.to_dict()) == thing == pickle.loads(pickle.dumps(thing))
+    with pytest.raises(irsa.NotFoundError):
+        client.who_can("missing")
+    with pytest.raises(ValueError, match="ignore: "):
+        client.audit_trust(ignore=["nonsense"])
+
+
+def test_a_sandbox_in_a_file_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    irsa.Client.sandbox(path).apply(binding())
+    assert irsa.Client.sandbox(str(path)).get("default", "worker").state == "ok"
+    assert irsa.Client.sandbox().list() == ()
+
+
+def test_failures_have_the_class_of_their_kind(client: irsa.Client) -> None:
+    with pytest.raises(irsa.NotFoundError, match="AmazonS3ReadOnlyAcces") as raised:
+        client.apply(binding(policies=["AmazonS3ReadOnlyAcces"]))
+    assert raised.value.hint is not None
+    assert "AmazonS3ReadOnlyAccess" in raised.value.hint
+    with pytest.raises(irsa.NotFoundError):
+        client.apply(irsa.Binding("missing", "worker", policies=["AmazonS3ReadOnlyAccess"]))
+    assert client.apply(irsa.Binding("missing", "worker"), create_namespace=True).changed
+    client.apply(binding(role_name="taken"))
+    with pytest.raises(irsa.AlreadyExistsError):
+        client.apply(binding("other", role_name="taken"))
+
+
+def test_a_role_alone(client: irsa.Client) -> None:
+    report = client.apply(binding(role_only=True))
+    assert "apply_service_account" not in [step.action for step in report.steps]
+    assert client.get("default", "worker", role_name=report.role_name).state == "unbound"
+
+
+def everything() -> irsa.Binding:
+    return irsa.Binding(
+        "default",
+        "worker",
+        cluster="sandbox",
+        role_name="r",
+        role_path="/p/",
+        description="text",
+        max_session_duration=7200,
+        permissions_boundary="arn:aws:iam::123456789012:policy/boundary",
+        tags={"team": "data"},
+        policies=("AmazonS3ReadOnlyAccess",),
+        inline={"bucket": BUCKET},
+        subjects=["default/other", "default/job-*"],
+        trust_only_subjects=["default/quiet"],
+        trust_statements=['{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}'],
+        audience="aud",
+        token_expiration=3600,
+        sts_regional_endpoints=True,
+        labels={"app": "x"},
+        annotations={"note": "y"},
+        exact=True,
+    )
+
+
+def test_a_binding_is_plain_immutable_data() -> None:
+    whole = everything()
+    assert irsa.Binding.from_dict(whole.to_dict()) == whole == pickle.loads(pickle.dumps(whole)) == copy.copy(whole)
+    assert json.loads(json.dumps(whole.to_dict())) == whole.to_dict()
+    assert whole.policies == ("AmazonS3ReadOnlyAccess",)
+    assert whole.trust_statements[0]["Principal"] == {"Service": "ec2.amazonaws.com"}
+    assert (whole.exact, whole.role_only, whole.max_session_duration) == (True, False, 7200)
+    assert binding() != binding("other")
+    assert repr(binding()) == (
+        "Binding(namespace='default', service_account='worker', policies=('AmazonS3ReadOnlyAccess',))"
+    )
+    with pytest.raises(AttributeError):
+        whole.exact = False  # type: ignore[misc]
+    with pytest.raises(irsa.InvalidInputError, match="frobnicate"):
+        irsa.Binding.from_dict({"namespace": "a", "service_account": "b", "frobnicate": 1})
+    with pytest.raises(irsa.InvalidInputError, match="namespace"):
+        irsa.Binding.from_dict({"namespace": "A", "service_account": "b"})
+
+
+def test_reports_and_views_are_plain_immutable_data(client: irsa.Client) -> None:
+    plan, report = client.plan(binding()), client.apply(binding())
+    things: list[Any] = [plan, report, report.steps[0], client.get("default", "worker"), client.provider()]
+    for thing in things:
+        assert type(thing).from_dict(thing.to_dict()) == thing == pickle.loads(pickle.dumps(thing))
+        assert json.loads(json.dumps(thing.to_dict())) == thing.to_dict()
+        assert repr(thing).startswith(type(thing).__name__ + "(")
+    assert report.to_dict()["steps"] == [step.to_dict() for step in report.steps]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        ({"policies": "AmazonS3ReadOnlyAccess"}, TypeError, "policies: must be a list, not str"),
+        ({"policies": [5]}, TypeError, r"policies\[0\]: must be a str, not int"),
+        ({"tags": {"a": 5}}, TypeError, r'tags\["a"\]: must be a str, not int'),
+        ({"tags": [("a", "b")]}, TypeError, "tags: must be a dict, not list"),
+        ({"inline": {"x": {"Statement": float("nan")}}}, ValueError, r'inline\["x"\]\["Statement"\]: NaN'),
+        ({"inline": {"x": b"{}"}}, TypeError, r'inline\["x"\]: must be a str of JSON or a dict, not bytes'),
+        ({"inline": {"x": "{"}}, irsa.InvalidInputError, r'inline\["x"\] is refused'),
+        ({"trust_statements": ["{"]}, irsa.InvalidInputError, r"trust_statements\[0\] is refused"),
+        ({"max_session_duration": 5}, irsa.InvalidInputError, "session"),
+        ({"max_session_duration": "1h"}, TypeError, "max_session_duration"),
+        ({"role_name": "x" * 65}, irsa.InvalidInputError, "role name"),
+        ({"role_only": "no"}, TypeError, "role_only"),
+        ({"frobnicate": 1}, TypeError, "frobnicate"),
+    ],
+)
+def test_what_cannot_be_a_binding_is_refused_by_its_name(settings: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        binding(**settings)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({}, irsa.InvalidInputError, "no cluster is named"),
+        ({"cluster": "demo", "issuer": "https://i.example"}, irsa.InvalidInputError, "account"),
+        ({"cluster": "demo", "endpoint_url": "localhost"}, irsa.InvalidInputError, "URL"),
+        ({"cluster": "demo", "timeout": 0}, ValueError, "timeout"),
+        ({"cluster": "demo", "timeout": float("nan")}, ValueError, "timeout"),
+        ({"cluster": "demo", "session": 5}, TypeError, "session: must be a boto3 session, not int"),
+        ({"cluster": 5}, TypeError, "cluster"),
+        ({"cluster": "demo", "frobnicate": 1}, TypeError, "frobnicate"),
+    ],
+)
+def test_what_cannot_be_a_client_is_refused_by_its_name(options: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        irsa.Client(**options)
+
+
+def test_what_is_no_binding_is_a_type_error(client: irsa.Client) -> None:
+    with pytest.raises(TypeError):
+        client.apply({"namespace": "default"})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"remove_policies: must be a list"):
+        client.update("default", "worker", remove_policies="x")
+    with pytest.raises(ValueError, match="keep_role contradicts force"):
+        client.delete("default", "worker", keep_role=True, force=True)
+
+
+def test_threads_share_a_client(client: irsa.Client) -> None:
+    failures: list[BaseException] = []
+
+    def work(name: str) -> None:
+        try:
+            for _ in range(5):
+                client.apply(binding(name))
+                assert client.get("default", name).state == "ok"
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(f"worker-{n}",)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert len(client.list()) == 8
+
+
+def test_a_client_shows_its_cluster(client: irsa.Client) -> None:
+    assert repr(client) == "Client('sandbox')"
+    assert irsa.Client("demo", region="eu-west-1").cluster == "demo"

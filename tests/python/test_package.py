@@ -1,0 +1,61 @@
+"""The package as a whole: what it shows, what it costs to import, what its documentation says."""
+
+from __future__ import annotations
+
+import doctest
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import irsa
+
+
+def test_the_documentation_of_the_package_runs() -> None:
+    assert doctest.testmod(irsa, raise_on_error=True).attempted > 0
+
+
+def test_the_python_of_the_readme_runs() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("name", irsa.__all__)
+def test_everything_shown_is_there_and_documented(name: str) -> None:
+    thing: Any = getattr(irsa, name)
+    if name == "__version__":
+        assert thing.count(".") == 2
+        return
+    assert inspect.getdoc(thing)
+    for attribute in vars(thing) if inspect.isclass(thing) else ():
+        if not attribute.startswith("_") and callable(getattr(thing, attribute)):
+            assert inspect.getdoc(getattr(thing, attribute)), attribute
+
+
+def test_signatures_are_right() -> None:
+    assert str(inspect.signature(irsa.check_trust)) == (
+        "(document, *, issuer, account, partition='aws', subject, audience='sts.amazonaws.com')"
+    )
+    assert str(inspect.signature(irsa.audit_trust)) == (
+        "(documents, *, ignore=None, providers=None, service_accounts=None)"
+    )
+    assert str(inspect.signature(irsa.TrustCheck.from_dict)) == "(data, /)"
+
+
+def test_importing_brings_little() -> None:
+    """What is slow to import is not imported."""
+    code = "import sys; import irsa; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", "import sys; sys.path[:0] = " + repr(sys.path) + "; " + code],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not {"typing", "dataclasses", "boto3", "asyncio", "inspect", "json"} & set(done.stdout.split())

@@ -1,0 +1,228 @@
+"""How calls are waited for: awaited, cut off, beside other threads, across forks, at the end of the interpreter."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import irsa
+
+
+class Credentials:
+    access_key, secret_key, token = "AKIDEXAMPLE", "secret", None
+
+    def get_frozen_credentials(self) -> Credentials:
+        return self
+
+
+class Session:
+    """What a client wants of a boto3 session."""
+
+    region_name = "us-east-1"
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def get_credentials(self) -> Credentials | None:
+        self.asked += 1
+        return Credentials()
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The URL of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def waiting(url: str, **options: Any) -> irsa.Client:
+    """A client whose calls do not end."""
+    return irsa.Client("demo", endpoint_url=url, session=Session(), **options)
+
+
+def role(name: str = "worker") -> irsa.Binding:
+    return irsa.Binding("default", name, policies=["AmazonS3ReadOnlyAccess"])
+
+
+def test_every_verb_can_be_awaited() -> None:
+    async def walk() -> None:
+        client = irsa.Client.sandbox()
+        assert (await client.plan_async(role())).changed
+        assert (await client.apply_async(role())).changed
+        assert (await client.update_async("default", "worker", add_subjects=["default/x"])).changed
+        assert (await client.get_async("default", "worker")).state == "ok"
+        assert len(await client.list_async()) == 2
+        assert (await client.provider_async()).exists
+        assert (await client.check_trust_async("sandbox-default-worker", subject="default/x")).decision == "allow"
+        assert (await client.who_can_async("sandbox-default-worker")).subjects
+        assert (await client.audit_trust_async()).roles >= 1
+        assert not (await client.create_provider_async()).changed
+        assert (await client.delete_async("default", "worker")).changed
+        assert (await client.delete_provider_async(force=True)).changed
+        with pytest.raises(irsa.NotFoundError):
+            await client.get_async("default", "worker")
+
+    asyncio.run(walk())
+
+
+def test_many_are_awaited_at_once() -> None:
+    client = irsa.Client.sandbox()
+
+    async def walk() -> None:
+        names = [f"worker-{n}" for n in range(50)]
+        reports = await asyncio.gather(*(client.apply_async(role(name)) for name in names))
+        assert all(report.changed for report in reports)
+
+    asyncio.run(walk())
+    assert len(client.list()) == 50
+
+
+def test_the_event_loop_goes_on_and_a_task_can_be_cancelled(silent: str) -> None:
+    async def walk() -> float:
+        task = asyncio.create_task(waiting(silent).apply_async(role()))
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        began = time.perf_counter()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return time.perf_counter() - began
+
+    assert asyncio.run(walk()) < 0.2
+
+
+def test_without_an_event_loop_there_is_a_clear_error() -> None:
+    coroutine = irsa.Client.sandbox().list_async()
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        coroutine.send(None)
+
+
+def test_a_loop_that_is_closed_meanwhile_harms_nobody(silent: str) -> None:
+    event_loop = asyncio.new_event_loop()
+    client = waiting(silent, timeout=0.3)
+    tasks: list[asyncio.Task[irsa.Report]] = []
+
+    async def begin() -> None:
+        tasks.append(asyncio.ensure_future(client.apply_async(role())))
+        await asyncio.sleep(0.05)
+
+    event_loop.run_until_complete(begin())
+    for task in tasks:
+        task.cancel()
+    event_loop.run_until_complete(asyncio.sleep(0))
+    event_loop.close()
+    time.sleep(0.5)
+    assert irsa.Client.sandbox().list() == ()
+
+
+def test_other_threads_go_on_while_a_call_waits(silent: str) -> None:
+    with pytest.raises(irsa.TimeoutError):
+        ticks = 0
+        done = threading.Event()
+
+        def count() -> None:
+            nonlocal ticks
+            while not done.is_set():
+                ticks += 1
+                time.sleep(0.001)
+
+        thread = threading.Thread(target=count)
+        thread.start()
+        try:
+            waiting(silent, timeout=0.5).apply(role())
+        finally:
+            done.set()
+            thread.join()
+            assert ticks > 50
+
+
+def test_ctrl_c_ends_a_call_at_once(silent: str) -> None:
+    sent = [0.0]
+
+    def interrupt() -> None:
+        time.sleep(0.4)
+        sent[0] = time.perf_counter()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        waiting(silent).apply(role())
+    assert time.perf_counter() - sent[0] < 0.2
+
+
+def test_a_session_is_asked_for_credentials(silent: str) -> None:
+    session = Session()
+    client = irsa.Client("demo", endpoint_url=silent, session=session, timeout=0.3)
+    with pytest.raises(irsa.TimeoutError):
+        client.apply(role())
+    assert session.asked >= 1
+
+
+def test_a_session_without_credentials_is_denied(silent: str) -> None:
+    session = Session()
+    session.get_credentials = lambda: None  # type: ignore[method-assign]
+    with pytest.raises(irsa.IrsaError, match="no credentials"):
+        irsa.Client("demo", endpoint_url=silent, session=session, timeout=5).apply(role())
+
+
+def run(code: str, *args: str) -> subprocess.CompletedProcess[str]:
+    """A program of its own, within 20 seconds."""
+    argv = [sys.executable, "-c", textwrap.dedent(code), *args]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_goes_on(tmp_path: Path) -> None:
+    done = run(
+        """
+        import os, sys, irsa
+        kept, lost = irsa.Client.sandbox(sys.argv[1]), irsa.Client.sandbox()
+        kept.apply(irsa.Binding("default", "before"))
+        lost.list()
+        child = os.fork()
+        if not child:
+            kept.apply(irsa.Binding("default", "after"))
+            try:
+                lost.list()
+            except irsa.InvalidInputError as error:
+                assert "another process" in str(error)
+            else:
+                os._exit(2)
+            assert irsa.Client.sandbox().list() == ()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        print(sorted(view.service_account for view in kept.list()))
+        """,
+        str(tmp_path / "state.json"),
+    )
+    assert (done.stdout.strip(), done.returncode) == ("['after', 'before']", 0), done.stderr
+
+
+def test_the_interpreter_may_end_during_a_call(silent: str) -> None:
+    done = run(
+        """
+        import sys, threading, time, irsa
+        sys.path.insert(0, sys.argv[2])
+        from test_waiting import waiting, role
+        client = waiting(sys.argv[1])
+        for _ in range(3):
+            threading.Thread(target=lambda: client.apply(role()), daemon=True).start()
+        time.sleep(0.3)
+        print("end")
+        """,
+        silent,
+        str(Path(__file__).parent),
+    )
+    assert (done.stdout.strip(), done.returncode) == ("end", 0), done.stderr
