@@ -201,8 +201,8 @@ fn what_others_do_in_between_counts_as_if_it_had_been_there_before() {
         verdict.complaints
     });
     count(&format!("other actors: {} scenarios, {} calls, {} cases", courses.len(), calls(&courses), cases.len()));
-    for (why, count) in excused.into_inner().unwrap() {
-        count(&format!("  {count} end otherwise by design: {why}"));
+    for (why, cases) in excused.into_inner().unwrap() {
+        count(&format!("  {cases} end otherwise by design: {why}"));
     }
     assert!(cases.len() > 3000, "{}", cases.len());
     none_of(&complaints);
