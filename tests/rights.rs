@@ -117,14 +117,14 @@ fn statements(role: &RoleState) -> impl Iterator<Item = String> {
 
 /// What is wrong with a state on the way, if anything.
 fn wrong(on_the_way: &Rights, before: &Rights, wanted: &Rights) -> Option<String> {
-    for subject in 0..NAMES.len() {
+    for (subject, name) in NAMES.iter().enumerate() {
         for permission in &on_the_way.permissions {
             if !on_the_way.holds(subject, permission) {
                 continue;
             }
             let known = |state: &Rights| state.holds(subject, permission) && on_the_way.limits.within(&state.limits);
             if !known(before) && !known(wanted) {
-                return Some(format!("{} holds {permission}, neither before nor afterwards", NAMES[subject]));
+                return Some(format!("{name} holds {permission}, neither before nor afterwards"));
             }
         }
         for permission in before.permissions.intersection(&wanted.permissions) {
@@ -135,7 +135,7 @@ fn wrong(on_the_way: &Rights, before: &Rights, wanted: &Rights) -> Option<String
             let free = on_the_way.limits.denies.is_subset(&denies)
                 && [&before.limits.boundary, &wanted.limits.boundary].contains(&&on_the_way.limits.boundary);
             if !on_the_way.holds(subject, permission) || !free {
-                return Some(format!("{} does not hold {permission} all the way", NAMES[subject]));
+                return Some(format!("{name} does not hold {permission} all the way"));
             }
         }
     }
