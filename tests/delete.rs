@@ -21,12 +21,55 @@ async fn role_policies_and_account_go_and_twice_is_fine() {
     let report = world.delete(of("sa")).await.unwrap();
     assert_eq!(
         actions(&report),
-        ["update_trust_policy", "detach_policy", "delete_inline_policy", "delete_role", "delete_service_account"]
+        [
+            "tag_role",
+            "update_trust_policy",
+            "detach_policy",
+            "delete_inline_policy",
+            "delete_role",
+            "delete_service_account"
+        ]
     );
-    assert_eq!(report.steps[2].detail.as_ref().unwrap()["document"], deny, "a lost document is reported in full");
+    assert_eq!(report.steps[3].detail.as_ref().unwrap()["document"], deny, "a lost document is reported in full");
     assert!(world.role(ROLE).is_none() && world.account_on("sandbox", "default/sa").await.is_none());
     let again = world.delete(of("sa")).await.unwrap();
     assert!(!again.changed && again.role_arn.is_none());
+}
+
+#[tokio::test]
+async fn a_role_that_is_being_deleted_is_let_be_until_it_is_gone() {
+    let world = World::new();
+    world.create(World::binding()).await.unwrap();
+    world.sandbox.faults().fail_before(("delete_role", 1), ("ServiceFailure", "try later"));
+    world.delete(of("sa")).await.unwrap_err();
+    for refused in [world.create(World::binding()).await, world.update(World::bare().with_subject("default/b")).await] {
+        let error = refused.unwrap_err();
+        assert!(error.kind() == ErrorKind::Conflict && error.report().is_none(), "{error:?}");
+        assert!(error.hint().unwrap().contains("irsa delete"));
+    }
+    world.delete(of("sa")).await.unwrap();
+    assert!(world.role(ROLE).is_none());
+    world.create(World::binding()).await.unwrap();
+}
+
+/// The annotation goes last. Where a delete broke off before it, nothing else tells of the binding.
+#[tokio::test]
+async fn the_annotation_that_a_broken_delete_left_is_let_go() {
+    for adopted in [false, true] {
+        let world = World::new();
+        world.create(World::binding().with_subject("default/b")).await.unwrap();
+        if adopted {
+            world.edit_role(ROLE, |role| {
+                drop(role.tags.insert("irsa.gen3.org/origin".to_owned(), "adopted".to_owned()))
+            });
+        }
+        world.sandbox.faults().fail_before(("delete_service_account", 1), ("InternalError", "try later"));
+        world.delete(of("sa")).await.unwrap_err();
+        assert!(world.annotation("default/sa").await.is_some());
+        world.delete(of("sa")).await.unwrap();
+        assert_eq!(world.annotation("default/sa").await, None);
+        assert!(world.can_assume("sandbox", "default/b", ROLE).await);
+    }
 }
 
 #[tokio::test]

@@ -65,6 +65,26 @@ async fn what_cannot_be_taken_back_is_named() {
 }
 
 #[tokio::test]
+async fn a_role_that_somebody_has_joined_is_not_taken_back() {
+    let world = World::new();
+    world.sandbox.faults().just_before(("attach_policy", 1), |sandbox| {
+        let joined = sandbox.edit(|state| {
+            let tags = &mut state.roles.get_mut(ROLE).unwrap().tags;
+            let known = tags["irsa.gen3.org/owner"].clone();
+            tags.extend([tag_of("default/sa", "default/other", "irsa.gen3.org/subject.", &known)]);
+            Ok(())
+        });
+        joined.unwrap();
+    });
+    world.sandbox.faults().fail_before("attach_policy", DENIED);
+    let error = world.create(World::binding()).await.unwrap_err();
+    let report = error.report().unwrap();
+    assert!(report.steps.iter().all(|step| step.outcome != Outcome::TakenBack), "{report:?}");
+    assert!(warned(report, WarningId::LeftBehind).unwrap().message.contains("joined"));
+    assert_eq!(world.role(ROLE).unwrap().tags["irsa.gen3.org/origin"], "created");
+}
+
+#[tokio::test]
 async fn after_a_lost_answer_the_state_stays_and_the_next_run_finishes() {
     for method in ["create_role", "attach_policy", "apply_service_account"] {
         let world = World::new();

@@ -123,7 +123,7 @@ async fn a_role_that_a_broken_run_left_without_tags_is_finished() {
     world.create(World::bare()).await.unwrap();
     world.edit_role(ROLE, |role| role.tags.clear());
     let report = world.create(World::binding()).await.unwrap();
-    assert_eq!(actions(&report), ["attach_policy", "tag_role"]);
+    assert_eq!(actions(&report), ["tag_role", "attach_policy"]);
     assert_eq!(world.role(ROLE).unwrap().tags.get("irsa.gen3.org/origin").map(String::as_str), Some("created"));
 }
 

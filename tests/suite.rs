@@ -10,6 +10,7 @@ mod contract;
 mod delete;
 mod depth;
 mod failures;
+mod faults;
 mod flow;
 mod inventory;
 mod properties;
@@ -22,7 +23,8 @@ mod world;
 #[test]
 fn no_file_is_forgotten() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    for (folder, parent) in [("", "suite.rs"), ("contract", "contract.rs"), ("trust", "trust.rs")] {
+    let folders = [("", "suite.rs"), ("contract", "contract.rs"), ("faults", "faults.rs"), ("trust", "trust.rs")];
+    for (folder, parent) in folders {
         let modules = std::fs::read_to_string(root.join(parent)).unwrap();
         for entry in std::fs::read_dir(root.join(folder)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();

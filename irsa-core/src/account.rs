@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::backend::{FIELD_MANAGER, NewServiceAccount, ServiceAccount};
+use crate::backend::{FIELD_MANAGER, FieldOwner, NewServiceAccount, ServiceAccount};
 use crate::binding::{
     AUDIENCE_ANNOTATION, CREATED_ANNOTATION, IrsaBinding, ROLE_ARN_ANNOTATION, STS_REGIONAL_ENDPOINTS_ANNOTATION,
     TOKEN_EXPIRATION_ANNOTATION,
@@ -124,10 +124,16 @@ pub(crate) fn release(account: &ServiceAccount, role: &RoleArn) -> Release {
     Release::Unannotate(keys.collect())
 }
 
+/// Whether an account still has the annotation that irsa gave it for a role. Where the role does not let it in any more,
+/// that is what is left of a run that broke off.
+pub(crate) fn is_bound_by_us(account: &ServiceAccount, role: &RoleArn) -> bool {
+    let ours = |owner: &FieldOwner| owner.manager == FIELD_MANAGER && owner.annotations.contains(ROLE_ARN_ANNOTATION);
+    account.annotations.get(ROLE_ARN_ANNOTATION) == Some(&role.to_string()) && account.owners.iter().any(ours)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::FieldOwner;
     use std::collections::BTreeSet;
 
     fn role(name: &str) -> RoleArn {
@@ -222,5 +228,14 @@ mod tests {
         let adopted = account(&marked[..1], vec![owner("kubectl", false, &[ROLE_ARN_ANNOTATION])]);
         assert!(matches!(release(&adopted, &role("r")), Release::Unannotate(keys) if keys.len() == 1));
         assert_eq!(release(&adopted, &role("other")), Release::Nothing);
+    }
+
+    #[test]
+    fn an_annotation_of_ours_is_told_by_its_manager() {
+        let arn = role("r").to_string();
+        let by =
+            |manager: &str| account(&[(ROLE_ARN_ANNOTATION, &arn)], vec![owner(manager, true, &[ROLE_ARN_ANNOTATION])]);
+        assert!(is_bound_by_us(&by(FIELD_MANAGER), &role("r")));
+        assert!(!is_bound_by_us(&by(FIELD_MANAGER), &role("other")) && !is_bound_by_us(&by("helm"), &role("r")));
     }
 }

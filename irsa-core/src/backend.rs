@@ -25,7 +25,8 @@ pub use self::cluster::{
 pub(crate) use self::cluster::{certificates, same_endpoint};
 pub(crate) use self::code::kind_of_code;
 pub use self::iam::{
-    IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
+    IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, ROLE_UNFINISHED, Role, RoleDetail,
+    RoleSettings,
 };
 pub use self::identity::{Caller, ClusterDescription, IdentityBackend, Session, TokenExchange};
 

@@ -79,6 +79,11 @@ pub(crate) struct ObservedRole {
     pub(crate) instance_profiles: Vec<String>,
 }
 
+/// Whether a trust policy may let a subject in, with a token for whatever audience. Decided on the safe side.
+pub(crate) fn may_let_in(trust: &TrustPolicy, member: &Member, providers: &BTreeMap<ClusterId, ProviderArn>) -> bool {
+    providers.get(&member.cluster).is_none_or(|provider| trust.may_admit(provider, &member.sub()))
+}
+
 impl ObservedRole {
     /// Whether a subject is on record, or irsa's own statements let it in, as after a run that broke off in between.
     pub(crate) fn has_subject(&self, member: &Member, providers: &BTreeMap<ClusterId, ProviderArn>) -> bool {

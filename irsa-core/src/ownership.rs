@@ -13,6 +13,8 @@ use crate::name::{ClusterName, Namespace, RoleName, ServiceAccountName, SubjectN
 pub(crate) const OWNER_TAG: &str = "irsa.gen3.org/owner";
 /// The tag that tells whether irsa made the role.
 pub(crate) const ORIGIN_TAG: &str = "irsa.gen3.org/origin";
+/// The value of the origin tag while the role is being deleted: who adds a subject at that time sees it, and gives way.
+pub(crate) const DELETING: &str = "deleting";
 /// The tag that says that more subjects stand in the trust policy than the tags of a role have room for.
 pub(crate) const OVERFLOW_TAG: &str = "irsa.gen3.org/more-subjects";
 /// What the tag of each further subject begins with; a hash of the subject follows.
@@ -110,6 +112,8 @@ pub(crate) struct Ownership {
     owner_member: Option<Member>,
     /// Further subjects by the key of their tag; the member is unknown where the value was cut.
     further: BTreeMap<String, Option<Member>>,
+    /// Whether a delete has begun to take the role away.
+    pub(crate) deleting: bool,
     /// Whether irsa's own statements may hold subjects without a tag, because there was no room for more tags.
     pub(crate) overflow: bool,
 }
@@ -118,7 +122,8 @@ impl Ownership {
     pub(crate) fn from_tags(tags: &BTreeMap<String, String>) -> Self {
         let owner = tags.get(OWNER_TAG).cloned();
         let origin = match tags.get(ORIGIN_TAG).map(String::as_str) {
-            Some("created") => Some(Origin::Created),
+            // Only a role that irsa made is deleted; one that was forced to go goes all the more.
+            Some("created" | DELETING) => Some(Origin::Created),
             Some("adopted") => Some(Origin::Adopted),
             _ => None,
         };
@@ -128,7 +133,8 @@ impl Ownership {
             .map(|(key, value)| (key.clone(), Member::from_tag_value(value).filter(|member| member.tag_key() == *key)))
             .collect();
         let owner_member = owner.as_deref().and_then(Member::from_tag_value);
-        Self { owner, origin, owner_member, further, overflow: tags.contains_key(OVERFLOW_TAG) }
+        let deleting = tags.get(ORIGIN_TAG).is_some_and(|origin| origin == DELETING);
+        Self { owner, origin, owner_member, further, deleting, overflow: tags.contains_key(OVERFLOW_TAG) }
     }
 
     pub(crate) fn is_owned(&self) -> bool {
@@ -138,6 +144,11 @@ impl Ownership {
     /// Whether the owner tag names this subject.
     pub(crate) fn is_owner(&self, member: &Member) -> bool {
         self.owner.as_deref() == Some(member.tag_value().as_str())
+    }
+
+    /// The key of the tag that the owner had as a further subject, where its record was not cut.
+    pub(crate) fn owner_tag_key(&self) -> Option<String> {
+        self.owner_member.as_ref().map(Member::tag_key)
     }
 
     /// Whether the tags record this subject, as the first or as a further one.
@@ -275,6 +286,17 @@ mod tests {
         assert_eq!(ownership.members(), BTreeSet::from([a.clone(), b.clone(), pattern]));
         assert!(ownership.is_owner(&a) && !ownership.is_owner(&b) && ownership.records(&b));
         assert!(!ownership.records(&member("c")));
+    }
+
+    #[test]
+    fn a_role_that_is_being_deleted_was_made_here() {
+        let tags = BTreeMap::from([
+            (OWNER_TAG.to_owned(), member("a").tag_value()),
+            (ORIGIN_TAG.to_owned(), DELETING.to_owned()),
+        ]);
+        let ownership = Ownership::from_tags(&tags);
+        assert!(ownership.deleting && ownership.origin == Some(Origin::Created));
+        assert_eq!(ownership.owner_tag_key(), Some(member("a").tag_key()));
     }
 
     #[test]

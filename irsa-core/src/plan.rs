@@ -20,7 +20,7 @@ mod step;
 
 use std::collections::BTreeMap;
 
-pub(crate) use self::step::{Step, TrustStep};
+pub(crate) use self::step::{Condemned, Step, TrustStep};
 use crate::error::Result;
 use crate::name::{RoleArn, RoleName};
 use crate::observe::Observed;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 
+use crate::backend::ROLE_UNFINISHED;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long IAM may take until a write is seen everywhere, before its answer is believed (AWS gives no number; terraform
@@ -20,11 +21,11 @@ pub(crate) fn waits() -> ExponentialBuilder {
         .without_max_times()
 }
 
-/// Repeats a write while IAM answers that it is not ready for it.
+/// Repeats a call while IAM answers that it is not ready for it.
 ///
-/// `fresh` says that what the write refers to was made in this very run, so that "does not exist" is not believed at once.
-pub(crate) async fn until_consistent<T>(fresh: bool, write: impl AsyncFn() -> Result<T>) -> Result<T> {
-    (|| write()).retry(waits()).when(|error| not_ready(error, fresh)).await
+/// `fresh` says that what the call refers to was made in this very run, so that "does not exist" is not believed at once.
+pub(crate) async fn until_consistent<T>(fresh: bool, call: impl AsyncFn() -> Result<T>) -> Result<T> {
+    (|| call()).retry(waits()).when(|error| not_ready(error, fresh)).await
 }
 
 fn not_ready(error: &Error, fresh: bool) -> bool {
@@ -33,6 +34,8 @@ fn not_ready(error: &Error, fresh: bool) -> bool {
             matches!(error.code(), Some("ConcurrentModification" | "EntityTemporarilyUnmodifiable" | "DeleteConflict"))
         }
         ErrorKind::NotFound => fresh && error.code() == Some("NoSuchEntity"),
+        // A role that was just made may have its unique id in place of its ARN.
+        ErrorKind::Unavailable => error.code() == Some(ROLE_UNFINISHED),
         _ => false,
     }
 }
@@ -58,6 +61,8 @@ mod tests {
     async fn only_what_time_heals_is_repeated() {
         assert_eq!(tries(ErrorKind::Conflict, "ConcurrentModification", false, 2).await.1, 3);
         assert_eq!(tries(ErrorKind::NotFound, "NoSuchEntity", true, 2).await.1, 3);
+        assert_eq!(tries(ErrorKind::Unavailable, ROLE_UNFINISHED, false, 2).await.1, 3);
+        assert_eq!(tries(ErrorKind::Unavailable, "ServiceFailure", false, 2).await.1, 1);
         assert_eq!(tries(ErrorKind::NotFound, "NoSuchEntity", false, 2).await.1, 1);
         assert_eq!(tries(ErrorKind::AccessDenied, "AccessDenied", true, 2).await.1, 1);
     }

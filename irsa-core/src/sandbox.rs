@@ -25,6 +25,7 @@ mod state;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 pub use self::calls::{Access, At, Call};
 pub use self::cluster::SandboxCluster;
@@ -210,16 +211,20 @@ impl Sandbox {
         self.cluster(&ClusterRef::Name(ClusterName::constant("sandbox")))
     }
 
-    async fn read<T>(&self, request: Request, work: impl FnOnce(&SandboxState) -> Answer<T> + Send) -> Result<T> {
+    async fn read<T>(&self, request: Request, work: impl Fn(&SandboxState) -> Answer<T> + Send + Sync) -> Result<T> {
         self.call(request, |sandbox| Ok(work(sandbox.store().read()?))).await
     }
 
-    async fn write<T>(&self, request: Request, work: impl FnOnce(&mut SandboxState) -> Answer<T> + Send) -> Result<T> {
-        self.call(request, |sandbox| sandbox.store().write(work)).await
+    async fn write<T>(
+        &self,
+        request: Request,
+        work: impl Fn(&mut SandboxState) -> Answer<T> + Send + Sync,
+    ) -> Result<T> {
+        self.call(request, |sandbox| sandbox.store().write(&work)).await
     }
 
     /// The one way that every call of a trait's method takes: it is recorded, delayed, made to fail, and answered.
-    async fn call<T>(&self, request: Request, work: impl FnOnce(&Self) -> Result<Answer<T>> + Send) -> Result<T> {
+    async fn call<T>(&self, request: Request, work: impl Fn(&Self) -> Result<Answer<T>> + Send + Sync) -> Result<T> {
         tracing::debug!(method = request.method, target = request.target, "sandbox call");
         let (number, effects) = self.faults().begin(request.method, &request.target, request.access);
         let answer = self.answer(&request, effects, work).await;
@@ -231,19 +236,29 @@ impl Sandbox {
         &self,
         request: &Request,
         effects: Vec<Effect>,
-        work: impl FnOnce(&Self) -> Result<Answer<T>> + Send,
+        work: impl Fn(&Self) -> Result<Answer<T>> + Send + Sync,
     ) -> Result<T> {
-        let mut lost = None;
+        let (mut lost, mut late, mut tries) = (None, Duration::ZERO, 1);
         for effect in effects {
             match effect {
                 Effect::Delay(delay) => tokio::time::sleep(delay).await,
+                Effect::Wait(turn) => turn.await,
                 Effect::Hang => std::future::pending().await,
                 Effect::Run(run) => run(self),
                 Effect::Before(failure) => return Err(failure.during(&request.operation)),
                 Effect::After(failure) => lost = Some(failure),
+                Effect::Late(delay) => late = late.saturating_add(delay),
+                Effect::Again => tries += 1,
             }
         }
-        let answer = work(self)?.map_err(|refusal| refusal.during(&request.operation))?;
+        let mut answer = work(self)?;
+        for _ in 1..tries {
+            answer = work(self)?;
+        }
+        if !late.is_zero() {
+            tokio::time::sleep(late).await;
+        }
+        let answer = answer.map_err(|refusal| refusal.during(&request.operation))?;
         match lost {
             Some(failure) => Err(failure.during(&request.operation)),
             None => Ok(answer),

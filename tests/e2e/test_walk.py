@@ -137,6 +137,7 @@ def test_subjects_change(irsa: Irsa, made: Seen) -> None:
 def test_delete_twice(bed: Bed, irsa: Irsa, made: Seen) -> None:
     report = irsa("delete", made.place, "-o", "json").done()
     assert [(step["action"], step["outcome"]) for step in report["steps"]] == [
+        ("tag_role", "done"),
         ("detach_policy", "done"),
         ("delete_role", "done"),
         ("delete_service_account", "done"),

@@ -1,20 +1,20 @@
 //! One step: one write, repeated where IAM is not ready, and checked where IAM has no compare-and-swap.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use backon::BackoffBuilder;
 
 use super::Context;
 use crate::account::{self, Release};
-use crate::backend::{NewRole, OidcProvider, Role, ServiceAccount, WriteMode};
-use crate::binding::ROLE_ARN_ANNOTATION;
+use crate::backend::{FIELD_MANAGER, NewRole, NewServiceAccount, OidcProvider, Role, ServiceAccount, WriteMode};
+use crate::binding::{CREATED_ANNOTATION, OWN_PREFIX, ROLE_ARN_ANNOTATION};
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::{Audience, ClusterRef, RoleName};
-use crate::ownership::{OWNER_TAG, Ownership};
-use crate::plan::{Step, TrustStep};
+use crate::name::{Audience, ClusterRef, Namespace, RoleName};
+use crate::ownership::{DELETING, Member, ORIGIN_TAG, OWNER_TAG, Ownership};
+use crate::plan::{Condemned, Step, TrustStep};
 use crate::report::{Warning, WarningId};
 use crate::retry::{until_consistent, waits};
-use crate::trust::{Derivation, TrustPolicy, derive};
+use crate::trust::{TrustPolicy, derive};
 
 /// What a step that was done leaves for the report, and for taking it back.
 #[derive(Debug, Default)]
@@ -24,6 +24,9 @@ pub(super) struct Done {
     pub(super) account: Option<ServiceAccount>,
     pub(super) warnings: Vec<Warning>,
 }
+
+/// How often a read is repeated that does not show our own write yet.
+const MOST_WAITS: usize = 5;
 
 /// How often a write that collides with other writers is repeated.
 const MOST_REPEATS: usize = 10;
@@ -38,12 +41,15 @@ pub(super) async fn run_step(context: &Context<'_>, step: &Step) -> Result<Done>
     let fresh = context.fresh;
     match step {
         Step::CreateNamespace { cluster, namespace } => {
-            let backend = context.backends.cluster(cluster)?;
-            there_already(backend.create_namespace(namespace).await)?;
+            return create_namespace(context, cluster, namespace).await;
         }
         Step::CreateProvider(provider) => return create_provider(context, provider).await,
-        Step::AddAudience { provider, audience } => iam.add_audience(provider, audience).await?,
-        Step::DeleteProvider(provider) => gone_already(iam.delete_provider(provider).await)?,
+        Step::AddAudience { provider, audience } => {
+            until_consistent(false, async || iam.add_audience(provider, audience).await).await?;
+        }
+        Step::DeleteProvider(provider) => {
+            gone_already(until_consistent(false, async || iam.delete_provider(provider).await).await)?;
+        }
         Step::CreateRole(new) => return create_role(context, new).await,
         Step::UpdateTrust(trust) => return update_trust(context, role()?, trust).await,
         Step::UpdateRole(settings) => {
@@ -54,6 +60,7 @@ pub(super) async fn run_step(context: &Context<'_>, step: &Step) -> Result<Done>
         }
         Step::TagRole(tags) => until_consistent(fresh, async || iam.tag_role(role()?, tags).await).await?,
         Step::UntagRole(keys) => until_consistent(fresh, async || iam.untag_role(role()?, keys).await).await?,
+        Step::Condemn(expected) => condemn(context, role()?, expected).await?,
         Step::AttachPolicy(arn) => until_consistent(fresh, async || iam.attach_policy(role()?, arn).await).await?,
         Step::PutInlinePolicy { name, document, .. } => {
             let text = document.minified();
@@ -67,8 +74,7 @@ pub(super) async fn run_step(context: &Context<'_>, step: &Step) -> Result<Done>
         }
         Step::DeleteRole => gone_already(until_consistent(false, async || iam.delete_role(role()?).await).await)?,
         Step::ApplyServiceAccount { cluster, account, .. } => {
-            let backend = context.backends.cluster(cluster)?;
-            let applied = backend.apply_service_account(account, WriteMode::Persist, context.plan.force).await?;
+            let applied = apply_account(context, cluster, account).await?;
             return Ok(Done { made: true, account: Some(applied), ..Done::default() });
         }
         Step::ReleaseServiceAccount { cluster, account, release } => {
@@ -78,8 +84,38 @@ pub(super) async fn run_step(context: &Context<'_>, step: &Step) -> Result<Done>
     Ok(Done { made: true, ..Done::default() })
 }
 
-fn there_already(result: Result<()>) -> Result<()> {
-    result.or_else(|error| if error.kind() == ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
+/// Makes a namespace. One that is there and yet was not is either made by somebody else, or still being deleted.
+async fn create_namespace(context: &Context<'_>, cluster: &ClusterRef, namespace: &Namespace) -> Result<Done> {
+    let backend = context.backends.cluster(cluster)?;
+    match backend.create_namespace(namespace).await {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            if backend.namespace_exists(namespace).await? {
+                return Ok(Done::default());
+            }
+            Err(Error::new(ErrorKind::Conflict, format!("namespace {namespace} is being deleted"))
+                .with_source(error)
+                .with_hint("run the same command again when it is gone"))
+        }
+        result => result.map(|()| Done { made: true, ..Done::default() }),
+    }
+}
+
+/// Applies an account. One that somebody else made in the meantime is not marked as made here.
+async fn apply_account(
+    context: &Context<'_>,
+    cluster: &ClusterRef,
+    account: &NewServiceAccount,
+) -> Result<ServiceAccount> {
+    let backend = context.backends.cluster(cluster)?;
+    let applied = backend.apply_service_account(account, WriteMode::Persist, context.plan.force).await?;
+    let others = applied.owners.iter().any(|owner| owner.manager != FIELD_MANAGER || owner.other_fields);
+    if !(others && account.expected.is_none() && account.annotations.contains_key(CREATED_ANNOTATION)) {
+        return Ok(applied);
+    }
+    let mut again = account.clone();
+    again.annotations.remove(CREATED_ANNOTATION);
+    again.expected = Some((applied.uid, applied.resource_version));
+    backend.apply_service_account(&again, WriteMode::Persist, context.plan.force).await
 }
 
 fn gone_already(result: Result<()>) -> Result<()> {
@@ -89,11 +125,12 @@ fn gone_already(result: Result<()>) -> Result<()> {
 /// Makes a provider; one that somebody else made in between gets the audiences that it lacks.
 async fn create_provider(context: &Context<'_>, provider: &OidcProvider) -> Result<Done> {
     let iam = context.backends.iam.as_ref();
-    match iam.create_provider(provider).await {
+    match until_consistent(false, async || iam.create_provider(provider).await).await {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let known = iam.provider(&provider.arn).await?.map(|known| known.audiences).unwrap_or_default();
             for audience in provider.audiences.iter().filter(|audience| !known.contains(audience)) {
-                iam.add_audience(&provider.arn, &Audience::new(audience.clone())?).await?;
+                let audience = Audience::new(audience.clone())?;
+                until_consistent(false, async || iam.add_audience(&provider.arn, &audience).await).await?;
             }
             Ok(Done::default())
         }
@@ -109,18 +146,23 @@ async fn create_role(context: &Context<'_>, new: &NewRole) -> Result<Done> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => accept_own(context, new, error).await,
         Err(error) if tags_refused(new, &error) => {
             let plain = NewRole { tags: Default::default(), ..new.clone() };
-            until_consistent(false, async || iam.create_role(&plain).await).await?;
+            let made = match until_consistent(false, async || iam.create_role(&plain).await).await {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => accept_own(context, &plain, error).await?,
+                made => made.map(|_| Done { made: true, ..Done::default() })?,
+            };
             if let Err(error) = until_consistent(true, async || iam.tag_role(new.arn.name(), &new.tags).await).await {
                 // A role without tags would be nobody's: it is taken back at once.
-                until_consistent(false, async || iam.delete_role(new.arn.name()).await).await.map_err(|left| {
-                    let what = format!("role {} was made, cannot be tagged and cannot be taken back", new.arn.name());
-                    left.during(what)
-                })?;
+                if made.made {
+                    until_consistent(false, async || iam.delete_role(new.arn.name()).await).await.map_err(|left| {
+                        let name = new.arn.name();
+                        left.during(format!("role {name} was made, cannot be tagged and cannot be taken back"))
+                    })?;
+                }
                 return Err(error);
             }
             let message =
                 format!("role {} was made first and tagged after: {}", new.arn.name(), error.causes().join(": "));
-            Ok(Done { made: true, warnings: vec![Warning::new(WarningId::TagsSeparate, message)], ..Done::default() })
+            Ok(Done { warnings: vec![Warning::new(WarningId::TagsSeparate, message)], ..made })
         }
         Err(error) => Err(error),
     }
@@ -145,7 +187,14 @@ fn tags_refused(new: &NewRole, error: &Error) -> bool {
 /// writer's, and the next run decides.
 async fn accept_own(context: &Context<'_>, new: &NewRole, error: Error) -> Result<Done> {
     let name = new.arn.name();
-    let there = context.backends.iam.role(name).await?;
+    let mut waits = waits().with_max_times(MOST_WAITS).build();
+    let there = loop {
+        match (role_now(context, name).await?, waits.next()) {
+            // It is not seen everywhere yet.
+            (None, Some(wait)) => tokio::time::sleep(wait).await,
+            (there, _) => break there,
+        }
+    };
     let ours = |role: &Role| {
         let wanted = TrustPolicy::from_stored(&new.trust_policy).ok();
         let found = TrustPolicy::from_stored(&role.trust_policy).ok();
@@ -160,6 +209,59 @@ async fn accept_own(context: &Context<'_>, new: &NewRole, error: Error) -> Resul
     }
 }
 
+/// Marks a role as going, and then makes sure that it is as it was read. Who adds a subject writes its tag first and looks
+/// for the mark afterwards: so of two who meet, at least one sees the other.
+async fn condemn(context: &Context<'_>, name: &RoleName, expected: &Condemned) -> Result<()> {
+    let iam = context.backends.iam.as_ref();
+    let mark = BTreeMap::from([(ORIGIN_TAG.to_owned(), DELETING.to_owned())]);
+    until_consistent(false, async || iam.tag_role(name, &mark).await).await?;
+    let role = read_marked(context, name).await?;
+    let own = |tags: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+        let own = tags.iter().filter(|(key, _)| key.starts_with(OWN_PREFIX) && *key != ORIGIN_TAG);
+        own.map(|(key, value)| (key.clone(), value.clone())).collect()
+    };
+    let trust = TrustPolicy::from_stored(&role.trust_policy)?;
+    if role.id == expected.role_id && own(&role.tags) == own(&expected.tags) && trust == expected.trust {
+        return Ok(());
+    }
+    // Somebody else has a part in it now: it stays, and the next run sees what is there.
+    match expected.tags.get(ORIGIN_TAG) {
+        Some(origin) if role.id == expected.role_id => {
+            let before = BTreeMap::from([(ORIGIN_TAG.to_owned(), origin.clone())]);
+            until_consistent(false, async || iam.tag_role(name, &before).await).await?;
+        }
+        _ => {
+            let mark = BTreeSet::from([ORIGIN_TAG.to_owned()]);
+            until_consistent(false, async || iam.untag_role(name, &mark).await).await?;
+        }
+    }
+    Err(Error::new(ErrorKind::Conflict, format!("role {name} was changed by others at the same time"))
+        .with_cause("its tags or its trust policy are not what they were when the delete was planned")
+        .with_hint("run the same command again: it goes by what is there now"))
+}
+
+/// The role, once IAM shows the mark that was just written; after a few tries as it is.
+async fn read_marked(context: &Context<'_>, name: &RoleName) -> Result<Role> {
+    let mut waits = waits().with_max_times(MOST_WAITS).build();
+    loop {
+        let Some(role) = role_now(context, name).await? else { return Err(deleted_meanwhile(name)) };
+        match waits.next() {
+            Some(wait) if !Ownership::from_tags(&role.tags).deleting => tokio::time::sleep(wait).await,
+            _ => return Ok(role),
+        }
+    }
+}
+
+async fn role_now(context: &Context<'_>, name: &RoleName) -> Result<Option<Role>> {
+    until_consistent(false, async || context.backends.iam.role(name).await).await
+}
+
+fn deleted_meanwhile(name: &RoleName) -> Error {
+    Error::new(ErrorKind::NotFound, format!("role {name} was deleted in the meantime"))
+        .with_code("NoSuchEntity")
+        .with_hint("run the same command again: it makes the role anew")
+}
+
 /// Writes the trust policy, then reads trust and tags again and writes again until they agree: IAM has no compare-and-swap
 /// here, and the tags tell what other writers want.
 async fn update_trust(context: &Context<'_>, name: &RoleName, step: &TrustStep) -> Result<Done> {
@@ -169,56 +271,68 @@ async fn update_trust(context: &Context<'_>, name: &RoleName, step: &TrustStep) 
     for _ in 0..MOST_REPEATS {
         let text = written.minified();
         until_consistent(context.fresh, async || iam.update_trust_policy(name, &text).await).await?;
-        let (standing, agreed) = read_back(context, name, step, &written).await?;
-        if agreed == standing {
-            return Ok(Done { made: true, warnings, ..Done::default() });
+        let seen = read_back(context, name, step, &written).await?;
+        if seen.agreed == seen.standing {
+            return match &seen.lost[..] {
+                [] => Ok(Done { made: true, warnings, ..Done::default() }),
+                lost => Err(taken_out(name, lost)),
+            };
         }
         if warnings.is_empty() {
             let message = format!("another writer changed role {name} at the same time; both changes are kept");
             warnings.push(Warning::new(WarningId::Repeated, message));
         }
-        written = agreed;
+        written = seen.agreed;
     }
     Err(Error::new(ErrorKind::Conflict, format!("the trust policy of role {name} is changed by others all the time"))
         .with_cause(format!("after {MOST_REPEATS} writes it still was not what its tags say"))
         .with_hint("run the same command again when the others are done"))
 }
 
-/// The trust policy that stands after a write, and the one that the tags make of it. While IAM still shows the state
-/// before our own writes, it is asked again, a few times.
-async fn read_back(
-    context: &Context<'_>,
-    name: &RoleName,
-    step: &TrustStep,
-    written: &TrustPolicy,
-) -> Result<(TrustPolicy, TrustPolicy)> {
-    const MOST_WAITS: usize = 5;
+fn taken_out(name: &RoleName, lost: &[String]) -> Error {
+    Error::new(ErrorKind::Conflict, format!("role {name} does not let all subjects in"))
+        .with_cause(format!("the record of {} was taken away by another writer at the same time", lost.join(", ")))
+        .with_hint("run the same command again: it goes by what is there now")
+}
+
+/// A role as it is after a write of its trust policy.
+struct Seen {
+    standing: TrustPolicy,
+    /// What the tags make of it.
+    agreed: TrustPolicy,
+    /// The `sub`s that were on record when the write was planned, and are not any more.
+    lost: Vec<String>,
+}
+
+/// What stands after a write. While IAM still shows the state before our own writes, it is asked again, a few times.
+async fn read_back(context: &Context<'_>, name: &RoleName, step: &TrustStep, written: &TrustPolicy) -> Result<Seen> {
     let mut waits = waits().with_max_times(MOST_WAITS).build();
     loop {
-        let Some(role) = context.backends.iam.role(name).await? else {
-            let error = Error::new(ErrorKind::NotFound, format!("role {name} was deleted in the meantime"));
-            return Err(error
-                .with_code("NoSuchEntity")
-                .with_hint("run the same command again: it makes the role anew"));
-        };
+        let Some(role) = role_now(context, name).await? else { return Err(deleted_meanwhile(name)) };
+        let ownership = Ownership::from_tags(&role.tags);
+        if ownership.deleting && !step.derivation.joining.is_empty() {
+            return Err(Error::new(ErrorKind::Conflict, format!("role {name} is being deleted by somebody else"))
+                .with_hint("run the same command again when the delete has ended"));
+        }
         let standing = TrustPolicy::from_stored(&role.trust_policy)?;
-        let (agreed, tags_seen) = agree(step, &role)?;
-        let write_seen = standing == *written || standing != step.before;
+        let lost: Vec<String> =
+            step.recorded.iter().filter(|member| !ownership.records(member)).map(Member::sub).collect();
+        let seen = (standing == *written || standing != step.before) && lost.is_empty();
         match waits.next() {
-            Some(wait) if !(write_seen && tags_seen) => tokio::time::sleep(wait).await,
-            _ => return Ok((standing, agreed)),
+            Some(wait) if !seen => tokio::time::sleep(wait).await,
+            _ => {
+                let agreed = agree(step, &standing, &ownership)?;
+                return Ok(Seen { standing, agreed, lost });
+            }
         }
     }
 }
 
-/// The trust policy that the tags make of what stands, and whether the tags that we wrote are seen already.
-fn agree(step: &TrustStep, role: &Role) -> Result<(TrustPolicy, bool)> {
-    let ownership = Ownership::from_tags(&role.tags);
-    let standing = TrustPolicy::from_stored(&role.trust_policy)?;
-    let believed = ownership.overflow || step.derivation.joining.iter().all(|member| ownership.records(member));
-    let joining = if believed && !ownership.overflow { BTreeSet::new() } else { step.derivation.joining.clone() };
-    let derivation = Derivation { joining, ..step.derivation.clone() };
-    Ok((derive(&standing, &ownership, &derivation)?.policy, believed))
+/// The trust policy that the tags make of what stands. Who joins and was on record counts by the record alone.
+fn agree(step: &TrustStep, standing: &TrustPolicy, ownership: &Ownership) -> Result<TrustPolicy> {
+    let mut derivation = step.derivation.clone();
+    derivation.joining.retain(|member| ownership.records(member) || !step.recorded.contains(member));
+    Ok(derive(standing, ownership, &derivation)?.policy)
 }
 
 /// Lets an account go; where somebody changed it in between, what is there now decides.

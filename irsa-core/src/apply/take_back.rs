@@ -10,6 +10,7 @@ use super::{Context, State};
 use crate::account::{Release, release};
 use crate::backend::{FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ownership::SUBJECT_TAG_PREFIX;
 use crate::plan::Step;
 use crate::report::{Warning, WarningId};
 use crate::retry::until_consistent;
@@ -21,6 +22,10 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub(super) async fn take_back(context: &Context<'_>, states: &mut [(&Step, State)]) -> Vec<Warning> {
     let mut left = Vec::new();
     let deadline = Instant::now() + LONGEST;
+    if tokio::time::timeout_at(deadline, joined_by_others(context)).await.unwrap_or(false) {
+        let made = states.iter().filter(|(_, state)| matches!(state, State::Done(done) if done.made));
+        return made.map(|(step, _)| left_behind(context, step, "somebody else has joined the role")).collect();
+    }
     for (step, state) in states.iter_mut().rev() {
         let State::Done(done) = state else { continue };
         if !done.made {
@@ -36,6 +41,16 @@ pub(super) async fn take_back(context: &Context<'_>, states: &mut [(&Step, State
         }
     }
     left
+}
+
+/// Whether somebody else has a part in the role by now. It is not marked as going: a run that broke off here would leave the
+/// mark, and the same command would then be refused instead of going on.
+async fn joined_by_others(context: &Context<'_>) -> bool {
+    let new = context.plan.steps().find_map(|step| if let Step::CreateRole(new) = step { Some(new) } else { None });
+    let Some(new) = new else { return false };
+    let Ok(Some(role)) = context.backends.iam.role(new.arn.name()).await else { return false };
+    let mut further = role.tags.keys().filter(|key| key.starts_with(SUBJECT_TAG_PREFIX));
+    further.any(|key| !new.tags.contains_key(key))
 }
 
 fn left_behind(context: &Context<'_>, step: &Step, why: &str) -> Warning {

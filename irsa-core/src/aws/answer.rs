@@ -8,7 +8,7 @@ use aws_sdk_iam::types;
 use percent_encoding::percent_decode_str;
 
 use super::call::Call;
-use crate::backend::Role;
+use crate::backend::{ROLE_UNFINISHED, Role};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::PolicyArn;
 
@@ -61,6 +61,7 @@ pub(super) fn is_arn(arn: &str) -> bool {
 
 fn unfinished(call: &Call<'_>, name: &str) -> Error {
     Error::new(ErrorKind::Unavailable, call.doing.clone())
+        .with_code(ROLE_UNFINISHED)
         .with_cause(format!("IAM has not finished making role {name}: it has no ARN yet"))
         .with_hint("try again in a few seconds")
 }
@@ -112,7 +113,8 @@ mod tests {
             .create_date(aws_smithy_types::DateTime::from_secs(0))
             .build()
             .unwrap();
-        assert_eq!(role(&call(), made).unwrap_err().kind(), ErrorKind::Unavailable);
+        let error = role(&call(), made).unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, Some(ROLE_UNFINISHED)));
     }
 
     #[test]

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::name::{Audience, InlinePolicyName, PolicyArn, ProviderArn, RoleArn, RoleName};
 
+/// The code of the error (kind `Unavailable`) for a role that IAM is still making: for seconds after `CreateRole` it may
+/// have its unique id in place of its ARN.
+pub const ROLE_UNFINISHED: &str = "RoleUnfinished";
+
 /// An OIDC provider (IAM API reference, `GetOpenIDConnectProvider`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OidcProvider {
@@ -129,7 +133,8 @@ pub trait IamBackend: Debug + Send + Sync {
     /// The ARNs of all OIDC providers of the account, but for those that no issuer of a cluster could have. One call.
     async fn providers(&self) -> Result<Vec<ProviderArn>>;
 
-    /// A role. One call.
+    /// A role. One call. One that IAM is still making, so that it has no ARN yet, is `Unavailable` with the code
+    /// [`ROLE_UNFINISHED`].
     async fn role(&self, name: &RoleName) -> Result<Option<Role>>;
 
     /// The managed policies on a role; `None` when there is no such role. One call a page.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::writes::target_arn;
 use super::{Backends, Identities, Observed, check_cluster};
 use crate::account;
 use crate::backend::{ClusterBackend, NewServiceAccount, ServiceAccount, WriteMode};
@@ -33,6 +34,12 @@ impl AccountKey {
             SubjectName::Exact(name) => Some(Self::new(&member.cluster, &member.namespace, name)),
             SubjectName::Pattern(_) => None,
         }
+    }
+
+    /// The subject that the account is.
+    pub(crate) fn member(&self) -> Member {
+        let (cluster, namespace) = (self.cluster.clone(), self.namespace.clone());
+        Member { cluster, namespace, name: SubjectName::Exact(self.name.clone()) }
     }
 }
 
@@ -206,12 +213,17 @@ fn future_role_arn(request: &Request, home: &Identity) -> Option<RoleArn> {
     Some(RoleArn::new(home.partition.clone(), home.account.clone(), path, name))
 }
 
-/// Reads the accounts of subjects that only the role tells of, and that an exact binding lets go.
+/// Reads the accounts that an exact binding lets go: those of subjects that only the role tells of, and those that still
+/// have its annotation although nothing tells of them any more, as after a run that broke off.
 pub(super) async fn read_undeclared(backends: &Backends, request: &Request, observed: &mut Observed) -> Result<()> {
     let binding = &request.binding;
-    let Some(role) = observed.role.as_ref().filter(|_| binding.exact && !binding.role_only) else { return Ok(()) };
+    if !binding.exact || binding.role_only || matches!(request.verb, Verb::Delete { .. }) {
+        return Ok(());
+    }
+    let Some(arn) = target_arn(request, observed)? else { return Ok(()) };
     let mut reads = Vec::new();
-    for member in role.present(&observed.cluster_providers(request)?) {
+    let providers = observed.cluster_providers(request)?;
+    for member in observed.role.iter().flat_map(|role| role.present(&providers)) {
         let Some(key) = AccountKey::of_member(&member) else { continue };
         let cluster = observed.identities.iter().find(|(_, identity)| identity.cluster == member.cluster);
         if let Some((cluster, _)) = cluster.filter(|_| !observed.accounts.contains_key(&key)) {
@@ -222,7 +234,36 @@ pub(super) async fn read_undeclared(backends: &Backends, request: &Request, obse
         let account = backends.cluster(&cluster)?.service_account(&key.namespace, &key.name).await?;
         Ok((key, ObservedAccount { cluster, account, namespace_exists: None }))
     });
-    let read: Vec<_> = futures::future::try_join_all(each).await?;
-    observed.accounts.extend(read);
+    let lists = observed.identities.iter().filter(|(_, identity)| identity.issuer.is_some()).map(
+        async |(cluster, identity)| match backends.cluster(cluster) {
+            Ok(backend) => match backend.service_accounts().await {
+                // Who may not list them can still do all the rest.
+                Err(error) if error.kind() == ErrorKind::AccessDenied => Ok(Vec::new()),
+                listed => listed.map(|listed| bound_of(listed, cluster, &identity.cluster, &arn)),
+            },
+            // The cluster of a subject that is trust-only.
+            Err(_) => Ok(Vec::new()),
+        },
+    );
+    let (read, listed) = futures::try_join!(futures::future::try_join_all(each), futures::future::try_join_all(lists))?;
+    for (key, account) in read.into_iter().chain(listed.into_iter().flatten()) {
+        observed.accounts.entry(key).or_insert(account);
+    }
     Ok(())
+}
+
+/// Those of a cluster's accounts that irsa has annotated with a role.
+fn bound_of(
+    listed: Vec<ServiceAccount>,
+    cluster: &ClusterRef,
+    id: &ClusterId,
+    role: &RoleArn,
+) -> Vec<(AccountKey, ObservedAccount)> {
+    let bound = listed.into_iter().filter(|account| account::is_bound_by_us(account, role));
+    bound
+        .map(|account| {
+            let key = AccountKey::new(id, &account.namespace, &account.name);
+            (key, ObservedAccount { cluster: cluster.clone(), account: Some(account), namespace_exists: None })
+        })
+        .collect()
 }

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
 use crate::name::{InlinePolicyName, RoleArn, RoleName};
 use crate::ownership::{Ownership, default_role_name, short_role_name};
 use crate::request::{Request, Verb};
+use crate::retry::until_consistent;
 use crate::trust::TrustPolicy;
 
 /// Of which inline policies the documents are read.
@@ -87,7 +88,7 @@ pub(crate) async fn read_role(
     let declared = declared.iter().map(async |policy| Ok((policy.clone(), iam.inline_policy(name, policy).await?)));
     let profiles = async { if profiles { iam.instance_profiles(name).await } else { Ok(None) } };
     let (role, attached, names, declared, profiles) = futures::try_join!(
-        iam.role(name),
+        until_consistent(false, async || iam.role(name).await),
         iam.attached_policies(name),
         iam.inline_policy_names(name),
         futures::future::try_join_all(declared),
@@ -155,7 +156,9 @@ pub(super) async fn decide(
     }
     let first = observed.member(request, &request.binding.first_subject())?;
     let providers = observed.cluster_providers(request)?;
-    let is_ours = |role: &ObservedRole| role.ownership.is_owned() && role.has_subject(&first, &providers);
+    // The tags of a role that a delete keeps go first: what is left to undo then is irsa's own statement.
+    let owned = |role: &ObservedRole| role.ownership.is_owned() || matches!(request.verb, Verb::Delete { .. });
+    let is_ours = |role: &ObservedRole| owned(role) && role.has_subject(&first, &providers);
     let ours = candidate.role.filter(is_ours);
     let annotated = annotated_role(request, observed)?;
     match (annotated, ours) {

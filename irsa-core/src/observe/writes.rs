@@ -84,7 +84,7 @@ async fn check_releases(backends: &Backends, request: &Request, observed: &mut O
 }
 
 /// The ARN that accounts are annotated with.
-fn target_arn(request: &Request, observed: &Observed) -> Result<Option<RoleArn>> {
+pub(super) fn target_arn(request: &Request, observed: &Observed) -> Result<Option<RoleArn>> {
     let home = observed.home(request)?;
     let path = request.binding.role_path.clone().unwrap_or_default();
     Ok(match (&observed.role, &observed.role_name) {

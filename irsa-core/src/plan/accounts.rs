@@ -7,9 +7,10 @@ use super::goal::Goal;
 use crate::account::{self, Release};
 use crate::error::Result;
 use crate::name::{RoleArn, SubjectName};
-use crate::observe::{AccountKey, Observed};
+use crate::observe::{AccountKey, Observed, may_let_in};
 use crate::ownership::Member;
 use crate::request::Request;
+use crate::trust::TrustPolicy;
 
 /// The accounts that must be written.
 pub(super) fn accounts(request: &Request, observed: &Observed, goal: &Goal<'_>) -> Result<Vec<Step>> {
@@ -38,6 +39,17 @@ pub(super) fn leaving(request: &Request, observed: &Observed, leaving: &BTreeSet
         return Vec::new();
     }
     leaving.iter().filter_map(|member| released(observed, member, role)).collect()
+}
+
+/// The subjects whose accounts irsa has bound to the role and which `trust` does not let in: what is left of a run that
+/// broke off before it let them go.
+pub(super) fn left_over(observed: &Observed, goal: &Goal<'_>, trust: &TrustPolicy) -> BTreeSet<Member> {
+    let bound = observed
+        .accounts
+        .iter()
+        .filter(|(_, entry)| entry.account.as_ref().is_some_and(|account| account::is_bound_by_us(account, &goal.arn)));
+    let members = bound.map(|(key, _)| key.member()).filter(|member| !goal.declared.contains(member));
+    members.filter(|member| !may_let_in(trust, member, &goal.providers)).collect()
 }
 
 /// The step that lets the account of one subject go, if it is bound to the role.

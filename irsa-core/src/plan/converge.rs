@@ -69,6 +69,10 @@ fn create(request: &Request, observed: &Observed, goal: &Goal<'_>, plan: &mut Pl
     rest.extend(documents.then);
     rest.extend(accounts::accounts(request, observed, goal)?);
     plan.then(rest);
+    if binding.exact {
+        let released = accounts::left_over(observed, goal, &policy);
+        plan.then(accounts::leaving(request, observed, &released, &goal.arn));
+    }
     Ok(())
 }
 
@@ -174,6 +178,10 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     }
 
     plan.then(prerequisites::namespaces(request, observed));
+    // Until the tags are on it, a role is known as ours by having nothing else on it.
+    if standing == Standing::ToFinish && !tags.is_empty() {
+        plan.then(vec![Step::TagRole(std::mem::take(&mut tags))]);
+    }
     if inherits && let Some(owner) = tags.remove(OWNER_TAG) {
         plan.then(vec![Step::TagRole(BTreeMap::from([(OWNER_TAG.to_owned(), owner)]))]);
     }
@@ -182,7 +190,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     }
     let mut standing_policy = role.trust.clone();
     if fewer != role.trust && (fewer != policy || policies.changes_rights()) {
-        let step = TrustStep { before: role.trust.clone(), policy: fewer.clone(), derivation: reduced };
+        let step = TrustStep::new(&role.trust, &fewer, reduced, &before_tags);
         plan.then(vec![Step::UpdateTrust(Box::new(step))]);
         standing_policy = fewer;
     }
@@ -198,12 +206,16 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     plan.then(documents.last);
     let mut last = Vec::new();
     if policy != standing_policy {
-        let step = TrustStep { before: standing_policy, policy: policy.clone(), derivation };
+        let step = TrustStep::new(&standing_policy, &policy, derivation, &tagged);
         last.push(Step::UpdateTrust(Box::new(step)));
     }
     last.extend(accounts::accounts(request, observed, goal)?);
     plan.then(last);
-    plan.then(accounts::leaving(request, observed, &leaving, &goal.arn));
+    let mut released = leaving.clone();
+    if exact {
+        released.extend(accounts::left_over(observed, goal, &policy));
+    }
+    plan.then(accounts::leaving(request, observed, &released, &goal.arn));
 
     if standing == Standing::ToAdopt {
         let message = format!(

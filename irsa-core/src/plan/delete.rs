@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::accounts::released;
-use super::{Plan, Step, TrustStep};
+use super::{Condemned, Plan, Step, TrustStep};
 use crate::binding::OWN_PREFIX;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::RoleArn;
 use crate::name::SubjectName;
-use crate::observe::{Observed, ObservedRole};
-use crate::ownership::{Member, OWNER_TAG, Origin, Ownership};
+use crate::observe::{Observed, ObservedRole, may_let_in};
+use crate::ownership::{Member, ORIGIN_TAG, OWNER_TAG, Origin, Ownership};
 use crate::report::{Warning, WarningId};
 use crate::request::Request;
 use crate::trust::{Derivation, OwnKind, TrustPolicy, derive, own_kind};
@@ -34,11 +34,14 @@ pub(super) fn plan(request: &Request, observed: &Observed, keep_role: bool) -> R
     let Some(arn) = arn else { return Ok(plan) };
     // A role that is gone leaves the annotation; the annotation's own ARN may have another path than we would guess.
     let annotated = annotation(observed, &member);
+    let bound = annotated.filter(|annotated| annotated.name() == arn.name()).unwrap_or(arn);
     let ours = match &observed.role {
-        Some(role) => leave(request, observed, role, &member, keep_role, &mut plan)?,
+        Some(role) => {
+            let left_over = is_left_over(request, observed, role, &member)?;
+            leave(request, observed, role, &member, (keep_role, left_over), &mut plan)?
+        }
         None => true,
     };
-    let bound = annotated.filter(|annotated| annotated.name() == arn.name()).unwrap_or(arn);
     if ours || request.force {
         plan.then(released(observed, &member, &bound).into_iter().collect());
     } else if released(observed, &member, &bound).is_some() {
@@ -56,49 +59,70 @@ fn annotation(observed: &Observed, member: &Member) -> Option<RoleArn> {
     account.annotations.get(crate::binding::ROLE_ARN_ANNOTATION)?.parse().ok()
 }
 
+/// Whether nothing is left of the binding but the annotation that irsa gave the account: what a delete leaves that broke
+/// off before its last step.
+fn is_left_over(request: &Request, observed: &Observed, role: &ObservedRole, member: &Member) -> Result<bool> {
+    let providers = observed.cluster_providers(request)?;
+    let key = crate::observe::AccountKey::of_member(member);
+    let account = key.and_then(|key| crate::observe::existing(observed, &key));
+    let bound = account.is_some_and(|account| crate::account::is_bound_by_us(account, &role.role.arn));
+    Ok(bound && !may_let_in(&role.trust, member, &providers))
+}
+
 /// Takes the subject out of the role. Whether the binding was ours to undo.
 fn leave(
     request: &Request,
     observed: &Observed,
     role: &ObservedRole,
     member: &Member,
-    keep_role: bool,
+    (keep_role, left_over): (bool, bool),
     plan: &mut Plan,
 ) -> Result<bool> {
     let providers = observed.cluster_providers(request)?;
-    if !role.ownership.is_owned() || !role.has_subject(member, &providers) {
-        return not_ours(request, role, plan);
+    if !role.has_subject(member, &providers) {
+        return not_ours(request, role, left_over, plan);
     }
-    let name = role.role.arn.name();
     let derivation = Derivation { providers, leaving: BTreeSet::from([member.clone()]), ..Derivation::default() };
     let without = derive(&role.trust, &role.ownership, &derivation)?.policy;
     let others_in_ours = without.statements().any(|statement| own_kind(statement) == Some(OwnKind::Subjects));
-    if role.ownership.records_others(member) || others_in_ours {
+    let others = role.ownership.records_others(member) || others_in_ours;
+    if !role.ownership.is_owned() {
+        // The tags of a role that is kept go first: what is left then of a binding is its own statement.
+        let alone = role.present(&derivation.providers).iter().all(|present| present == member);
+        if others || !alone || request.force {
+            return not_ours(request, role, left_over, plan);
+        }
+        keep(role, "it carries no owner tag", &without, &derivation, plan);
+        return Ok(true);
+    }
+    if others {
         leave_others(request, role, member, &derivation, plan)?;
         return Ok(true);
     }
     match kept_because(role, &without, keep_role).filter(|_| !request.force) {
         None => go(request, role, &without, plan)?,
-        Some(why) => {
-            let message = format!("role {name} is kept without this binding: {why}");
-            plan.warnings.push(Warning::new(WarningId::RoleKept, message));
-            update_trust(role, &without, &derivation, plan);
-            let own = role.role.tags.keys().filter(|key| key.starts_with(OWN_PREFIX)).cloned();
-            let own: BTreeSet<String> = own.collect();
-            if !own.is_empty() {
-                plan.then(vec![Step::UntagRole(own)]);
-            }
-        }
+        Some(why) => keep(role, &why, &without, &derivation, plan),
     }
     Ok(true)
 }
 
+/// The role stays, without the binding: its tags go first, so that a writer who still goes by them lets nobody in again.
+fn keep(role: &ObservedRole, why: &str, without: &TrustPolicy, derivation: &Derivation, plan: &mut Plan) {
+    let message = format!("role {} is kept without this binding: {why}", role.role.arn.name());
+    plan.warnings.push(Warning::new(WarningId::RoleKept, message));
+    let own: BTreeSet<String> = role.role.tags.keys().filter(|key| key.starts_with(OWN_PREFIX)).cloned().collect();
+    if !own.is_empty() {
+        plan.then(vec![Step::UntagRole(own)]);
+    }
+    update_trust(role, without, derivation, plan);
+}
+
 /// A role that the subject has no part in is left alone. One that nobody owns goes if it is named and forced.
-fn not_ours(request: &Request, role: &ObservedRole, plan: &mut Plan) -> Result<bool> {
+fn not_ours(request: &Request, role: &ObservedRole, left_over: bool, plan: &mut Plan) -> Result<bool> {
     let name = role.role.arn.name();
     let named = request.binding.role_name.is_some();
     match &role.ownership.owner {
-        Some(owner) if named => {
+        Some(owner) if named && !left_over => {
             Err(Error::new(ErrorKind::AlreadyExists, format!("role {name} belongs to another binding"))
                 .with_cause(format!("its owner is {owner}, and {} is not one of its subjects", request.binding))
                 .with_hint("name the binding that it belongs to"))
@@ -113,7 +137,7 @@ fn not_ours(request: &Request, role: &ObservedRole, plan: &mut Plan) -> Result<b
                 None => "it was not made by irsa; --force with --role-name deletes it all the same".to_owned(),
             };
             plan.warnings.push(Warning::new(WarningId::RoleKept, format!("role {name} is kept: {why}")));
-            Ok(false)
+            Ok(left_over)
         }
     }
 }
@@ -150,6 +174,12 @@ fn leave_others(
             }
         }
     }
+    // A delete that broke off, or met a subject that joined, may have left the role marked as going.
+    if role.ownership.deleting {
+        plan.then(vec![Step::TagRole(created())]);
+    }
+    // A run that broke off may have left the owner with the tag of a further subject too.
+    struck.extend(Ownership::from_tags(&tags).owner_tag_key());
     struck.retain(|key| tags.contains_key(key));
     tags.retain(|key, _| !struck.contains(key));
     if !struck.is_empty() {
@@ -160,6 +190,10 @@ fn leave_others(
     Ok(())
 }
 
+fn created() -> BTreeMap<String, String> {
+    BTreeMap::from([(ORIGIN_TAG.to_owned(), Origin::Created.as_str().to_owned())])
+}
+
 /// The role goes with all that is on it. Nobody is let in any more before the policies go: a managed one may deny.
 fn go(request: &Request, role: &ObservedRole, without: &TrustPolicy, plan: &mut Plan) -> Result<()> {
     if !role.instance_profiles.is_empty() {
@@ -168,6 +202,11 @@ fn go(request: &Request, role: &ObservedRole, without: &TrustPolicy, plan: &mut 
             .with_cause(format!("it is in instance profile {}", role.instance_profiles.join(", ")))
             .with_hint("remove it from the profile first, or keep the role with --keep-role"));
     }
+    plan.then(vec![Step::Condemn(Box::new(Condemned {
+        role_id: role.role.id.clone(),
+        trust: role.trust.clone(),
+        tags: role.role.tags.clone(),
+    }))]);
     if role.attached.len() + role.inline.len() > 1 {
         let everybody = role.ownership.members();
         let derivation = Derivation { leaving: everybody, ..Derivation::default() };
@@ -180,8 +219,8 @@ fn go(request: &Request, role: &ObservedRole, without: &TrustPolicy, plan: &mut 
 
 fn update_trust(role: &ObservedRole, policy: &TrustPolicy, derivation: &Derivation, plan: &mut Plan) {
     if *policy != role.trust {
-        let (before, policy, derivation) = (role.trust.clone(), policy.clone(), derivation.clone());
-        plan.then(vec![Step::UpdateTrust(Box::new(TrustStep { before, policy, derivation }))]);
+        let step = TrustStep::new(&role.trust, policy, derivation.clone(), &role.ownership);
+        plan.then(vec![Step::UpdateTrust(Box::new(step))]);
     }
 }
 

@@ -9,6 +9,7 @@ use crate::backend::{NewRole, NewServiceAccount, OidcProvider, RoleSettings, Ser
 use crate::document::PolicyDocument;
 use crate::name::{Audience, ClusterRef, InlinePolicyName, Namespace, PolicyArn, ProviderArn, RoleName};
 use crate::observe::place;
+use crate::ownership::{DELETING, Member, ORIGIN_TAG, Ownership};
 use crate::report::{Outcome, StepReport};
 use crate::trust::{Derivation, TrustPolicy};
 
@@ -19,14 +20,43 @@ pub(crate) struct TrustStep {
     pub(crate) policy: TrustPolicy,
     /// From which the policy follows, given the tags at the time of the check.
     pub(crate) derivation: Derivation,
+    /// Those who join and are on record when this is written: whose tag is gone then was taken out by another writer.
+    pub(crate) recorded: BTreeSet<Member>,
+}
+
+impl TrustStep {
+    /// The write of `policy` over `before`, when the tags say `ownership`.
+    pub(crate) fn new(
+        before: &TrustPolicy,
+        policy: &TrustPolicy,
+        derivation: Derivation,
+        ownership: &Ownership,
+    ) -> Self {
+        let recorded = derivation.joining.iter().filter(|member| ownership.records(member)).cloned().collect();
+        Self { before: before.clone(), policy: policy.clone(), derivation, recorded }
+    }
+}
+
+/// What must still hold of a role when it is deleted: it is the one that was read, and nobody else has a part in it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Condemned {
+    pub(crate) role_id: String,
+    pub(crate) trust: TrustPolicy,
+    pub(crate) tags: BTreeMap<String, String>,
 }
 
 /// One write.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Step {
-    CreateNamespace { cluster: ClusterRef, namespace: Namespace },
+    CreateNamespace {
+        cluster: ClusterRef,
+        namespace: Namespace,
+    },
     CreateProvider(OidcProvider),
-    AddAudience { provider: ProviderArn, audience: Audience },
+    AddAudience {
+        provider: ProviderArn,
+        audience: Audience,
+    },
     DeleteProvider(ProviderArn),
     CreateRole(Box<NewRole>),
     UpdateTrust(Box<TrustStep>),
@@ -34,13 +64,27 @@ pub(crate) enum Step {
     PutBoundary(PolicyArn),
     TagRole(BTreeMap<String, String>),
     UntagRole(BTreeSet<String>),
+    /// Marks the role as going, then makes sure that nobody has joined it.
+    Condemn(Box<Condemned>),
     AttachPolicy(PolicyArn),
     DetachPolicy(PolicyArn),
-    PutInlinePolicy { name: InlinePolicyName, document: PolicyDocument, before: Option<PolicyDocument> },
+    PutInlinePolicy {
+        name: InlinePolicyName,
+        document: PolicyDocument,
+        before: Option<PolicyDocument>,
+    },
     DeleteInlinePolicy(InlinePolicyName, Option<PolicyDocument>),
     DeleteRole,
-    ApplyServiceAccount { cluster: ClusterRef, account: NewServiceAccount, existed: Option<Box<ServiceAccount>> },
-    ReleaseServiceAccount { cluster: ClusterRef, account: Box<ServiceAccount>, release: Release },
+    ApplyServiceAccount {
+        cluster: ClusterRef,
+        account: NewServiceAccount,
+        existed: Option<Box<ServiceAccount>>,
+    },
+    ReleaseServiceAccount {
+        cluster: ClusterRef,
+        account: Box<ServiceAccount>,
+        release: Release,
+    },
 }
 
 impl Step {
@@ -55,7 +99,7 @@ impl Step {
             Self::UpdateTrust(_) => "update_trust_policy",
             Self::UpdateRole(_) => "update_role",
             Self::PutBoundary(_) => "put_permissions_boundary",
-            Self::TagRole(_) => "tag_role",
+            Self::TagRole(_) | Self::Condemn(_) => "tag_role",
             Self::UntagRole(_) => "untag_role",
             Self::AttachPolicy(_) => "attach_policy",
             Self::DetachPolicy(_) => "detach_policy",
@@ -102,6 +146,7 @@ impl Step {
             })),
             Self::PutBoundary(arn) => Some(json!({"permissions_boundary": arn})),
             Self::TagRole(tags) => Some(json!({"tags": tags})),
+            Self::Condemn(_) => Some(json!({"tags": {ORIGIN_TAG: DELETING}})),
             Self::UntagRole(keys) => Some(json!({"keys": keys})),
             Self::PutInlinePolicy { document, before: None, .. } => Some(json!({"document": document.as_value()})),
             Self::PutInlinePolicy { document, before: Some(before), .. } => {

@@ -181,12 +181,16 @@ impl SandboxCluster {
         &self.name
     }
 
-    async fn read<T>(&self, request: Request, work: impl FnOnce(&ClusterState) -> Answer<T> + Send) -> Result<T> {
+    async fn read<T>(&self, request: Request, work: impl Fn(&ClusterState) -> Answer<T> + Send + Sync) -> Result<T> {
         self.connected(&request).await?;
         self.sandbox.read(request, |state| work(state.reach(&self.name)?)).await
     }
 
-    async fn write<T>(&self, request: Request, work: impl FnOnce(&mut ClusterState) -> Answer<T> + Send) -> Result<T> {
+    async fn write<T>(
+        &self,
+        request: Request,
+        work: impl Fn(&mut ClusterState) -> Answer<T> + Send + Sync,
+    ) -> Result<T> {
         self.connected(&request).await?;
         self.sandbox.write(request, |state| work(state.reach_mut(&self.name)?)).await
     }

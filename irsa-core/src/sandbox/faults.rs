@@ -1,6 +1,7 @@
 //! What a test tells a sandbox to do wrong, and what the sandbox remembers of its calls. Nothing of AWS is in here.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,15 +28,26 @@ impl From<(&str, &str)> for Failure {
     }
 }
 
+/// What a call waits for.
+pub(super) type Turn = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What gives every call something to wait for.
+type Gate = Arc<dyn Fn(&Call) -> Turn + Send + Sync>;
+
 /// What happens to a call, besides what it does.
-#[derive(Clone)]
 pub(super) enum Effect {
     Delay(Duration),
+    Wait(Turn),
     Hang,
     Run(Arc<dyn Fn(&Sandbox) + Send + Sync>),
     Before(Refusal),
     After(Refusal),
+    Late(Duration),
+    Again,
 }
+
+/// What a rule does to the calls that it concerns.
+type Deed = Box<dyn Fn() -> Effect + Send + Sync>;
 
 /// The faults of a sandbox and the record of its calls; all clones of a sandbox share them.
 ///
@@ -55,6 +67,7 @@ pub struct Faults(Arc<Mutex<Ledger>>);
 struct Ledger {
     rules: Vec<Rule>,
     delay: Duration,
+    gate: Option<Gate>,
     calls: Vec<Call>,
     origin: Option<Instant>,
     number: u64,
@@ -63,7 +76,7 @@ struct Ledger {
 struct Rule {
     at: At,
     seen: u64,
-    effect: Effect,
+    deed: Deed,
 }
 
 impl Rule {
@@ -77,12 +90,20 @@ impl Rule {
 impl Faults {
     /// Lets a call fail before it has any effect.
     pub fn fail_before(&self, at: impl Into<At>, failure: impl Into<Failure>) -> &Self {
-        self.add(at, Effect::Before(failure.into().0))
+        let failure = failure.into().0;
+        self.add(at, move || Effect::Before(failure.clone()))
     }
 
     /// Lets a call take effect, and then fail: the answer is lost. A call that is refused anyway gives that refusal.
     pub fn fail_after(&self, at: impl Into<At>, failure: impl Into<Failure>) -> &Self {
-        self.add(at, Effect::After(failure.into().0))
+        let failure = failure.into().0;
+        self.add(at, move || Effect::After(failure.clone()))
+    }
+
+    /// Lets a call take effect twice, as when the first answer is lost and an SDK tries again by itself: the answer is the
+    /// second one, such as `EntityAlreadyExists` for a role that the first try made.
+    pub fn twice(&self, at: impl Into<At>) -> &Self {
+        self.add(at, || Effect::Again)
     }
 
     /// Lets the next `times` calls of a method fail with `Throttling`, as a back end does once its retries are used up.
@@ -98,24 +119,41 @@ impl Faults {
 
     /// Lets a call take this much longer.
     pub fn delay(&self, at: impl Into<At>, delay: Duration) -> &Self {
-        self.add(at, Effect::Delay(delay))
+        self.add(at, move || Effect::Delay(delay))
+    }
+
+    /// Lets a call take effect at once, and its answer come this much later.
+    pub fn answer_late(&self, at: impl Into<At>, delay: Duration) -> &Self {
+        self.add(at, move || Effect::Late(delay))
+    }
+
+    /// Lets every call wait, before it takes effect, for what `gate` gives it. So a test decides in which order the calls of
+    /// several writers take effect. Called when the call begins, while its writer is being polled.
+    pub fn gate(
+        &self,
+        gate: impl Fn(&Call) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync + 'static,
+    ) -> &Self {
+        self.ledger().gate = Some(Arc::new(gate));
+        self
     }
 
     /// Lets a call never end. It has no effect.
     pub fn hang(&self, at: impl Into<At>) -> &Self {
-        self.add(at, Effect::Hang)
+        self.add(at, || Effect::Hang)
     }
 
     /// Runs something just before a call takes effect, such as another writer: `|sandbox| sandbox.edit(...)`.
     pub fn just_before(&self, at: impl Into<At>, run: impl Fn(&Sandbox) + Send + Sync + 'static) -> &Self {
-        self.add(at, Effect::Run(Arc::new(run)))
+        let run: Arc<dyn Fn(&Sandbox) + Send + Sync> = Arc::new(run);
+        self.add(at, move || Effect::Run(Arc::clone(&run)))
     }
 
-    /// Takes back all faults and delays. The record of calls stays.
+    /// Takes back all faults and delays, and the gate. The record of calls stays.
     pub fn clear(&self) {
         let mut ledger = self.ledger();
         ledger.rules.clear();
         ledger.delay = Duration::ZERO;
+        ledger.gate = None;
     }
 
     /// The faults that never came to pass: a test that sets one for a method that is not called proves nothing.
@@ -144,14 +182,18 @@ impl Faults {
         ledger.number += 1;
         let number = ledger.number;
         let started = now.duration_since(origin);
-        ledger.calls.push(Call { number, method, target: target.to_owned(), access, started, ended: None });
+        let call = Call { number, method, target: target.to_owned(), access, started, ended: None };
         let mut effects = Vec::new();
+        if let Some(gate) = ledger.gate.clone() {
+            effects.push(Effect::Wait(gate(&call)));
+        }
+        ledger.calls.push(call);
         if !ledger.delay.is_zero() {
             effects.push(Effect::Delay(ledger.delay));
         }
         for rule in &mut ledger.rules {
             if rule.takes(method, access) {
-                effects.push(rule.effect.clone());
+                effects.push((rule.deed)());
             }
         }
         (number, effects)
@@ -167,8 +209,8 @@ impl Faults {
         }
     }
 
-    fn add(&self, at: impl Into<At>, effect: Effect) -> &Self {
-        self.ledger().rules.push(Rule { at: at.into(), seen: 0, effect });
+    fn add(&self, at: impl Into<At>, deed: impl Fn() -> Effect + Send + Sync + 'static) -> &Self {
+        self.ledger().rules.push(Rule { at: at.into(), seen: 0, deed: Box::new(deed) });
         self
     }
 
@@ -268,6 +310,47 @@ mod tests {
     }
 
     static ROLE: std::sync::LazyLock<RoleName> = std::sync::LazyLock::new(role);
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_late_and_its_effect_is_not() {
+        let sandbox = sandbox();
+        sandbox.faults().answer_late("tag_role", Duration::from_secs(9));
+        let mut call = std::pin::pin!(tag(&sandbox, "a"));
+        assert!(tokio::time::timeout(Duration::from_secs(8), call.as_mut()).await.is_err());
+        assert_eq!(tags(&sandbox), "a");
+        assert_eq!(call.await, None);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_done_twice_gives_the_second_answer() {
+        let sandbox = sandbox();
+        sandbox.faults().twice("delete_role").twice("tag_role");
+        assert_eq!(tag(&sandbox, "a").await, None);
+        assert_eq!(sandbox.delete_role(&role()).await.unwrap_err().kind(), ErrorKind::NotFound);
+        assert!(sandbox.state().unwrap().roles.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_gate_decides_which_call_takes_effect_first() {
+        let sandbox = sandbox();
+        let (open, opened) = tokio::sync::oneshot::channel::<()>();
+        let opened = Mutex::new(Some(opened));
+        sandbox.faults().gate(move |call| {
+            let opened = opened.lock().unwrap().take().filter(|_| call.method == "tag_role");
+            Box::pin(async move {
+                if let Some(opened) = opened {
+                    opened.await.unwrap();
+                }
+            })
+        });
+        let second = async {
+            assert_eq!(tag(&sandbox, "b").await, None);
+            assert_eq!(tags(&sandbox), "b");
+            open.send(()).unwrap();
+        };
+        futures::join!(async { assert_eq!(tag(&sandbox, "a").await, None) }, second);
+        assert_eq!(tags(&sandbox), "ab");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_hangs_has_no_effect_and_no_end() {
