@@ -1,5 +1,6 @@
 //! What came of it, in words or as JSON, and the exit that goes with it.
 
+pub(crate) mod gen3;
 mod report;
 mod sarif;
 mod trust;
@@ -49,6 +50,7 @@ pub(crate) fn answered(job: &Job, answer: &Answer, global: &Global, printer: &mu
                 printer.talk("make it with `irsa provider create`\n");
             }
         }
+        Answer::Gen3(told) => return gen3::answered(told, job.dry_run, global, printer),
         Answer::Trust(told) => {
             let Work::Trust(question) = &job.work else { return Exit::Done };
             return trusted(question, told, global, printer);
