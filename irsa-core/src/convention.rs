@@ -103,7 +103,7 @@ mod tests {
         Convention::Gen3 { environment: environment.parse().unwrap() }
     }
 
-    fn of(convention: &Convention, cluster: Option<&str>, name: &str) -> (Option<String>, Option<String>) {
+    fn names(convention: &Convention, cluster: Option<&str>, name: &str) -> (Option<String>, Option<String>) {
         let cluster = cluster.map(|cluster| ClusterName::new(cluster).unwrap());
         let (namespace, name) = ("default".parse().unwrap(), ServiceAccountName::new(name).unwrap());
         let naming = Naming { convention, cluster: cluster.as_ref(), namespace: &namespace, service_account: &name };
@@ -113,19 +113,19 @@ mod tests {
 
     #[test]
     fn long_names_are_cut_with_a_hash_over_the_whole() {
-        let of = |cluster: &str, name: &str| of(&Convention::Irsa, Some(cluster), name).0.unwrap();
+        let of = |cluster: &str, name: &str| names(&Convention::Irsa, Some(cluster), name).0.unwrap();
         assert_eq!(of("demo", "a"), "demo-default-a");
         let long = "x".repeat(80);
         assert_eq!(of("demo", &long).len(), 64);
         assert_eq!(of("demo", &long), of("demo", &long));
         assert_ne!(of("demo", &long), of("other", &long));
         assert_ne!(of("demo", &long), of("demo", &format!("{long}y")));
-        assert_eq!(super::tests::of(&Convention::Irsa, None, "a"), (None, None));
+        assert_eq!(names(&Convention::Irsa, None, "a"), (None, None));
     }
 
     #[test]
     fn gen3_names_a_role_by_environment_and_account() {
-        let of = |name: &str| of(&gen3("qaplanx"), Some("demo"), name);
+        let of = |name: &str| names(&gen3("qaplanx"), Some("demo"), name);
         assert_eq!(of("my-sa"), (Some("qaplanx-my-sa-role".to_owned()), None));
         // 64 characters are a name; 65 were cut to 63.
         let fits = "x".repeat(64 - "qaplanx--role".len());
@@ -135,7 +135,7 @@ mod tests {
         let default = default.unwrap();
         assert!(default.len() == 64 && default.starts_with("qaplanx-xxx") && !default.contains("-ro"), "{default}");
         // No cluster is needed for a name.
-        assert_eq!(super::tests::of(&gen3("e"), None, "a").0.as_deref(), Some("e-a-role"));
+        assert_eq!(names(&gen3("e"), None, "a").0.as_deref(), Some("e-a-role"));
     }
 
     #[test]

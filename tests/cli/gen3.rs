@@ -48,6 +48,11 @@ impl Shell {
         self.sandbox.state().unwrap().roles.get(&RoleName::new(name).unwrap()).cloned()
     }
 
+    /// Whether a managed policy is on a role.
+    fn has(&self, role: &str, policy: &str) -> bool {
+        self.role(role).is_some_and(|role| role.attached.iter().any(|arn| arn.to_string() == policy))
+    }
+
     /// The names of all roles.
     fn roles(&self) -> Vec<String> {
         self.sandbox.state().unwrap().roles.keys().map(ToString::to_string).collect()

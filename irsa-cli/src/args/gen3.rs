@@ -9,13 +9,17 @@ use super::{DryRun, SettingArgs};
 #[command(
     args_override_self = true,
     override_usage = "irsa iam-serviceaccount (-c|-u|-l) NAME [-p POLICY] [-a a|d] [-n NAMESPACE] [OPTIONS]",
+    mut_arg("role_name", |arg| arg.help("Name of the role [default: <environment>-<NAME>-role]")),
+    mut_arg("role_only", |arg| arg.help("The role only; no service account is touched")),
+    mut_arg("force", |arg| arg.help("Take over an annotation or field that somebody else set; with --delete, \
+        delete the role even where it would be kept")),
     after_help = "\
 The drop-in for gen3's script, also when the program is called by that name. Of options that are given twice, and
 of -c, -u, -l and --delete, the last one counts. Create prints the name of the role, list the names of the
 policies: managed ones, then inline ones. Everything else is on standard error.
 
 The environment is that of the variable vpc_name, else of the key `environment` of the config map `global`; the
-cluster is the one of --cluster or IRSA_CLUSTER, else has the name of the environment.
+cluster is the one of --cluster or IRSA_CLUSTER, else that of the environment's name, whatever the kubeconfig says.
 
 Examples:
   irsa iam-serviceaccount -c my-serviceaccount -p AmazonS3ReadOnlyAccess

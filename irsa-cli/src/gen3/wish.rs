@@ -82,7 +82,10 @@ pub(crate) fn wish(environment: &Environment, options: &Options, args: &Gen3Args
     let (kind, name) = kind(args)?;
     let mut target = Target::new(options, environment, Need::ClusterFromElsewhere)?;
     let vpc_name = match environment.variable(VPC_NAME) {
-        Some(name) => Some(ClusterName::new(name).map_err(|error| error.during(format!("variable {VPC_NAME}")))?),
+        Some(name) => Some(
+            ClusterName::new(name)
+                .map_err(|error| error.during(format!("variable {VPC_NAME} names no environment")))?,
+        ),
         None => None,
     };
     if let (None, Some(name)) = (&target.cluster, &vpc_name) {

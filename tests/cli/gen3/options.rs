@@ -19,11 +19,11 @@ fn every_form_that_the_script_took() {
         format!("-c sa -p {S3} --namepace=default"),
         format!("-c sa -p {S3} --namepace default"),
         // Flags of our own, in a cluster with one of the script's.
-        format!("-qvc sa -p {S3}"),
+        format!("-qc sa -p {S3}"),
     ] {
         let shell = shell();
         assert_eq!(shell.done(&line), "sandbox-sa-role\n", "{line}");
-        assert!(shell.role("sandbox-sa-role").unwrap().attached.contains(S3), "{line}");
+        assert!(shell.has("sandbox-sa-role", S3), "{line}");
     }
     let shell = shell();
     assert_eq!(shell.done(&format!("-c sa -p {S3} --role-name other")), "other\n");

@@ -11,7 +11,7 @@ fn b1_policies_of_the_account_by_arn_and_by_name() {
     let mine = shell.sandbox.add_policy("/team/", "mine").unwrap().to_string();
     for policy in [mine.as_str(), "mine", "team/mine"] {
         shell.done(&format!("-c sa -p {policy}"));
-        assert!(shell.role("sandbox-sa-role").unwrap().attached.contains(mine.as_str()), "{policy}");
+        assert!(shell.has("sandbox-sa-role", &mine), "{policy}");
         shell.done(&format!("-u sa -p {policy} -a d"));
         assert!(shell.role("sandbox-sa-role").unwrap().attached.is_empty(), "{policy}");
         shell.done(&format!("-u sa -p {policy} -a a"));
@@ -44,13 +44,13 @@ fn b3_other_partitions() {
         shell.done(&format!("-u sa -p {managed} -a d"));
         shell.done(&format!("-u sa -p {managed} -a a"));
         let role = shell.role("sandbox-sa-role").unwrap();
-        assert!(role.attached.contains(managed.as_str()), "{role:?}");
+        assert!(shell.has("sandbox-sa-role", &managed), "{role:?}");
         let provider = &role.trust_policy["Statement"][0]["Principal"]["Federated"];
         let begins = format!("arn:{partition}:iam::123456789012:oidc-provider/{host}");
         assert!(provider.as_str().unwrap().starts_with(&begins), "{provider}");
         let arn = format!("arn:{partition}:iam::123456789012:role/sandbox-sa-role");
         assert_eq!(shell.annotation("default", "sa"), Some(arn));
-        shell.fails(1, &format!("-c b -p {S3}"), "partition");
+        shell.fails(1, &format!("-c b -p {S3}"), "does not exist");
     }
 }
 

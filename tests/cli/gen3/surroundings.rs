@@ -94,6 +94,15 @@ fn b25_a_dry_run_and_a_document_for_programs() {
     let shell = shell();
     let line = format!("-c sa -p {S3}");
     assert_snapshot!(shell.gen3(&format!("{line} --dry-run")), @r"
+    exit 0
+    -- stdout
+    sandbox-sa-role
+    -- stderr
+    default/sa: would change
+      + create role             sandbox-sa-role
+      + attach policy           arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
+      + create service account  default/sa
+    role arn:aws:iam::123456789012:role/sandbox-sa-role
     ");
     assert_eq!(shell.gen3(&format!("{line} --check")).code, 3);
     assert!(shell.roles().is_empty());
@@ -111,9 +120,35 @@ fn b25_a_dry_run_and_a_document_for_programs() {
 fn b26_pods_that_run_are_spoken_of() {
     let shell = shell();
     assert_snapshot!(shell.gen3(&format!("-c sa -p {S3}")), @r"
+    exit 0
+    -- stdout
+    sandbox-sa-role
+    -- stderr
+    default/sa: changed
+      + create role             sandbox-sa-role
+      + attach policy           arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
+      + create service account  default/sa
+    role arn:aws:iam::123456789012:role/sandbox-sa-role
+
+    Pods get the role by the name of their service account:
+
+        spec:
+          template:
+            spec:
+              serviceAccountName: sa
+
+    Pods that already run get it when they are started again:
+
+        kubectl -n default rollout restart deployment NAME
     ");
     // A policy reaches pods that run: nothing is to be done.
     assert_snapshot!(shell.gen3("-u sa -p AmazonSQSReadOnlyAccess -a a"), @r"
+    exit 0
+    -- stdout
+    -- stderr
+    default/sa: changed
+      + attach policy  arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess
+    role arn:aws:iam::123456789012:role/sandbox-sa-role
     ");
     assert_eq!(shell.gen3(&format!("-c sb -p {S3} -q")).stderr, "");
 }
