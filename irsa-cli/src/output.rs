@@ -118,10 +118,15 @@ fn audited(
 
 /// Prints why a job failed, and what had been done before.
 pub(crate) fn failed(error: &Error, global: &Global, printer: &mut Printer<'_>) -> Exit {
+    failed_as(Printer::data, error, global, printer)
+}
+
+/// The same, with what had been done before as data or as talk.
+fn failed_as<'a>(tell: fn(&mut Printer<'a>, &str), error: &Error, global: &Global, printer: &mut Printer<'a>) -> Exit {
     if let Some(report) = error.report() {
         warn(&report.warnings, printer);
         if global.output == OutputFormat::Text {
-            printer.data(&report::text(report, Told::Failed));
+            tell(printer, &report::text(report, Told::Failed));
         }
     }
     explain(error, global, printer);

@@ -3,7 +3,7 @@
 use irsa_core::{BindingView, Error, Report, Request};
 
 use super::report::{self, Told as Teller};
-use super::{document, explain, warn};
+use super::{document, failed_as, warn};
 use crate::args::{DryRun, Global, OutputFormat};
 use crate::exit::Exit;
 use crate::gen3::{Kind, Told};
@@ -52,12 +52,5 @@ fn names(view: &BindingView) -> String {
 
 /// Prints why a wish was not granted; a caller reads nothing then.
 pub(crate) fn failed(error: &Error, global: &Global, printer: &mut Printer<'_>) -> Exit {
-    if let Some(report) = error.report() {
-        warn(&report.warnings, printer);
-        if global.output == OutputFormat::Text {
-            printer.talk(&report::text(report, Teller::Failed));
-        }
-    }
-    explain(error, global, printer);
-    Exit::Failed
+    failed_as(Printer::talk, error, global, printer)
 }

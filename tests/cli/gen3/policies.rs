@@ -72,6 +72,21 @@ fn b7_a_file_has_one_policy_of_one_name() {
 }
 
 #[test]
+fn a_file_that_is_there_comes_before_arns_and_names() {
+    let shell = shell().with_file("AmazonS3ReadOnlyAccess", GET);
+    shell.done("-c sa -p AmazonS3ReadOnlyAccess");
+    assert!(shell.role("sandbox-sa-role").unwrap().inline.contains_key("AmazonS3ReadOnlyAccess"));
+    assert!(!shell.has("sandbox-sa-role", S3));
+    std::fs::remove_file(shell.path().join("AmazonS3ReadOnlyAccess")).unwrap();
+    shell.done("-u sa -p AmazonS3ReadOnlyAccess -a a");
+    assert!(shell.has("sandbox-sa-role", S3));
+    // A folder is no file.
+    std::fs::create_dir(shell.path().join("AmazonSQSReadOnlyAccess")).unwrap();
+    shell.done("-u sa -p AmazonSQSReadOnlyAccess -a a");
+    assert!(shell.has("sandbox-sa-role", "arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess"));
+}
+
+#[test]
 fn b7_copies_that_mean_the_same_are_replaced() {
     let shell = shell().with_file("pol.json", GET);
     let spaced = GET.replace("\"s3:GetObject\"", "[ \"s3:GetObject\" ]");
