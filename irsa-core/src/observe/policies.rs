@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::FutureExt;
+
 use super::{Backends, Observed, ObservedRole};
 use crate::convention::Convention;
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
@@ -31,7 +33,7 @@ pub(super) async fn observe_policies(backends: &Backends, request: &Request) -> 
             }
         }
     }
-    let lookups = by_arn.iter().map(async |arn| ((*arn).clone(), backends.iam.policy(arn).await));
+    let lookups = by_arn.iter().map(|&arn| async move { (arn.clone(), backends.iam.policy(arn).await) }.boxed());
     let named = async { if names.is_empty() { Ok(Vec::new()) } else { backends.iam.policies_named(&names).await } };
     let (found, named) = futures::join!(futures::future::join_all(lookups), named);
     let mut observed = ObservedPolicies::default();
@@ -82,17 +84,20 @@ pub(super) async fn check_removals(backends: &Backends, request: &Request, obser
         let inline = |known: &InlinePolicyName| known.as_str() == name || binding.convention.is_copy(known, &name);
         role.attached.iter().any(|arn| policy.matches(arn)) || role.inline.keys().any(inline)
     };
-    let each = remove_policies.iter().filter(|policy| !on_role(policy)).map(async |policy| {
-        let exists = match policy {
-            PolicyRef::Arn(arn) => backends.iam.policy(arn).await?.is_some(),
-            PolicyRef::Name { name, .. } => {
-                let found = backends.iam.policies_named(&BTreeSet::from([name.clone()])).await?;
-                found.iter().any(|arn| policy.matches(arn))
-            }
-        };
-        if exists { Ok(()) } else { Err(unknown_on(backends, policy, role).await) }
-    });
+    let missing = remove_policies.iter().filter(|policy| !on_role(policy));
+    let each = missing.map(|policy| check_exists(backends, policy, role).boxed());
     futures::future::try_join_all(each).await.map(|_| ())
+}
+
+async fn check_exists(backends: &Backends, policy: &PolicyRef, role: &ObservedRole) -> Result<()> {
+    let exists = match policy {
+        PolicyRef::Arn(arn) => backends.iam.policy(arn).await?.is_some(),
+        PolicyRef::Name { name, .. } => {
+            let found = backends.iam.policies_named(&BTreeSet::from([name.clone()])).await?;
+            found.iter().any(|arn| policy.matches(arn))
+        }
+    };
+    if exists { Ok(()) } else { Err(unknown_on(backends, policy, role).await) }
 }
 
 /// A policy that is nowhere: neither on the role nor in the account.
