@@ -175,9 +175,9 @@ fn b18_an_unknown_policy_is_told() {
     let shell = shell().with_file("pol.json", GET);
     shell.done("-c sa -p pol.json");
     shell.fails(1, "-u sa -p nothing -a a", "policy nothing does not exist");
-    let ran = shell.fails(1, "-u sa -p poll -a d", "policy poll does not exist");
-    assert!(ran.stderr.contains("role sandbox-sa-role has none of that name either"), "{ran}");
-    assert!(ran.stderr.contains("did you mean pol?"), "{ran}");
+    let said = shell.fails(1, "-u sa -p poll -a d", "policy poll does not exist");
+    assert!(said.contains("role sandbox-sa-role has none of that name either"), "{said}");
+    assert!(said.contains("did you mean pol?"), "{said}");
     shell.fails(1, "-u sa -p arn:aws:iam::aws:policy/Nothing -a d", "does not exist");
     // A policy that there is, but not on the role, is gone already; so is that of a file.
     for line in

@@ -32,8 +32,8 @@ fn b5_nothing_is_left_of_a_create_that_fails() {
     shell.fails(1, &format!("-c sa -p {S3} -n nowhere"), "namespace nowhere does not exist");
     assert!(shell.sandbox.calls().iter().all(|call| call.access == Access::Read));
     shell.sandbox.faults().fail_before("attach_policy", ("AccessDenied", "not authorized"));
-    let ran = shell.fails(1, &format!("-c sa -p {S3}"), "taken back");
-    assert!(ran.stderr.contains("error: cannot attach policy"), "{ran}");
+    let said = shell.fails(1, &format!("-c sa -p {S3}"), "taken back");
+    assert!(said.contains("error: cannot attach policy"), "{said}");
     assert!(shell.roles().is_empty() && shell.annotation("default", "sa").is_none());
 }
 
@@ -59,8 +59,8 @@ fn b9_two_namespaces_do_not_share_a_role_unasked() {
     let line = format!("-c sa -p {S3}");
     shell.done(&line);
     let before = shell.role("sandbox-sa-role");
-    let ran = shell.fails(1, &format!("{line} -n kube-system"), "role sandbox-sa-role belongs to another binding");
-    assert!(ran.stderr.contains("/default/sa") && ran.stderr.contains("--role-name"), "{ran}");
+    let said = shell.fails(1, &format!("{line} -n kube-system"), "role sandbox-sa-role belongs to another binding");
+    assert!(said.contains("/default/sa") && said.contains("--role-name"), "{said}");
     shell.fails(1, "-u sa -p AmazonSQSReadOnlyAccess -a a -n kube-system", "there is no binding kube-system/sa");
     shell.fails(1, "-l sa -n kube-system", "there is no binding kube-system/sa");
     shell.done("--delete sa -n kube-system");
@@ -133,8 +133,8 @@ fn b11_what_belongs_to_others_is_not_written_over() {
     let annotations = [("eks.amazonaws.com/role-arn", Some(other))];
     shell.sandbox.default_cluster().update_as("helm", "default", "sa", &annotations).unwrap();
     let line = format!("-c sa -p {S3}");
-    let ran = shell.fails(1, &line, "its annotation eks.amazonaws.com/role-arn names another role");
-    assert!(ran.stderr.contains("set by helm") && ran.stderr.contains("--force"), "{ran}");
+    let said = shell.fails(1, &line, "its annotation eks.amazonaws.com/role-arn names another role");
+    assert!(said.contains("set by helm") && said.contains("--force"), "{said}");
     assert!(shell.roles().is_empty());
     assert_eq!(shell.annotation("default", "sa").as_deref(), Some(other));
     shell.done(&format!("{line} --force"));
@@ -252,8 +252,8 @@ fn a_role_of_somebody_else_is_not_taken_over() {
     for role in others.into_iter().chain([tagged, pathed]) {
         shell.sandbox.put_role(&name, role.clone()).unwrap();
         let before = shell.role("sandbox-sa-role");
-        let ran = shell.fails(1, &format!("-c sa -p {S3}"), "exists and was not made by irsa");
-        assert!(ran.stderr.contains("--adopt"), "{ran}");
+        let said = shell.fails(1, &format!("-c sa -p {S3}"), "exists and was not made by irsa");
+        assert!(said.contains("--adopt"), "{said}");
         shell.done("--delete sa");
         assert_eq!(shell.role("sandbox-sa-role"), before, "{role:?}");
     }
