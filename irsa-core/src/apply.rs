@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use self::run::{Done, run_step};
 use self::take_back::take_back;
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::Guard;
 use crate::observe::Backends;
 use crate::plan::{Plan, Step};
 use crate::report::{Outcome, Report, StepReport, Warning};
@@ -46,7 +47,10 @@ pub(crate) async fn apply(backends: &Backends, plan: &Plan, timeout: Duration) -
     let mut stages: Vec<Vec<State>> =
         plan.stages.iter().map(|stage| stage.iter().map(|_| State::Waiting).collect()).collect();
     for (steps, states) in plan.stages.iter().zip(&mut stages) {
-        let runs = steps.iter().map(|step| run_in_time(&context, step, deadline, timeout));
+        let runs = steps.iter().map(async |step| {
+            let result = run_in_time(&context, step, deadline, timeout).await;
+            result.map_err(|error| plan.explained(error))
+        });
         let mut failed = false;
         for (state, result) in states.iter_mut().zip(futures::future::join_all(runs).await) {
             *state = match result {
@@ -89,7 +93,7 @@ async fn take_back_if_refused(context: &Context<'_>, states: &mut [(&Step, State
         .iter()
         .any(|(step, state)| matches!((step, state), (Step::CreateRole(_), State::Done(done)) if done.made));
     let refused = failures.clone().next().is_some() && failures.all(ErrorKind::is_permanent);
-    if made && refused { take_back(context, states).await } else { Vec::new() }
+    if made && refused && Guard::TakeBack.stands() { take_back(context, states).await } else { Vec::new() }
 }
 
 /// The report, and the first failure with it.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::binding::IrsaBinding;
 use crate::error::{Error, Result};
-use crate::name::{PolicyRef, Subject};
+use crate::name::{InlinePolicyName, PolicyArn, PolicyRef, Subject};
 
 /// One request: make, change or undo a binding. Planned by [`Client::plan`](crate::Client::plan).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +151,25 @@ impl Request {
     pub fn with_preview(mut self, preview: bool) -> Self {
         self.preview = preview;
         self
+    }
+
+    /// Whether an update takes a managed policy away.
+    pub(crate) fn removes(&self, arn: &PolicyArn) -> bool {
+        self.removed_policies().any(|policy| policy.matches(arn))
+    }
+
+    /// Whether an update takes an inline policy away.
+    pub(crate) fn removes_inline(&self, name: &InlinePolicyName) -> bool {
+        self.removed_policies().any(|policy| policy.to_string() == name.as_str())
+    }
+
+    /// The policies that an update takes away.
+    pub(crate) fn removed_policies(&self) -> impl Iterator<Item = &PolicyRef> {
+        let removed = match &self.verb {
+            Verb::Update { remove_policies, .. } => Some(remove_policies),
+            _ => None,
+        };
+        removed.into_iter().flatten()
     }
 
     /// Every cluster that the request touches.

@@ -62,7 +62,7 @@ fn minds(method: &str, one: &SandboxState, other: &SandboxState) -> bool {
             roles() || one.quotas != other.quotas || one.policies != other.policies
         }
         "provider" => one.providers != other.providers,
-        "policies_named" | "policy" => one.policies != other.policies,
+        "policies_named" | "policy" | "policy_version" => one.policies != other.policies,
         "cluster"
         | "anchor"
         | "service_account"

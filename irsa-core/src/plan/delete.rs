@@ -6,6 +6,7 @@ use super::accounts::released;
 use super::{Condemned, Plan, Step, TrustStep};
 use crate::binding::OWN_PREFIX;
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::Guard;
 use crate::name::RoleArn;
 use crate::name::SubjectName;
 use crate::observe::{Observed, ObservedRole, may_let_in};
@@ -35,6 +36,9 @@ pub(super) fn plan(request: &Request, observed: &Observed, keep_role: bool) -> R
     // A role that is gone leaves the annotation; the annotation's own ARN may have another path than we would guess.
     let annotated = annotation(observed, &member);
     let bound = annotated.filter(|annotated| annotated.name() == arn.name()).unwrap_or(arn);
+    if !Guard::AccountLast.stands() {
+        plan.then(released(observed, &member, &bound).into_iter().collect());
+    }
     let ours = match &observed.role {
         Some(role) => {
             let left_over = is_left_over(request, observed, role, &member)?;
@@ -202,11 +206,13 @@ fn go(request: &Request, role: &ObservedRole, without: &TrustPolicy, plan: &mut 
             .with_cause(format!("it is in instance profile {}", role.instance_profiles.join(", ")))
             .with_hint("remove it from the profile first, or keep the role with --keep-role"));
     }
-    plan.then(vec![Step::Condemn(Box::new(Condemned {
-        role_id: role.role.id.clone(),
-        trust: role.trust.clone(),
-        tags: role.role.tags.clone(),
-    }))]);
+    if Guard::DeletionMark.stands() {
+        plan.then(vec![Step::Condemn(Box::new(Condemned {
+            role_id: role.role.id.clone(),
+            trust: role.trust.clone(),
+            tags: role.role.tags.clone(),
+        }))]);
+    }
     if role.attached.len() + role.inline.len() > 1 {
         let everybody = role.ownership.members();
         let derivation = Derivation { leaving: everybody, ..Derivation::default() };

@@ -103,12 +103,15 @@ pub struct RoleState {
     pub inline: BTreeMap<InlinePolicyName, Value>,
 }
 
-/// A customer-managed policy. What it permits is not kept: nothing in the sandbox evaluates it.
+/// A customer-managed policy. Nothing in the sandbox evaluates what it permits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyState {
     /// The path, by default `/`.
     pub path: String,
+    /// Its document, as JSON; left out, one that allows `s3:ListBucket`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<Value>,
 }
 
 /// A cluster: what EKS says of it, and what its API server has.
