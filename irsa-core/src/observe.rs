@@ -223,7 +223,7 @@ async fn observe_role_and_accounts(
     let candidate = async {
         let candidate = role::observe_role(backends, request, identities.clone()).await;
         if let (Ok(candidate), true) = (&candidate, role::is_meant_by_name(request)) {
-            tell.take().map(|tell| tell.send(candidate.role.clone()));
+            tell_once(&mut tell, &candidate.role);
         }
         candidate
     };
@@ -243,12 +243,18 @@ async fn observe_role_and_accounts(
         warnings: accounts.warnings,
     };
     (observed.role_name, observed.role) = role::decide(backends, request, &observed, role?).await?;
-    // Who no longer waits for it has failed.
-    tell.take().map(|tell| tell.send(observed.role.clone()));
+    tell_once(&mut tell, &observed.role);
     resolve_others_of_role(backends, request, &mut observed).await?;
     accounts::read_undeclared(backends, request, &mut observed).await?;
     writes::check_writes(backends, request, &mut observed, accounts.dry_runs).await?;
     Ok(observed)
+}
+
+/// Tells the role, once. Who no longer waits for it has failed.
+fn tell_once(tell: &mut Option<oneshot::Sender<Option<ObservedRole>>>, role: &Option<ObservedRole>) {
+    if let Some(tell) = tell.take() {
+        drop(tell.send(role.clone()));
+    }
 }
 
 async fn observe_quotas(backends: &Backends, request: &Request) -> (Quotas, Vec<Warning>) {

@@ -34,7 +34,7 @@ impl PolicyEffect {
 pub(super) type Effects = (BTreeMap<PolicyArn, PolicyEffect>, Vec<Warning>);
 
 /// Reads the documents of the managed policies that come and go. Only where there is an order to choose: where more than
-/// one thing changes in what the role may do. `versions` are the versions in effect, as far as they are known already.
+/// one thing changes in what the role may do. Subjects come after all of it and leave before, whatever it is. `versions` are the versions in effect, as far as they are known already.
 pub(super) async fn observe_effects(
     backends: &Backends,
     request: &Request,

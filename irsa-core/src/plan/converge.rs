@@ -210,8 +210,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         plan.then(vec![Step::UntagRole(struck)]);
     }
     let mut standing_policy = role.trust.clone();
-    let reduces = fewer != role.trust && (fewer != policy || policies.changes_rights());
-    if reduces && Guard::LeaveBeforeGain.stands() {
+    if fewer != role.trust && Guard::LeaveBeforeGain.stands() {
         let step = TrustStep::new(&role.trust, &fewer, reduced, &before_tags);
         plan.then(vec![Step::UpdateTrust(Box::new(step))]);
         standing_policy = fewer;
@@ -268,7 +267,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     plan.warnings.extend(findings::foreign_statements(goal, &policy));
     let gone: BTreeSet<Member> =
         leaving.iter().filter(|member| present.contains(*member) || admitted(member)).cloned().collect();
-    plan.warnings.extend(findings::sessions(goal, role, &gone));
+    plan.warnings.extend(findings::sessions(&goal.home.cluster, role, &gone));
     plan.warnings.extend(findings::untagged(&untagged));
     for member in goal.leaving.iter().filter(|member| !gone.contains(*member)) {
         let message = format!(

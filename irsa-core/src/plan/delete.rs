@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::accounts::released;
-use super::{Condemned, Plan, Step, TrustStep};
+use super::{Condemned, Plan, Step, TrustStep, findings};
 use crate::binding::OWN_PREFIX;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
@@ -99,13 +99,16 @@ fn leave(
         keep(role, "it carries no owner tag", &without, &derivation, plan);
         return Ok(true);
     }
-    if others {
-        leave_others(request, role, member, &derivation, plan)?;
-        return Ok(true);
+    let stays = kept_because(role, &without, keep_role).filter(|_| !request.force);
+    if others || stays.is_some() {
+        // The sessions of a role that goes end with it.
+        let leaving = BTreeSet::from([member.clone()]);
+        plan.warnings.extend(findings::sessions(&observed.home(request)?.cluster, role, &leaving));
     }
-    match kept_because(role, &without, keep_role).filter(|_| !request.force) {
-        None => go(request, role, &without, plan)?,
+    match stays {
+        _ if others => leave_others(request, role, member, &derivation, plan)?,
         Some(why) => keep(role, &why, &without, &derivation, plan),
+        None => go(request, role, &without, plan)?,
     }
     Ok(true)
 }

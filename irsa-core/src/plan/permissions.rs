@@ -81,15 +81,6 @@ impl PolicyChanges {
         let documents = document_steps(&changes, !boundary.is_empty(), managed.denies);
         Ok(Self { managed, boundary, documents, coming, leaving })
     }
-
-    /// Whether subjects that leave must be gone before these.
-    pub(super) fn changes_rights(&self) -> bool {
-        let DocumentSteps { first, then, last } = &self.documents;
-        let ManagedSteps { come_alone, then: come, leave_alone, last: lift, .. } = &self.managed;
-        let gives = |step: &Step| matches!(step, Step::PutInlinePolicy { .. });
-        let later = [&self.boundary, then, last, come_alone, come, leave_alone, lift];
-        later.iter().any(|steps| !steps.is_empty()) || first.iter().any(gives)
-    }
 }
 
 /// The settings of the role that differ.

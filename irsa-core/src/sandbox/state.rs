@@ -186,6 +186,9 @@ pub struct AccountState {
     /// Who manages which fields. Where nobody does, `before-first-apply` does once irsa applies, as with the API server.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<FieldOwner>,
+    /// Whether it is being deleted, and stays until its finalizers are done: here for ever.
+    #[serde(skip_serializing_if = "is_false")]
+    pub deleting: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it by reference")]
