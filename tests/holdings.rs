@@ -49,7 +49,11 @@ pub(crate) struct Holdings {
 impl Holdings {
     pub(crate) fn of(state: &SandboxState) -> Self {
         let Some(role) = state.roles.get(ROLE) else { return Self::default() };
-        let subjects = SUBJECTS.iter().filter(|(cluster, place)| lets_in(state, role, cluster, place));
+        let document = TrustDocument::from_value(&role.trust_policy).ok();
+        let let_in = |cluster: &str, place: &str| {
+            document.as_ref().is_some_and(|document| admits(state, document, cluster, place))
+        };
+        let subjects = SUBJECTS.iter().filter(|(cluster, place)| let_in(cluster, place));
         let statements = statements(state, role);
         let denies = |statement: &&Value| statement["Effect"] == "Deny";
         let texts =
@@ -71,12 +75,16 @@ impl Holdings {
 
 /// Whether STS lets a token of an account in.
 pub(crate) fn lets_in(state: &SandboxState, role: &RoleState, cluster: &str, place: &str) -> bool {
+    TrustDocument::from_value(&role.trust_policy).is_ok_and(|document| admits(state, &document, cluster, place))
+}
+
+fn admits(state: &SandboxState, document: &TrustDocument, cluster: &str, place: &str) -> bool {
     let Some(cluster) = state.clusters.get(&cluster.parse::<ClusterRef>().unwrap()) else { return false };
     let Some(issuer) = &cluster.issuer else { return false };
     let (partition, account) = (&state.partition, &state.account);
     let provider = format!("arn:{partition}:iam::{account}:oidc-provider/{}", issuer.host_path()).parse().unwrap();
     let caller = Caller::service_account(provider, place, "sts.amazonaws.com").unwrap();
-    TrustDocument::from_value(&role.trust_policy).is_ok_and(|document| document.decide(&caller) == Decision::Allow)
+    document.decide(&caller) == Decision::Allow
 }
 
 /// All statements of the policies of a role; of an AWS-managed policy is known only whether it denies.
