@@ -47,10 +47,7 @@ pub(crate) async fn apply(backends: &Backends, plan: &Plan, timeout: Duration) -
     let mut stages: Vec<Vec<State>> =
         plan.stages.iter().map(|stage| stage.iter().map(|_| State::Waiting).collect()).collect();
     for (steps, states) in plan.stages.iter().zip(&mut stages) {
-        let runs = steps.iter().map(async |step| {
-            let result = run_in_time(&context, step, deadline, timeout).await;
-            result.map_err(|error| plan.explained(error))
-        });
+        let runs = steps.iter().map(|step| run_in_time(&context, step, deadline, timeout));
         let mut failed = false;
         for (state, result) in states.iter_mut().zip(futures::future::join_all(runs).await) {
             *state = match result {
@@ -71,8 +68,9 @@ pub(crate) async fn apply(backends: &Backends, plan: &Plan, timeout: Duration) -
 }
 
 async fn run_in_time(context: &Context<'_>, step: &Step, deadline: Option<Instant>, timeout: Duration) -> Result<Done> {
-    let Some(deadline) = deadline else { return run_step(context, step).await };
-    match tokio::time::timeout_at(deadline, run_step(context, step)).await {
+    let run = async { run_step(context, step).await.map_err(|error| context.plan.explained(error)) };
+    let Some(deadline) = deadline else { return run.await };
+    match tokio::time::timeout_at(deadline, run).await {
         Ok(result) => result,
         Err(_) => Err(Error::new(ErrorKind::Timeout, format!("{} did not end in time", step.action()))
             .with_cause(format!(

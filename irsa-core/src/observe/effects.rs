@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::FutureExt;
+
 use super::{Backends, ObservedRole};
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
@@ -43,7 +45,13 @@ pub(super) async fn observe_effects(
     role: Option<&ObservedRole>,
 ) -> Result<Effects> {
     let changing = changing(request, declared, role);
-    let each = changing.iter().map(async |arn| (arn.clone(), effect(backends, arn, versions.get(arn)).await));
+    let each = changing.into_iter().map(|arn| {
+        async move {
+            let effect = effect(backends, &arn, versions.get(&arn)).await;
+            (arn, effect)
+        }
+        .boxed()
+    });
     let (mut effects, mut warnings) = Effects::default();
     for (arn, effect) in futures::future::join_all(each).await {
         let effect = effect.or_else(|error| match error.kind() {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::FutureExt;
+
 use super::effects::{PolicyEffect, observe_effects};
 use super::{Backends, ObservedRole};
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
@@ -24,7 +26,7 @@ pub(super) struct ObservedPolicies {
 pub(super) async fn observe_policies(
     backends: &Backends,
     request: &Request,
-    role: impl Future<Output = Option<Option<ObservedRole>>>,
+    role: impl Future<Output = Option<Option<ObservedRole>>> + Send,
 ) -> Result<ObservedPolicies> {
     let binding = &request.binding;
     let mut by_arn: BTreeSet<&PolicyArn> = binding.permissions_boundary.iter().collect();
@@ -39,7 +41,7 @@ pub(super) async fn observe_policies(
             }
         }
     }
-    let lookups = by_arn.iter().map(async |arn| ((*arn).clone(), backends.iam.policy(arn).await));
+    let lookups = by_arn.iter().map(|&arn| async move { (arn.clone(), backends.iam.policy(arn).await) }.boxed());
     let named = async { if names.is_empty() { Ok(Vec::new()) } else { backends.iam.policies_named(&names).await } };
     let (found, named) = futures::join!(futures::future::join_all(lookups), named);
     let mut observed = ObservedPolicies::default();
