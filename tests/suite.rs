@@ -5,6 +5,7 @@
 mod admission;
 mod adversities;
 mod audit;
+mod bad_cases;
 mod cli;
 mod contract;
 mod delete;
@@ -12,6 +13,7 @@ mod depth;
 mod failures;
 mod faults;
 mod flow;
+mod holdings;
 mod inventory;
 mod properties;
 mod refusals;

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use self::run::{Done, run_step};
 use self::take_back::take_back;
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::Guard;
 use crate::observe::Backends;
 use crate::plan::{Plan, Step};
 use crate::report::{Outcome, Report, StepReport, Warning};
@@ -67,8 +68,9 @@ pub(crate) async fn apply(backends: &Backends, plan: &Plan, timeout: Duration) -
 }
 
 async fn run_in_time(context: &Context<'_>, step: &Step, deadline: Option<Instant>, timeout: Duration) -> Result<Done> {
-    let Some(deadline) = deadline else { return run_step(context, step).await };
-    match tokio::time::timeout_at(deadline, run_step(context, step)).await {
+    let run = async { run_step(context, step).await.map_err(|error| context.plan.explained(error)) };
+    let Some(deadline) = deadline else { return run.await };
+    match tokio::time::timeout_at(deadline, run).await {
         Ok(result) => result,
         Err(_) => Err(Error::new(ErrorKind::Timeout, format!("{} did not end in time", step.action()))
             .with_cause(format!(
@@ -89,7 +91,7 @@ async fn take_back_if_refused(context: &Context<'_>, states: &mut [(&Step, State
         .iter()
         .any(|(step, state)| matches!((step, state), (Step::CreateRole(_), State::Done(done)) if done.made));
     let refused = failures.clone().next().is_some() && failures.all(ErrorKind::is_permanent);
-    if made && refused { take_back(context, states).await } else { Vec::new() }
+    if made && refused && Guard::TakeBack.stands() { take_back(context, states).await } else { Vec::new() }
 }
 
 /// The report, and the first failure with it.

@@ -27,6 +27,7 @@
 //! - `kube` (default): the Kubernetes back end. The version of the Kubernetes API is chosen by the program, through a
 //!   feature of `k8s-openapi` (such as `latest`).
 //! - `mock`: mockall mocks of the three traits.
+//! - `mutants`: for the tests of this crate alone, which take its guards away to see that they are needed.
 //!
 //! # Example
 //! ```
@@ -56,6 +57,10 @@ mod client;
 mod convention;
 mod document;
 mod error;
+#[cfg(not(feature = "mutants"))]
+mod guard;
+#[cfg(feature = "mutants")]
+pub mod guard;
 mod identity;
 mod inventory;
 #[cfg(feature = "kube")]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::binding::IrsaBinding;
 use crate::error::{Error, Result};
-use crate::name::{InlinePolicyName, PolicyRef, Subject};
+use crate::name::{InlinePolicyName, PolicyArn, PolicyRef, Subject};
 
 /// One request: make, change or undo a binding. Planned by [`Client::plan`](crate::Client::plan).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,6 +172,40 @@ impl Request {
     pub fn with_preview(mut self, preview: bool) -> Self {
         self.preview = preview;
         self
+    }
+
+    /// Whether an update takes a managed policy away.
+    pub(crate) fn removes(&self, arn: &PolicyArn) -> bool {
+        self.removed_policies().any(|policy| policy.matches(arn))
+    }
+
+    /// Whether an update takes an inline policy away.
+    pub(crate) fn removes_inline(&self, policy: &InlinePolicyName) -> bool {
+        self.removed_policies().any(|name| self.means_inline(&name.to_string(), policy))
+            || self.removed_inline_policies().any(|name| self.means_inline(name.as_str(), policy))
+    }
+
+    /// Whether a name means an inline policy of the role: that of the name, or a copy of it.
+    pub(crate) fn means_inline(&self, name: &str, policy: &InlinePolicyName) -> bool {
+        name == policy.as_str() || self.binding.convention.is_copy(policy, name)
+    }
+
+    /// The inline policies, and no others, that an update takes away.
+    pub(crate) fn removed_inline_policies(&self) -> impl Iterator<Item = &InlinePolicyName> {
+        let removed = match &self.verb {
+            Verb::Update { remove_inline_policies, .. } => Some(remove_inline_policies),
+            _ => None,
+        };
+        removed.into_iter().flatten()
+    }
+
+    /// The policies that an update takes away.
+    pub(crate) fn removed_policies(&self) -> impl Iterator<Item = &PolicyRef> {
+        let removed = match &self.verb {
+            Verb::Update { remove_policies, .. } => Some(remove_policies),
+            _ => None,
+        };
+        removed.into_iter().flatten()
     }
 
     /// Every cluster that the request touches.

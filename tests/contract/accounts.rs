@@ -170,6 +170,18 @@ pub(super) async fn an_account_is_deleted_only_as_it_was_read(world: &World) {
     assert_ne!(anew.uid, second.uid);
 }
 
+pub(super) async fn an_account_that_is_being_deleted_says_so(world: &World) {
+    let namespace = world.namespace().await;
+    let made = apply(world, &annotated(&namespace, &[("a", "1")])).await;
+    assert!(!made.deleting && !read(world, &namespace).await.unwrap().deleting);
+    world.hands.end_account(&namespace, "app").await;
+    let going = read(world, &namespace).await.unwrap();
+    assert!(going.deleting && going.uid == made.uid, "{going:?}");
+    assert!(world.cluster.service_accounts_in(&namespace).await.unwrap()[0].deleting);
+    world.cluster.delete_service_account(&going).await.unwrap();
+    assert!(read(world, &namespace).await.is_some_and(|account| account.deleting), "the finalizer keeps it");
+}
+
 pub(super) async fn lists_equal_point_reads(world: &World) {
     let namespace = world.namespace().await;
     let cluster = &world.cluster;

@@ -8,7 +8,7 @@ use aws_sdk_iam::types;
 use percent_encoding::percent_decode_str;
 
 use super::call::Call;
-use crate::backend::{ROLE_UNFINISHED, Role};
+use crate::backend::{ManagedPolicy, ROLE_UNFINISHED, Role};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::PolicyArn;
 
@@ -35,6 +35,13 @@ where
 {
     let text = text.ok_or_else(|| call.malformed(format!("it names no {what}")))?;
     text.parse().map_err(|error| call.malformed(error))
+}
+
+/// A managed policy.
+pub(super) fn managed_policy(call: &Call<'_>, policy: types::Policy) -> Result<ManagedPolicy> {
+    let version = policy.default_version_id.ok_or_else(|| call.malformed("it names no default version"))?;
+    let arn = parsed(call, "policy ARN", policy.arn.as_deref())?;
+    Ok(ManagedPolicy { arn, attachable: policy.is_attachable, default_version: version })
 }
 
 /// A role. `description` and `session` apart, since bulk reads have them from another list.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use aws_sdk_iam::operation::get_open_id_connect_provider::GetOpenIDConnectProviderError;
 use aws_sdk_iam::operation::get_policy::GetPolicyError;
+use aws_sdk_iam::operation::get_policy_version::GetPolicyVersionError;
 use aws_sdk_iam::operation::get_role::GetRoleError;
 use aws_sdk_iam::operation::get_role_policy::GetRolePolicyError;
 use aws_sdk_iam::operation::list_attached_role_policies::ListAttachedRolePoliciesError;
@@ -111,12 +112,22 @@ impl IamBackend for AwsBackend {
             return Ok(None);
         };
         let policy = found.policy.ok_or_else(|| call.malformed("it describes no policy"))?;
-        let arn = answer::parsed(&call, "policy ARN", policy.arn.as_deref())?;
-        Ok(Some(ManagedPolicy { arn, attachable: policy.is_attachable }))
+        answer::managed_policy(&call, policy).map(Some)
     }
 
-    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<PolicyArn>> {
+    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<ManagedPolicy>> {
         self.policies_of(names).await
+    }
+
+    async fn policy_version(&self, arn: &PolicyArn, version: &str) -> Result<Option<String>> {
+        let call = Call::iam("GetPolicyVersion", format!("cannot read version {version} of policy {arn}"));
+        let request = self.iam.get_policy_version().policy_arn(arn.to_string()).version_id(version);
+        let Some(found) = call.find(request.send(), GetPolicyVersionError::is_no_such_entity_exception).await? else {
+            return Ok(None);
+        };
+        let document = found.policy_version.and_then(|version| version.document);
+        let document = document.ok_or_else(|| call.malformed("it holds no document"))?;
+        answer::document(&call, &document).map(Some)
     }
 
     async fn policy_names(&self) -> Result<Vec<String>> {

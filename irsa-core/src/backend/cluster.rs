@@ -37,6 +37,9 @@ pub struct ServiceAccount {
     /// Who manages which fields (Kubernetes documentation, "Server-Side Apply", `managedFields`).
     #[serde(default)]
     pub owners: Vec<FieldOwner>,
+    /// Whether it is being deleted, and only stays until its finalizers are done.
+    #[serde(default)]
+    pub deleting: bool,
 }
 
 /// The fields of an account that one manager owns.

@@ -44,6 +44,7 @@ fn existing() -> ServiceAccount {
         labels: BTreeMap::new(),
         annotations: annotations(),
         owners: Vec::new(),
+        deleting: false,
     }
 }
 

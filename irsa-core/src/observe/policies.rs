@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
 
+use super::effects::{PolicyEffect, observe_effects};
 use super::{Backends, Observed, ObservedRole};
 use crate::convention::Convention;
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
@@ -15,11 +16,19 @@ use crate::request::{Request, Verb};
 #[derive(Debug, Default)]
 pub(super) struct ObservedPolicies {
     pub(super) arns: BTreeMap<PolicyRef, PolicyArn>,
+    pub(super) effects: BTreeMap<PolicyArn, PolicyEffect>,
     pub(super) warnings: Vec<Warning>,
 }
 
-/// Looks every declared policy up, the boundary too: by ARN and by name at the same time.
-pub(super) async fn observe_policies(backends: &Backends, request: &Request) -> Result<ObservedPolicies> {
+/// Looks every declared policy up, the boundary too: by ARN and by name at the same time. Then, when `role` is known, reads
+/// what those do that come and go.
+///
+/// Where `role` never comes, reading it has failed, and so has the request.
+pub(super) async fn observe_policies(
+    backends: &Backends,
+    request: &Request,
+    role: impl Future<Output = Option<Option<ObservedRole>>> + Send,
+) -> Result<ObservedPolicies> {
     let binding = &request.binding;
     let mut by_arn: BTreeSet<&PolicyArn> = binding.permissions_boundary.iter().collect();
     let mut names = BTreeSet::new();
@@ -37,12 +46,13 @@ pub(super) async fn observe_policies(backends: &Backends, request: &Request) -> 
     let named = async { if names.is_empty() { Ok(Vec::new()) } else { backends.iam.policies_named(&names).await } };
     let (found, named) = futures::join!(futures::future::join_all(lookups), named);
     let mut observed = ObservedPolicies::default();
+    let mut versions = BTreeMap::new();
     for (arn, answer) in found {
         match answer {
             Ok(Some(policy)) if !policy.attachable && binding.policies.contains(&PolicyRef::Arn(arn.clone())) => {
                 return Err(Error::invalid("policy", arn.to_string(), "belongs to a service and cannot be attached"));
             }
-            Ok(Some(_)) => {}
+            Ok(Some(policy)) => drop(versions.insert(arn, policy.default_version)),
             Ok(None) => return Err(unknown(backends, &PolicyRef::Arn(arn)).await),
             // The write itself will tell; who may attach a policy need not be allowed to read it.
             Err(error) if error.kind() == ErrorKind::AccessDenied => {
@@ -58,7 +68,8 @@ pub(super) async fn observe_policies(backends: &Backends, request: &Request) -> 
         let arn = match policy {
             PolicyRef::Arn(arn) => arn.clone(),
             PolicyRef::Name { .. } => {
-                let candidates: BTreeSet<&PolicyArn> = named.iter().filter(|arn| policy.matches(arn)).collect();
+                let arns = named.iter().map(|found| &found.arn);
+                let candidates: BTreeSet<&PolicyArn> = arns.filter(|arn| policy.matches(arn)).collect();
                 match candidates.iter().copied().collect::<Vec<_>>()[..] {
                     [one] => one.clone(),
                     [] => return Err(unknown(backends, policy).await),
@@ -68,6 +79,12 @@ pub(super) async fn observe_policies(backends: &Backends, request: &Request) -> 
         };
         observed.arns.insert(policy.clone(), arn);
     }
+    versions.extend(named.into_iter().map(|found| (found.arn, found.default_version)));
+    let Some(role) = role.await else { return Ok(observed) };
+    let declared = observed.arns.values().cloned().collect();
+    let (effects, warnings) = observe_effects(backends, request, &declared, &versions, role.as_ref()).await?;
+    observed.effects = effects;
+    observed.warnings.extend(warnings);
     Ok(observed)
 }
 

@@ -43,9 +43,14 @@ impl Documents {
 /// A role name with what was found under it.
 pub(super) struct Candidate {
     name: Option<RoleName>,
-    role: Option<ObservedRole>,
+    pub(super) role: Option<ObservedRole>,
     /// What was found under the name that gen3's script gave, where that is another one.
     by_script: Option<ObservedRole>,
+}
+
+/// Whether the role is the one of its name, whatever accounts are annotated with.
+pub(super) fn is_meant_by_name(request: &Request) -> bool {
+    request.verb == Verb::Create || request.binding.role_name.is_some()
 }
 
 /// Reads the role under the name given or the default name; before the cluster is known, where the name needs no hash.
@@ -175,7 +180,7 @@ pub(super) async fn decide(
     let named = |role: &Option<ObservedRole>, name: Option<RoleName>| {
         role.as_ref().map(|role| role.role.arn.name().clone()).or(name)
     };
-    if request.verb == Verb::Create || request.binding.role_name.is_some() {
+    if is_meant_by_name(request) {
         if matches!(request.verb, Verb::Update { .. }) && candidate.role.is_none() {
             return Err(no_binding(backends, request, candidate.name.as_ref()).await);
         }

@@ -9,6 +9,7 @@ use super::{Backends, Observed, place};
 use crate::account::{self, Release};
 use crate::backend::{AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, NewServiceAccount, ServiceAccount, WriteMode};
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::guard::Guard;
 use crate::name::{Namespace, RoleArn};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
@@ -113,6 +114,7 @@ async fn check_write(
         return review(backend.as_ref(), request, wanted, true).await;
     }
     let answer = match answer {
+        _ if !Guard::DryRun.stands() => return Ok(None),
         Some(answer) => answer.clone(),
         None => backend.apply_service_account(wanted, WriteMode::DryRun, request.force).await,
     };

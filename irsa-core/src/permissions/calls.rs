@@ -62,6 +62,8 @@ pub(super) const CALLS: &[Call] = &[
     call("iam:GetRolePolicy", On::ReadRoles, &[Create, Update, Delete, TrustWhoCan], When::Always),
     call("iam:ListInstanceProfilesForRole", On::ReadRoles, &[Delete], When::Always),
     call("iam:GetPolicy", On::ReadPolicies, &[Create, Update], When::Always),
+    // Whether a policy denies decides when it is attached or detached.
+    call("iam:GetPolicyVersion", On::ReadPolicies, &[Create, Update], When::Always),
     call("iam:ListPolicies", On::ReadAccount, &[Create, Update], When::Always),
     call("iam:GetAccountSummary", On::ReadAccount, &[Create, Update], When::Always),
     call("iam:GetAccountAuthorizationDetails", On::ReadAccount, &[List, ProviderDelete, TrustAudit], When::Always),

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::accounts::released;
-use super::{Condemned, Plan, Step, TrustStep};
+use super::{Condemned, Plan, Step, TrustStep, findings};
 use crate::binding::OWN_PREFIX;
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::Guard;
 use crate::name::RoleArn;
 use crate::name::SubjectName;
 use crate::observe::{Observed, ObservedRole, may_let_in};
@@ -35,6 +36,9 @@ pub(super) fn plan(request: &Request, observed: &Observed, keep_role: bool) -> R
     // A role that is gone leaves the annotation; the annotation's own ARN may have another path than we would guess.
     let annotated = annotation(observed, &member);
     let bound = annotated.filter(|annotated| annotated.name() == arn.name()).unwrap_or(arn);
+    if !Guard::AccountLast.stands() {
+        plan.then(released(observed, &member, &bound).into_iter().collect());
+    }
     let ours = match &observed.role {
         Some(role) => {
             let left_over = is_left_over(request, observed, role, &member)?;
@@ -95,13 +99,16 @@ fn leave(
         keep(role, "it carries no owner tag", &without, &derivation, plan);
         return Ok(true);
     }
-    if others {
-        leave_others(request, role, member, &derivation, plan)?;
-        return Ok(true);
+    let stays = kept_because(role, &without, keep_role).filter(|_| !request.force);
+    if others || stays.is_some() {
+        // The sessions of a role that goes end with it.
+        let leaving = BTreeSet::from([member.clone()]);
+        plan.warnings.extend(findings::sessions(&observed.home(request)?.cluster, role, &leaving));
     }
-    match kept_because(role, &without, keep_role).filter(|_| !request.force) {
-        None => go(request, role, &without, plan)?,
+    match stays {
+        _ if others => leave_others(request, role, member, &derivation, plan)?,
         Some(why) => keep(role, &why, &without, &derivation, plan),
+        None => go(request, role, &without, plan)?,
     }
     Ok(true)
 }
@@ -209,8 +216,10 @@ fn go(request: &Request, role: &ObservedRole, without: &TrustPolicy, plan: &mut 
         tags.extend(owner.clone());
         plan.then(vec![Step::TagRole(owner)]);
     }
-    let (role_id, trust) = (role.role.id.clone(), role.trust.clone());
-    plan.then(vec![Step::Condemn(Box::new(Condemned { role_id, trust, tags }))]);
+    if Guard::DeletionMark.stands() {
+        let (role_id, trust) = (role.role.id.clone(), role.trust.clone());
+        plan.then(vec![Step::Condemn(Box::new(Condemned { role_id, trust, tags }))]);
+    }
     if role.attached.len() + role.inline.len() > 1 {
         let everybody = role.ownership.members();
         let derivation = Derivation { leaving: everybody, ..Derivation::default() };

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::goal::Goal;
 use super::{Plan, Step};
 use crate::error::{Error, ErrorKind, Result};
+use crate::identity::ClusterId;
 use crate::name::{Audience, RoleName, SubjectName};
 use crate::observe::ObservedRole;
 use crate::ownership::{Member, Ownership};
@@ -163,8 +164,8 @@ pub(super) fn foreign_statements(goal: &Goal<'_>, policy: &TrustPolicy) -> Vec<W
 }
 
 /// Subjects that leave keep the sessions they have.
-pub(super) fn sessions(goal: &Goal<'_>, role: &ObservedRole, leaving: &BTreeSet<Member>) -> Option<Warning> {
-    let names: Vec<String> = leaving.iter().map(|member| member.shown(&goal.home.cluster)).collect();
+pub(super) fn sessions(home: &ClusterId, role: &ObservedRole, leaving: &BTreeSet<Member>) -> Option<Warning> {
+    let names: Vec<String> = leaving.iter().map(|member| member.shown(home)).collect();
     let seconds = role.role.max_session_duration;
     let message = format!(
         "sessions that {} began before this end by themselves after at most {seconds} seconds",

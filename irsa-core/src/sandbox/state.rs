@@ -103,12 +103,15 @@ pub struct RoleState {
     pub inline: BTreeMap<InlinePolicyName, Value>,
 }
 
-/// A customer-managed policy. What it permits is not kept: nothing in the sandbox evaluates it.
+/// A customer-managed policy. Nothing in the sandbox evaluates what it permits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyState {
     /// The path, by default `/`.
     pub path: String,
+    /// Its document, as JSON; left out, one that allows `s3:ListBucket`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<Value>,
 }
 
 /// A cluster: what EKS says of it, and what its API server has.
@@ -186,6 +189,9 @@ pub struct AccountState {
     /// Who manages which fields. Where nobody does, `before-first-apply` does once irsa applies, as with the API server.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<FieldOwner>,
+    /// Whether it is being deleted, and stays until its finalizers are done: here for ever.
+    #[serde(skip_serializing_if = "is_false")]
+    pub deleting: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it by reference")]
