@@ -1,4 +1,4 @@
-"""Writers at the same time, each a process, on real servers, again and again: who says that it is done has it at the end."""
+"""Writers at the same time, each a process, on real servers, many times: who says that it is done has it at the end."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_subjects_come_while_others_go(irsa: Irsa, made: Seen, tell: Any) -> Non
         assert set(kinds(ran)) <= {"done", "conflict"}, kinds(ran)
         subs = made.subs
         for other, one in zip(coming, ran[:3], strict=True):
-            assert one.code or bound(other), other.name
+            assert one.code or bound(other), (other.name, kinds(ran), subs, other.account)
         for other, one in zip(going, ran[3:], strict=True):
             assert one.code or other.sub not in subs, f"{other.name} is still let in"
         assert made.sub in subs

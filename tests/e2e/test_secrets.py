@@ -85,7 +85,13 @@ def test_kubeconfig(bed: Bed, irsa: Irsa, loud: Any, seen: Seen, tmp_path: Path)
         {"username": "u", "password": PLANTED["AWS_SESSION_TOKEN"]},
         {"token": PLANTED["AWS_SESSION_TOKEN"] + "\n\x01"},
         {"client-key-data": key, "client-certificate-data": key},
-        {"exec": {"apiVersion": "x", "command": "false", "env": [{"name": "S", "value": PLANTED["AWS_SESSION_TOKEN"]}]}},
+        {
+            "exec": {
+                "apiVersion": "x",
+                "command": "false",
+                "env": [{"name": "S", "value": PLANTED["AWS_SESSION_TOKEN"]}],
+            }
+        },
     ):
         config["users"][0]["user"] = user
         path.write_text(json.dumps(config))

@@ -139,6 +139,20 @@ pub(super) fn a_subject_against_the_delete_of_the_role() -> Raced {
 }
 
 #[test]
+fn one_who_adds_a_subject_and_one_who_removes_another_by_update() {
+    let whole = after(&after(&world(), create()), adds("c"));
+    let removes = Request::update(bare("sa").build().unwrap()).removing_subject("default/c").unwrap();
+    let done = race(&whole, &[adds("d"), removes], |end, done| {
+        let mut found = all_there(&["d"])(end, done);
+        if done[1] && subjects(end).contains("system:serviceaccount:default:c") {
+            found.push("c is still let in although its removal was done".to_owned());
+        }
+        found
+    });
+    tell("add against removal of another", &done);
+}
+
+#[test]
 fn one_who_adds_a_subject_and_one_who_deletes_the_role() {
     tell("add against delete of the role", &a_subject_against_the_delete_of_the_role());
 }

@@ -174,7 +174,9 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     };
     let known: BTreeSet<Member> = goal.declared.union(&present).cloned().collect();
     let known = known.into_iter().filter(|member| !leaving.contains(member));
-    let (staying, waiting) = known.partition(|member| let_in(&member));
+    let (staying, mut waiting): (BTreeSet<Member>, BTreeSet<Member>) = known.partition(|member| let_in(&member));
+    // Whom another writer has just recorded is let in by that writer at any time, and must not be taken out again.
+    waiting.retain(|member| goal.declared.contains(member));
     let reduced = Derivation { joining: staying, waiting, extra: Vec::new(), audience: None, ..derivation.clone() };
     let before_tags = Ownership::from_tags(&tags_after(&role.role.tags, &BTreeMap::new(), &struck));
     let fewer = derive(&role.trust, &before_tags, &reduced)?.policy;
@@ -211,7 +213,8 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         plan.then(vec![Step::UntagRole(struck)]);
     }
     let mut standing_policy = role.trust.clone();
-    if fewer != role.trust && Guard::LeaveBeforeGain.stands() {
+    // Where nothing else changes, subjects come and leave in one write: fewer writes, fewer others to meet.
+    if fewer != role.trust && policies.changes_rights() && Guard::LeaveBeforeGain.stands() {
         let step = TrustStep::new(&role.trust, &fewer, reduced, &before_tags);
         plan.then(vec![Step::UpdateTrust(Box::new(step))]);
         standing_policy = fewer;

@@ -92,6 +92,13 @@ impl PolicyChanges {
         let documents = document_steps(&changes, !boundary.is_empty(), managed.denies);
         Ok(Self { managed, boundary, documents, coming, leaving })
     }
+
+    /// Whether anything changes in what the role may do: a Deny that leaves gives as well.
+    pub(super) fn changes_rights(&self) -> bool {
+        let DocumentSteps { first, then, last } = &self.documents;
+        let documents = [first, then, last].iter().any(|steps| !steps.is_empty());
+        self.coming + self.leaving > 0 || documents || !self.boundary.is_empty()
+    }
 }
 
 fn nothing_to_remove(what: &str, goal: &Goal<'_>) -> Warning {
