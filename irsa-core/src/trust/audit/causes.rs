@@ -11,8 +11,9 @@ use super::repair::PLACEHOLDER;
 use super::words;
 use crate::name::ProviderArn;
 use crate::trust::evaluate::caller::SUBJECT_PREFIX;
-use crate::trust::evaluate::condition::{Family, Test};
+use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::document::{Effect, Statement, TrustDocument};
+use crate::trust::evaluate::operator::Family;
 use crate::trust::evaluate::reasons::shown;
 use crate::trust::evaluate::subjects::SubjectPart;
 

@@ -13,9 +13,9 @@ use super::reading::{Reading, Seen};
 use super::repair::{Repair, repaired};
 use super::words;
 use crate::name::ProviderArn;
-use crate::trust::evaluate::condition::Truth;
 use crate::trust::evaluate::decision::Decision;
 use crate::trust::evaluate::document::Effect;
+use crate::trust::evaluate::operator::Truth;
 
 /// What was found of one role.
 #[derive(Debug)]

@@ -7,8 +7,10 @@ use super::finding::OtherPrincipal;
 use super::reading::Reading;
 use crate::document::strings;
 use crate::name::{AccountId, ProviderArn, RoleArn};
-use crate::trust::evaluate::condition::{Test, Truth, is_of_an_issuer};
+use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::glob::Glob;
+use crate::trust::evaluate::operator::Truth;
+use crate::trust::evaluate::value::is_of_an_issuer;
 
 /// The actions by which somebody comes to hold a session of a role (STS API reference).
 const WAYS_IN: [&str; 3] = ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"];

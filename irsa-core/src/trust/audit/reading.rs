@@ -13,9 +13,10 @@ use crate::document::{LONGEST_DOCUMENT, one_or_many, parse_strict};
 use crate::error::Result;
 use crate::name::{Audience, ProviderArn};
 use crate::trust::evaluate::caller::SUBJECT_PREFIX;
-use crate::trust::evaluate::condition::{Family, Test, Truth};
+use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::decision::Decision;
 use crate::trust::evaluate::document::{Effect, Statement, TrustDocument};
+use crate::trust::evaluate::operator::{Family, Truth};
 use crate::trust::evaluate::subjects::{SubjectPart, SubjectSet};
 
 /// An audience that nobody has: who is let in with it is let in with any. `.invalid` is kept free (RFC 2606).

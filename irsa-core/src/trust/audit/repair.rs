@@ -17,9 +17,10 @@ use crate::document::strings;
 use crate::name::{Audience, Issuer, ProviderArn};
 use crate::ownership::Ownership;
 use crate::trust::evaluate::caller::{Caller, SUBJECT_PREFIX};
-use crate::trust::evaluate::condition::{Family, Operator, Truth, is_of_an_issuer};
 use crate::trust::evaluate::decision::Decision;
 use crate::trust::evaluate::glob::Glob;
+use crate::trust::evaluate::operator::{Family, Operator, Truth};
+use crate::trust::evaluate::value::is_of_an_issuer;
 
 /// Stands for a subject that nobody can tell. No service account can have it, since names have no upper-case letters.
 pub(in crate::trust) const PLACEHOLDER: &str = "system:serviceaccount:NAMESPACE:NAME";

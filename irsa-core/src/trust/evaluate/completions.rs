@@ -8,10 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::caller::Caller;
-use super::condition::{Family, Held, Network, Resolved, Set, Test, Truth, Value, boolean, date, held, number};
+use super::condition::Test;
 use super::decision::Decision;
 use super::document::Statement;
 use super::glob::{Glob, ways};
+use super::literal::{Network, boolean, date, number};
+use super::operator::{Family, Set, Truth};
+use super::value::{Held, Resolved, Value, held};
 
 /// The most completions that are tried.
 const MOST: usize = 1 << 14;

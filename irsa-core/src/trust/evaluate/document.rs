@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value as Json};
 
 use super::caller::Caller;
-use super::condition::{Operator, Test, Truth, Value};
+use super::condition::Test;
 use super::glob::Glob;
+use super::operator::{Operator, Truth};
+use super::value::Value;
 use crate::document::{DocumentKind, LONGEST_DOCUMENT, check, one_or_many, parse_strict, unknown_key};
 use crate::error::{Error, Result};
 use crate::name::ProviderArn;
