@@ -9,7 +9,7 @@ use super::completions::{OpenTest, settled};
 use super::condition::Test;
 use super::decision::Decision;
 use super::document::{Effect, Statement, TrustDocument};
-use super::glob::Glob;
+use super::glob::{Glob, Work};
 use super::operator::{Family, Truth};
 use super::reasons;
 use super::region::{Region, Union};
@@ -75,24 +75,25 @@ impl SubjectSet {
     /// Whether everybody whom a pattern covers is let in.
     pub(in crate::trust) fn admits_all_of(&self, pattern: &str) -> bool {
         let all = Union { regions: vec![Region::of(Glob::wild(pattern))], exact: true };
-        all.minus(&self.union(&[Decision::Allow])).regions.is_empty()
+        all.minus(&self.union(&[Decision::Allow]), &Work::new()).regions.is_empty()
     }
 
     /// Whether more than single ones of those whom a pattern covers may be let in.
     pub(in crate::trust) fn meets_pattern(&self, pattern: &str) -> bool {
         let pattern = Glob::wild(pattern);
-        self.parts.iter().any(|part| match part.region.glob.intersect(&pattern) {
+        self.parts.iter().any(|part| match part.region.glob.intersect(&pattern, &Work::new()) {
             Some(met) => met.iter().any(|glob| !glob.is_literal()),
             None => true,
         })
     }
 
     /// Who is let in here and by none of the others, as patterns; who may be, where none of them may.
-    pub(in crate::trust) fn beyond(&self, others: &[Self]) -> Vec<String> {
-        let known =
-            |decisions: &[Decision]| others.iter().fold(Union::nothing(), |all, set| all.and(set.union(decisions)));
-        let for_certain = self.union(&[Decision::Allow]).minus(&known(&[Decision::Allow]));
-        let in_doubt = self.union(&[Decision::Unknown]).minus(&known(&[Decision::Allow, Decision::Unknown]));
+    pub(in crate::trust) fn beyond(&self, others: &[Self], work: &Work) -> Vec<String> {
+        let known = |decisions: &[Decision]| {
+            others.iter().fold(Union::nothing(), |all, set| all.and(set.union(decisions), work))
+        };
+        let for_certain = self.union(&[Decision::Allow]).minus(&known(&[Decision::Allow]), work);
+        let in_doubt = self.union(&[Decision::Unknown]).minus(&known(&[Decision::Allow, Decision::Unknown]), work);
         let regions = for_certain.regions.into_iter().chain(in_doubt.regions);
         regions.map(|region| region.glob.to_string()).collect()
     }
@@ -119,17 +120,22 @@ impl TrustDocument {
     /// Conjunctions of literals and patterns are told exactly. Where several statements depend on what is not given, or where
     /// it would take too many patterns, a part is told too large and marked so.
     pub fn subjects(&self, provider: &ProviderArn, audience: &str) -> SubjectSet {
+        self.subjects_within(provider, audience, &Work::new())
+    }
+
+    /// The same, as far as there is work left; the rest is told too large.
+    pub(in crate::trust) fn subjects_within(&self, provider: &ProviderArn, audience: &str, work: &Work) -> SubjectSet {
         let caller = Caller::new(provider.clone(), "", audience);
         let arn = provider.to_string();
         let sets: Vec<(&Statement, Sets)> = self
             .statements
             .iter()
-            .map(|statement| (statement, sets_of(statement, &caller, &arn)))
+            .map(|statement| (statement, sets_of(statement, &caller, &arn, work)))
             .filter(|(_, sets)| !sets.at_most.regions.is_empty())
             .collect();
         let denies = || sets.iter().filter(|(statement, _)| statement.effect == Effect::Deny);
-        let denied = denies().fold(Union::nothing(), |all, (_, sets)| all.and(sets.certain.clone()));
-        let deniable = denies().fold(Union::nothing(), |all, (_, sets)| all.and(sets.at_most.clone()));
+        let denied = denies().fold(Union::nothing(), |all, (_, sets)| all.and(sets.certain.clone(), work));
+        let deniable = denies().fold(Union::nothing(), |all, (_, sets)| all.and(sets.at_most.clone(), work));
         let in_doubt = sets.iter().filter(|(_, sets)| !sets.conditions.is_empty()).count();
 
         let allows = || sets.iter().filter(|(statement, _)| statement.effect == Effect::Allow);
@@ -139,15 +145,15 @@ impl TrustDocument {
         ];
         let (mut parts, mut allowed) = (Vec::new(), Union::nothing());
         for (statement, set) in allows() {
-            let certain = set.certain.clone().minus(&deniable).or_nothing();
+            let certain = set.certain.clone().minus(&deniable, work).or_nothing();
             for region in &certain.regions {
                 // A Deny that is told too large leaves too little here, and the rest in doubt.
                 parts.push(part(region, statement, Decision::Allow, (true, Vec::new()), gone.clone()));
             }
-            allowed = allowed.and(certain);
+            allowed = allowed.and(certain, work);
         }
         for (statement, set) in allows() {
-            let open = set.at_most.clone().minus(&denied).minus(&allowed);
+            let open = set.at_most.clone().minus(&denied, work).minus(&allowed, work);
             for region in &open.regions {
                 let mut conditions = set.conditions.clone();
                 for (deny, sets) in denies().filter(|(_, sets)| !sets.conditions.is_empty()) {
@@ -155,7 +161,7 @@ impl TrustDocument {
                         .at_most
                         .regions
                         .iter()
-                        .any(|other| region.glob.intersect(&other.glob).is_none_or(|met| !met.is_empty()));
+                        .any(|other| region.glob.intersect(&other.glob, work).is_none_or(|met| !met.is_empty()));
                     if meets {
                         conditions.extend(
                             sets.conditions.iter().map(|condition| format!("{} denies: {condition}", deny.label)),
@@ -200,7 +206,7 @@ fn part(
     }
 }
 
-fn sets_of(statement: &Statement, caller: &Caller, provider: &str) -> Sets {
+fn sets_of(statement: &Statement, caller: &Caller, provider: &str, work: &Work) -> Sets {
     let mut certain = Union::nothing();
     let mut at_most = Union::nothing();
     let mut conditions = Vec::new();
@@ -240,8 +246,8 @@ fn sets_of(statement: &Statement, caller: &Caller, provider: &str) -> Sets {
                 }
                 (least, at_most) = match test.operator.negated {
                     // None of the patterns: fewer patterns let more through.
-                    true => (least.without(&large), at_most.without(&small)),
-                    false => (least.within(&small), at_most.within(&large)),
+                    true => (least.without(&large, work), at_most.without(&small, work)),
+                    false => (least.within(&small, work), at_most.within(&large, work)),
                 };
             }
             None => {
