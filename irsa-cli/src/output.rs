@@ -89,27 +89,37 @@ pub(crate) fn trusted(question: &Question, told: &Trusted, global: &Global, prin
             }
             Exit::Done
         }
-        Trusted::Audit(audit, documents) => {
+        Trusted::Audit(audit, documents, unread) => {
             let Question::Audit(wishes) = question else { return Exit::Done };
-            audited(audit, &Originals::new(documents), wishes, global, printer)
+            audited(audit, (&Originals::new(documents), unread.as_ref()), wishes, global, printer)
         }
     }
 }
 
 fn audited(
     audit: &Audit,
-    originals: &Originals<'_>,
+    (originals, unread): (&Originals<'_>, Option<&Error>),
     wishes: &Wishes,
     global: &Global,
     printer: &mut Printer<'_>,
 ) -> Exit {
     warn(&audit.warnings, printer);
     match global.output {
-        OutputFormat::Json => printer.json(&document(audit)),
+        OutputFormat::Json => {
+            let mut found = document(audit);
+            if let Some(error) = unread {
+                found["error"] = failure(error, &complaint(error))["error"].take();
+            }
+            printer.json(&found);
+        }
         OutputFormat::Sarif => printer.json(&sarif::log(audit, originals)),
         OutputFormat::Text => printer.data(&trust::audit(audit, wishes.show_fixes.then_some(originals))),
     }
     printer.talk(&trust::summary(audit));
+    if let Some(error) = unread {
+        printer.complain(&complaint(error));
+        return Exit::Refused;
+    }
     match (wishes.fail_on, audit.worst()) {
         (Some(limit), Some(worst)) if worst >= limit => Exit::Failed,
         _ => Exit::Done,
@@ -155,9 +165,12 @@ pub(crate) fn interrupted(writes: bool, global: &Global, printer: &mut Printer<'
     Exit::Interrupted
 }
 
+fn complaint(error: &Error) -> Complaint {
+    Complaint { what: error.to_string(), causes: error.causes(), hint: error.hint().map(str::to_owned) }
+}
+
 fn explain(error: &Error, global: &Global, printer: &mut Printer<'_>) {
-    let complaint =
-        Complaint { what: error.to_string(), causes: error.causes(), hint: error.hint().map(str::to_owned) };
+    let complaint = complaint(error);
     if global.output == OutputFormat::Json {
         printer.json(&failure(error, &complaint));
     }

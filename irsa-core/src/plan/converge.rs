@@ -30,6 +30,7 @@ pub(super) fn plan(request: &Request, observed: &Observed) -> Result<Plan> {
         Some(role) => update(request, observed, &goal, role, &mut plan)?,
     }
     plan.warnings.extend(findings::patterns(request));
+    plan.warnings.extend(findings::declared_statements(request, &goal));
     Ok(plan)
 }
 

@@ -85,6 +85,36 @@ pub(super) fn patterns(request: &Request) -> impl Iterator<Item = Warning> {
     })
 }
 
+/// Whom declared further statements let in beside single subjects: a wildcard is not refused, but never passed over.
+pub(super) fn declared_statements(request: &Request, goal: &Goal<'_>) -> Vec<Warning> {
+    let statements = request.binding.trust_statements.iter();
+    statements
+        .filter_map(|statement| {
+            let policy = TrustPolicy::empty().with_statements(vec![statement.clone()]);
+            let document = policy.read().ok()?;
+            let (mut open, mut shown) = (BTreeSet::new(), Vec::new());
+            for provider in goal.providers.values() {
+                for audience in document.audiences(provider) {
+                    let parts = document.subjects(provider, &audience).parts;
+                    open.extend(parts.into_iter().filter(|part| !part.is_one_subject()).map(|part| part.pattern));
+                }
+            }
+            if !open.is_empty() {
+                let patterns: Vec<&str> = open.iter().map(String::as_str).collect();
+                shown.push(format!("service accounts by pattern: {}", patterns.join(", ")));
+            }
+            if document.lets_in_any_principal() {
+                shown.push("principals of every AWS account, as far as its conditions let them".to_owned());
+            }
+            let sid = statement.get("Sid").and_then(Value::as_str).filter(|sid| !sid.is_empty());
+            let called =
+                sid.map_or_else(|| "a declared statement".to_owned(), |sid| format!("the declared statement {sid}"));
+            let message = format!("{called} of the trust policy lets in {}", shown.join("; and "));
+            (!shown.is_empty()).then(|| Warning::new(WarningId::PatternLetsIn, message))
+        })
+        .collect()
+}
+
 /// A new audience is demanded of all subjects, and only the declared ones are told.
 pub(super) fn audience(request: &Request, goal: &Goal<'_>, role: &ObservedRole) -> Option<Warning> {
     let audience = request.binding.audience.as_ref()?;
