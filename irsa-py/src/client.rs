@@ -8,12 +8,14 @@ use std::time::Duration;
 use irsa_cli::{Environment, Need, Options, Target};
 use irsa_core::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountName};
 use irsa_core::trust::Caller;
-use irsa_core::{Error, ErrorKind, IrsaBinding, Request, Sandbox};
+use irsa_core::{Client, Error, ErrorKind, IrsaBinding, Request, Sandbox};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::binding::Binding;
+use crate::boto::Boto3Clients;
 use crate::credentials;
+use crate::data::Field;
 use crate::error::{Failure, Result};
 use crate::reach::{Live, Origin, Reach};
 use crate::report::Planned;
@@ -64,8 +66,15 @@ impl Core {
         issuer: Option<String>,
         account: Option<String>,
         session: Option<&Bound<'_, PyAny>>,
+        iam: Option<&Bound<'_, PyAny>>,
+        eks: Option<&Bound<'_, PyAny>>,
+        sts: Option<&Bound<'_, PyAny>>,
         timeout: Option<f64>,
     ) -> PyResult<Self> {
+        let boto = Boto3Clients::of_arguments(iam, eks, sts, issuer.is_some())?;
+        if boto.is_some() && endpoint_url.is_some() {
+            return Err(PyValueError::new_err("endpoint_url contradicts iam: a boto3 client has its own"));
+        }
         let mut options = Options {
             cluster,
             region,
@@ -92,10 +101,13 @@ impl Core {
             }
             given = Some(credentials::of_session(session));
         }
+        if let (None, Some(region)) = (&options.region, boto.as_ref().and_then(Boto3Clients::region)) {
+            options.region = Some(region.to_string());
+        }
         let environment = Environment::of_process();
         let target = Target::new(&options, &environment, Need::Cluster).map_err(Failure::from)?;
         let (cluster, timeout) = (target.cluster().map_err(Failure::from)?.clone(), target.timeout);
-        let live = Live { environment, target, credentials: given };
+        let live = Live { environment, target, credentials: given, boto };
         Ok(Self::new(cluster, Origin::Live(Box::new(live)), timeout))
     }
 
@@ -119,8 +131,7 @@ impl Core {
 
     fn plan(&self, py: Python<'_>, binding: &Bound<'_, Binding>, permit: Permit) -> PyResult<Call> {
         let request = permit.on(Request::create(self.wanted(binding)?)).with_preview(true);
-        let (reach, servers) = (self.reach(py)?, servers(&request));
-        Ok(Call::new(move || async move { reach.client(&servers).await?.run(&request).await.map(Planned) }))
+        self.call(py, servers(&request), move |client| async move { client.run(&request).await.map(Planned) })
     }
 
     fn apply(&self, py: Python<'_>, binding: &Bound<'_, Binding>, permit: Permit) -> PyResult<Call> {
@@ -181,61 +192,63 @@ impl Core {
         let namespace = Namespace::new(namespace).map_err(Failure::from)?;
         let name = ServiceAccountName::new(service_account).map_err(Failure::from)?;
         let role_name = role_name.map(RoleName::new).transpose().map_err(Failure::from)?;
-        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
-        Ok(Call::new(move || async move {
-            let client = reach.client(std::slice::from_ref(&cluster)).await?;
+        let cluster = self.cluster.clone();
+        self.call(py, vec![cluster.clone()], move |client| async move {
             client.get(&cluster, &namespace, &name, role_name.as_ref()).await
-        }))
+        })
     }
 
     fn list(&self, py: Python<'_>, namespace: Option<String>) -> PyResult<Call> {
         let namespace = namespace.map(Namespace::new).transpose().map_err(Failure::from)?;
-        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
-        Ok(Call::new(move || async move {
-            reach.client(std::slice::from_ref(&cluster)).await?.list(&cluster, namespace.as_ref()).await
-        }))
+        let cluster = self.cluster.clone();
+        self.call(
+            py,
+            vec![cluster.clone()],
+            move |client| async move { client.list(&cluster, namespace.as_ref()).await },
+        )
     }
 
     fn check_trust(&self, py: Python<'_>, role_name: String, subject: String, audience: String) -> PyResult<Call> {
         let role_name = RoleName::new(role_name).map_err(Failure::from)?;
         let audience = Audience::new(audience).map_err(Failure::from)?;
-        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
-        Ok(Call::new(move || async move {
-            let client = reach.client(&[]).await?;
+        let cluster = self.cluster.clone();
+        self.call(py, Vec::new(), move |client| async move {
             let caller = Caller::service_account(client.provider_arn(&cluster).await?, &subject, audience.to_string())?;
             Ok(client.trust_document(&role_name).await?.1.check(&caller))
-        }))
+        })
     }
 
     fn who_can(&self, py: Python<'_>, role_name: String) -> PyResult<Call> {
         let role_name = RoleName::new(role_name).map_err(Failure::from)?;
-        let (reach, clusters) = (self.reach(py)?, vec![self.cluster.clone()]);
-        Ok(Call::new(move || async move { reach.client(&clusters).await?.who_can(&role_name, &clusters).await }))
+        let clusters = vec![self.cluster.clone()];
+        self.call(py, clusters.clone(), move |client| async move { client.who_can(&role_name, &clusters).await })
     }
 
     fn audit_trust(&self, py: Python<'_>, ignore: &Bound<'_, PyAny>) -> PyResult<Call> {
         let ignore = crate::audit::ignored(ignore)?;
-        let (reach, clusters) = (self.reach(py)?, vec![self.cluster.clone()]);
-        Ok(Call::new(move || async move { reach.client(&clusters).await?.audit_trust(&clusters, &ignore).await }))
+        let clusters = vec![self.cluster.clone()];
+        self.call(py, clusters.clone(), move |client| async move { client.audit_trust(&clusters, &ignore).await })
     }
 
     fn provider(&self, py: Python<'_>) -> PyResult<Call> {
-        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
-        Ok(Call::new(move || async move { reach.client(&[]).await?.provider(&cluster).await }))
+        let cluster = self.cluster.clone();
+        self.call(py, Vec::new(), move |client| async move { client.provider(&cluster).await })
     }
 
     fn create_provider(&self, py: Python<'_>, audiences: &Bound<'_, PyAny>, dry_run: bool) -> PyResult<Call> {
         let audiences = crate::data::texts("audiences", audiences)?.into_iter().map(Audience::new);
         let audiences: Vec<Audience> = audiences.collect::<irsa_core::Result<_>>().map_err(Failure::from)?;
-        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
-        Ok(Call::new(
-            move || async move { reach.client(&[]).await?.create_provider(&cluster, &audiences, dry_run).await },
-        ))
+        let cluster = self.cluster.clone();
+        self.call(
+            py,
+            Vec::new(),
+            move |client| async move { client.create_provider(&cluster, &audiences, dry_run).await },
+        )
     }
 
     fn delete_provider(&self, py: Python<'_>, force: bool, dry_run: bool) -> PyResult<Call> {
-        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
-        Ok(Call::new(move || async move { reach.client(&[]).await?.delete_provider(&cluster, force, dry_run).await }))
+        let cluster = self.cluster.clone();
+        self.call(py, Vec::new(), move |client| async move { client.delete_provider(&cluster, force, dry_run).await })
     }
 }
 
@@ -249,8 +262,25 @@ impl Core {
     }
 
     fn run(&self, py: Python<'_>, request: Request) -> PyResult<Call> {
-        let (reach, servers) = (self.reach(py)?, servers(&request));
-        Ok(Call::new(move || async move { reach.client(&servers).await?.run(&request).await }))
+        self.call(py, servers(&request), move |client| async move { client.run(&request).await })
+    }
+
+    /// A call on a client that reaches the API servers of these clusters.
+    fn call<T, F>(
+        &self,
+        py: Python<'_>,
+        servers: Vec<ClusterRef>,
+        work: impl FnOnce(Client) -> F + Send + 'static,
+    ) -> PyResult<Call>
+    where
+        T: Field + Send + 'static,
+        F: Future<Output = irsa_core::Result<T>> + 'static,
+    {
+        let reach = self.reach(py)?;
+        Ok(Call::new(move || async move {
+            let worked = async { work(reach.client(&servers).await?).await };
+            worked.await.map_err(|error| reach.explained(error))
+        }))
     }
 
     /// What is reached; a forked process reaches it anew.

@@ -1,9 +1,12 @@
 //! From the library's one error to the exceptions of Python.
 
+use std::error::Error as _;
+
 use irsa_core::{Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::beside::Raised;
 use crate::data::Field;
 
 /// The result of what is called from Python.
@@ -68,5 +71,19 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     fields.set_item("code", error.code())?;
     fields.set_item("hint", error.hint())?;
     fields.set_item("report", error.report().map(|report| report.field(py)).transpose()?)?;
-    Ok(PyErr::from_value(class.call((error.to_string(),), Some(&fields))?))
+    let exception = PyErr::from_value(class.call((error.to_string(),), Some(&fields))?);
+    exception.set_cause(py, raised(error).map(|raised| raised.exception(py)));
+    Ok(exception)
+}
+
+/// What other people's code raised, where that is the cause.
+fn raised(error: &Error) -> Option<&Raised> {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if let Some(raised) = cause.downcast_ref() {
+            return Some(raised);
+        }
+        next = cause.source();
+    }
+    None
 }

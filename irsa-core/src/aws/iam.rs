@@ -73,7 +73,7 @@ impl IamBackend for AwsBackend {
             |page| (page.policy_names, page.is_truncated, page.marker),
         );
         let parsed = |names: Vec<String>| {
-            names.iter().map(|name| answer::parsed(&call, "inline policy", Some(name))).collect::<Result<_>>()
+            names.iter().map(|name| call.parsed("inline policy", Some(name))).collect::<Result<_>>()
         };
         pages.await?.map(parsed).transpose()
     }
@@ -84,7 +84,7 @@ impl IamBackend for AwsBackend {
         let Some(found) = call.find(request.send(), GetRolePolicyError::is_no_such_entity_exception).await? else {
             return Ok(None);
         };
-        let document = answer::document(&call, &found.policy_document)?;
+        let document = call.document(&found.policy_document)?;
         Ok(Some(InlinePolicy { name: policy.clone(), document }))
     }
 
@@ -111,7 +111,7 @@ impl IamBackend for AwsBackend {
             return Ok(None);
         };
         let policy = found.policy.ok_or_else(|| call.malformed("it describes no policy"))?;
-        let arn = answer::parsed(&call, "policy ARN", policy.arn.as_deref())?;
+        let arn = call.parsed("policy ARN", policy.arn.as_deref())?;
         Ok(Some(ManagedPolicy { arn, attachable: policy.is_attachable }))
     }
 
