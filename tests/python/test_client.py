@@ -244,8 +244,62 @@ def test_what_cannot_be_a_binding_is_refused_by_its_name(settings: Any, error: t
     ],
 )
 def test_what_cannot_be_a_client_is_refused_by_its_name(options: Any, error: type[Exception], words: str) -> None:
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=words) as raised:
         irsa.Client(**options)
+    assert "--" not in f"{raised.value}{getattr(raised.value, 'hint', '')}", (
+        "options of the program are not those of Python"
+    )
+
+
+def cycle() -> Any:
+    document: dict[str, Any] = {}
+    document["Statement"] = [document]
+    return document
+
+
+def shared() -> Any:
+    """Thirty small lists that stand for a thousand million values."""
+    value: Any = "x"
+    for _ in range(30):
+        value = [value, value]
+    return {"Statement": value}
+
+
+def deep() -> Any:
+    value: Any = "x"
+    for _ in range(100_000):
+        value = [value]
+    return {"Statement": value}
+
+
+@pytest.mark.parametrize(
+    ("document", "error", "words"),
+    [
+        ({"Statement": float("nan")}, ValueError, "NaN"),
+        ({"Statement": float("inf")}, ValueError, "inf"),
+        ({"Statement": b"bytes"}, TypeError, "not bytes"),
+        ({"Statement": {1, 2}}, TypeError, "not set"),
+        ({"Statement": 1j}, TypeError, "not complex"),
+        ({"Statement": 2**80}, ValueError, "beyond 64 bits"),
+        ({"Statement": "\ud800"}, ValueError, "surrogate"),
+        ({5: "x"}, TypeError, "a key of .*: must be a str, not int"),
+        ({None: "x"}, TypeError, "a key of .*: must be a str, not NoneType"),
+        (cycle(), ValueError, "contains itself"),
+        (shared(), ValueError, "more than 4000000 values"),
+        (deep(), ValueError, "nested deeper than 127 levels"),
+        ("", irsa.InvalidInputError, "is refused"),
+        ("[]", irsa.InvalidInputError, "is refused"),
+        ([], TypeError, "must be a str of JSON or a dict, not list"),
+        (5, TypeError, "must be a str of JSON or a dict, not int"),
+    ],
+)
+def test_a_document_that_is_no_json_is_refused_with_its_place(
+    document: Any, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=rf'inline\["x"\].*{words}|{words}.*inline\["x"\]'):
+        binding(inline={"x": document})
+    with pytest.raises(error, match=words.replace("is refused", "")):
+        irsa.check_trust(document, issuer="https://i.example", account="123456789012", subject="a/b")
 
 
 def test_what_is_no_binding_is_a_type_error(client: irsa.Client) -> None:

@@ -1,5 +1,6 @@
-"""Calls that may take long, on threads of Python's own. While one blocks, no frame but Python's is on its stack, so that
-the interpreter may end meanwhile.
+"""Calls that may take long, on threads of Python's own.
+
+While one blocks, no frame but Python's is on its stack, so that the interpreter may end meanwhile.
 """
 
 from __future__ import annotations

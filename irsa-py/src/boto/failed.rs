@@ -9,7 +9,7 @@ use crate::beside::Raised;
 
 /// A call that failed.
 pub(super) struct Failed {
-    how: How,
+    how: Box<How>,
     exception: PyErr,
 }
 
@@ -49,17 +49,18 @@ impl Failed {
             None => How::Raised(kind(exception.value(py)), exception.to_string()),
         });
         let ended = || How::Raised(ErrorKind::Unexpected, "the interpreter has ended".to_owned());
-        Self { how: how.unwrap_or_else(ended), exception }
+        Self { how: Box::new(how.unwrap_or_else(ended)), exception }
     }
 
     /// From the exception that says why an answer is none.
     pub(super) fn misshapen(exception: PyErr) -> Self {
-        Self { how: How::Misshapen(Python::attach(|py| exception.value(py).to_string())), exception }
+        let text = Python::attach(|py| exception.value(py).to_string());
+        Self { how: Box::new(How::Misshapen(text)), exception }
     }
 
     /// The error of a call; `place` is how errors call the method.
     pub(super) fn error(self, call: &AwsCall<'_>, place: &str) -> Error {
-        let error = match &self.how {
+        let error = match self.how.as_ref() {
             How::Refused(refusal) => {
                 let error = call.refused(&refusal.code, refusal.message.as_deref(), refusal.status);
                 match &refusal.request_id {
@@ -78,7 +79,7 @@ impl Failed {
             How::Misshapen(text) => call.malformed(text),
         };
         let cause = error.causes().into_iter().next().unwrap_or_default();
-        let text = match self.how {
+        let text = match *self.how {
             How::Misshapen(_) => cause,
             _ => format!("{place}: {cause}"),
         };
