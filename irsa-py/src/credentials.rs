@@ -11,10 +11,9 @@ use pyo3::types::PyDict;
 
 use crate::beside::{Raised, beside};
 
-/// How long an answer is taken for good: a session refreshes its credentials by itself whenever it is asked. The SDK
-/// asks again ten seconds before the end of what it has (`aws-smithy-runtime`, `LazyCacheBuilder::buffer_time`), so this
-/// is one second of use: it spares the calls of one binding, and a session that changes is seen at once.
-const KEPT: Duration = Duration::from_secs(11);
+/// How long an answer is taken for good: it spares the calls of one binding, and a session that changes is seen at once. A
+/// session keeps its credentials itself, and refreshes them whenever it is asked and that is due.
+const KEPT: Duration = Duration::from_secs(1);
 
 /// A session that has `get_credentials()`.
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ const DEEPEST: usize = 127;
 
 /// The most values of one argument: more than the roles of an account at their quotas have. A structure that holds its parts
 /// in many places can be far larger than what Python keeps of it.
-const MOST_VALUES: usize = 4_000_000;
+const MOST_VALUES: usize = 2_000_000;
 
 /// JSON as it was given: text, so that errors can give line and column, or an object.
 #[derive(Clone, Debug)]

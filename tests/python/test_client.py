@@ -285,7 +285,7 @@ def deep() -> Any:
         ({5: "x"}, TypeError, "a key of .*: must be a str, not int"),
         ({None: "x"}, TypeError, "a key of .*: must be a str, not NoneType"),
         (cycle(), ValueError, "contains itself"),
-        (shared(), ValueError, "more than 4000000 values"),
+        (shared(), ValueError, "more than 2000000 values"),
         (deep(), ValueError, "nested deeper than 127 levels"),
         ("", irsa.InvalidInputError, "is refused"),
         ("[]", irsa.InvalidInputError, "is refused"),
@@ -296,9 +296,14 @@ def deep() -> Any:
 def test_a_document_that_is_no_json_is_refused_with_its_place(
     document: Any, error: type[Exception], words: str
 ) -> None:
-    with pytest.raises(error, match=rf'inline\["x"\].*{words}|{words}.*inline\["x"\]'):
+    with pytest.raises(error, match=words) as raised:
         binding(inline={"x": document})
-    with pytest.raises(error, match=words.replace("is refused", "")):
+    assert 'inline["x"]' in str(raised.value)
+
+
+@pytest.mark.parametrize("document", [{"Statement": float("nan")}, {5: "x"}, cycle(), deep(), b"{}", [], "", "[]"])
+def test_a_trust_policy_that_is_no_json_is_refused(document: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
         irsa.check_trust(document, issuer="https://i.example", account="123456789012", subject="a/b")
 
 
