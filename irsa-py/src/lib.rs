@@ -1,5 +1,6 @@
 //! The Python module of irsa: a thin layer over `irsa-core`.
 
+mod argument;
 mod audit;
 mod beside;
 mod binding;

@@ -85,5 +85,8 @@ def test_help_tells_what_arguments_are_and_what_is_raised() -> None:
     for words in ("binding: Binding", "adopt: bool = False", "-> Report", "Args:", "Raises:", "IrsaError"):
         assert words in told.replace("'", "")
     told = pydoc.render_doc(irsa.Binding, renderer=pydoc.plaintext)
-    for words in ("role_name", "3600 to 43200 seconds", "InvalidInputError", "policies=None"):
+    for words in ("role_name", "3600 to 43200 seconds", "InvalidInputError"):
         assert words in told
+    # On Python 3.9 a class that is not written in Python shows no arguments.
+    if sys.version_info >= (3, 10):
+        assert "policies=None" in told
