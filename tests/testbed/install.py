@@ -67,7 +67,8 @@ def locked() -> Iterator[None]:
 
 def _venv(folder: Path, packages: list[str], wanted: str, python: Path = Path(sys.executable)) -> None:
     stamp = folder / "stamp"
-    wanted = f"{python} {sys.version} {folder} {wanted}"
+    # Not by its path: `up` asks again out of the venv itself.
+    wanted = f"{version(python)} {folder} {wanted}"
     if stamp.is_file() and stamp.read_text() == wanted:
         return
     _say(f"making {folder.name}")
