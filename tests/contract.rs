@@ -71,7 +71,7 @@ fn sandbox(label: &'static str, sandbox: Sandbox) -> World {
     let state = sandbox.state().unwrap();
     let name: ClusterRef = "sandbox".parse().unwrap();
     let weak = Sandbox::from_state(state.clone()).unwrap().default_cluster();
-    for resource in ["serviceaccounts", "namespaces"] {
+    for resource in ["serviceaccounts", "namespaces", "configmaps"] {
         weak.deny("*", resource).unwrap();
     }
     weak.set_anchor(Some(Default::default())).unwrap();
@@ -300,6 +300,7 @@ mod over {
             lists_equal_point_reads,
             who_may_do_nothing_is_denied,
             the_anchor_names_the_issuer,
+            an_entry_of_a_config_map_is_read,
         ],
         sandbox_only: [],
     );

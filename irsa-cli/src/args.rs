@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and its help. The doc comments are the help text.
 
 mod binding;
+mod gen3;
 mod global;
 mod provider;
 mod trust;
@@ -9,6 +10,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use self::binding::{Account, CreateArgs, DeleteArgs, DryRun, GetArgs, ListArgs, SettingArgs, UpdateArgs};
+pub(crate) use self::gen3::Gen3Args;
 pub(crate) use self::global::{Global, OutputFormat};
 pub(crate) use self::provider::{PermissionsArgs, ProviderCommand};
 pub(crate) use self::trust::{AuditArgs, CheckArgs, TrustCommand, WhoCanArgs};
@@ -57,6 +59,7 @@ pub(crate) enum Command {
         command: TrustCommand,
     },
     Permissions(PermissionsArgs),
+    IamServiceaccount(Gen3Args),
     /// Print the completions for a shell
     #[command(after_help = "Examples:
   irsa completions bash > /etc/bash_completion.d/irsa

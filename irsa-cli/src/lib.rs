@@ -11,6 +11,7 @@ mod args;
 mod connect;
 mod environment;
 mod exit;
+mod gen3;
 mod inputs;
 mod logging;
 mod output;
@@ -50,7 +51,7 @@ pub fn run<I>(
 where
     I: IntoIterator<Item: Into<OsString>>,
 {
-    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let arguments = gen3::by_name(arguments.into_iter().map(Into::into).collect());
     // Also a line that cannot be parsed may ask for JSON or for no colour.
     let early = Early::of(&arguments);
     let mut printer = Printer::new(stdout, stderr, early.manner(environment));

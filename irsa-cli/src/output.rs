@@ -1,5 +1,6 @@
 //! What came of it, in words or as JSON, and the exit that goes with it.
 
+pub(crate) mod gen3;
 mod report;
 mod sarif;
 mod trust;
@@ -49,6 +50,7 @@ pub(crate) fn answered(job: &Job, answer: &Answer, global: &Global, printer: &mu
                 printer.talk("make it with `irsa provider create`\n");
             }
         }
+        Answer::Gen3(told) => return gen3::answered(told, job.dry_run, global, printer),
         Answer::Trust(told) => {
             let Work::Trust(question) = &job.work else { return Exit::Done };
             return trusted(question, told, global, printer);
@@ -116,10 +118,15 @@ fn audited(
 
 /// Prints why a job failed, and what had been done before.
 pub(crate) fn failed(error: &Error, global: &Global, printer: &mut Printer<'_>) -> Exit {
+    failed_as(Printer::data, error, global, printer)
+}
+
+/// The same, with what had been done before as data or as talk.
+fn failed_as<'a>(tell: fn(&mut Printer<'a>, &str), error: &Error, global: &Global, printer: &mut Printer<'a>) -> Exit {
     if let Some(report) = error.report() {
         warn(&report.warnings, printer);
         if global.output == OutputFormat::Text {
-            printer.data(&report::text(report, Told::Failed));
+            tell(printer, &report::text(report, Told::Failed));
         }
     }
     explain(error, global, printer);

@@ -53,6 +53,7 @@ pub mod aws;
 pub mod backend;
 mod binding;
 mod client;
+mod convention;
 mod document;
 mod error;
 mod identity;
@@ -77,6 +78,7 @@ pub use self::binding::{
     STS_REGIONAL_ENDPOINTS_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION,
 };
 pub use self::client::Client;
+pub use self::convention::Convention;
 pub use self::document::PolicyDocument;
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::identity::{ClusterId, Identity};

@@ -6,6 +6,7 @@ mod accounts;
 mod policies;
 mod right_cluster;
 mod role;
+mod script;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -229,6 +230,7 @@ async fn observe_role_and_accounts(
         warnings: accounts.warnings,
     };
     (observed.role_name, observed.role) = role::decide(backends, request, &observed, role?).await?;
+    policies::check_removals(backends, request, &observed).await?;
     resolve_others_of_role(backends, request, &mut observed).await?;
     accounts::read_undeclared(backends, request, &mut observed).await?;
     writes::check_writes(backends, request, &mut observed, accounts.dry_runs).await?;

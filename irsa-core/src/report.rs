@@ -82,6 +82,8 @@ pub enum WarningId {
     SubjectWithoutTag,
     /// The role was adopted: it was made by somebody else.
     Adopted,
+    /// The role was taken over: gen3's script made it for this very service account.
+    TakenOver,
     /// The audience of a shared role changed, and not every account was told.
     AudienceChanged,
     /// A foreign statement in the trust policy lets in more than the declared subjects.
@@ -115,6 +117,7 @@ impl WarningId {
             Self::PolicyUnverified => "policy-unverified",
             Self::SubjectWithoutTag => "subject-without-tag",
             Self::Adopted => "adopted",
+            Self::TakenOver => "taken-over",
             Self::AudienceChanged => "audience-changed",
             Self::ForeignTrust => "foreign-trust",
             Self::SessionsRemain => "sessions-remain",

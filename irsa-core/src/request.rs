@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::binding::IrsaBinding;
 use crate::error::{Error, Result};
-use crate::name::{PolicyRef, Subject};
+use crate::name::{InlinePolicyName, PolicyRef, Subject};
 
 /// One request: make, change or undo a binding. Planned by [`Client::plan`](crate::Client::plan).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub enum Verb {
     Update {
         /// Managed or inline policies to take away.
         remove_policies: BTreeSet<PolicyRef>,
+        /// Policies to take away that can only be inline ones.
+        remove_inline_policies: BTreeSet<InlinePolicyName>,
         /// Subjects to take away.
         remove_subjects: BTreeSet<Subject>,
     },
@@ -59,7 +61,8 @@ impl Request {
 
     /// Change an existing binding: add and set what `binding` holds; what it does not name stays.
     pub fn update(binding: IrsaBinding) -> Self {
-        Self::new(binding, Verb::Update { remove_policies: BTreeSet::new(), remove_subjects: BTreeSet::new() })
+        let (remove_policies, remove_inline_policies, remove_subjects) = Default::default();
+        Self::new(binding, Verb::Update { remove_policies, remove_inline_policies, remove_subjects })
     }
 
     /// Undo the binding.
@@ -82,6 +85,24 @@ impl Request {
                 Ok(self)
             }
             _ => Err(Error::invalid("policy", policy.to_string(), "only an update takes policies away")),
+        }
+    }
+
+    /// Takes an inline policy away, and never a managed one of that name. Only for an update.
+    ///
+    /// # Errors
+    /// `InvalidInput` when it is no name, is also to be added, or the request is no update.
+    pub fn removing_inline_policy(mut self, name: &str) -> Result<Self> {
+        let name = InlinePolicyName::new(name)?;
+        match &mut self.verb {
+            _ if self.binding.inline_policies.contains_key(&name) => {
+                Err(Error::invalid("inline policy", name, "is to be added and removed at once"))
+            }
+            Verb::Update { remove_inline_policies, .. } => {
+                remove_inline_policies.insert(name);
+                Ok(self)
+            }
+            _ => Err(Error::invalid("inline policy", name, "only an update takes policies away")),
         }
     }
 

@@ -24,6 +24,8 @@ pub(super) trait Hands: Debug + Send + Sync {
     async fn remove_instance_profile(&self, name: &str, role: &RoleName);
     /// Changes annotations of an account as another field manager, without applying; `None` takes one away.
     async fn update_as(&self, manager: &str, namespace: &Namespace, name: &str, annotations: &[(&str, Option<&str>)]);
+    /// Makes a config map.
+    async fn put_config_map(&self, namespace: &Namespace, name: &str, data: &[(&str, &str)]);
     /// Begins to delete a namespace, which then stays until its content is gone.
     async fn end_namespace(&self, namespace: &Namespace);
     /// Removes a namespace and all that is in it, if it is there.
@@ -59,6 +61,10 @@ impl Hands for SandboxHands {
 
     async fn update_as(&self, manager: &str, namespace: &Namespace, name: &str, annotations: &[(&str, Option<&str>)]) {
         self.0.default_cluster().update_as(manager, namespace.as_str(), name, annotations).unwrap();
+    }
+
+    async fn put_config_map(&self, namespace: &Namespace, name: &str, data: &[(&str, &str)]) {
+        self.0.default_cluster().put_config_map(namespace.as_str(), name, data).unwrap();
     }
 
     async fn end_namespace(&self, namespace: &Namespace) {
@@ -173,6 +179,13 @@ impl Hands for BedHands {
         let patch = json!({"metadata": {"annotations": annotations}});
         let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
         accounts.patch(name, &params, &Patch::Merge(patch)).await.unwrap();
+    }
+
+    async fn put_config_map(&self, namespace: &Namespace, name: &str, data: &[(&str, &str)]) {
+        let data: std::collections::BTreeMap<_, _> = data.iter().copied().collect();
+        let map = serde_json::from_value(json!({"metadata": {"name": name}, "data": data})).unwrap();
+        let maps: Api<core::ConfigMap> = Api::namespaced(self.kube.0.clone(), namespace.as_str());
+        maps.create(&PostParams::default(), &map).await.unwrap();
     }
 
     async fn end_namespace(&self, namespace: &Namespace) {

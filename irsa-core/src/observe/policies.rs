@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
 
-use super::Backends;
+use super::{Backends, Observed, ObservedRole};
+use crate::convention::Convention;
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
-use crate::name::{PolicyArn, PolicyRef};
+use crate::name::{InlinePolicyName, PolicyArn, PolicyRef};
 use crate::report::{Warning, WarningId};
-use crate::request::Request;
+use crate::request::{Request, Verb};
 
 /// What the declared policies are.
 #[derive(Debug, Default)]
@@ -68,6 +69,47 @@ pub(super) async fn observe_policies(backends: &Backends, request: &Request) -> 
         observed.arns.insert(policy.clone(), arn);
     }
     Ok(observed)
+}
+
+/// By gen3's convention a policy that is to be taken away is one of the role, or at least one that there is: a misspelt
+/// name is an error. Policies are looked up only where the role has none of the name.
+pub(super) async fn check_removals(backends: &Backends, request: &Request, observed: &Observed) -> Result<()> {
+    let binding = &request.binding;
+    let (Verb::Update { remove_policies, .. }, Some(role)) = (&request.verb, &observed.role) else { return Ok(()) };
+    if binding.convention == Convention::Irsa {
+        return Ok(());
+    }
+    let on_role = |policy: &PolicyRef| {
+        let name = policy.to_string();
+        let inline = |known: &InlinePolicyName| known.as_str() == name || binding.convention.is_copy(known, &name);
+        role.attached.iter().any(|arn| policy.matches(arn)) || role.inline.keys().any(inline)
+    };
+    let missing = remove_policies.iter().filter(|policy| !on_role(policy));
+    let each = missing.map(|policy| check_exists(backends, policy, role).boxed());
+    futures::future::try_join_all(each).await.map(|_| ())
+}
+
+async fn check_exists(backends: &Backends, policy: &PolicyRef, role: &ObservedRole) -> Result<()> {
+    let exists = match policy {
+        PolicyRef::Arn(arn) => backends.iam.policy(arn).await?.is_some(),
+        PolicyRef::Name { name, .. } => {
+            let found = backends.iam.policies_named(&BTreeSet::from([name.clone()])).await?;
+            found.iter().any(|arn| policy.matches(arn))
+        }
+    };
+    if exists { Ok(()) } else { Err(unknown_on(backends, policy, role).await) }
+}
+
+/// A policy that is nowhere: neither on the role nor in the account.
+async fn unknown_on(backends: &Backends, policy: &PolicyRef, role: &ObservedRole) -> Error {
+    let names = role.attached.iter().map(PolicyArn::name).chain(role.inline.keys().map(InlinePolicyName::as_str));
+    let near = did_you_mean(&nearest(policy.name(), names));
+    let error = unknown(backends, policy).await;
+    let error = error.with_cause(format!("role {} has none of that name either", role.role.arn.name()));
+    match near {
+        Some(near) => error.with_hint(near),
+        None => error,
+    }
 }
 
 async fn unknown(backends: &Backends, policy: &PolicyRef) -> Error {

@@ -4,8 +4,8 @@
 //! defined by AWS Identity and Access Management").
 
 use super::Command::{
-    self, Create, Delete, Get, List, ProviderCreate, ProviderDelete, ProviderShow, TrustAudit, TrustCheck, TrustWhoCan,
-    Update,
+    self, Create, Delete, Get, IamServiceaccount, List, ProviderCreate, ProviderDelete, ProviderShow, TrustAudit,
+    TrustCheck, TrustWhoCan, Update,
 };
 
 /// When a command needs a right.
@@ -108,5 +108,7 @@ pub(super) const VERBS: &[Verb] = &[
     // A create that is refused half-way takes its account back; an update lets the accounts of subjects go.
     verb("delete", "serviceaccounts", &[Create, Update, Delete], When::Writing),
     verb("get", "namespaces", &[Create, Update], When::Always),
+    // The name of the environment.
+    verb("get", "configmaps", &[IamServiceaccount], When::Always),
     verb("create", "namespaces", &[Create, Update], When::CreatingNamespace),
 ];

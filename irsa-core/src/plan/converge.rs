@@ -100,6 +100,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     let origin = match standing {
         Standing::ToAdopt => Some(Origin::Adopted),
         Standing::ToFinish => Some(Origin::Created),
+        Standing::Owned if role.is_taken_over() => role.ownership.origin,
         Standing::Owned | Standing::Member => None,
     };
 
@@ -224,6 +225,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         );
         plan.warnings.push(Warning::new(WarningId::Adopted, message));
     }
+    plan.warnings.extend(findings::taken_over(role));
     plan.warnings.extend(findings::audience(request, goal, role));
     // Statements are told by their numbers: those of the policy that stands there, where it stays.
     let told = if policy == role.trust { &role.trust } else { &policy };

@@ -202,11 +202,15 @@ fn go(request: &Request, role: &ObservedRole, without: &TrustPolicy, plan: &mut 
             .with_cause(format!("it is in instance profile {}", role.instance_profiles.join(", ")))
             .with_hint("remove it from the profile first, or keep the role with --keep-role"));
     }
-    plan.then(vec![Step::Condemn(Box::new(Condemned {
-        role_id: role.role.id.clone(),
-        trust: role.trust.clone(),
-        tags: role.role.tags.clone(),
-    }))]);
+    let mut tags = role.role.tags.clone();
+    // A role that is taken over is tagged first, so that a run that breaks off finds it again.
+    if role.is_taken_over() {
+        let owner = role.ownership.owner_tags();
+        tags.extend(owner.clone());
+        plan.then(vec![Step::TagRole(owner)]);
+    }
+    let (role_id, trust) = (role.role.id.clone(), role.trust.clone());
+    plan.then(vec![Step::Condemn(Box::new(Condemned { role_id, trust, tags }))]);
     if role.attached.len() + role.inline.len() > 1 {
         let everybody = role.ownership.members();
         let derivation = Derivation { leaving: everybody, ..Derivation::default() };

@@ -64,6 +64,15 @@ pub(super) fn no_policies(role: &RoleName) -> Warning {
     Warning::new(WarningId::NoPolicies, format!("role {role} has no policy: its subjects may do nothing yet"))
 }
 
+/// A role that was another program's until now.
+pub(super) fn taken_over(role: &ObservedRole) -> Option<Warning> {
+    let message = format!(
+        "role {} was made for this service account by gen3's script: it is irsa's from now on, and goes with the binding",
+        role.role.arn.name()
+    );
+    role.is_taken_over().then(|| Warning::new(WarningId::TakenOver, message))
+}
+
 /// What patterns let in.
 pub(super) fn patterns(request: &Request) -> impl Iterator<Item = Warning> {
     request.binding.subjects.iter().filter(|subject| subject.service_account().is_none()).map(|subject| {

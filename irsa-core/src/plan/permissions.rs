@@ -6,6 +6,8 @@ use super::Step;
 use super::documents::{Change, DocumentSteps, document_steps};
 use super::goal::Goal;
 use crate::backend::RoleSettings;
+use crate::convention::Convention;
+use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{InlinePolicyName, PolicyArn, PolicyRef, SessionDuration};
 use crate::observe::ObservedRole;
@@ -29,25 +31,18 @@ impl PolicyChanges {
         warnings: &mut Vec<Warning>,
     ) -> Result<Self> {
         let binding = &request.binding;
-        let removed: BTreeSet<PolicyRef> = match &request.verb {
-            Verb::Update { remove_policies, .. } => remove_policies.clone(),
-            _ => BTreeSet::new(),
-        };
-        let managed_leaves = |arn: &PolicyArn| removed.iter().any(|policy| policy.matches(arn));
-        let inline_leaves = |name: &InlinePolicyName| removed.iter().any(|policy| policy.to_string() == name.as_str());
-        for policy in &removed {
+        let removed = Removed::of(request);
+        for policy in &removed.any {
             let managed = role.attached.iter().filter(|arn| policy.matches(arn)).map(ToString::to_string);
-            let inline = role.inline.keys().filter(|name| policy.to_string() == name.as_str());
-            let found: Vec<String> = managed.chain(inline.map(|name| format!("inline policy {name}"))).collect();
+            // The copies of a policy are one with it.
+            let inline = role.inline.keys().find(|name| removed.means(&policy.to_string(), name));
+            let inline = inline.map(|name| format!("inline policy {name}"));
+            let found: Vec<String> = managed.chain(inline).collect();
             if goal.attach.iter().any(|arn| policy.matches(arn)) {
                 return Err(Error::invalid("policy", policy.to_string(), "is to be added and removed at once"));
             }
             match found[..] {
-                [] => {
-                    let message =
-                        format!("policy {policy} is not on role {}, so there is nothing to remove", goal.arn.name());
-                    warnings.push(Warning::new(WarningId::NothingToRemove, message));
-                }
+                [] => warnings.push(nothing_to_remove(&format!("policy {policy}"), goal)),
                 [_] => {}
                 ref several => {
                     let what = format!("policy {policy} is not one policy but {}", several.len());
@@ -57,11 +52,22 @@ impl PolicyChanges {
                 }
             }
         }
+        for name in
+            removed.inline.iter().filter(|name| !role.inline.keys().any(|known| removed.means(name.as_str(), known)))
+        {
+            warnings.push(nothing_to_remove(&format!("inline policy {name}"), goal));
+        }
         let undeclared = |arn: &&PolicyArn| !goal.attach.contains(*arn);
-        let detach = role.attached.iter().filter(undeclared).filter(|arn| exact || managed_leaves(arn));
+        let detach = role.attached.iter().filter(undeclared).filter(|arn| exact || removed.managed(arn));
         let attach = goal.attach.difference(&role.attached).cloned().map(Step::AttachPolicy);
         let leaving = role.inline.iter().filter(|(name, _)| !binding.inline_policies.contains_key(*name));
-        let leaving = leaving.filter(|(name, _)| exact || inline_leaves(name));
+        // What the policy says itself from now on, its copy need not say any more.
+        let is_spare = |name: &InlinePolicyName, document: &Option<PolicyDocument>| {
+            let mut declared = binding.inline_policies.iter();
+            declared
+                .any(|(of, wanted)| binding.convention.is_copy(name, of.as_str()) && document.as_ref() == Some(wanted))
+        };
+        let leaving = leaving.filter(|(name, before)| exact || removed.inline(name) || is_spare(name, before));
         let leaving = leaving.map(|(name, before)| Change { name: name.clone(), before: before.clone(), after: None });
         let wanted = binding.inline_policies.iter().map(|(name, after)| Change {
             name: name.clone(),
@@ -95,6 +101,44 @@ impl PolicyChanges {
         !(self.boundary.is_empty() && self.attach.is_empty() && then.is_empty() && last.is_empty())
             || first.iter().any(gives)
     }
+}
+
+/// The policies that an update takes away.
+struct Removed<'a> {
+    convention: &'a Convention,
+    any: BTreeSet<PolicyRef>,
+    inline: BTreeSet<InlinePolicyName>,
+}
+
+impl<'a> Removed<'a> {
+    fn of(request: &'a Request) -> Self {
+        let (any, inline) = match &request.verb {
+            Verb::Update { remove_policies, remove_inline_policies, .. } => {
+                (remove_policies.clone(), remove_inline_policies.clone())
+            }
+            _ => Default::default(),
+        };
+        Self { convention: &request.binding.convention, any, inline }
+    }
+
+    /// Whether a name means an inline policy of the role: that of the name, or a copy of it.
+    fn means(&self, name: &str, policy: &InlinePolicyName) -> bool {
+        name == policy.as_str() || self.convention.is_copy(policy, name)
+    }
+
+    fn managed(&self, arn: &PolicyArn) -> bool {
+        self.any.iter().any(|policy| policy.matches(arn))
+    }
+
+    fn inline(&self, policy: &InlinePolicyName) -> bool {
+        self.any.iter().any(|name| self.means(&name.to_string(), policy))
+            || self.inline.iter().any(|name| self.means(name.as_str(), policy))
+    }
+}
+
+fn nothing_to_remove(what: &str, goal: &Goal<'_>) -> Warning {
+    let message = format!("{what} is not on role {}, so there is nothing to remove", goal.arn.name());
+    Warning::new(WarningId::NothingToRemove, message)
 }
 
 /// The settings of the role that differ.

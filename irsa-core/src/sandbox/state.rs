@@ -148,7 +148,7 @@ pub struct ClusterState {
 pub struct Denial {
     /// `get`, `list`, `create`, `patch`, `delete`, or `*` for all of them.
     pub verb: String,
-    /// `serviceaccounts` or `namespaces`.
+    /// `serviceaccounts`, `namespaces` or `configmaps`.
     pub resource: String,
     /// The namespace in which it is denied; left out, it is denied everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -162,6 +162,9 @@ pub struct NamespaceState {
     /// Whether it is being deleted: nothing can be made in it any more.
     #[serde(skip_serializing_if = "is_false")]
     pub terminating: bool,
+    /// Its config maps, by name, each as keys with their values.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub config_maps: BTreeMap<String, BTreeMap<String, String>>,
     /// Its service accounts. None comes by itself: no controller runs that would make `default`.
     pub service_accounts: BTreeMap<ServiceAccountName, AccountState>,
 }
