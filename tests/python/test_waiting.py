@@ -110,6 +110,34 @@ def test_without_an_event_loop_there_is_a_clear_error() -> None:
         coroutine.send(None)
 
 
+def test_a_client_serves_every_event_loop() -> None:
+    client = irsa.Client.sandbox()
+    made: list[bool] = []
+
+    def work(name: str) -> None:
+        async def walk() -> None:
+            made.append((await client.apply_async(role(name))).changed)
+
+        asyncio.run(walk())
+
+    work("first")
+    threads = [threading.Thread(target=work, args=(f"worker-{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [True] * 5
+
+
+def test_a_closed_event_loop_is_told() -> None:
+    event_loop = asyncio.new_event_loop()
+    event_loop.close()
+    coroutine = irsa.Client.sandbox().list_async()
+    with pytest.raises(RuntimeError, match="closed"):
+        event_loop.run_until_complete(coroutine)
+    coroutine.close()
+
+
 def test_a_loop_that_is_closed_meanwhile_harms_nobody(silent: str) -> None:
     event_loop = asyncio.new_event_loop()
     client = waiting(silent, timeout=0.3)
