@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use irsa_core::kube::kubeconfig;
-use irsa_core::name::{AccountId, ClusterRef, Issuer, Region};
-use irsa_core::{Error, ErrorKind, Result};
+use irsa_core::name::{AccountId, ClusterRef, Issuer, Partition, Region};
+use irsa_core::{Error, ErrorKind, Identity, Result};
 use kube::config::Kubeconfig;
 
 use crate::environment::Environment;
@@ -146,6 +146,12 @@ impl Target {
     /// `InvalidInput` where only the account is looked at.
     pub fn cluster(&self) -> Result<&ClusterRef> {
         self.cluster.as_ref().ok_or_else(|| Error::new(ErrorKind::InvalidInput, NO_CLUSTER).with_hint(NAME_IT))
+    }
+
+    /// The identity of the cluster, where it is given in place of asking EKS.
+    pub fn identity(&self, partition: Partition) -> Option<Identity> {
+        let (cluster, (issuer, account)) = self.cluster.as_ref().zip(self.given.clone())?;
+        Some(Identity::given(cluster, issuer, account, partition, self.region.clone()))
     }
 
     /// The kubeconfig: the file that was named, else those that kubectl would read; empty where there is none.

@@ -74,7 +74,7 @@ impl IamBackend for AwsBackend {
             |page| (page.policy_names, page.is_truncated, page.marker),
         );
         let parsed = |names: Vec<String>| {
-            names.iter().map(|name| answer::parsed(&call, "inline policy", Some(name))).collect::<Result<_>>()
+            names.iter().map(|name| call.parsed("inline policy", Some(name))).collect::<Result<_>>()
         };
         pages.await?.map(parsed).transpose()
     }
@@ -85,7 +85,7 @@ impl IamBackend for AwsBackend {
         let Some(found) = call.find(request.send(), GetRolePolicyError::is_no_such_entity_exception).await? else {
             return Ok(None);
         };
-        let document = answer::document(&call, &found.policy_document)?;
+        let document = call.document(&found.policy_document)?;
         Ok(Some(InlinePolicy { name: policy.clone(), document }))
     }
 
@@ -127,7 +127,7 @@ impl IamBackend for AwsBackend {
         };
         let document = found.policy_version.and_then(|version| version.document);
         let document = document.ok_or_else(|| call.malformed("it holds no document"))?;
-        answer::document(&call, &document).map(Some)
+        call.document(&document).map(Some)
     }
 
     async fn policy_names(&self) -> Result<Vec<String>> {
