@@ -11,6 +11,7 @@ mod delete;
 mod depth;
 mod failures;
 mod faults;
+mod fleet;
 mod flow;
 mod inventory;
 mod properties;

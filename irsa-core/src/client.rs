@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::apply::Terms;
 use crate::backend::{ClusterBackend, IamBackend, IdentityBackend};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{CachedIdentity, Identity};
@@ -50,7 +51,7 @@ impl Client {
     /// A client of these back ends.
     pub fn new(identity: Arc<dyn IdentityBackend>, iam: Arc<dyn IamBackend>) -> Self {
         let identity = Arc::new(CachedIdentity::new(identity));
-        let backends = Backends { identity, iam, clusters: BTreeMap::new(), given: BTreeMap::new() };
+        let backends = Backends { identity, iam, clusters: BTreeMap::new(), given: BTreeMap::new(), reading: None };
         Self { backends, timeout: DEFAULT_TIMEOUT, queues: Arc::default() }
     }
 
@@ -108,7 +109,7 @@ impl Client {
     pub async fn apply(&self, plan: &Plan) -> Result<Report> {
         let queue = self.queue(plan.role_name.as_ref());
         let _turn = queue.lock().await;
-        crate::apply::apply(&self.backends, plan, self.timeout).await
+        crate::apply::apply(&self.backends, plan, self.terms()).await
     }
 
     /// Plans and applies; writers of this client to one role wait for each other, and plan again after waiting.
@@ -116,6 +117,11 @@ impl Client {
     /// # Errors
     /// Those of [`plan`](Self::plan) and [`apply`](Self::apply).
     pub async fn run(&self, request: &Request) -> Result<Report> {
+        self.run_on(request, self.terms()).await
+    }
+
+    /// As [`run`](Self::run), on terms that are shared with others.
+    pub(crate) async fn run_on(&self, request: &Request, terms: Terms<'_>) -> Result<Report> {
         let planned = self.plan(request).await?;
         if request.preview {
             return Ok(planned.report());
@@ -128,7 +134,7 @@ impl Client {
                 (self.plan(request).await?, turn)
             }
         };
-        crate::apply::apply(&self.backends, &planned, self.timeout).await
+        crate::apply::apply(&self.backends, &planned, terms).await
     }
 
     /// Runs a read within the deadline.
@@ -141,11 +147,13 @@ impl Client {
         }
     }
 
-    pub(crate) fn timeout(&self) -> Duration {
-        self.timeout
+    /// The terms of one binding by itself.
+    pub(crate) fn terms(&self) -> Terms<'static> {
+        Terms { timeout: self.timeout, pace: None, stop: None }
     }
 
-    fn queue(&self, role: Option<&RoleName>) -> Arc<tokio::sync::Mutex<()>> {
+    /// The queue of writers to a role.
+    pub(crate) fn queue(&self, role: Option<&RoleName>) -> Arc<tokio::sync::Mutex<()>> {
         let name = role.map(|name| name.as_str().to_ascii_lowercase()).unwrap_or_default();
         // A panic while the map was locked leaves it as it was: there is nothing half-written in it.
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);

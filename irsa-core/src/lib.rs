@@ -55,6 +55,7 @@ mod binding;
 mod client;
 mod document;
 mod error;
+mod fleet;
 mod identity;
 mod inventory;
 #[cfg(feature = "kube")]
@@ -62,6 +63,7 @@ pub mod kube;
 pub mod name;
 mod observe;
 mod ownership;
+mod pace;
 mod permissions;
 mod plan;
 mod provider;
@@ -79,6 +81,7 @@ pub use self::binding::{
 pub use self::client::Client;
 pub use self::document::PolicyDocument;
 pub use self::error::{Error, ErrorKind, Result};
+pub use self::fleet::{FleetEntry, FleetOptions, FleetOutcome, FleetReport, Progress, Stop};
 pub use self::identity::{ClusterId, Identity};
 #[cfg(feature = "kube")]
 pub use self::kube::KubeCluster;

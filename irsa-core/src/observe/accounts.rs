@@ -162,7 +162,7 @@ async fn read_account(
     let speculative = async {
         let identities = identities.clone().await?;
         let Ok(backend) = &backend else { return Ok(None) };
-        let writes = request.verb == Verb::Create && backend.through_eks();
+        let writes = request.verb == Verb::Create && backend.through_eks() && backends.reading.is_none();
         let (Some(home), true) = (identities.get(&request.binding.cluster), writes) else { return Ok(None) };
         let Some(role) = future_role_arn(request, home) else { return Ok(None) };
         let sent = account::wanted(&request.binding, &role, (namespace, name), None, (request.force, None))?;
@@ -235,14 +235,12 @@ pub(super) async fn read_undeclared(backends: &Backends, request: &Request, obse
         Ok((key, ObservedAccount { cluster, account, namespace_exists: None }))
     });
     let lists = observed.identities.iter().filter(|(_, identity)| identity.issuer.is_some()).map(
-        async |(cluster, identity)| match backends.cluster(cluster) {
-            Ok(backend) => match backend.service_accounts().await {
-                // Who may not list them can still do all the rest.
-                Err(error) if error.kind() == ErrorKind::AccessDenied => Ok(Vec::new()),
-                listed => listed.map(|listed| bound_of(listed, cluster, &identity.cluster, &arn)),
-            },
-            // The cluster of a subject that is trust-only.
-            Err(_) => Ok(Vec::new()),
+        async |(cluster, identity)| {
+            let bound = backends.bound_accounts(cluster, &arn).await?;
+            Ok(bound.into_iter().map(|account| {
+                let key = AccountKey::new(&identity.cluster, &account.namespace, &account.name);
+                (key, ObservedAccount { cluster: cluster.clone(), account: Some(account), namespace_exists: None })
+            }))
         },
     );
     let (read, listed) = futures::try_join!(futures::future::try_join_all(each), futures::future::try_join_all(lists))?;
@@ -250,20 +248,4 @@ pub(super) async fn read_undeclared(backends: &Backends, request: &Request, obse
         observed.accounts.entry(key).or_insert(account);
     }
     Ok(())
-}
-
-/// Those of a cluster's accounts that irsa has annotated with a role.
-fn bound_of(
-    listed: Vec<ServiceAccount>,
-    cluster: &ClusterRef,
-    id: &ClusterId,
-    role: &RoleArn,
-) -> Vec<(AccountKey, ObservedAccount)> {
-    let bound = listed.into_iter().filter(|account| account::is_bound_by_us(account, role));
-    bound
-        .map(|account| {
-            let key = AccountKey::new(id, &account.namespace, &account.name);
-            (key, ObservedAccount { cluster: cluster.clone(), account: Some(account), namespace_exists: None })
-        })
-        .collect()
 }

@@ -57,7 +57,7 @@ pub(super) fn check_inline_size(quotas: &Quotas, before: usize, after: usize) ->
 }
 
 /// Roles of the account, when one is to be made.
-pub(super) fn check_roles(quotas: &Quotas) -> Result<()> {
+pub(crate) fn check_roles(quotas: &Quotas) -> Result<()> {
     match (quotas.roles, quotas.roles_quota) {
         (Some(used), Some(quota)) if used >= quota => {
             let way_out = "ask AWS to raise it, delete roles that are not used, or let several subjects share a role";
