@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use irsa_core::{
-    At, ErrorKind, FleetOptions, FleetOutcome, FleetReport, IrsaBinding, IrsaBindingBuilder, Outcome, Report, Request,
-    Sandbox, Stop,
+    At, ErrorKind, FleetOptions, FleetOutcome, FleetReport, IrsaBinding, IrsaBindingBuilder, Outcome, Progress, Report,
+    Request, Sandbox, Stop,
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -18,11 +18,13 @@ const MANY: usize = 40;
 
 fn world() -> World {
     let world = World::of(Sandbox::new());
-    world.sandbox.edit(|state| {
-        state.quotas.roles_per_account = 20_000;
-        Ok(())
-    })
-    .unwrap();
+    world
+        .sandbox
+        .edit(|state| {
+            state.quotas.roles_per_account = 20_000;
+            Ok(())
+        })
+        .unwrap();
     world
 }
 
@@ -66,7 +68,8 @@ async fn a_thousand_are_planned_from_a_few_lists_and_made_with_three_calls_each_
     let report = apply(&world, &fleet).await;
     assert!(report.is_complete() && report.changed(), "{:?}", report.entries.iter().find_map(|entry| entry.error()));
     let made = calls(&world);
-    for method in ["create_role", "attach_policy", "put_inline_policy", "dry_run_service_account", "apply_service_account"]
+    for method in
+        ["create_role", "attach_policy", "put_inline_policy", "dry_run_service_account", "apply_service_account"]
     {
         assert_eq!(made[method], 1000, "{method}");
     }
@@ -91,7 +94,9 @@ async fn drifted() -> (World, Vec<Request>) {
     let bindings = (0..MANY + 5).map(|n| match n {
         0 => binding(0).with_subject("blue:default/other").with_trust_only_subject("default/x"),
         1 => binding(1).with_exact(true).with_subject("kube-system/y"),
-        2 => binding(2).with_role_path("/gen3_service/").with_permissions_boundary("arn:aws:iam::aws:policy/PowerUserAccess"),
+        2 => binding(2)
+            .with_role_path("/gen3_service/")
+            .with_permissions_boundary("arn:aws:iam::aws:policy/PowerUserAccess"),
         3 => binding(3).with_role_only(true),
         n => binding(n),
     });
@@ -190,7 +195,10 @@ async fn another_failure_of_the_list_is_one_of_the_fleet() {
 async fn what_contradicts_itself_is_refused_before_any_call() {
     let world = world();
     let error = world.client.plan_all(&requests([binding(1), binding(2), binding(1)])).await.unwrap_err();
-    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::InvalidInput, "binding default/sa-1 is declared twice"));
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (ErrorKind::InvalidInput, "binding default/sa-1 is declared twice")
+    );
     assert!(world.client.apply_all(&requests([binding(1), binding(1)]), &fast(), &|_| {}).await.is_err());
     assert_eq!(world.sandbox.calls(), []);
     // That two names are one cluster is known only when it has been described; nothing is written then either.
@@ -210,9 +218,13 @@ async fn a_slow_or_failing_binding_delays_no_other() {
         world.sandbox.faults().fail_before(("attach_policy", 5), ("AccessDenied", "User: x is not authorized"));
         let ended = Mutex::new(Vec::new());
         let begun = Instant::now();
-        let note = |progress: irsa_core::Progress<'_>| {
-            assert_eq!((progress.done, progress.total), (ended.lock().unwrap().len() + 1, n));
-            ended.lock().unwrap().push(begun.elapsed());
+        let note = |progress: Progress<'_>| match progress {
+            Progress::Ended { done, total, .. } => {
+                assert_eq!((done, total), (ended.lock().unwrap().len() + 1, n));
+                ended.lock().unwrap().push(begun.elapsed());
+            }
+            Progress::Planned { changes, .. } => assert_eq!((changes, world.writes().len()), (n, 0)),
+            _ => {}
         };
         let report = world.client.apply_all(&fleet(n), &fast(), &note).await.unwrap();
         assert_eq!((report.succeeded(), report.failed()), (n - 1, 1));
@@ -277,8 +289,11 @@ async fn bindings_of_one_role_follow_each_other() {
     let world = world();
     let shared = requests([
         binding(1).with_role_name("shared").with_subject("default/sa-2"),
-        binding(2).with_role_name("Shared").with_inline_document("bucket", json!({"Statement": [
-            {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b1/*"}]})),
+        binding(2).with_role_name("Shared").with_inline_document(
+            "bucket",
+            json!({"Statement": [
+            {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b1/*"}]}),
+        ),
     ]);
     let report = apply(&world, &shared).await;
     assert!(report.is_complete(), "{report:?}");
@@ -289,11 +304,13 @@ async fn bindings_of_one_role_follow_each_other() {
 #[tokio::test]
 async fn the_quota_of_roles_counts_the_whole_fleet() {
     let world = world();
-    world.sandbox.edit(|state| {
-        state.quotas.roles_per_account = 30;
-        Ok(())
-    })
-    .unwrap();
+    world
+        .sandbox
+        .edit(|state| {
+            state.quotas.roles_per_account = 30;
+            Ok(())
+        })
+        .unwrap();
     let report = apply(&world, &fleet(MANY)).await;
     assert_eq!((report.succeeded(), report.failed()), (30, 10));
     let refused = report.entries.iter().filter_map(|entry| entry.error());

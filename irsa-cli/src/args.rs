@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and its help. The doc comments are the help text.
 
 mod binding;
+mod fleet;
 mod global;
 mod provider;
 mod trust;
@@ -9,6 +10,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use self::binding::{Account, CreateArgs, DeleteArgs, DryRun, GetArgs, ListArgs, SettingArgs, UpdateArgs};
+pub(crate) use self::fleet::{ApplyArgs, ExportArgs, FleetArgs, PlanArgs};
 pub(crate) use self::global::{Global, OutputFormat};
 pub(crate) use self::provider::{PermissionsArgs, ProviderCommand};
 pub(crate) use self::trust::{AuditArgs, CheckArgs, TrustCommand, WhoCanArgs};
@@ -33,6 +35,7 @@ Examples:
   irsa create my-serviceaccount -p AmazonS3ReadOnlyAccess --dry-run   what would be done
   irsa create jobs/worker -p ./bucket.json --cluster demo             namespace jobs, an inline policy
   irsa list                                                           what exists, whoever made it
+  irsa apply -f bindings.yaml                                         many bindings from a file
   irsa trust who-can s3-reader                                        who can really assume a role
   irsa delete my-serviceaccount                                       undo it
 
@@ -46,6 +49,14 @@ pub(crate) enum Command {
     Delete(DeleteArgs),
     Get(GetArgs),
     List(ListArgs),
+    Plan(PlanArgs),
+    Apply(ApplyArgs),
+    Export(ExportArgs),
+    /// Print the JSON Schema of the manifest, for editors
+    #[command(after_help = "Examples:
+  irsa schema > irsa-binding.schema.json
+  # yaml-language-server: $schema=irsa-binding.schema.json             as first line of a manifest")]
+    Schema,
     /// Make, show or delete the IAM OIDC provider of a cluster
     Provider {
         #[command(subcommand)]

@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use irsa_core::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountName};
-use irsa_core::{BindingView, Client, Error, ErrorKind, ProviderView, Report, Request, Result};
+use irsa_core::{BindingView, Client, Error, ErrorKind, Export, ProviderView, Report, Request, Result};
 
 use crate::args::{Cli, Command, DryRun, Global, ProviderCommand};
 use crate::connect::{Connect, Need, Target};
@@ -19,6 +19,7 @@ pub(crate) enum Work {
     Bind(Box<Request>),
     Get { namespace: Namespace, name: ServiceAccountName, role_name: Option<RoleName> },
     List { namespace: Option<Namespace> },
+    Export { namespace: Option<Namespace> },
     CreateProvider { audiences: Vec<Audience> },
     ShowProvider,
     DeleteProvider { force: bool },
@@ -31,6 +32,7 @@ pub(crate) enum Answer {
     Report(Report),
     Binding(BindingView),
     Bindings(Vec<BindingView>),
+    Export(Export),
     Provider(ProviderView),
     Trust(Told),
 }
@@ -65,8 +67,17 @@ impl Job {
                 let namespace = args.namespace.as_deref().map(Namespace::new).transpose()?;
                 (Work::List { namespace }, DryRun::default())
             }
+            Command::Export(args) => {
+                let namespace = args.namespace.as_deref().map(Namespace::new).transpose()?;
+                (Work::Export { namespace }, DryRun::default())
+            }
             Command::Provider { command } => provider(command)?,
-            Command::Trust { .. } | Command::Permissions(_) | Command::Completions { .. } => {
+            Command::Plan(_)
+            | Command::Apply(_)
+            | Command::Schema
+            | Command::Trust { .. }
+            | Command::Permissions(_)
+            | Command::Completions { .. } => {
                 return Err(Error::new(ErrorKind::Unexpected, "this command is no job of its own"));
             }
         };
@@ -133,6 +144,7 @@ impl Job {
                 client.get(cluster, namespace, name, role_name.as_ref()).await.map(Answer::Binding)
             }
             Work::List { namespace } => client.list(cluster, namespace.as_ref()).await.map(Answer::Bindings),
+            Work::Export { namespace } => client.export(cluster, namespace.as_ref()).await.map(Answer::Export),
             Work::CreateProvider { audiences } => {
                 client.create_provider(cluster, audiences, preview).await.map(Answer::Report)
             }
@@ -149,14 +161,17 @@ impl Job {
         match &self.work {
             Work::Bind(request) if request.binding.role_only => Vec::new(),
             Work::Bind(request) => request.clusters(),
-            Work::Get { .. } | Work::List { .. } => self.target.cluster.iter().cloned().collect(),
+            Work::Get { .. } | Work::List { .. } | Work::Export { .. } => self.target.cluster.iter().cloned().collect(),
             _ => Vec::new(),
         }
     }
 
     /// Whether it may leave something half done.
     fn writes(&self) -> bool {
-        let looks = matches!(self.work, Work::Get { .. } | Work::List { .. } | Work::ShowProvider | Work::Trust(_));
+        let looks = matches!(
+            self.work,
+            Work::Get { .. } | Work::List { .. } | Work::Export { .. } | Work::ShowProvider | Work::Trust(_)
+        );
         !looks && !self.dry_run.preview()
     }
 
@@ -166,7 +181,7 @@ impl Job {
         match &self.work {
             Work::Bind(request) => format!("{} on {cluster}", request.binding),
             Work::Get { namespace, name, .. } => format!("{namespace}/{name} on {cluster}"),
-            Work::List { .. } => format!("bindings of {cluster}"),
+            Work::List { .. } | Work::Export { .. } => format!("bindings of {cluster}"),
             Work::CreateProvider { .. } | Work::ShowProvider | Work::DeleteProvider { .. } => {
                 format!("OIDC provider of {cluster}")
             }

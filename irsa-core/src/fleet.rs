@@ -7,8 +7,10 @@
 mod account;
 mod clash;
 mod cluster;
+mod eksctl;
 mod once;
 mod options;
+mod prune;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,6 +21,7 @@ use futures::{FutureExt, StreamExt, stream};
 use self::account::BulkIam;
 pub(crate) use self::cluster::BulkCluster;
 pub use self::options::{FleetOptions, Stop};
+pub use self::prune::Prunable;
 pub use self::report::{FleetEntry, FleetOutcome, FleetReport, Progress};
 use crate::apply::Terms;
 use crate::backend::{ClusterBackend, RoleDetail};
@@ -38,6 +41,15 @@ const MANY: usize = 40;
 /// So many bindings are planned at once, where each needs calls of its own.
 const PLANNED_AT_ONCE: usize = 8;
 
+/// Refuses requests that contradict each other, from what they say alone.
+///
+/// # Errors
+/// `InvalidInput` for a binding that is declared twice, two that fight over a service account, and two that want different
+/// things of one role. The context tells the places of the two (`first` and `second`, counted from 0).
+pub fn check_fleet(requests: &[Request]) -> Result<()> {
+    clash::check(requests, &ClusterRef::to_string)
+}
+
 impl Client {
     /// Plans many requests from one reading: what each needs, in their order. Writes nothing.
     ///
@@ -46,12 +58,10 @@ impl Client {
     /// each namespace, in place of a dry run of each write.
     ///
     /// # Errors
-    /// `InvalidInput`, before any call, for requests that contradict each other: a binding that is declared twice, two that
-    /// fight over a service account, two that want different things of one role. The context tells the places of the two
-    /// (`first` and `second`, counted from 0). Other kinds when the list of roles cannot be read for another reason than
+    /// Those of [`check_fleet`], before any call. Other kinds when the list of roles cannot be read for another reason than
     /// a refusal. What refuses one request is in its own result.
     pub async fn plan_all(&self, requests: &[Request]) -> Result<Vec<Result<Plan>>> {
-        clash::check(requests, &ClusterRef::to_string)?;
+        check_fleet(requests)?;
         let known = self.knowing(requests).await?;
         known.plan_known(requests).await
     }
@@ -59,8 +69,8 @@ impl Client {
     /// Plans many requests and applies what changes, several at once, each write to IAM in its turn.
     ///
     /// A binding that is refused or fails stops no other; a slow one delays no other. Requests for one role wait for each
-    /// other. The time of a binding runs from its first write; waiting for a turn does not count. `progress` is told of each
-    /// binding that is done, in the order in which they end.
+    /// other. The time of a binding runs from its first write; waiting for a turn does not count. `progress` is told once when
+    /// everything is planned, and of each binding that is done, in the order in which they end.
     ///
     /// # Guarantees
     /// Those of [`apply`](Self::apply) for each binding: the same requests again finish the work. After
@@ -74,9 +84,12 @@ impl Client {
         options: &FleetOptions,
         progress: &(dyn Fn(Progress<'_>) + Send + Sync),
     ) -> Result<FleetReport> {
-        clash::check(requests, &ClusterRef::to_string)?;
+        check_fleet(requests)?;
         let known = self.knowing(requests).await?;
         let plans = known.plan_known(requests).await?;
+        let refused = plans.iter().filter(|plan| plan.is_err()).count();
+        let unchanged = plans.iter().filter(|plan| plan.as_ref().is_ok_and(Plan::is_empty)).count();
+        progress(Progress::Planned { changes: plans.len() - refused - unchanged, unchanged, refused });
         let pace = Pace::of(options.writes_per_second);
         let terms = Terms { pace: pace.as_ref(), stop: Some(&options.stop), ..known.terms() };
         let fleet = Fleet { requests, terms, reviewed: is_many(requests) };
@@ -90,7 +103,7 @@ impl Client {
         while let Some(group) = worked.next().await {
             for (index, entry) in group {
                 done += 1;
-                progress(Progress { index, entry: &entry, done, total: requests.len() });
+                progress(Progress::Ended { index, entry: &entry, done, total: requests.len() });
                 entries[index] = Some(entry);
             }
         }

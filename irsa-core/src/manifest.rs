@@ -199,9 +199,8 @@ impl Manifest {
             Error::invalid("cluster", "", format!("is not named for binding {namespace}/{name}"))
                 .with_hint("name it in spec.cluster, or for all with --cluster")
         })?;
-        let mut builder = IrsaBinding::builder(cluster, namespace, name)
-            .with_role_only(spec.role_only)
-            .with_exact(spec.exact);
+        let mut builder =
+            IrsaBinding::builder(cluster, namespace, name).with_role_only(spec.role_only).with_exact(spec.exact);
         builder = spec.settings(builder);
         for (key, value) in labels {
             builder = builder.with_label(key, value);
@@ -220,7 +219,8 @@ impl Manifest {
         }
         for subject in &spec.subjects {
             let text = subject.text()?;
-            builder = if subject.trust_only { builder.with_trust_only_subject(text) } else { builder.with_subject(text) };
+            builder =
+                if subject.trust_only { builder.with_trust_only_subject(text) } else { builder.with_subject(text) };
         }
         for statement in &spec.trust_statements {
             builder = builder.with_trust_statement_value(statement.clone());
@@ -275,7 +275,9 @@ impl SubjectSpec {
         let name = match (&self.service_account, &self.service_account_pattern) {
             (Some(name), None) if wild(name) => {
                 return Err(Error::invalid("serviceAccount", name, "must name one service account, without * and ?")
-                    .with_hint("a pattern lets in whatever fits, also later; if you mean that, use serviceAccountPattern"));
+                    .with_hint(
+                        "a pattern lets in whatever fits, also later; if you mean that, use serviceAccountPattern",
+                    ));
             }
             (None, Some(pattern)) if !wild(pattern) => {
                 return Err(Error::invalid("serviceAccountPattern", pattern, "must have at least one * or ?")
@@ -283,10 +285,18 @@ impl SubjectSpec {
             }
             (Some(name), None) | (None, Some(name)) => name,
             (Some(name), Some(_)) => {
-                return Err(Error::invalid("serviceAccount", name, "contradicts serviceAccountPattern of the same subject"));
+                return Err(Error::invalid(
+                    "serviceAccount",
+                    name,
+                    "contradicts serviceAccountPattern of the same subject",
+                ));
             }
             (None, None) => {
-                return Err(Error::invalid("subject", &self.namespace, "names neither serviceAccount nor serviceAccountPattern"));
+                return Err(Error::invalid(
+                    "subject",
+                    &self.namespace,
+                    "names neither serviceAccount nor serviceAccountPattern",
+                ));
             }
         };
         let cluster = self.cluster.as_ref().map(|cluster| format!("{cluster}:")).unwrap_or_default();

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 
-use crate::backend::{ClusterBackend, IamBackend, IdentityBackend, OidcProvider, Quotas, ServiceAccount};
 use crate::account::is_bound_by_us;
+use crate::backend::{ClusterBackend, IamBackend, IdentityBackend, OidcProvider, Quotas, ServiceAccount};
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fleet::BulkCluster;

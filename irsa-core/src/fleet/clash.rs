@@ -72,12 +72,22 @@ fn twice(requests: &[Request], id: &dyn Fn(&ClusterRef) -> String) -> Result<()>
     for (at, request) in requests.iter().enumerate() {
         let binding = &request.binding;
         let place = (id(&binding.cluster), &binding.namespace, &binding.service_account);
-        if let Some(first) = seen.insert(place, at) {
+        if let Some(first) = seen.insert(place, at)
+            && !is_sequel(&requests[first], request)
+        {
             return Err(clash(format!("binding {binding} is declared twice"), first, at)
                 .with_hint("join the two: what both name is one role"));
         }
     }
     Ok(())
+}
+
+/// Whether a delete follows a change of the same role: a prune takes patterns away before the binding.
+fn is_sequel(first: &Request, then: &Request) -> bool {
+    matches!(first.verb, Verb::Update { .. })
+        && matches!(then.verb, Verb::Delete { .. })
+        && first.binding.role_name.is_some()
+        && first.binding.role_name == then.binding.role_name
 }
 
 fn fight(subject: &Subject, (first, one): (usize, &IrsaBinding), (second, other): (usize, &IrsaBinding)) -> Error {
@@ -106,13 +116,17 @@ fn one_role(
     if !knows(one, other) && !knows(other, one) {
         return Err(clash(format!("bindings {one} and {other} both declare role {name}"), first, second)
             .with_cause("a role belongs to one binding")
-            .with_hint("share it by naming the other service account in subjects, or give one of them another roleName"));
+            .with_hint(
+                "share it by naming the other service account in subjects, or give one of them another roleName",
+            ));
     }
     match difference(one, other) {
         None => Ok(()),
-        Some(what) => Err(clash(format!("bindings {one} and {other} want different things of role {name}"), first, second)
-            .with_cause(format!("they differ in {what}"))
-            .with_hint("say it in one of the two only, or the same in both")),
+        Some(what) => {
+            Err(clash(format!("bindings {one} and {other} want different things of role {name}"), first, second)
+                .with_cause(format!("they differ in {what}"))
+                .with_hint("say it in one of the two only, or the same in both"))
+        }
     }
 }
 
@@ -162,7 +176,8 @@ mod tests {
 
     #[test]
     fn what_contradicts_itself_is_refused_with_both_places() {
-        let document = |action: &str| serde_json::json!({"Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]});
+        let document =
+            |action: &str| serde_json::json!({"Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]});
         for (bindings, words) in [
             (vec![sa("a/x"), sa("b/x"), sa("a/x")], ["declared twice", "[0,2]"]),
             (vec![sa("a/x").with_subject("b/y"), sa("b/y")], ["fight over service account b/y", "[0,1]"]),
@@ -207,7 +222,10 @@ mod tests {
             vec![sa("a/x"), sa("b/x"), sa("a/y")],
             vec![sa("a/x").with_trust_only_subject("b/y"), sa("b/y")],
             vec![sa("a/x").with_role_only(true).with_subject("b/y"), sa("b/y")],
-            vec![sa("a/x").with_role_name("r").with_subject("b/y").with_tag("k", "1"), sa("b/y").with_role_name("r").with_tag("k", "1")],
+            vec![
+                sa("a/x").with_role_name("r").with_subject("b/y").with_tag("k", "1"),
+                sa("b/y").with_role_name("r").with_tag("k", "1"),
+            ],
             vec![IrsaBinding::builder("demo", "a", "x"), IrsaBinding::builder("blue", "a", "x")],
         ] {
             assert_eq!(refusal(bindings), "");
@@ -217,7 +235,14 @@ mod tests {
     #[test]
     fn clusters_are_told_apart_by_what_they_are() {
         let arn = "arn:aws:eks:us-east-1:123456789012:cluster/demo";
-        let named = |cluster: &str| Request::create(IrsaBinding::builder(cluster, "a", "x").with_role_name(cluster.replace([':', '/'], "-")).build().unwrap());
+        let named = |cluster: &str| {
+            Request::create(
+                IrsaBinding::builder(cluster, "a", "x")
+                    .with_role_name(cluster.replace([':', '/'], "-"))
+                    .build()
+                    .unwrap(),
+            )
+        };
         let requests = [named("demo"), named(arn)];
         assert!(check(&requests, &ClusterRef::to_string).is_ok());
         assert!(check(&requests, &|_| "same".to_owned()).unwrap_err().to_string().contains("twice"));

@@ -79,16 +79,28 @@ impl FleetReport {
     }
 }
 
-/// How far the work on a fleet is, told whenever something is known of a binding.
+/// How far the work on a fleet is.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Progress<'a> {
-    /// The place of the binding among the requests, counted from 0.
-    pub index: usize,
-    /// The binding that is done, and what became of it.
-    pub entry: &'a FleetEntry,
-    /// The number of bindings that are done.
-    pub done: usize,
-    /// The number of all bindings.
-    pub total: usize,
+pub enum Progress<'a> {
+    /// Everything is planned; the first write comes next.
+    Planned {
+        /// The number of bindings that change.
+        changes: usize,
+        /// The number of bindings that are as they were asked for.
+        unchanged: usize,
+        /// The number of bindings that are refused.
+        refused: usize,
+    },
+    /// A binding is done.
+    Ended {
+        /// Its place among the requests, counted from 0.
+        index: usize,
+        /// What became of it.
+        entry: &'a FleetEntry,
+        /// The number of bindings that are done, this one among them.
+        done: usize,
+        /// The number of all bindings.
+        total: usize,
+    },
 }

@@ -82,7 +82,8 @@ pub(super) fn read(document: &Document<'_>, read: &mut ManifestFile) -> Result<(
         let error = Error::invalid("region", other.as_str(), format!("an earlier document of the file says {one}"));
         return Err(document.placed(error.with_hint("put clusters of different regions into different files")));
     }
-    let partition = region.as_ref().map_or_else(|| Partition::of_region(""), |region| Partition::of_region(region.as_str()));
+    let partition =
+        region.as_ref().map_or_else(|| Partition::of_region(""), |region| Partition::of_region(region.as_str()));
     read.region = read.region.take().or(region);
     if !config.iam.pod_identity_associations.is_empty() {
         let place = document.place_of("podIdentityAssociations");
@@ -124,7 +125,10 @@ impl Entry {
         if let Some(boundary) = &self.permissions_boundary {
             builder = builder.with_permissions_boundary(boundary);
         }
-        for policy in self.attach_policy_arns.iter().map(String::as_str).chain(self.well_known_policies.managed()) {
+        for policy in &self.attach_policy_arns {
+            builder = builder.with_policy(policy);
+        }
+        for policy in self.well_known_policies.managed() {
             builder = builder.with_policy(policy);
         }
         for (name, document) in self.well_known_policies.inline(partition) {
@@ -191,7 +195,10 @@ iam:
         let read = read("c.yaml", CONFIG, None, &no_file).unwrap();
         assert_eq!(read.region.as_ref().map(ToString::to_string).as_deref(), Some("us-gov-west-1"));
         let [reader, everything, inline, attached] = &read.bindings[..] else { panic!("{read:?}") };
-        assert_eq!((reader.binding.to_string(), reader.binding.cluster.to_string()), ("jobs/s3-reader".into(), "demo".into()));
+        assert_eq!(
+            (reader.binding.to_string(), reader.binding.cluster.to_string()),
+            ("jobs/s3-reader".into(), "demo".into())
+        );
         assert_eq!((reader.binding.policies.len(), reader.binding.tags.len(), reader.made_by_eksctl), (1, 1, true));
         let binding = &everything.binding;
         assert_eq!((binding.policies.len(), binding.inline_policies.len(), binding.subjects.len()), (3, 4, 1));

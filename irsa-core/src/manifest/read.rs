@@ -62,6 +62,17 @@ struct Head {
     kind: Option<String>,
 }
 
+/// Many bindings in one document, as `irsa export -o json` writes them.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct List {
+    #[serde(rename = "apiVersion")]
+    _api_version: String,
+    #[serde(rename = "kind")]
+    _kind: String,
+    items: Vec<Manifest>,
+}
+
 /// One document of a file.
 pub(super) struct Document<'a> {
     file: &'a str,
@@ -86,9 +97,13 @@ pub fn read(name: &str, text: &str, cluster: Option<&ClusterRef>, file: ReadFile
         match (head.api_version.as_deref(), head.kind.as_deref()) {
             (Some(API_VERSION), Some(KIND)) => {
                 let manifest: Manifest = document.parse()?;
-                let binding = manifest.binding(cluster, file).map_err(|error| document.placed(error))?;
-                let place = document.place_of(&manifest.metadata.name);
-                read.bindings.push(Declared { binding, place, made_by_eksctl: false });
+                read.bindings.push(document.declared(&manifest, cluster, file)?);
+            }
+            (Some("v1"), Some("List")) => {
+                let list: List = document.parse()?;
+                for manifest in list.items {
+                    read.bindings.push(document.declared(&manifest, cluster, file)?);
+                }
             }
             (Some(version), Some("ClusterConfig")) if version.starts_with("eksctl.io/") => {
                 cluster_config::read(&document, &mut read)?;
@@ -104,7 +119,8 @@ fn documents<'a>(file: &'a str, text: &'a str) -> Vec<Document<'a>> {
     let mut documents = Vec::new();
     let (mut begin, mut before, mut offset) = (0, 0, 0);
     for (number, line) in text.split_inclusive('\n').enumerate() {
-        let marker = line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
+        let marker =
+            line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
         if marker && offset > begin {
             documents.push(Document { file, text: &text[begin..offset], before });
             (begin, before) = (offset, number as u64);
@@ -126,6 +142,12 @@ impl Document<'_> {
     /// Parses it as a type.
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
         serde_saphyr::from_str_with_options(self.text, options()).map_err(|error| self.refused(&error))
+    }
+
+    fn declared(&self, manifest: &Manifest, cluster: Option<&ClusterRef>, file: ReadFile<'_>) -> Result<Declared> {
+        let binding = manifest.binding(cluster, file).map_err(|error| self.placed(error))?;
+        let place = self.place_of(&manifest.metadata.name);
+        Ok(Declared { binding, place, made_by_eksctl: false })
     }
 
     /// Where a value stands; the beginning of the document where it is not found.
@@ -179,8 +201,9 @@ impl Document<'_> {
             (Some(version), Some(kind)) => format!("kind {kind:?} of {version:?} is not known"),
             _ => "the document has no apiVersion and kind".to_owned(),
         };
-        Error::new(ErrorKind::InvalidInput, format!("{place}: {what}"))
-            .with_hint(format!("a binding has apiVersion {API_VERSION} and kind {KIND}; a ClusterConfig of eksctl is read too"))
+        Error::new(ErrorKind::InvalidInput, format!("{place}: {what}")).with_hint(format!(
+            "a binding has apiVersion {API_VERSION} and kind {KIND}; a ClusterConfig of eksctl is read too"
+        ))
     }
 }
 
@@ -197,7 +220,8 @@ mod tests {
     }
 
     fn refusal(text: &str) -> String {
-        read("f.yaml", text, Some(&"demo".parse().unwrap()), &no_file).map_or_else(|error| text_of(&error), |_| String::new())
+        read("f.yaml", text, Some(&"demo".parse().unwrap()), &no_file)
+            .map_or_else(|error| text_of(&error), |_| String::new())
     }
 
     const WHOLE: &str = r#"
@@ -245,7 +269,9 @@ metadata:
         assert_eq!((binding.cluster.to_string(), binding.to_string()), ("blue".into(), "jobs/one".into()));
         assert_eq!((binding.policies.len(), binding.inline_policies.len(), binding.subjects.len()), (2, 2, 3));
         assert_eq!((binding.trust_only.len(), binding.trust_statements.len(), binding.exact), (2, 1, true));
-        assert!(binding.token_expiration.is_some() && binding.permissions_boundary.is_some() && binding.labels.len() == 1);
+        assert!(
+            binding.token_expiration.is_some() && binding.permissions_boundary.is_some() && binding.labels.len() == 1
+        );
         assert_eq!((one.place.line, one.place.column), (5, 18));
         assert_eq!((two.binding.to_string(), two.binding.cluster.to_string()), ("default/two".into(), "demo".into()));
         assert_eq!(two.place.to_string(), "f.yaml:30:9");
@@ -264,24 +290,42 @@ metadata:
     fn what_is_wrong_is_named_with_its_place() {
         let head = "apiVersion: irsa.gen3.org/v1alpha1\nkind: IrsaBinding\nmetadata: {name: a}\n";
         for (text, words) in [
-            (format!("{head}spec:\n  polices: [x]\n"), ["f.yaml:5:3: key \"polices\" is not known", "did you mean policies?"]),
+            (
+                format!("{head}spec:\n  polices: [x]\n"),
+                ["f.yaml:5:3: key \"polices\" is not known", "did you mean policies?"],
+            ),
             (format!("{head}specs: {{}}\n"), ["f.yaml:4:1: key \"specs\"", "did you mean spec?"]),
-            (format!("{head}---\n{head}spec: {{subjects: [{{namspace: b}}]}}\n"), ["f.yaml:8:", "did you mean namespace?"]),
+            (
+                format!("{head}---\n{head}spec: {{subjects: [{{namspace: b}}]}}\n"),
+                ["f.yaml:8:", "did you mean namespace?"],
+            ),
             (format!("{head}spec:\n  zzzzzzzzzzzz: 1\n"), ["f.yaml:5:3", "known here are cluster, roleName"]),
-            (format!("{head}spec:\n  roleName: a b\n"), ["f.yaml:5:13: this binding is not valid", "role name \"a b\""]),
+            (
+                format!("{head}spec:\n  roleName: a b\n"),
+                ["f.yaml:5:13: this binding is not valid", "role name \"a b\""],
+            ),
             (format!("{head}spec: {{maxSessionDuration: 60}}\n"), ["f.yaml:4:28", "3600"]),
             (format!("{head}spec: {{maxSessionDuration: long}}\n"), ["f.yaml:4:28", ""]),
             (format!("{head}spec: {{roleName: a, roleName: b}}\n"), ["f.yaml:4:", "uplicate"]),
             (format!("{head}spec: {{subjects: [{{namespace: b}}]}}\n"), ["f.yaml:4:", "neither serviceAccount nor"]),
-            (format!("{head}spec: {{subjects: [{{namespace: b, serviceAccount: 'x*'}}]}}\n"), ["f.yaml:4:", "serviceAccountPattern"]),
+            (
+                format!("{head}spec: {{subjects: [{{namespace: b, serviceAccount: 'x*'}}]}}\n"),
+                ["f.yaml:4:", "serviceAccountPattern"],
+            ),
             (format!("{head}spec: {{inlinePolicies: {{p: {{file: x}}}}}}\n"), ["f.yaml:4:", "is not there"]),
             ("apiVersion: v1\nkind: ConfigMap\n".to_owned(), ["f.yaml:2:7: kind \"ConfigMap\"", "IrsaBinding"]),
             ("a: b\n".to_owned(), ["f.yaml:1:1: the document has no apiVersion", "ClusterConfig"]),
             ("a: [\n".to_owned(), ["f.yaml:", ""]),
-            ("apiVersion: irsa.gen3.org/v1alpha1\nkind: IrsaBinding\nmetadata: {namespace: a}\n".to_owned(), ["f.yaml:3:", "name"]),
+            (
+                "apiVersion: irsa.gen3.org/v1alpha1\nkind: IrsaBinding\nmetadata: {namespace: a}\n".to_owned(),
+                ["f.yaml:3:", "name"],
+            ),
         ] {
             let refusal = refusal(&text);
-            assert!(!refusal.is_empty() && words.iter().all(|word| refusal.contains(word)), "{text}: {words:?}: {refusal}");
+            assert!(
+                !refusal.is_empty() && words.iter().all(|word| refusal.contains(word)),
+                "{text}: {words:?}: {refusal}"
+            );
         }
         let missing = read("f", &format!("{head}"), None, &no_file).unwrap_err();
         assert!(text_of(&missing).contains("--cluster"), "{missing:?}");
@@ -298,7 +342,14 @@ metadata:
     #[test]
     fn the_schema_knows_every_key() {
         let schema = super::super::schema().to_string();
-        for key in ["apiVersion", "inlinePolicies", "serviceAccountPattern", "trustOnly", "tokenExpiration", "additionalProperties\":false"] {
+        for key in [
+            "apiVersion",
+            "inlinePolicies",
+            "serviceAccountPattern",
+            "trustOnly",
+            "tokenExpiration",
+            "additionalProperties\":false",
+        ] {
             assert!(schema.contains(key), "{key}");
         }
     }

@@ -98,7 +98,8 @@ fn external_dns(partition: &Partition) -> Value {
 
 /// Source: cert-manager's documentation, DNS01 with Route 53.
 fn cert_manager(partition: &Partition) -> Value {
-    let (zones, changes) = (format!("arn:{partition}:route53:::hostedzone/*"), format!("arn:{partition}:route53:::change/*"));
+    let (zones, changes) =
+        (format!("arn:{partition}:route53:::hostedzone/*"), format!("arn:{partition}:route53:::change/*"));
     let only_txt = json!({"ForAllValues:StringEquals": {"route53:ChangeResourceRecordSetsRecordTypes": ["TXT"]}});
     document(vec![
         allow("route53", &["GetChange"], changes),
@@ -119,7 +120,8 @@ fn load_balancer_controller(partition: &Partition) -> Value {
     let groups = format!("arn:{partition}:ec2:*:*:security-group/*");
     // The tag of the controller is asked for, or is there already and stays.
     let tagging = json!({"Null": {OWN_REQUEST: "true", OWN_RESOURCE: "false"}});
-    let (own_request, own_resource) = (json!({"Null": {OWN_REQUEST: "false"}}), json!({"Null": {OWN_RESOURCE: "false"}}));
+    let (own_request, own_resource) =
+        (json!({"Null": {OWN_REQUEST: "false"}}), json!({"Null": {OWN_RESOURCE: "false"}}));
     let created_group =
         json!({"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}, "Null": {OWN_REQUEST: "false"}});
     let created_balancer = json!({
@@ -128,25 +130,62 @@ fn load_balancer_controller(partition: &Partition) -> Value {
     });
     let linked = json!({"StringEquals": {"iam:AWSServiceName": "elasticloadbalancing.amazonaws.com"}});
     let network = [
-        "DescribeAccountAttributes", "DescribeAddresses", "DescribeAvailabilityZones", "DescribeCoipPools",
-        "DescribeInstances", "DescribeInternetGateways", "DescribeIpamPools", "DescribeNetworkInterfaces",
-        "DescribeRouteTables", "DescribeSecurityGroups", "DescribeSubnets", "DescribeTags",
-        "DescribeVpcPeeringConnections", "DescribeVpcs", "GetCoipPoolUsage", "GetSecurityGroupsForVpc",
+        "DescribeAccountAttributes",
+        "DescribeAddresses",
+        "DescribeAvailabilityZones",
+        "DescribeCoipPools",
+        "DescribeInstances",
+        "DescribeInternetGateways",
+        "DescribeIpamPools",
+        "DescribeNetworkInterfaces",
+        "DescribeRouteTables",
+        "DescribeSecurityGroups",
+        "DescribeSubnets",
+        "DescribeTags",
+        "DescribeVpcPeeringConnections",
+        "DescribeVpcs",
+        "GetCoipPoolUsage",
+        "GetSecurityGroupsForVpc",
     ];
     let described = [
-        "DescribeCapacityReservation", "DescribeListenerAttributes", "DescribeListenerCertificates",
-        "DescribeListeners", "DescribeLoadBalancerAttributes", "DescribeLoadBalancers", "DescribeRules",
-        "DescribeSSLPolicies", "DescribeTags", "DescribeTargetGroupAttributes", "DescribeTargetGroups",
-        "DescribeTargetHealth", "DescribeTrustStores",
+        "DescribeCapacityReservation",
+        "DescribeListenerAttributes",
+        "DescribeListenerCertificates",
+        "DescribeListeners",
+        "DescribeLoadBalancerAttributes",
+        "DescribeLoadBalancers",
+        "DescribeRules",
+        "DescribeSSLPolicies",
+        "DescribeTags",
+        "DescribeTargetGroupAttributes",
+        "DescribeTargetGroups",
+        "DescribeTargetHealth",
+        "DescribeTrustStores",
     ];
     let changed = [
-        "DeleteLoadBalancer", "DeleteTargetGroup", "ModifyCapacityReservation", "ModifyIpPools",
-        "ModifyListenerAttributes", "ModifyLoadBalancerAttributes", "ModifyTargetGroup",
-        "ModifyTargetGroupAttributes", "SetIpAddressType", "SetSecurityGroups", "SetSubnets",
+        "DeleteLoadBalancer",
+        "DeleteTargetGroup",
+        "ModifyCapacityReservation",
+        "ModifyIpPools",
+        "ModifyListenerAttributes",
+        "ModifyLoadBalancerAttributes",
+        "ModifyTargetGroup",
+        "ModifyTargetGroupAttributes",
+        "SetIpAddressType",
+        "SetSecurityGroups",
+        "SetSubnets",
     ];
     let listeners = [
-        "AddListenerCertificates", "CreateListener", "CreateRule", "DeleteListener", "DeleteRule", "ModifyListener",
-        "ModifyRule", "RemoveListenerCertificates", "SetRulePriorities", "SetWebAcl",
+        "AddListenerCertificates",
+        "CreateListener",
+        "CreateRule",
+        "DeleteListener",
+        "DeleteRule",
+        "ModifyListener",
+        "ModifyRule",
+        "RemoveListenerCertificates",
+        "SetRulePriorities",
+        "SetWebAcl",
     ];
     let firewall = ["AssociateWebACL", "DisassociateWebACL", "GetWebACL", "GetWebACLForResource"];
     let shield = ["CreateProtection", "DeleteProtection", "DescribeProtection", "GetSubscriptionState"];
@@ -196,10 +235,8 @@ mod tests {
     fn all_seven_are_policies_that_iam_takes_and_that_fit_together_on_one_role() {
         assert_eq!(ALL.managed().count() + ALL.inline(&"aws".parse().unwrap()).len(), 7);
         let documents = ALL.inline(&"aws-us-gov".parse().unwrap());
-        let size: usize = documents
-            .iter()
-            .map(|(_, document)| PolicyDocument::from_value(document.clone()).unwrap().size())
-            .sum();
+        let size: usize =
+            documents.iter().map(|(_, document)| PolicyDocument::from_value(document.clone()).unwrap().size()).sum();
         assert!(size <= crate::binding::INLINE_QUOTA, "{size}");
         let text = format!("{documents:?}");
         assert!(text.contains("arn:aws-us-gov:") && !text.contains("arn:aws:"));
