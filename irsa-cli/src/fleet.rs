@@ -178,6 +178,9 @@ impl<'a> Fleet<'a> {
                 }
             }
         };
+        while let Ok(step) = lines.try_recv() {
+            step.show(&mut bar, printer);
+        }
         drop(bar);
         Ok(Some(Told { report: report?, warnings, dry_run: self.dry_run, stopped: stop.is_stopped() }))
     }

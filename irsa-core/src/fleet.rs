@@ -95,7 +95,7 @@ impl Client {
         let fleet = Fleet { requests, terms, reviewed: is_many(requests) };
         let groups = by_role(plans);
         let worked = stream::iter(0..groups.len())
-            .map(|at| known.apply_group(&fleet, &groups[at]).boxed_local())
+            .map(|at| known.apply_group(&fleet, &groups[at]).boxed())
             .buffer_unordered(options.concurrency.max(1));
         let mut entries: Vec<Option<FleetEntry>> = requests.iter().map(|_| None).collect();
         let mut done = 0;
@@ -141,7 +141,7 @@ impl Client {
     async fn plan_known(&self, requests: &[Request]) -> Result<Vec<Result<Plan>>> {
         let backends = self.read(requests).await?;
         let plans = stream::iter(0..requests.len())
-            .map(|at| self.plan_from(&backends, &requests[at]).boxed_local())
+            .map(|at| self.plan_from(&backends, &requests[at]).boxed())
             .buffered(PLANNED_AT_ONCE);
         let mut plans: Vec<Result<Plan>> = plans.collect().await;
         self.refuse_beyond_quota(&backends, &mut plans).await;

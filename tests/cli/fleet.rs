@@ -46,10 +46,10 @@ fn many(n: usize) -> String {
 #[test]
 fn a_plan_reads_like_a_diff_and_apply_does_it() {
     let shell = shell();
-    assert_snapshot!("plan new", shell.run("plan -f two.yaml"));
+    assert_snapshot!("plan_new", shell.run("plan -f two.yaml"));
     assert_eq!(shell.run("plan -f two.yaml --check -q").code, 3);
-    assert_snapshot!("apply new", shell.run("apply -f two.yaml"));
-    assert_snapshot!("apply again", shell.run("apply -f two.yaml"));
+    assert_snapshot!("apply_new", shell.run("apply -f two.yaml"));
+    assert_snapshot!("apply_again", shell.run("apply -f two.yaml"));
     assert_eq!(shell.run("plan -f two.yaml --check").code, 0);
     let shell = shell.with_file("bucket.json", BUCKET.replace("s3:GetObject", "s3:Get*"));
     let role = irsa_core::name::RoleName::new("sender").unwrap();
@@ -60,7 +60,7 @@ fn a_plan_reads_like_a_diff_and_apply_does_it() {
             Ok(())
         })
         .unwrap();
-    assert_snapshot!("plan drifted", shell.run("plan -f two.yaml"));
+    assert_snapshot!("plan_drifted", shell.run("plan -f two.yaml"));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn one_that_is_refused_stops_no_other() {
         ),
     );
     let ran = shell.run("apply -f bad.yaml");
-    assert_snapshot!("apply refused", &ran);
+    assert_snapshot!("apply_refused", &ran);
     let shown = shell.run("apply -f bad.yaml -o json").json();
     assert_eq!(shown["error"]["message"], "1 of 2 bindings failed");
     assert_eq!(shown["bindings"][0]["error"]["kind"], "not_found");
@@ -99,9 +99,9 @@ fn what_is_wrong_in_a_file_is_told_before_any_call() {
         .with_file("unknown.yaml", TWO.replace("policies: [AmazonSQS", "polices: [AmazonSQS"))
         .with_file("twice.yaml", format!("{TWO}---{TWO}"))
         .with_file("empty.yaml", "# nothing\n");
-    assert_snapshot!("unknown key", shell.run("apply -f unknown.yaml"));
-    assert_snapshot!("declared twice", shell.run("apply -f twice.yaml"));
-    assert_snapshot!("nothing to prune by", shell.run("apply -f empty.yaml --set s --prune"));
+    assert_snapshot!("unknown_key", shell.run("apply -f unknown.yaml"));
+    assert_snapshot!("declared_twice", shell.run("apply -f twice.yaml"));
+    assert_snapshot!("nothing_to_prune_by", shell.run("apply -f empty.yaml --set s --prune"));
     assert_eq!(shell.run("apply -f missing.yaml").code, 2);
     assert_eq!(shell.run("apply").code, 2);
     assert_eq!(shell.run("apply -f two.yaml --prune").code, 2);
@@ -135,15 +135,15 @@ fn a_prune_removes_what_the_set_no_longer_has_and_nothing_else() {
     assert_eq!(shell.run("apply -f two.yaml --set other -q").code, 0);
     assert_eq!(shell.run("create by-hand -q").code, 0);
     assert_eq!(shell.run("apply -f three.yaml --set mine -q").code, 0);
-    assert_snapshot!("plan prune", shell.run("plan -f one.yaml --set mine --prune"));
-    assert_snapshot!("apply prune", shell.run("apply -f one.yaml --set mine --prune"));
+    assert_snapshot!("plan_prune", shell.run("plan -f one.yaml --set mine --prune"));
+    assert_snapshot!("apply_prune", shell.run("apply -f one.yaml --set mine --prune"));
     let left: Vec<String> = shell.sandbox.state().unwrap().roles.keys().map(ToString::to_string).collect();
     assert_eq!(left, ["sandbox-default-by-hand", "sandbox-default-reader", "sandbox-default-sa-0", "sender"]);
     assert_eq!(shell.run("plan -f one.yaml --set mine --prune --check").code, 0);
     // Another set keeps what is its own.
-    assert_snapshot!("another set", shell.run("apply -f two.yaml --set mine"));
+    assert_snapshot!("another_set", shell.run("apply -f two.yaml --set mine"));
     assert_eq!(shell.run("apply -f many.yaml --set mine -q").code, 0);
-    assert_snapshot!("more than a few", shell.run("apply -f one.yaml --set mine --prune -q"));
+    assert_snapshot!("more_than_a_few", shell.run("apply -f one.yaml --set mine --prune -q"));
     assert_eq!(shell.run("apply -f one.yaml --set mine --prune --confirm-prune -q").code, 0);
     assert_eq!(shell.sandbox.state().unwrap().roles.len(), 4);
 }
@@ -179,7 +179,7 @@ fn what_is_exported_plans_to_no_change() {
     let exported = shell.run("export");
     assert_snapshot!("export", &exported);
     let shell = shell.with_file("exported.yaml", &exported.stdout);
-    assert_snapshot!("plan exported", shell.run("plan -f exported.yaml --check"));
+    assert_snapshot!("plan_exported", shell.run("plan -f exported.yaml --check"));
     let as_json = shell.run("export -o json");
     assert_eq!(as_json.json()["items"].as_array().unwrap().len(), 3);
     let shell = shell.with_file("exported.json", &as_json.stdout);
@@ -190,7 +190,7 @@ fn what_is_exported_plans_to_no_change() {
         [&"demo-script-sa-role".parse::<irsa_core::name::RoleName>().unwrap()]
         .clone();
     let adopted = shell.run("apply -f exported.yaml --adopt");
-    assert_snapshot!("adopt exported", &adopted);
+    assert_snapshot!("adopt_exported", &adopted);
     let after = shell.sandbox.state().unwrap().roles
         [&"demo-script-sa-role".parse::<irsa_core::name::RoleName>().unwrap()]
         .clone();

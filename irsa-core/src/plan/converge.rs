@@ -81,7 +81,11 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     let binding = &request.binding;
     let standing = match check_ownership(request, goal, role) {
         Err(error) if error.kind() == ErrorKind::NotOwned => {
-            return if fits(request, observed, goal, role)? { leave(request, goal, role, plan) } else { Err(error) };
+            return if plan.is_empty() && fits(request, observed, goal, role)? {
+                leave(request, goal, role, plan)
+            } else {
+                Err(error)
+            };
         }
         standing => standing?,
     };
@@ -284,7 +288,6 @@ fn fits(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observed
 
 /// The plan for a role that fits and is not ours: it is left alone.
 fn leave(request: &Request, goal: &Goal<'_>, role: &ObservedRole, plan: &mut Plan) -> Result<()> {
-    plan.stages.clear();
     let message = format!(
         "role {} was made by somebody else and is left alone; --adopt takes it under management",
         goal.arn.name()
