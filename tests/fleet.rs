@@ -289,7 +289,9 @@ async fn bindings_of_one_role_follow_each_other() {
     let world = world();
     let shared = requests([
         binding(1).with_role_name("shared").with_subject("default/sa-2"),
-        IrsaBinding::builder("sandbox", "default", "sa-2").with_role_name("Shared").with_policy("AmazonSQSReadOnlyAccess"),
+        IrsaBinding::builder("sandbox", "default", "sa-2")
+            .with_role_name("Shared")
+            .with_policy("AmazonSQSReadOnlyAccess"),
     ]);
     let report = apply(&world, &shared).await;
     assert!(report.is_complete(), "{report:?}");

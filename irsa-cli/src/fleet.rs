@@ -94,12 +94,13 @@ impl<'a> Fleet<'a> {
     fn ask(&self, global: &Global, environment: &Environment) -> Result<Asked> {
         let mut target = Target::new(&global.options(), environment, Need::ClusterIfKnown)?;
         let manifests = manifests::read_all(environment, &self.args.files, target.cluster.as_ref())?;
-        match (&target.region, &manifests.region) {
-            (Some(said), Some(read)) if said != read => {
+        if let Some(read) = manifests.region.as_ref().filter(|_| target.sandbox.is_none()) {
+            // The region of the current context says nothing of a cluster that a file names.
+            let told = global.region.is_some() || global.cluster.is_some();
+            if let Some(said) = target.region.as_ref().filter(|said| told && *said != read) {
                 return Err(contradiction(&format!("region {said}"), &format!("region {read} of the ClusterConfig")));
             }
-            (None, Some(read)) if target.sandbox.is_none() => target.region = Some(read.clone()),
-            _ => {}
+            target.region = Some(read.clone());
         }
         let requests = manifests.bindings.iter().map(|declared| {
             let mut binding = declared.binding.clone();

@@ -161,3 +161,57 @@ impl Client {
         Arc::clone(queues.entry(name).or_default())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::{Namespace, ServiceAccountName};
+    use crate::trust::Ignore;
+
+    fn spawnable<T: Send>(future: impl Future<Output = T> + Send + 'static) {
+        drop(future);
+    }
+
+    /// Compiles only if a service can spawn every call.
+    #[test]
+    fn every_call_can_be_spawned() {
+        let sandbox = Arc::new(crate::Sandbox::new());
+        let client = || Client::new(sandbox.clone(), sandbox.clone());
+        let cluster = || "sandbox".parse::<ClusterRef>().unwrap();
+        let binding = crate::IrsaBinding::builder("sandbox", "default", "sa").build().unwrap();
+        let request = || Request::create(binding.clone());
+        let (one, asked) = (client(), request());
+        spawnable(async move { one.plan(&asked).await });
+        let (one, asked) = (client(), request());
+        spawnable(async move { one.run(&asked).await });
+        let (one, planned) = (client(), Plan::of_steps("x", Vec::new()));
+        spawnable(async move { one.apply(&planned).await });
+        let (one, at) = (client(), cluster());
+        let (namespace, name): (Namespace, ServiceAccountName) = ("a".parse().unwrap(), "b".parse().unwrap());
+        spawnable(async move { one.get(&at, &namespace, &name, None).await });
+        let (one, at) = (client(), cluster());
+        spawnable(async move { one.list(&at, None).await });
+        let (one, at) = (client(), cluster());
+        spawnable(async move { one.provider(&at).await });
+        let (one, at) = (client(), cluster());
+        spawnable(async move { one.create_provider(&at, &[], false).await });
+        let (one, at) = (client(), cluster());
+        spawnable(async move { one.delete_provider(&at, false, false).await });
+        let (one, at) = (client(), cluster());
+        spawnable(async move { one.audit_trust(&[at], &Vec::<Ignore>::new()).await });
+        let (one, at, role): (_, _, RoleName) = (client(), cluster(), "role".parse().unwrap());
+        spawnable(async move { one.who_can(&role, &[at]).await });
+        let (one, role): (_, RoleName) = (client(), "role".parse().unwrap());
+        spawnable(async move { one.trust_document(&role).await });
+        let (one, all) = (client(), vec![request()]);
+        spawnable(async move { one.plan_all(&all).await });
+        let (one, all, options) = (client(), vec![request()], crate::FleetOptions::new());
+        spawnable(async move { one.apply_all(&all, &options, &|_| {}).await });
+        let (one, all) = (client(), vec![request()]);
+        spawnable(async move { one.prunable("set", &all).await });
+        let (one, bindings) = (client(), vec![binding.clone()]);
+        spawnable(async move { one.finding_roles(&bindings).await });
+        let (one, at) = (client(), cluster());
+        spawnable(async move { one.export(&at, None).await });
+    }
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -126,12 +127,15 @@ pub(crate) async fn resolve(
     clusters: &[ClusterRef],
     demand: Demand,
 ) -> Result<BTreeMap<ClusterRef, Identity>> {
-    let each = clusters.iter().map(async |cluster| {
-        let identity = match given.get(cluster) {
-            Some(identity) => identity.clone(),
-            None => resolve_one(backend, cluster, demand).await?,
-        };
-        Ok((cluster.clone(), identity))
+    let each = clusters.iter().map(|cluster| {
+        async move {
+            let identity = match given.get(cluster) {
+                Some(identity) => identity.clone(),
+                None => resolve_one(backend, cluster, demand).await?,
+            };
+            Ok((cluster.clone(), identity))
+        }
+        .boxed()
     });
     futures::future::try_join_all(each).await.map(|pairs| pairs.into_iter().collect())
 }

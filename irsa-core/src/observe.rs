@@ -216,8 +216,9 @@ async fn resolve_others_of_role(backends: &Backends, request: &Request, observed
     let members = role.ownership.members();
     let others = members.iter().map(|member| member.cluster.as_str()).filter(|cluster| !known.contains(cluster));
     let others: BTreeSet<ClusterRef> = others.filter_map(|cluster| cluster.parse().ok()).collect();
-    let each = others.iter().map(async |cluster| {
-        resolve(backends.identity.as_ref(), &backends.given, std::slice::from_ref(cluster), Demand::ArnIsEnough).await
+    let each = others.iter().map(|cluster| {
+        let one = std::slice::from_ref(cluster);
+        resolve(backends.identity.as_ref(), &backends.given, one, Demand::ArnIsEnough).boxed()
     });
     // What cannot be resolved is left as it is.
     for found in futures::future::join_all(each).await.into_iter().flatten() {
@@ -281,7 +282,13 @@ async fn observe_providers(
     let identities = identities.await?;
     let Some(home) = identities.get(&request.binding.cluster) else { return Ok(BTreeMap::new()) };
     let arns: BTreeSet<ProviderArn> = identities.values().filter_map(|i| i.provider_in(&home.account)).collect();
-    let each = arns.into_iter().map(async |arn| Ok((arn.clone(), backends.iam.provider(&arn).await?)));
+    let each = arns.into_iter().map(|arn| {
+        async move {
+            let provider = backends.iam.provider(&arn).await?;
+            Ok((arn, provider))
+        }
+        .boxed()
+    });
     Ok(futures::future::try_join_all(each).await?.into_iter().collect())
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use futures::future::BoxFuture;
 
 use crate::backend::ROLE_UNFINISHED;
 use crate::error::{Error, ErrorKind, Result};
@@ -24,8 +25,8 @@ pub(crate) fn waits() -> ExponentialBuilder {
 /// Repeats a call while IAM answers that it is not ready for it.
 ///
 /// `fresh` says that what the call refers to was made in this very run, so that "does not exist" is not believed at once.
-pub(crate) async fn until_consistent<T>(fresh: bool, call: impl AsyncFn() -> Result<T>) -> Result<T> {
-    (|| call()).retry(waits()).when(|error| not_ready(error, fresh)).await
+pub(crate) async fn until_consistent<'a, T>(fresh: bool, call: impl Fn() -> BoxFuture<'a, Result<T>>) -> Result<T> {
+    call.retry(waits()).when(|error| not_ready(error, fresh)).await
 }
 
 fn not_ready(error: &Error, fresh: bool) -> bool {
@@ -47,11 +48,10 @@ mod tests {
 
     async fn tries(kind: ErrorKind, code: &'static str, fresh: bool, failures: u32) -> (Result<()>, u32) {
         let calls = AtomicU32::new(0);
-        let result = until_consistent(fresh, async || {
-            if calls.fetch_add(1, Ordering::SeqCst) < failures {
-                return Err(Error::new(kind, "no").with_code(code));
-            }
-            Ok(())
+        let result = until_consistent(fresh, || {
+            let failed = calls.fetch_add(1, Ordering::SeqCst) < failures;
+            let answer = if failed { Err(Error::new(kind, "no").with_code(code)) } else { Ok(()) };
+            Box::pin(std::future::ready(answer))
         })
         .await;
         (result, calls.into_inner())

@@ -15,52 +15,25 @@
 //! patterns, one per declared further statement (`IrsaExtra<n>`), and `IrsaNobody` where no statement would be left. Every
 //! other statement is foreign and stays as it is.
 
-mod account_index;
-mod admission;
 mod audit;
-mod caller;
-mod causes;
-mod completions;
-mod condition;
-mod decision;
 mod derive;
-mod document;
-mod dump;
-mod edit;
 mod evaluate;
-mod finding;
-mod finding_id;
-#[cfg(test)]
-mod fixtures;
-mod glob;
-mod ground;
-mod judge;
-mod place;
-mod power;
-mod principals;
-mod reading;
-mod reads;
-mod reasons;
-mod repair;
-mod statement;
-mod subjects;
-mod words;
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
+pub use self::audit::dump::roles_of_text;
+pub use self::audit::finding::{Audit, Finding, OtherPrincipal, Severity, TrustedSubjects, WhoCan};
+pub use self::audit::finding_id::{FindingId, Ignore};
 pub use self::audit::{AuditedRole, KnownAccount, Surroundings, audit, who_can};
-pub use self::caller::Caller;
-pub use self::decision::{Decision, TrustCheck};
+use self::derive::statement::nobody;
+pub(crate) use self::derive::statement::{OwnKind, WebIdentity, own_kind};
 pub(crate) use self::derive::{Derivation, Derived, derive, member_of};
-pub use self::document::TrustDocument;
-pub use self::dump::roles_of_text;
-pub use self::finding::{Audit, Finding, OtherPrincipal, Severity, TrustedSubjects, WhoCan};
-pub use self::finding_id::{FindingId, Ignore};
-use self::statement::nobody;
-pub(crate) use self::statement::{OwnKind, WebIdentity, own_kind};
-pub use self::subjects::{SubjectPart, SubjectSet};
+pub use self::evaluate::caller::Caller;
+pub use self::evaluate::decision::{Decision, TrustCheck};
+pub use self::evaluate::document::TrustDocument;
+pub use self::evaluate::subjects::{SubjectPart, SubjectSet};
 use crate::document::{canonical, size, statements, stored};
 use crate::error::Result;
 use crate::name::ProviderArn;

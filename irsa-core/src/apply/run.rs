@@ -45,34 +45,50 @@ pub(super) async fn run_step(context: &Context<'_>, step: &Step) -> Result<Done>
         }
         Step::CreateProvider(provider) => return create_provider(context, provider).await,
         Step::AddAudience { provider, audience } => {
-            until_consistent(false, async || iam.add_audience(provider, audience).await).await?;
+            until_consistent(false, || iam.add_audience(provider, audience)).await?;
         }
         Step::DeleteProvider(provider) => {
-            gone_already(until_consistent(false, async || iam.delete_provider(provider).await).await)?;
+            gone_already(until_consistent(false, || iam.delete_provider(provider)).await)?;
         }
         Step::CreateRole(new) => return create_role(context, new).await,
         Step::UpdateTrust(trust) => return update_trust(context, role()?, trust).await,
         Step::UpdateRole(settings) => {
-            until_consistent(fresh, async || iam.update_role(role()?, settings).await).await?
+            let role = role()?;
+            until_consistent(fresh, || iam.update_role(role, settings)).await?
         }
         Step::PutBoundary(arn) => {
-            until_consistent(fresh, async || iam.put_permissions_boundary(role()?, arn).await).await?
+            let role = role()?;
+            until_consistent(fresh, || iam.put_permissions_boundary(role, arn)).await?
         }
-        Step::TagRole(tags) => until_consistent(fresh, async || iam.tag_role(role()?, tags).await).await?,
-        Step::UntagRole(keys) => until_consistent(fresh, async || iam.untag_role(role()?, keys).await).await?,
+        Step::TagRole(tags) => {
+            let role = role()?;
+            until_consistent(fresh, || iam.tag_role(role, tags)).await?
+        }
+        Step::UntagRole(keys) => {
+            let role = role()?;
+            until_consistent(fresh, || iam.untag_role(role, keys)).await?
+        }
         Step::Condemn(expected) => condemn(context, role()?, expected).await?,
-        Step::AttachPolicy(arn) => until_consistent(fresh, async || iam.attach_policy(role()?, arn).await).await?,
+        Step::AttachPolicy(arn) => {
+            let role = role()?;
+            until_consistent(fresh, || iam.attach_policy(role, arn)).await?
+        }
         Step::PutInlinePolicy { name, document, .. } => {
-            let text = document.minified();
-            until_consistent(fresh, async || iam.put_inline_policy(role()?, name, &text).await).await?;
+            let (role, text) = (role()?, document.minified());
+            until_consistent(fresh, || iam.put_inline_policy(role, name, &text)).await?;
         }
         Step::DetachPolicy(arn) => {
-            gone_already(until_consistent(false, async || iam.detach_policy(role()?, arn).await).await)?;
+            let role = role()?;
+            gone_already(until_consistent(false, || iam.detach_policy(role, arn)).await)?;
         }
         Step::DeleteInlinePolicy(name, _) => {
-            gone_already(until_consistent(false, async || iam.delete_inline_policy(role()?, name).await).await)?;
+            let role = role()?;
+            gone_already(until_consistent(false, || iam.delete_inline_policy(role, name)).await)?;
         }
-        Step::DeleteRole => gone_already(until_consistent(false, async || iam.delete_role(role()?).await).await)?,
+        Step::DeleteRole => {
+            let role = role()?;
+            gone_already(until_consistent(false, || iam.delete_role(role)).await)?
+        }
         Step::ApplyServiceAccount { cluster, account, .. } => {
             let applied = apply_account(context, cluster, account).await?;
             return Ok(Done { made: true, account: Some(applied), ..Done::default() });
@@ -125,12 +141,12 @@ fn gone_already(result: Result<()>) -> Result<()> {
 /// Makes a provider; one that somebody else made in between gets the audiences that it lacks.
 async fn create_provider(context: &Context<'_>, provider: &OidcProvider) -> Result<Done> {
     let iam = context.backends.iam.as_ref();
-    match until_consistent(false, async || iam.create_provider(provider).await).await {
+    match until_consistent(false, || iam.create_provider(provider)).await {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let known = iam.provider(&provider.arn).await?.map(|known| known.audiences).unwrap_or_default();
             for audience in provider.audiences.iter().filter(|audience| !known.contains(audience)) {
                 let audience = Audience::new(audience.clone())?;
-                until_consistent(false, async || iam.add_audience(&provider.arn, &audience).await).await?;
+                until_consistent(false, || iam.add_audience(&provider.arn, &audience)).await?;
             }
             Ok(Done::default())
         }
@@ -140,20 +156,20 @@ async fn create_provider(context: &Context<'_>, provider: &OidcProvider) -> Resu
 
 async fn create_role(context: &Context<'_>, new: &NewRole) -> Result<Done> {
     let iam = context.backends.iam.as_ref();
-    let created = until_consistent(false, async || iam.create_role(new).await).await;
+    let created = until_consistent(false, || iam.create_role(new)).await;
     match created {
         Ok(_) => Ok(Done { made: true, ..Done::default() }),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => accept_own(context, new, error).await,
         Err(error) if tags_refused(new, &error) => {
             let plain = NewRole { tags: Default::default(), ..new.clone() };
-            let made = match until_consistent(false, async || iam.create_role(&plain).await).await {
+            let made = match until_consistent(false, || iam.create_role(&plain)).await {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => accept_own(context, &plain, error).await?,
                 made => made.map(|_| Done { made: true, ..Done::default() })?,
             };
-            if let Err(error) = until_consistent(true, async || iam.tag_role(new.arn.name(), &new.tags).await).await {
+            if let Err(error) = until_consistent(true, || iam.tag_role(new.arn.name(), &new.tags)).await {
                 // A role without tags would be nobody's: it is taken back at once.
                 if made.made {
-                    until_consistent(false, async || iam.delete_role(new.arn.name()).await).await.map_err(|left| {
+                    until_consistent(false, || iam.delete_role(new.arn.name())).await.map_err(|left| {
                         let name = new.arn.name();
                         left.during(format!("role {name} was made, cannot be tagged and cannot be taken back"))
                     })?;
@@ -214,7 +230,7 @@ async fn accept_own(context: &Context<'_>, new: &NewRole, error: Error) -> Resul
 async fn condemn(context: &Context<'_>, name: &RoleName, expected: &Condemned) -> Result<()> {
     let iam = context.backends.iam.as_ref();
     let mark = BTreeMap::from([(ORIGIN_TAG.to_owned(), DELETING.to_owned())]);
-    until_consistent(false, async || iam.tag_role(name, &mark).await).await?;
+    until_consistent(false, || iam.tag_role(name, &mark)).await?;
     let role = read_marked(context, name).await?;
     let own = |tags: &BTreeMap<String, String>| -> BTreeMap<String, String> {
         let own = tags.iter().filter(|(key, _)| key.starts_with(OWN_PREFIX) && *key != ORIGIN_TAG);
@@ -228,11 +244,11 @@ async fn condemn(context: &Context<'_>, name: &RoleName, expected: &Condemned) -
     match expected.tags.get(ORIGIN_TAG) {
         Some(origin) if role.id == expected.role_id => {
             let before = BTreeMap::from([(ORIGIN_TAG.to_owned(), origin.clone())]);
-            until_consistent(false, async || iam.tag_role(name, &before).await).await?;
+            until_consistent(false, || iam.tag_role(name, &before)).await?;
         }
         _ => {
             let mark = BTreeSet::from([ORIGIN_TAG.to_owned()]);
-            until_consistent(false, async || iam.untag_role(name, &mark).await).await?;
+            until_consistent(false, || iam.untag_role(name, &mark)).await?;
         }
     }
     Err(Error::new(ErrorKind::Conflict, format!("role {name} was changed by others at the same time"))
@@ -253,7 +269,7 @@ async fn read_marked(context: &Context<'_>, name: &RoleName) -> Result<Role> {
 }
 
 async fn role_now(context: &Context<'_>, name: &RoleName) -> Result<Option<Role>> {
-    until_consistent(false, async || context.backends.iam.role(name).await).await
+    until_consistent(false, || context.backends.iam.role(name)).await
 }
 
 fn deleted_meanwhile(name: &RoleName) -> Error {
@@ -270,7 +286,7 @@ async fn update_trust(context: &Context<'_>, name: &RoleName, step: &TrustStep) 
     let mut warnings = Vec::new();
     for _ in 0..MOST_REPEATS {
         let text = written.minified();
-        until_consistent(context.fresh, async || iam.update_trust_policy(name, &text).await).await?;
+        until_consistent(context.fresh, || iam.update_trust_policy(name, &text)).await?;
         let seen = read_back(context, name, step, &written).await?;
         if seen.agreed == seen.standing {
             return match &seen.lost[..] {

@@ -64,11 +64,9 @@ async fn undo(context: &Context<'_>, step: &Step, done: &Done) -> Result<bool> {
     let Some(role_arn) = context.plan.role_arn.clone() else { return Ok(false) };
     let role = role_arn.name();
     let result = match step {
-        Step::AttachPolicy(arn) => until_consistent(false, async || iam.detach_policy(role, arn).await).await,
-        Step::PutInlinePolicy { name, .. } => {
-            until_consistent(false, async || iam.delete_inline_policy(role, name).await).await
-        }
-        Step::CreateRole(_) if done.made => until_consistent(false, async || iam.delete_role(role).await).await,
+        Step::AttachPolicy(arn) => until_consistent(false, || iam.detach_policy(role, arn)).await,
+        Step::PutInlinePolicy { name, .. } => until_consistent(false, || iam.delete_inline_policy(role, name)).await,
+        Step::CreateRole(_) if done.made => until_consistent(false, || iam.delete_role(role)).await,
         Step::ApplyServiceAccount { cluster, account, existed } => {
             let backend = context.backends.cluster(cluster)?;
             match (existed, &done.account) {

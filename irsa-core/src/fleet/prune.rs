@@ -55,6 +55,10 @@ impl Client {
         for detail in roles.iter().filter(|detail| detail.role.tags.get(SET_TAG).is_some_and(|there| there == set)) {
             prunable.add(detail, &clusters, &kept)?;
         }
+        // Where only roles are declared, no API server is at hand.
+        for request in &mut prunable.requests {
+            request.binding.role_only = !self.backends.clusters.contains_key(&request.binding.cluster);
+        }
         Ok(prunable)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::FutureExt;
+
 use super::writes::target_arn;
 use super::{Backends, Identities, Observed, check_cluster};
 use crate::account;
@@ -99,30 +101,8 @@ pub(super) async fn read_accounts(
     let binding = &request.binding;
     let clusters: BTreeSet<&ClusterRef> =
         subjects.iter().map(|subject| subject.cluster.as_ref().unwrap_or(&binding.cluster)).collect();
-    let checks = clusters.into_iter().map(async |cluster| {
-        let backend = backends.cluster(cluster);
-        let (anchor, identities) = futures::join!(
-            async {
-                Ok::<_, Error>(match &backend {
-                    Ok(b) if !b.through_eks() => Some(b.anchor().await?),
-                    _ => None,
-                })
-            },
-            identities.clone()
-        );
-        let identities = identities?;
-        match identities.get(cluster) {
-            // A cluster that is gone has no API server to ask.
-            Some(identity) if identity.issuer.is_none() => Ok(None),
-            Some(identity) => match (backend, anchor?) {
-                (Ok(_), Some(anchor)) => check_cluster(cluster, identity, &anchor),
-                (Ok(_), None) => Ok(None),
-                (Err(error), _) => Err(error),
-            },
-            None => Ok(None),
-        }
-    });
-    let reads = subjects.iter().map(|subject| read_account(backends, request, subject, identities.clone()));
+    let checks = clusters.into_iter().map(|cluster| make_sure(backends, cluster, identities.clone()).boxed());
+    let reads = subjects.iter().map(|subject| read_account(backends, request, subject, identities.clone()).boxed());
     let (warnings, reads) = futures::join!(futures::future::try_join_all(checks), futures::future::join_all(reads));
     let mut accounts = Accounts { warnings: warnings?.into_iter().flatten().collect(), ..Accounts::default() };
     for read in reads {
@@ -133,6 +113,29 @@ pub(super) async fn read_accounts(
         accounts.accounts.insert(key, account);
     }
     Ok(accounts)
+}
+
+/// Makes sure that an API server is the cluster's, where it is not reached through EKS.
+async fn make_sure(backends: &Backends, cluster: &ClusterRef, identities: Identities<'_>) -> Result<Option<Warning>> {
+    let backend = backends.cluster(cluster);
+    let anchor = async {
+        Ok::<_, Error>(match &backend {
+            Ok(b) if !b.through_eks() => Some(b.anchor().await?),
+            _ => None,
+        })
+    };
+    let (anchor, identities) = futures::join!(anchor, identities);
+    let identities = identities?;
+    match identities.get(cluster) {
+        // A cluster that is gone has no API server to ask.
+        Some(identity) if identity.issuer.is_none() => Ok(None),
+        Some(identity) => match (backend, anchor?) {
+            (Ok(_), Some(anchor)) => check_cluster(cluster, identity, &anchor),
+            (Ok(_), None) => Ok(None),
+            (Err(error), _) => Err(error),
+        },
+        None => Ok(None),
+    }
 }
 
 type Read = Option<(AccountKey, ObservedAccount, Option<DryRun>)>;
@@ -230,22 +233,32 @@ pub(super) async fn read_undeclared(backends: &Backends, request: &Request, obse
             reads.push((key, cluster.clone()));
         }
     }
-    let each = reads.into_iter().map(async |(key, cluster)| {
-        let account = backends.cluster(&cluster)?.service_account(&key.namespace, &key.name).await?;
-        Ok((key, ObservedAccount { cluster, account, namespace_exists: None }))
+    let each = reads.into_iter().map(|(key, cluster)| {
+        async move {
+            let account = backends.cluster(&cluster)?.service_account(&key.namespace, &key.name).await?;
+            Ok((key, ObservedAccount { cluster, account, namespace_exists: None }))
+        }
+        .boxed()
     });
-    let lists = observed.identities.iter().filter(|(_, identity)| identity.issuer.is_some()).map(
-        async |(cluster, identity)| {
-            let bound = backends.bound_accounts(cluster, &arn).await?;
-            Ok(bound.into_iter().map(|account| {
-                let key = AccountKey::new(&identity.cluster, &account.namespace, &account.name);
-                (key, ObservedAccount { cluster: cluster.clone(), account: Some(account), namespace_exists: None })
-            }))
-        },
-    );
+    let usable = observed.identities.iter().filter(|(_, identity)| identity.issuer.is_some());
+    let lists = usable.map(|(cluster, identity)| bound_on(backends, cluster, &identity.cluster, &arn).boxed());
     let (read, listed) = futures::try_join!(futures::future::try_join_all(each), futures::future::try_join_all(lists))?;
     for (key, account) in read.into_iter().chain(listed.into_iter().flatten()) {
         observed.accounts.entry(key).or_insert(account);
     }
     Ok(())
+}
+
+/// The accounts on a cluster that irsa has annotated with a role.
+async fn bound_on(
+    backends: &Backends,
+    cluster: &ClusterRef,
+    id: &ClusterId,
+    role: &RoleArn,
+) -> Result<Vec<(AccountKey, ObservedAccount)>> {
+    let bound = backends.bound_accounts(cluster, role).await?.into_iter().map(|account| {
+        let key = AccountKey::new(id, &account.namespace, &account.name);
+        (key, ObservedAccount { cluster: cluster.clone(), account: Some(account), namespace_exists: None })
+    });
+    Ok(bound.collect())
 }

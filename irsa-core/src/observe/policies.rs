@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::FutureExt;
+
 use super::Backends;
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
 use crate::name::{PolicyArn, PolicyRef};
@@ -30,7 +32,7 @@ pub(super) async fn observe_policies(backends: &Backends, request: &Request) -> 
             }
         }
     }
-    let lookups = by_arn.iter().map(async |arn| ((*arn).clone(), backends.iam.policy(arn).await));
+    let lookups = by_arn.iter().map(|&arn| async move { (arn.clone(), backends.iam.policy(arn).await) }.boxed());
     let named = async { if names.is_empty() { Ok(Vec::new()) } else { backends.iam.policies_named(&names).await } };
     let (found, named) = futures::join!(futures::future::join_all(lookups), named);
     let mut observed = ObservedPolicies::default();

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
 use super::{AccountKey, Backends, Identities, Observed, ObservedRole, existing};
-use crate::backend::Role;
+use crate::backend::{IamBackend, InlinePolicy, Role};
 use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
@@ -85,10 +88,10 @@ pub(crate) async fn read_role(
         Documents::Declared(names) => names.clone(),
         Documents::All | Documents::None => BTreeSet::new(),
     };
-    let declared = declared.iter().map(async |policy| Ok((policy.clone(), iam.inline_policy(name, policy).await?)));
+    let declared = declared.iter().map(|policy| read_inline(iam, name, policy));
     let profiles = async { if profiles { iam.instance_profiles(name).await } else { Ok(None) } };
     let (role, attached, names, declared, profiles) = futures::try_join!(
-        until_consistent(false, async || iam.role(name).await),
+        until_consistent(false, || iam.role(name)),
         iam.attached_policies(name),
         iam.inline_policy_names(name),
         futures::future::try_join_all(declared),
@@ -111,7 +114,7 @@ pub(crate) async fn read_role(
     };
     if all {
         let unread = inline.iter().filter(|(_, document)| document.is_none()).map(|(policy, _)| policy);
-        let each = unread.map(async |policy| Ok((policy.clone(), iam.inline_policy(name, policy).await?)));
+        let each = unread.map(|policy| read_inline(iam, name, policy));
         let read: Vec<_> = futures::future::try_join_all(each).await?;
         for (policy, stored) in read {
             let document = stored.map(|stored| PolicyDocument::from_stored(&stored.document)).transpose()?;
@@ -119,6 +122,15 @@ pub(crate) async fn read_role(
         }
     }
     role_of(role, attached.into_iter().flatten().collect(), inline, profiles.unwrap_or_default()).map(Some)
+}
+
+/// An inline policy with its name.
+fn read_inline<'a>(
+    iam: &'a dyn IamBackend,
+    role: &'a RoleName,
+    policy: &'a InlinePolicyName,
+) -> BoxFuture<'a, Result<(InlinePolicyName, Option<InlinePolicy>)>> {
+    async move { Ok((policy.clone(), iam.inline_policy(role, policy).await?)) }.boxed()
 }
 
 /// A role from its parts.

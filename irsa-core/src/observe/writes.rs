@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::FutureExt;
+
 use super::accounts::{AccountKey, DryRun, ObservedAccount};
 use super::{Backends, Observed, place};
 use crate::account::{self, Release};
@@ -68,7 +70,9 @@ async fn check_releases(backends: &Backends, request: &Request, observed: &mut O
         let review = AccessReview { verb, resource: "serviceaccounts", namespace: Some(key.namespace.clone()) };
         reviews.push((key, entry.cluster.clone(), review));
     }
-    let each = reviews.iter().map(async |(_, cluster, review)| backends.cluster(cluster)?.allowed(review).await);
+    let each = reviews
+        .iter()
+        .map(|(_, cluster, review)| async move { backends.cluster(cluster)?.allowed(review).await }.boxed());
     let answers = futures::future::try_join_all(each).await?;
     for ((key, _, review), _) in reviews.iter().zip(answers).filter(|(_, allowed)| !allowed) {
         let place = place(&key.namespace, &key.name);

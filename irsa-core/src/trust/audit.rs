@@ -1,14 +1,32 @@
 //! The audit of many roles: what their trust policies let in, against what exists.
 
+pub(super) mod account_index;
+pub(super) mod causes;
+pub(super) mod dump;
+pub(super) mod edit;
+pub(super) mod finding;
+pub(super) mod finding_id;
+#[cfg(test)]
+mod fixtures;
+pub(super) mod ground;
+pub(super) mod judge;
+pub(super) mod place;
+pub(super) mod power;
+pub(super) mod principals;
+pub(super) mod reading;
+pub(super) mod reads;
+pub(super) mod repair;
+pub(super) mod words;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::{Audit, Finding, Severity, TrustedSubjects, WhoCan};
-use super::finding_id::{FindingId, Ignore};
-use super::glob::Glob;
-use super::ground::Ground;
-use super::judge::{Judged, judge};
-use super::reading::{Reading, Seen, UNNAMED_AUDIENCE};
+use self::finding::{Audit, Finding, Severity, TrustedSubjects, WhoCan};
+use self::finding_id::{FindingId, Ignore};
+use self::ground::Ground;
+use self::judge::{Judged, judge};
+use self::reading::{Reading, Seen, UNNAMED_AUDIENCE};
+use super::evaluate::glob::Glob;
 use crate::error::Result;
 use crate::name::{ProviderArn, RoleArn};
 
@@ -176,10 +194,10 @@ fn is_ignored(ignore: &[Ignore], id: FindingId, role: &AuditedRole) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::trust::fixtures::{
-        HOST, ROLE, STS, account, allow, allow_sub, arn, around, found_in, ids, provider, role,
+    use super::fixtures::{
+        BLUE, HOST, ROLE, STS, account, allow, allow_sub, arn, around, found_in, ids, provider, role,
     };
+    use super::*;
     use FindingId as Id;
     use serde_json::{Value, json};
 
@@ -262,7 +280,7 @@ mod tests {
         statement["Condition"]["StringEquals"] = json!({});
         assert_eq!(ids(statement), [Id::SeveralProviders, Id::NoAudience, Id::NoAudience]);
         let mut closed = allow_sub("StringEquals", json!(APP));
-        closed["Principal"]["Federated"] = json!([arn(HOST), arn(crate::trust::fixtures::BLUE)]);
+        closed["Principal"]["Federated"] = json!([arn(HOST), arn(BLUE)]);
         assert_eq!(ids(closed), [], "positive tests fail for the other provider");
     }
 

@@ -1,10 +1,13 @@
 //! The trust policy that the subjects of a role make: a pure function, used to plan a write and to check it afterwards.
 
+pub(super) mod admission;
+pub(super) mod statement;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::statement::{audience_or_default, nobody, own_sid, own_statement};
+use self::statement::{audience_or_default, nobody, own_sid, own_statement};
 use super::{OwnKind, TrustPolicy, WebIdentity, own_kind};
 use crate::document::{canonical_statement, strings};
 use crate::error::{Error, ErrorKind, Result};

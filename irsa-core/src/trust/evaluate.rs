@@ -2,12 +2,20 @@
 //!
 //! Source: IAM user guide, "Policy evaluation logic": a Deny wins, and without an Allow the answer is no.
 
-use super::caller::Caller;
-use super::completions::{Open, refine};
-use super::condition::Truth;
-use super::decision::{Decision, TrustCheck};
-use super::document::{Effect, Statement, TrustDocument};
-use super::reasons;
+pub(super) mod caller;
+pub(super) mod completions;
+pub(super) mod condition;
+pub(super) mod decision;
+pub(super) mod document;
+pub(super) mod glob;
+pub(super) mod reasons;
+pub(super) mod subjects;
+
+use self::caller::Caller;
+use self::completions::{Open, refine};
+use self::condition::Truth;
+use self::decision::{Decision, TrustCheck};
+use self::document::{Effect, Statement, TrustDocument};
 
 /// The statements that count for a caller, with what they say.
 pub(super) struct Weighed<'a> {

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::audit::AuditedRole;
-use super::glob::Glob;
+use super::AuditedRole;
 use crate::document::{parse_strict, statements, strings};
+use crate::trust::evaluate::glob::Glob;
 
 /// AWS-managed policies that can give everything, or give themselves everything (AWS managed policy reference).
 const POWERFUL: [&str; 3] = ["AdministratorAccess", "IAMFullAccess", "PowerUserAccess"];
@@ -12,7 +12,7 @@ const POWERFUL: [&str; 3] = ["AdministratorAccess", "IAMFullAccess", "PowerUserA
 /// Why a role is powerful, in words; nothing where it is not known to be.
 ///
 /// What a customer-managed policy allows is not known here. A Deny elsewhere is not weighed.
-pub(super) fn power(role: &AuditedRole) -> Option<String> {
+pub(in crate::trust) fn power(role: &AuditedRole) -> Option<String> {
     let managed = role.attached.iter().find(|arn| {
         let name = arn.split_once(":iam::aws:policy/").map(|(_, name)| name);
         name.is_some_and(|name| POWERFUL.contains(&name))

@@ -20,11 +20,11 @@ const MOST_KINDS: usize = 10;
 
 /// What keeps a statement in doubt: all of it must hold for the statement to apply.
 #[derive(Clone, Debug)]
-pub(super) struct Open<'a>(Vec<OpenTest<'a>>);
+pub(in crate::trust) struct Open<'a>(Vec<OpenTest<'a>>);
 
 /// One thing that is not known.
 #[derive(Clone, Debug)]
-pub(super) enum OpenTest<'a> {
+pub(in crate::trust) enum OpenTest<'a> {
     /// Whether `{"AWS": "*"}` covers callers with a web identity.
     AllOfAws { inverted: bool },
     /// What IAM would not store.
@@ -34,7 +34,7 @@ pub(super) enum OpenTest<'a> {
 }
 
 impl<'a> Open<'a> {
-    pub(super) fn of(statement: &'a Statement, caller: &Caller, provider: &str) -> Self {
+    pub(in crate::trust) fn of(statement: &'a Statement, caller: &Caller, provider: &str) -> Self {
         let mut open = Vec::new();
         if statement.principal.covers(provider) == Truth::Unknown {
             open.push(OpenTest::AllOfAws { inverted: statement.principal.inverted });
@@ -49,13 +49,13 @@ impl<'a> Open<'a> {
         Self(open)
     }
 
-    pub(super) fn tests(self) -> Vec<OpenTest<'a>> {
+    pub(in crate::trust) fn tests(self) -> Vec<OpenTest<'a>> {
         self.0
     }
 }
 
 /// What one test says of a caller, where that is the same for every completion.
-pub(super) fn settled(test: &Test, caller: &Caller) -> Truth {
+pub(in crate::trust) fn settled(test: &Test, caller: &Caller) -> Truth {
     let truth = test.holds(caller);
     if truth != Truth::Unknown || held(&test.key, caller) != Held::NotGiven || !can_be_told(test) {
         return truth;
@@ -79,7 +79,7 @@ fn resolved(test: &Test, caller: &Caller) -> Option<Vec<Glob>> {
 }
 
 /// Decides over all completions; `allowed` where some statement allows whatever they are.
-pub(super) fn refine(allowed: bool, allows: Vec<Open<'_>>, denies: Vec<Open<'_>>) -> Decision {
+pub(in crate::trust) fn refine(allowed: bool, allows: Vec<Open<'_>>, denies: Vec<Open<'_>>) -> Decision {
     let mut space = Space::default();
     let mut place = |statements: Vec<Open<'_>>| {
         statements.into_iter().map(|open| open.0.iter().map(|test| space.place(test)).collect()).collect()

@@ -3,9 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::causes;
-use super::condition::Truth;
-use super::decision::Decision;
-use super::document::Effect;
 use super::finding::{Finding, OtherPrincipal, Severity};
 use super::finding_id::FindingId;
 use super::ground::{Ground, Standing};
@@ -16,34 +13,41 @@ use super::reading::{Reading, Seen};
 use super::repair::{Repair, repaired};
 use super::words;
 use crate::name::ProviderArn;
+use crate::trust::evaluate::condition::Truth;
+use crate::trust::evaluate::decision::Decision;
+use crate::trust::evaluate::document::Effect;
 
 /// What was found of one role.
 #[derive(Debug)]
-pub(super) struct Judged {
+pub(in crate::trust) struct Judged {
     /// Whether it trusts an OIDC provider.
-    pub(super) trusting: bool,
-    pub(super) findings: Vec<Finding>,
+    pub(in crate::trust) trusting: bool,
+    pub(in crate::trust) findings: Vec<Finding>,
     /// How many findings were not wanted.
-    pub(super) ignored: usize,
-    pub(super) seen: Vec<Seen>,
-    pub(super) others: Vec<OtherPrincipal>,
+    pub(in crate::trust) ignored: usize,
+    pub(in crate::trust) seen: Vec<Seen>,
+    pub(in crate::trust) others: Vec<OtherPrincipal>,
 }
 
 /// A finding before its repair is worked out.
 #[derive(Clone, Debug)]
-pub(super) struct Raw {
-    pub(super) id: FindingId,
-    pub(super) severity: Severity,
+pub(in crate::trust) struct Raw {
+    pub(in crate::trust) id: FindingId,
+    pub(in crate::trust) severity: Severity,
     /// The number of the statement, from 0.
-    pub(super) statement: Option<usize>,
-    pub(super) provider: Option<ProviderArn>,
-    pub(super) message: String,
-    pub(super) evidence: Vec<String>,
-    pub(super) repair: Repair,
+    pub(in crate::trust) statement: Option<usize>,
+    pub(in crate::trust) provider: Option<ProviderArn>,
+    pub(in crate::trust) message: String,
+    pub(in crate::trust) evidence: Vec<String>,
+    pub(in crate::trust) repair: Repair,
 }
 
 impl Raw {
-    pub(super) fn new(id: FindingId, statement: impl Into<Option<usize>>, message: impl Into<String>) -> Self {
+    pub(in crate::trust) fn new(
+        id: FindingId,
+        statement: impl Into<Option<usize>>,
+        message: impl Into<String>,
+    ) -> Self {
         let (statement, message) = (statement.into(), message.into());
         let (provider, evidence, repair) = (None, Vec::new(), Repair::None);
         Self { id, severity: id.severity(), statement, provider, message, evidence, repair }
@@ -52,15 +56,19 @@ impl Raw {
 
 /// Everything about a role that findings come from.
 #[derive(Debug)]
-pub(super) struct Facts {
-    pub(super) trusting: bool,
-    pub(super) seen: Vec<Seen>,
-    pub(super) others: Vec<OtherPrincipal>,
-    pub(super) raw: Vec<Raw>,
+pub(in crate::trust) struct Facts {
+    pub(in crate::trust) trusting: bool,
+    pub(in crate::trust) seen: Vec<Seen>,
+    pub(in crate::trust) others: Vec<OtherPrincipal>,
+    pub(in crate::trust) raw: Vec<Raw>,
 }
 
 /// Judges a role; `wanted` tells which findings are to be reported.
-pub(super) fn judge(reading: &Reading<'_>, ground: &Ground<'_>, wanted: impl Fn(FindingId) -> bool) -> Judged {
+pub(in crate::trust) fn judge(
+    reading: &Reading<'_>,
+    ground: &Ground<'_>,
+    wanted: impl Fn(FindingId) -> bool,
+) -> Judged {
     let Facts { trusting, seen, others, raw } = facts(reading, ground);
     let call = |index: usize| reading.statements().find(|(at, _)| *at == index).map(|(at, found)| label(at, found));
     let reported = raw.iter().filter(|raw| wanted(raw.id));
@@ -80,7 +88,7 @@ pub(super) fn judge(reading: &Reading<'_>, ground: &Ground<'_>, wanted: impl Fn(
 }
 
 /// Looks at a role from all sides.
-pub(super) fn facts(reading: &Reading<'_>, ground: &Ground<'_>) -> Facts {
+pub(in crate::trust) fn facts(reading: &Reading<'_>, ground: &Ground<'_>) -> Facts {
     let open = reading.of_any_provider();
     let others = others(reading);
     let trusting = !reading.named.is_empty() || open == Truth::True;
@@ -277,7 +285,7 @@ fn anybody(reading: &Reading<'_>, open: Truth, others: &[OtherPrincipal], raw: &
             found.severity = Severity::Medium;
         }
         found.evidence = wild.iter().map(|other| words::principal(other)).collect();
-        found.evidence.extend(statement.tests.iter().take(words::MOST).map(super::reasons::shown));
+        found.evidence.extend(statement.tests.iter().take(words::MOST).map(crate::trust::evaluate::reasons::shown));
         found.repair = Repair::Principal;
         raw.push(found);
     }

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Surroundings;
 use super::account_index::AccountIndex;
-use super::audit::Surroundings;
 use crate::name::{AccountId, ProviderArn};
 
 /// The surroundings with the accounts of each cluster in an index.
 #[derive(Debug)]
-pub(super) struct Ground<'a> {
+pub(in crate::trust) struct Ground<'a> {
     providers: Option<&'a BTreeMap<ProviderArn, Vec<String>>>,
     /// The accounts whose providers are known.
     known: BTreeSet<&'a AccountId>,
@@ -17,7 +17,7 @@ pub(super) struct Ground<'a> {
 
 /// Whether a provider exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing<'a> {
+pub(in crate::trust) enum Standing<'a> {
     /// It does, and takes these audiences.
     Takes(&'a [String]),
     Missing,
@@ -25,7 +25,7 @@ pub(super) enum Standing<'a> {
 }
 
 impl<'a> Ground<'a> {
-    pub(super) fn new(around: &'a Surroundings) -> Self {
+    pub(in crate::trust) fn new(around: &'a Surroundings) -> Self {
         let clusters = &around.clusters;
         Self {
             providers: around.providers.as_ref(),
@@ -37,7 +37,7 @@ impl<'a> Ground<'a> {
         }
     }
 
-    pub(super) fn standing(&self, provider: &ProviderArn) -> Standing<'a> {
+    pub(in crate::trust) fn standing(&self, provider: &ProviderArn) -> Standing<'a> {
         let Some(providers) = self.providers else { return Standing::NotKnown };
         match providers.get(provider) {
             Some(audiences) => Standing::Takes(audiences),
@@ -48,23 +48,26 @@ impl<'a> Ground<'a> {
     }
 
     /// The service accounts of the cluster that a provider stands for, where they were read.
-    pub(super) fn accounts(&self, provider: &ProviderArn) -> Option<&AccountIndex<'a>> {
+    pub(in crate::trust) fn accounts(&self, provider: &ProviderArn) -> Option<&AccountIndex<'a>> {
         self.clusters.get(provider).map(|(_, index)| index)
     }
 
     /// How the cluster of a provider is called, where it is known.
-    pub(super) fn cluster(&self, provider: &ProviderArn) -> Option<&'a str> {
+    pub(in crate::trust) fn cluster(&self, provider: &ProviderArn) -> Option<&'a str> {
         self.clusters.get(provider).map(|(name, _)| *name)
     }
 
     /// Every provider that is known to exist in an account.
-    pub(super) fn providers_of<'b>(&'b self, account: &'b AccountId) -> impl Iterator<Item = &'a ProviderArn> + 'b {
+    pub(in crate::trust) fn providers_of<'b>(
+        &'b self,
+        account: &'b AccountId,
+    ) -> impl Iterator<Item = &'a ProviderArn> + 'b {
         let listed = self.providers.into_iter().flatten().map(|(arn, _)| arn);
         listed.chain(self.clusters.keys().copied()).filter(move |arn| arn.account() == account)
     }
 
     /// The cluster of a provider in messages.
-    pub(super) fn called(&self, provider: &ProviderArn) -> String {
+    pub(in crate::trust) fn called(&self, provider: &ProviderArn) -> String {
         match self.cluster(provider) {
             Some(name) => format!("cluster {name}"),
             None => format!("the cluster with issuer {}", provider.issuer().url()),

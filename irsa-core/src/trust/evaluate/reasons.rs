@@ -1,18 +1,18 @@
 //! An evaluation in words: which statement does what, and what would have to be otherwise.
 
+use super::Weighed;
 use super::caller::{Caller, SUBJECT_PREFIX};
 use super::completions::OpenTest;
 use super::condition::{Family, Held, Test, Truth, held, is_of_an_issuer};
 use super::decision::Decision;
 use super::document::{Effect, Principal, Statement};
-use super::evaluate::Weighed;
 use super::glob::Glob;
 
 /// Longer lists are cut in messages.
 const MOST_SHOWN: usize = 5;
 
 /// Why the decision is what it is, one line for each statement that matters.
-pub(super) fn because(weighed: &Weighed<'_>, caller: &Caller, decision: Decision) -> Vec<String> {
+pub(in crate::trust) fn because(weighed: &Weighed<'_>, caller: &Caller, decision: Decision) -> Vec<String> {
     let mut lines = Vec::new();
     let denied = weighed.of(Effect::Deny, Truth::True).next().is_some();
     for (statement, truth) in &weighed.statements {
@@ -56,7 +56,7 @@ fn open(statement: &Statement, caller: &Caller, weighed: &Weighed<'_>) -> String
 }
 
 /// What an unknown answer depends on.
-pub(super) fn condition(statement: &Statement, open: &OpenTest<'_>) -> String {
+pub(in crate::trust) fn condition(statement: &Statement, open: &OpenTest<'_>) -> String {
     format!("{} ({})", what(open), statement.label)
 }
 
@@ -78,7 +78,7 @@ fn what(open: &OpenTest<'_>) -> String {
     }
 }
 
-pub(super) fn shown(test: &Test) -> String {
+pub(in crate::trust) fn shown(test: &Test) -> String {
     let values: Vec<&str> = test.values.iter().map(|value| value.text.as_str()).collect();
     format!("{} {} {}", test.operator.name, test.key, list(&values))
 }

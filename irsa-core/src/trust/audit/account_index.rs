@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-use super::audit::KnownAccount;
-use super::caller::SUBJECT_PREFIX;
-use super::glob::Glob;
+use super::KnownAccount;
 use super::place::{Place, places};
+use crate::trust::evaluate::caller::SUBJECT_PREFIX;
+use crate::trust::evaluate::glob::Glob;
 
 /// How many accounts are named as examples.
 const EXAMPLES: usize = 5;
@@ -17,7 +17,7 @@ const LOOKS: usize = 20_000_000;
 
 /// The accounts of one cluster.
 #[derive(Debug)]
-pub(super) struct AccountIndex<'a> {
+pub(in crate::trust) struct AccountIndex<'a> {
     /// By namespace, then name.
     by_place: Vec<&'a KnownAccount>,
     /// By name, then namespace.
@@ -29,17 +29,17 @@ pub(super) struct AccountIndex<'a> {
 
 /// The accounts that fit a pattern.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Fitting {
-    pub(super) count: usize,
+pub(in crate::trust) struct Fitting {
+    pub(in crate::trust) count: usize,
     /// Whether all were counted; otherwise there are at least so many.
-    pub(super) complete: bool,
+    pub(in crate::trust) complete: bool,
     /// The first few, `NAMESPACE/NAME`.
-    pub(super) examples: Vec<String>,
+    pub(in crate::trust) examples: Vec<String>,
 }
 
 impl Fitting {
     /// "3 service accounts fit today: a/b, c/d, e/f".
-    pub(super) fn shown(&self) -> String {
+    pub(in crate::trust) fn shown(&self) -> String {
         let least = if self.complete { "" } else { "at least " };
         match self.count {
             0 if self.complete => "no service account fits today".to_owned(),
@@ -53,7 +53,7 @@ impl Fitting {
 }
 
 impl<'a> AccountIndex<'a> {
-    pub(super) fn new(accounts: &'a [KnownAccount]) -> Self {
+    pub(in crate::trust) fn new(accounts: &'a [KnownAccount]) -> Self {
         let mut by_place: Vec<&KnownAccount> = accounts.iter().collect();
         by_place.sort_unstable_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
         let mut by_name = by_place.clone();
@@ -68,18 +68,18 @@ impl<'a> AccountIndex<'a> {
     }
 
     /// Whether a service account exists.
-    pub(super) fn has(&self, namespace: &str, name: &str) -> bool {
+    pub(in crate::trust) fn has(&self, namespace: &str, name: &str) -> bool {
         let wanted = (namespace, name);
         self.by_place.binary_search_by(|known| (known.namespace.as_str(), known.name.as_str()).cmp(&wanted)).is_ok()
     }
 
     /// The accounts whose annotation names a role, in the order of their names.
-    pub(super) fn annotated(&self, role: &str) -> &[&'a KnownAccount] {
+    pub(in crate::trust) fn annotated(&self, role: &str) -> &[&'a KnownAccount] {
         self.by_role.get(role).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Every account whose `sub` fits a pattern and none of some others, in the order of their names.
-    pub(super) fn all(&self, pattern: &str, except: &[String]) -> Vec<&'a KnownAccount> {
+    pub(in crate::trust) fn all(&self, pattern: &str, except: &[String]) -> Vec<&'a KnownAccount> {
         let mut all = Vec::new();
         self.each(pattern, except, false, |account| all.push(account));
         all.sort_unstable_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
@@ -87,7 +87,7 @@ impl<'a> AccountIndex<'a> {
     }
 
     /// How many accounts fit, and which for example; remembered, since many roles have the same pattern.
-    pub(super) fn fitting(&self, pattern: &str, except: &[String]) -> Rc<Fitting> {
+    pub(in crate::trust) fn fitting(&self, pattern: &str, except: &[String]) -> Rc<Fitting> {
         let key = [pattern, &except.join("\n")].join("\n");
         if let Some(known) = self.known.borrow().get(&key) {
             return Rc::clone(known);

@@ -7,7 +7,7 @@ use std::fmt;
 
 /// One place of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Symbol {
+pub(in crate::trust) enum Symbol {
     /// This character.
     Char(char),
     /// This character, upper or lower case; kept in lower case.
@@ -33,14 +33,14 @@ const JOINT: (usize, usize) = (400, 2_000_000);
 
 /// A pattern; one without `*` and `?` is a literal.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Glob(Vec<Symbol>);
+pub(in crate::trust) struct Glob(Vec<Symbol>);
 
-pub(super) fn fold(c: char) -> char {
+pub(in crate::trust) fn fold(c: char) -> char {
     c.to_lowercase().next().unwrap_or(c)
 }
 
 impl Glob {
-    pub(super) fn new(symbols: Vec<Symbol>) -> Self {
+    pub(in crate::trust) fn new(symbols: Vec<Symbol>) -> Self {
         let mut glob: Vec<Symbol> = Vec::with_capacity(symbols.len());
         for symbol in symbols {
             // `**` is `*`, and `*?` is written `?*`, so that equal patterns look alike.
@@ -54,12 +54,12 @@ impl Glob {
     }
 
     /// The pattern that everything fits.
-    pub(super) fn all() -> Self {
+    pub(in crate::trust) fn all() -> Self {
         Self(vec![Symbol::Many])
     }
 
     /// A text with `*` and `?`.
-    pub(super) fn wild(text: &str) -> Self {
+    pub(in crate::trust) fn wild(text: &str) -> Self {
         Self::new(
             text.chars()
                 .map(|c| match c {
@@ -72,7 +72,7 @@ impl Glob {
     }
 
     /// A text that fits.
-    pub(super) fn example(&self) -> String {
+    pub(in crate::trust) fn example(&self) -> String {
         let one = |symbol: &Symbol| match symbol {
             Symbol::Char(c) | Symbol::Fold(c) => Some(*c),
             Symbol::One => Some('x'),
@@ -81,12 +81,12 @@ impl Glob {
         self.0.iter().filter_map(one).collect()
     }
 
-    pub(super) fn is_literal(&self) -> bool {
+    pub(in crate::trust) fn is_literal(&self) -> bool {
         !self.0.iter().any(|symbol| matches!(symbol, Symbol::One | Symbol::Many))
     }
 
     /// Whether a text fits.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub(in crate::trust) fn matches(&self, text: &str) -> bool {
         let (mut at, mut rest) = (0, text.chars());
         // Where to go on when the run of the last `*` must be longer.
         let mut again: Option<(usize, std::str::Chars<'_>)> = None;
@@ -114,7 +114,7 @@ impl Glob {
     /// Whether an ARN fits, each of its six parts by itself; nothing for what is no ARN.
     ///
     /// Source: IAM user guide, "Amazon Resource Name (ARN) condition operators".
-    pub(super) fn matches_arn(&self, arn: &str) -> Option<bool> {
+    pub(in crate::trust) fn matches_arn(&self, arn: &str) -> Option<bool> {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let wanted: Vec<Self> =
             self.0.splitn(6, |symbol| *symbol == Symbol::Char(':')).map(|part| Self(part.to_vec())).collect();
@@ -123,7 +123,7 @@ impl Glob {
     }
 
     /// Whether everything that fits the other fits this one; a yes is certain.
-    pub(super) fn covers(&self, other: &Self) -> bool {
+    pub(in crate::trust) fn covers(&self, other: &Self) -> bool {
         let (mine, theirs) = (&self.0, &other.0);
         // Most patterns end differently.
         if let (Some(last), Some(theirs)) = (mine.last(), theirs.last())
@@ -156,7 +156,7 @@ impl Glob {
     }
 
     /// What fits both, as patterns; nothing when that takes too many.
-    pub(super) fn intersect(&self, other: &Self) -> Option<Vec<Self>> {
+    pub(in crate::trust) fn intersect(&self, other: &Self) -> Option<Vec<Self>> {
         // Most patterns begin differently.
         let fixed = self.0.iter().zip(&other.0).take_while(|(one, two)| **one != Symbol::Many && **two != Symbol::Many);
         if fixed.into_iter().any(|(one, two)| one.meet(*two).is_none()) {
@@ -222,7 +222,7 @@ impl Glob {
 }
 
 /// Every way in which one text can fit some of these patterns and not the others; nothing when there are too many to tell.
-pub(super) fn ways(globs: &[&Glob]) -> Option<BTreeSet<Vec<bool>>> {
+pub(in crate::trust) fn ways(globs: &[&Glob]) -> Option<BTreeSet<Vec<bool>>> {
     if globs.iter().all(|glob| glob.is_literal() && !glob.0.iter().any(|s| matches!(s, Symbol::Fold(_)))) {
         let same = |literal: &Glob| globs.iter().map(|glob| *glob == literal).collect();
         return Some(globs.iter().map(|literal| same(literal)).chain([vec![false; globs.len()]]).collect());

@@ -73,13 +73,13 @@ impl SubjectSet {
     }
 
     /// Whether everybody whom a pattern covers is let in.
-    pub(super) fn admits_all_of(&self, pattern: &str) -> bool {
+    pub(in crate::trust) fn admits_all_of(&self, pattern: &str) -> bool {
         let all = Union { regions: vec![Region::of(Glob::wild(pattern))], exact: true };
         all.minus(&self.union(&[Decision::Allow])).regions.is_empty()
     }
 
     /// Whether more than single ones of those whom a pattern covers may be let in.
-    pub(super) fn meets_pattern(&self, pattern: &str) -> bool {
+    pub(in crate::trust) fn meets_pattern(&self, pattern: &str) -> bool {
         let pattern = Glob::wild(pattern);
         self.parts.iter().any(|part| match part.region.glob.intersect(&pattern) {
             Some(met) => met.iter().any(|glob| !glob.is_literal()),
@@ -88,7 +88,7 @@ impl SubjectSet {
     }
 
     /// Who is let in here and by none of the others, as patterns; who may be, where none of them may.
-    pub(super) fn beyond(&self, others: &[Self]) -> Vec<String> {
+    pub(in crate::trust) fn beyond(&self, others: &[Self]) -> Vec<String> {
         let known =
             |decisions: &[Decision]| others.iter().fold(Union::nothing(), |all, set| all.and(set.union(decisions)));
         let for_certain = self.union(&[Decision::Allow]).minus(&known(&[Decision::Allow]));

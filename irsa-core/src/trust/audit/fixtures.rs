@@ -4,38 +4,38 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::audit::{AuditedRole, KnownAccount, Surroundings, audit};
 use super::finding::Finding;
 use super::finding_id::FindingId;
+use super::{AuditedRole, KnownAccount, Surroundings, audit};
 use crate::name::ProviderArn;
 
-pub(super) const HOST: &str = "oidc.eks.us-east-1.amazonaws.com/id/A";
-pub(super) const BLUE: &str = "oidc.eks.us-east-1.amazonaws.com/id/B";
-pub(super) const ROLE: &str = "arn:aws:iam::123456789012:role/r";
-pub(super) const STS: &str = "sts.amazonaws.com";
+pub(in crate::trust) const HOST: &str = "oidc.eks.us-east-1.amazonaws.com/id/A";
+pub(in crate::trust) const BLUE: &str = "oidc.eks.us-east-1.amazonaws.com/id/B";
+pub(in crate::trust) const ROLE: &str = "arn:aws:iam::123456789012:role/r";
+pub(in crate::trust) const STS: &str = "sts.amazonaws.com";
 
-pub(super) fn arn(host: &str) -> String {
+pub(in crate::trust) fn arn(host: &str) -> String {
     format!("arn:aws:iam::123456789012:oidc-provider/{host}")
 }
 
-pub(super) fn provider(host: &str) -> ProviderArn {
+pub(in crate::trust) fn provider(host: &str) -> ProviderArn {
     arn(host).parse().unwrap()
 }
 
 /// An Allow for tokens of the first cluster.
-pub(super) fn allow(condition: Value) -> Value {
+pub(in crate::trust) fn allow(condition: Value) -> Value {
     json!({"Effect": "Allow", "Principal": {"Federated": arn(HOST)}, "Action": "sts:AssumeRoleWithWebIdentity",
            "Condition": condition})
 }
 
 /// Such an Allow with a test of the audience, and one of the subject.
-pub(super) fn allow_sub(operator: &str, subs: Value) -> Value {
+pub(in crate::trust) fn allow_sub(operator: &str, subs: Value) -> Value {
     let mut condition = json!({"StringEquals": {format!("{HOST}:aud"): STS}});
     condition[operator][format!("{HOST}:sub")] = subs;
     allow(condition)
 }
 
-pub(super) fn role(statements: Value) -> AuditedRole {
+pub(in crate::trust) fn role(statements: Value) -> AuditedRole {
     AuditedRole {
         arn: ROLE.parse().ok(),
         trust_policy: json!({"Version": "2012-10-17", "Statement": statements}).to_string(),
@@ -43,13 +43,13 @@ pub(super) fn role(statements: Value) -> AuditedRole {
     }
 }
 
-pub(super) fn account(place: &str, role: Option<&str>) -> KnownAccount {
+pub(in crate::trust) fn account(place: &str, role: Option<&str>) -> KnownAccount {
     let (namespace, name) = place.split_once('/').unwrap();
     KnownAccount { namespace: namespace.to_owned(), name: name.to_owned(), role_arn: role.map(str::to_owned) }
 }
 
 /// Both providers and the first cluster, with some accounts, of which `ns/app` is annotated with the role.
-pub(super) fn around() -> Surroundings {
+pub(in crate::trust) fn around() -> Surroundings {
     let accounts = vec![
         account("default/default", None),
         account("ns/app", Some(ROLE)),
@@ -64,12 +64,12 @@ pub(super) fn around() -> Surroundings {
     }
 }
 
-pub(super) fn found_in(role: &AuditedRole, around: &Surroundings) -> Vec<Finding> {
+pub(in crate::trust) fn found_in(role: &AuditedRole, around: &Surroundings) -> Vec<Finding> {
     audit([role.clone()], around, &[]).findings
 }
 
 /// The ids that are found where nothing is known around the role.
-pub(super) fn ids(statements: Value) -> Vec<FindingId> {
+pub(in crate::trust) fn ids(statements: Value) -> Vec<FindingId> {
     let mut ids: Vec<FindingId> =
         found_in(&role(statements), &Surroundings::default()).iter().map(|found| found.id).collect();
     ids.sort_unstable();

@@ -5,53 +5,53 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use super::audit::AuditedRole;
-use super::caller::SUBJECT_PREFIX;
+use super::AuditedRole;
 use super::causes::is_somebody;
-use super::condition::{Family, Test, Truth};
-use super::decision::Decision;
-use super::document::{Effect, Statement, TrustDocument};
 use super::ground::{Ground, Standing};
 use super::place::{Place, places};
-use super::subjects::{SubjectPart, SubjectSet};
 use crate::document::{LONGEST_DOCUMENT, one_or_many, parse_strict};
 use crate::error::Result;
 use crate::name::{Audience, ProviderArn};
+use crate::trust::evaluate::caller::SUBJECT_PREFIX;
+use crate::trust::evaluate::condition::{Family, Test, Truth};
+use crate::trust::evaluate::decision::Decision;
+use crate::trust::evaluate::document::{Effect, Statement, TrustDocument};
+use crate::trust::evaluate::subjects::{SubjectPart, SubjectSet};
 
 /// An audience that nobody has: who is let in with it is let in with any. `.invalid` is kept free (RFC 2606).
-pub(super) const UNNAMED_AUDIENCE: &str = "any-audience.invalid";
+pub(in crate::trust) const UNNAMED_AUDIENCE: &str = "any-audience.invalid";
 /// An issuer that nobody has: who of it is let in, is let in whatever the provider.
 const UNNAMED_ISSUER: &str = "https://any-issuer.invalid";
 
 /// A role whose trust policy could be read.
 #[derive(Debug)]
-pub(super) struct Reading<'a> {
-    pub(super) role: &'a AuditedRole,
-    pub(super) value: Value,
-    pub(super) document: TrustDocument,
+pub(in crate::trust) struct Reading<'a> {
+    pub(in crate::trust) role: &'a AuditedRole,
+    pub(in crate::trust) value: Value,
+    pub(in crate::trust) document: TrustDocument,
     /// The OIDC providers that it names.
-    pub(super) named: BTreeSet<ProviderArn>,
+    pub(in crate::trust) named: BTreeSet<ProviderArn>,
 }
 
 /// Subjects of a provider who get in, or may.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) provider: Rc<ProviderArn>,
-    pub(super) part: SubjectPart,
+pub(in crate::trust) struct Seen {
+    pub(in crate::trust) provider: Rc<ProviderArn>,
+    pub(in crate::trust) part: SubjectPart,
     /// The audiences by which they do, of those that were asked about.
-    pub(super) audiences: BTreeSet<String>,
-    pub(super) places: Vec<Place>,
+    pub(in crate::trust) audiences: BTreeSet<String>,
+    pub(in crate::trust) places: Vec<Place>,
 }
 
 impl Seen {
     /// The number of the statement, from 0.
-    pub(super) fn statement(&self) -> Option<usize> {
+    pub(in crate::trust) fn statement(&self) -> Option<usize> {
         index_of(&self.part.statement)
     }
 }
 
 /// The number, from 0, of the statement that is called so.
-pub(super) fn index_of(label: &str) -> Option<usize> {
+pub(in crate::trust) fn index_of(label: &str) -> Option<usize> {
     let number = label.strip_prefix("statement ")?.split(' ').next()?;
     number.parse::<usize>().ok()?.checked_sub(1)
 }
@@ -61,7 +61,7 @@ impl<'a> Reading<'a> {
     ///
     /// # Errors
     /// `InvalidInput`, as [`TrustDocument::parse`].
-    pub(super) fn of(role: &'a AuditedRole) -> Result<Self> {
+    pub(in crate::trust) fn of(role: &'a AuditedRole) -> Result<Self> {
         let text = &role.trust_policy;
         if text.len() > LONGEST_DOCUMENT || !text.is_ascii() {
             TrustDocument::parse(text)?;
@@ -73,25 +73,25 @@ impl<'a> Reading<'a> {
     }
 
     /// The same role with another document.
-    pub(super) fn with(&self, value: Value) -> Result<Self> {
+    pub(in crate::trust) fn with(&self, value: Value) -> Result<Self> {
         let document = TrustDocument::from_value(&value)?;
         let named = document.providers();
         Ok(Self { role: self.role, value, document, named })
     }
 
-    pub(super) fn statements(&self) -> impl Iterator<Item = (usize, &Map<String, Value>)> {
+    pub(in crate::trust) fn statements(&self) -> impl Iterator<Item = (usize, &Map<String, Value>)> {
         let list = one_or_many(self.value.get("Statement")).iter().enumerate();
         list.filter_map(|(index, statement)| Some((index, statement.as_object()?)))
     }
 
     /// Whether STS would ever take a provider for this role: it looks in the role's own account.
-    pub(super) fn is_own(&self, provider: &ProviderArn) -> bool {
+    pub(in crate::trust) fn is_own(&self, provider: &ProviderArn) -> bool {
         let arn = self.role.arn.as_ref();
         arn.is_none_or(|arn| arn.account() == provider.account() && arn.partition() == provider.partition())
     }
 
     /// Whether it lets in, or may let in, callers of providers that it does not name.
-    pub(super) fn of_any_provider(&self) -> Truth {
+    pub(in crate::trust) fn of_any_provider(&self) -> Truth {
         let may_be = |statement: &Statement| {
             let principal = &statement.principal;
             let wild = principal.everyone || principal.inverted || principal.is_all_of_aws();
@@ -120,7 +120,7 @@ impl<'a> Reading<'a> {
 
     /// The providers whose subjects are to be told: those of the role's account that it names; and where it is open to any,
     /// all that are known.
-    pub(super) fn providers(&self, ground: &Ground<'_>, open: Truth) -> BTreeSet<ProviderArn> {
+    pub(in crate::trust) fn providers(&self, ground: &Ground<'_>, open: Truth) -> BTreeSet<ProviderArn> {
         let mut providers = self.named.clone();
         if let (Some(arn), true) = (&self.role.arn, open != Truth::False) {
             providers.extend(ground.providers_of(arn.account()).cloned());
@@ -146,7 +146,7 @@ impl<'a> Reading<'a> {
     }
 
     /// The audiences to ask about: those that the provider takes; else those that the document names, and that of STS.
-    pub(super) fn audiences(&self, standing: Standing<'_>) -> BTreeSet<String> {
+    pub(in crate::trust) fn audiences(&self, standing: Standing<'_>) -> BTreeSet<String> {
         match standing {
             Standing::Takes(audiences) => audiences.iter().cloned().collect(),
             Standing::Missing | Standing::NotKnown => self.named_audiences(),
@@ -155,7 +155,7 @@ impl<'a> Reading<'a> {
 
     /// Everybody of a provider who gets in, or may, by some audience; and the numbers of the statements that let somebody in
     /// with an audience that nobody has named.
-    pub(super) fn seen(&self, provider: &ProviderArn, ground: &Ground<'_>) -> (Vec<Seen>, BTreeSet<usize>) {
+    pub(in crate::trust) fn seen(&self, provider: &ProviderArn, ground: &Ground<'_>) -> (Vec<Seen>, BTreeSet<usize>) {
         let standing = ground.standing(provider);
         let (mut all, shared) = (Vec::new(), Rc::new(provider.clone()));
         let asked = self.audiences(standing);

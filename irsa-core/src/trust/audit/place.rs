@@ -3,21 +3,21 @@
 //! The claim is `system:serviceaccount:NAMESPACE:NAME`, and neither part can hold a `:` (Kubernetes documentation, "Managing
 //! Service Accounts" and "Object Names and IDs"), so every pattern falls apart into pairs of two patterns, exactly.
 
-use super::caller::SUBJECT_PREFIX;
-use super::glob::Glob;
+use crate::trust::evaluate::caller::SUBJECT_PREFIX;
+use crate::trust::evaluate::glob::Glob;
 
 /// Service accounts by a pattern of the namespace and one of the name, each on its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    pub(super) namespace: String,
-    pub(super) name: String,
+pub(in crate::trust) struct Place {
+    pub(in crate::trust) namespace: String,
+    pub(in crate::trust) name: String,
     /// Whether the `:` between the two is not written but covered by a wildcard.
-    pub(super) runs_on: bool,
+    pub(in crate::trust) runs_on: bool,
 }
 
 /// How much a place covers, the most first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reach {
+pub(in crate::trust) enum Reach {
     /// Every service account of the cluster.
     Cluster,
     /// Names in every namespace.
@@ -35,7 +35,7 @@ pub(super) enum Reach {
 }
 
 impl Place {
-    pub(super) fn reach(&self) -> Reach {
+    pub(in crate::trust) fn reach(&self) -> Reach {
         match (Part::of(&self.namespace), Part::of(&self.name)) {
             (Part::Any, Part::Any) => Reach::Cluster,
             (Part::Any, _) => Reach::AnyNamespace,
@@ -53,7 +53,7 @@ impl Place {
     }
 
     /// As messages show it: `NAMESPACE/NAME`.
-    pub(super) fn shown(&self) -> String {
+    pub(in crate::trust) fn shown(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
     }
 }
@@ -80,7 +80,7 @@ impl Part {
 
 /// The service accounts whose `sub` fits a pattern and none of some others. Of those left out only whole places are taken
 /// off: what is left may be less, never more.
-pub(super) fn places(pattern: &str, except: &[String]) -> Vec<Place> {
+pub(in crate::trust) fn places(pattern: &str, except: &[String]) -> Vec<Place> {
     // Nothing is left out of a single subject.
     if !pattern.contains(['*', '?']) {
         let one = account_of(pattern).map(|(namespace, name)| (namespace.to_owned(), name.to_owned()));
@@ -98,7 +98,7 @@ pub(super) fn places(pattern: &str, except: &[String]) -> Vec<Place> {
 }
 
 /// The service account that a `sub` without wildcards names.
-pub(super) fn account_of(sub: &str) -> Option<(&str, &str)> {
+pub(in crate::trust) fn account_of(sub: &str) -> Option<(&str, &str)> {
     let (namespace, name) = sub.strip_prefix(SUBJECT_PREFIX)?.split_once(':')?;
     (is_part(namespace, 63, "-") && is_part(name, 253, "-.")).then_some((namespace, name))
 }

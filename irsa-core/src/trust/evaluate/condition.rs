@@ -10,18 +10,18 @@ use super::glob::{Glob, Symbol, fold};
 
 /// A truth value of three; `Unknown` where it depends on what is not given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Truth {
+pub(in crate::trust) enum Truth {
     False,
     Unknown,
     True,
 }
 
 impl Truth {
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(in crate::trust) fn and(self, other: Self) -> Self {
         self.min(other)
     }
 
-    pub(super) fn or(self, other: Self) -> Self {
+    pub(in crate::trust) fn or(self, other: Self) -> Self {
         self.max(other)
     }
 }
@@ -45,7 +45,7 @@ impl From<bool> for Truth {
 
 /// How a value of the request is compared with one of the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Family {
+pub(in crate::trust) enum Family {
     Equals,
     EqualsIgnoreCase,
     Like,
@@ -61,7 +61,7 @@ pub(super) enum Family {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Order {
+pub(in crate::trust) enum Order {
     Equal,
     Less,
     AtMost,
@@ -70,7 +70,7 @@ pub(super) enum Order {
 }
 
 impl Order {
-    pub(super) fn holds(self, actual: f64, wanted: f64) -> bool {
+    pub(in crate::trust) fn holds(self, actual: f64, wanted: f64) -> bool {
         match self {
             Self::Equal => actual == wanted,
             Self::Less => actual < wanted,
@@ -83,24 +83,24 @@ impl Order {
 
 /// The prefix of an operator for keys of several values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Set {
+pub(in crate::trust) enum Set {
     Any,
     All,
 }
 
 /// A condition operator; its name has no case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Operator {
+pub(in crate::trust) struct Operator {
     /// As it stands in the document.
-    pub(super) name: String,
-    pub(super) family: Family,
-    pub(super) negated: bool,
-    pub(super) if_exists: bool,
-    pub(super) set: Option<Set>,
+    pub(in crate::trust) name: String,
+    pub(in crate::trust) family: Family,
+    pub(in crate::trust) negated: bool,
+    pub(in crate::trust) if_exists: bool,
+    pub(in crate::trust) set: Option<Set>,
 }
 
 impl Operator {
-    pub(super) fn parse(name: &str) -> Self {
+    pub(in crate::trust) fn parse(name: &str) -> Self {
         let (set, rest) = match name.split_once(':') {
             Some((set, rest)) if set.eq_ignore_ascii_case("ForAnyValue") => (Some(Set::Any), rest),
             Some((set, rest)) if set.eq_ignore_ascii_case("ForAllValues") => (Some(Set::All), rest),
@@ -146,18 +146,18 @@ impl Operator {
 
 /// One operator on one key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Test {
-    pub(super) operator: Operator,
+pub(in crate::trust) struct Test {
+    pub(in crate::trust) operator: Operator,
     /// As it stands in the document; condition keys have no case.
-    pub(super) key: String,
-    pub(super) values: Vec<Value>,
+    pub(in crate::trust) key: String,
+    pub(in crate::trust) values: Vec<Value>,
 }
 
 /// A value of a test.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Value {
+pub(in crate::trust) struct Value {
     /// As it stands in the document.
-    pub(super) text: String,
+    pub(in crate::trust) text: String,
     pieces: Pieces,
 }
 
@@ -177,7 +177,7 @@ enum Piece {
 
 /// A value for one caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Resolved {
+pub(in crate::trust) enum Resolved {
     Fully(Glob),
     /// It has no value, and nothing equals it or is like it.
     Never,
@@ -187,7 +187,7 @@ pub(super) enum Resolved {
 
 /// What the request has under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Held<'a> {
+pub(in crate::trust) enum Held<'a> {
     One(&'a str),
     /// The token of this caller does not have it.
     Nothing,
@@ -199,7 +199,7 @@ pub(super) enum Held<'a> {
 ///
 /// Source: IAM user guide, "IAM and AWS STS condition context keys", keys of web identity federation: the provider's URL
 /// without scheme, a colon, the claim. For tokens of a cluster there are `sub` and `aud`.
-pub(super) fn held<'a>(key: &str, caller: &'a Caller) -> Held<'a> {
+pub(in crate::trust) fn held<'a>(key: &str, caller: &'a Caller) -> Held<'a> {
     let own = caller.provider.issuer().host_path();
     if let Some((issuer, claim)) = key.rsplit_once(':')
         && issuer.eq_ignore_ascii_case(own)
@@ -215,14 +215,14 @@ pub(super) fn held<'a>(key: &str, caller: &'a Caller) -> Held<'a> {
 
 /// Whether a key is that of some OIDC provider: what stands before the first colon is a host or a path. A whole ARN or
 /// URL in its place is a key that no request has.
-pub(super) fn is_of_an_issuer(key: &str) -> bool {
+pub(in crate::trust) fn is_of_an_issuer(key: &str) -> bool {
     let of_no_service = |first: &str| ["arn", "http", "https"].iter().any(|word| first.eq_ignore_ascii_case(word));
     key.split_once(':').is_some_and(|(first, _)| first.contains(['.', '/']) || of_no_service(first))
 }
 
 impl Value {
     /// Reads a value as the operator takes it; policy variables are of Version 2012-10-17 only.
-    pub(super) fn parse(text: &str, family: Family, variables: bool) -> Self {
+    pub(in crate::trust) fn parse(text: &str, family: Family, variables: bool) -> Self {
         let strings = matches!(family, Family::Equals | Family::EqualsIgnoreCase | Family::Like | Family::Arn);
         let symbols = |text: &str| {
             text.chars()
@@ -250,7 +250,7 @@ impl Value {
     }
 
     /// What it is for a caller.
-    pub(super) fn resolve(&self, caller: &Caller) -> Resolved {
+    pub(in crate::trust) fn resolve(&self, caller: &Caller) -> Resolved {
         let (pieces, family) = match &self.pieces {
             Pieces::Plain(glob) => return Resolved::Fully(glob.clone()),
             Pieces::Variables(pieces, family) => (pieces, *family),
@@ -278,7 +278,7 @@ impl Value {
     }
 
     /// The pattern, where there is no variable in it.
-    pub(super) fn plain(&self) -> Option<&Glob> {
+    pub(in crate::trust) fn plain(&self) -> Option<&Glob> {
         match &self.pieces {
             Pieces::Plain(glob) => Some(glob),
             Pieces::Variables(..) => None,
@@ -286,7 +286,7 @@ impl Value {
     }
 
     /// The keys of its variables.
-    pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
+    pub(in crate::trust) fn variables(&self) -> impl Iterator<Item = &str> {
         let pieces = match &self.pieces {
             Pieces::Plain(_) => &[][..],
             Pieces::Variables(pieces, _) => pieces,
@@ -315,7 +315,7 @@ fn variable(inside: &str) -> Piece {
 
 impl Test {
     /// What it says of a caller.
-    pub(super) fn holds(&self, caller: &Caller) -> Truth {
+    pub(in crate::trust) fn holds(&self, caller: &Caller) -> Truth {
         let Operator { family, negated, .. } = &self.operator;
         match held(&self.key, caller) {
             _ if *family == Family::Other => Truth::Unknown,
@@ -331,7 +331,7 @@ impl Test {
     }
 
     /// What it says where the key is absent.
-    pub(super) fn of_absent(&self) -> Truth {
+    pub(in crate::trust) fn of_absent(&self) -> Truth {
         let Operator { family, negated, if_exists, set, .. } = &self.operator;
         match (family, set) {
             (Family::Other, _) => Truth::Unknown,
@@ -345,7 +345,7 @@ impl Test {
     }
 
     /// For `Null`: whether one of the values is the truth about absence.
-    pub(super) fn wants_null(&self, absent: bool) -> Truth {
+    pub(in crate::trust) fn wants_null(&self, absent: bool) -> Truth {
         let each = self.values.iter().map(|value| match value.text.to_ascii_lowercase().as_str() {
             "true" => Truth::from(absent),
             "false" => Truth::from(!absent),
@@ -394,16 +394,16 @@ fn compare(order: Order, actual: Option<f64>, wanted: Option<f64>) -> Truth {
     }
 }
 
-pub(super) fn boolean(text: &str) -> Option<bool> {
+pub(in crate::trust) fn boolean(text: &str) -> Option<bool> {
     text.to_ascii_lowercase().parse().ok()
 }
 
-pub(super) fn number(text: &str) -> Option<f64> {
+pub(in crate::trust) fn number(text: &str) -> Option<f64> {
     text.trim().parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 /// A date of ISO 8601 in UTC, `2026-11-24` or `2026-11-24T01:02:03Z`, as a number that is greater for a later one.
-pub(super) fn date(text: &str) -> Option<f64> {
+pub(in crate::trust) fn date(text: &str) -> Option<f64> {
     let text = text.trim();
     let (day, time) = text.split_once('T').unwrap_or((text, "00:00:00Z"));
     let digits = |text: &str, form: &[u8]| {
@@ -418,14 +418,14 @@ pub(super) fn date(text: &str) -> Option<f64> {
 
 /// A range of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Network {
-    pub(super) v4: bool,
-    pub(super) first: u128,
-    pub(super) last: u128,
+pub(in crate::trust) struct Network {
+    pub(in crate::trust) v4: bool,
+    pub(in crate::trust) first: u128,
+    pub(in crate::trust) last: u128,
 }
 
 impl Network {
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::trust) fn parse(text: &str) -> Option<Self> {
         let (address, length) = match text.trim().split_once('/') {
             Some((address, length)) => (address, Some(length.parse::<u32>().ok()?)),
             None => (text.trim(), None),
@@ -442,7 +442,7 @@ impl Network {
         self.has(address.is_ipv4(), as_number(address))
     }
 
-    pub(super) fn has(&self, v4: bool, address: u128) -> bool {
+    pub(in crate::trust) fn has(&self, v4: bool, address: u128) -> bool {
         self.v4 == v4 && (self.first..=self.last).contains(&address)
     }
 }

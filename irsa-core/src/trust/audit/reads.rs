@@ -3,12 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 
-use super::audit::{AuditedRole, KnownAccount, Surroundings, audit, who_can};
-use super::document::TrustDocument;
 use super::finding::{Audit, WhoCan};
 use super::finding_id::Ignore;
+use super::{AuditedRole, KnownAccount, Surroundings, audit, who_can};
 use crate::backend::{Role, RoleDetail, ServiceAccount};
 use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::client::Client;
@@ -17,6 +16,7 @@ use crate::identity::{Demand, Identity, resolve};
 use crate::name::{AccountId, ClusterRef, InlinePolicyName, ProviderArn, RoleArn, RoleName};
 use crate::observe::{Backends, check_cluster};
 use crate::report::{Warning, WarningId};
+use crate::trust::evaluate::document::TrustDocument;
 
 /// How many providers, or inline policies, are read at the same time.
 const AT_ONCE: usize = 8;
@@ -122,7 +122,7 @@ async fn read_role(backends: &Backends, name: &RoleName) -> Result<AuditedRole> 
     let (role, attached, names) =
         futures::try_join!(find_role(backends, name), iam.attached_policies(name), iam.inline_policy_names(name))?;
     let names: Vec<InlinePolicyName> = names.unwrap_or_default();
-    let each = names.iter().map(async |policy| iam.inline_policy(name, policy).await);
+    let each: Vec<_> = names.iter().map(|policy| iam.inline_policy(name, policy)).collect();
     let inline: Vec<_> = futures::stream::iter(each).buffered(AT_ONCE).collect().await;
     let inline = inline.into_iter().collect::<Result<Vec<_>>>()?;
     let (attached, inline) = (attached.unwrap_or_default(), inline.into_iter().flatten().collect());
@@ -131,7 +131,7 @@ async fn read_role(backends: &Backends, name: &RoleName) -> Result<AuditedRole> 
 
 /// Those of some providers that exist, with their audiences.
 async fn existing(backends: &Backends, wanted: BTreeSet<ProviderArn>) -> Result<BTreeMap<ProviderArn, Vec<String>>> {
-    let each = wanted.into_iter().map(async |arn| backends.iam.provider(&arn).await);
+    let each = wanted.into_iter().map(|arn| async move { backends.iam.provider(&arn).await }.boxed());
     let found: Vec<_> = futures::stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
     let found = found.into_iter().collect::<Result<Vec<_>>>()?;
     Ok(found.into_iter().flatten().map(|provider| (provider.arn, provider.audiences)).collect())
@@ -155,7 +155,7 @@ struct Cluster {
 }
 
 async fn read_clusters(backends: &Backends, clusters: &[ClusterRef]) -> (Vec<Cluster>, Vec<Warning>) {
-    let each = clusters.iter().map(async |cluster| (cluster, read_cluster(backends, cluster).await));
+    let each = clusters.iter().map(|cluster| async move { (cluster, read_cluster(backends, cluster).await) }.boxed());
     let (mut read, mut warnings) = (Vec::new(), Vec::new());
     for (name, found) in futures::future::join_all(each).await {
         match found {

@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::Serialize;
 
-use super::audit::AuditedRole;
+use super::AuditedRole;
 use crate::document::parse_strict;
 use crate::error::{Error, ErrorKind, Result};
 

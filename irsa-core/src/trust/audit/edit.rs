@@ -2,27 +2,27 @@
 
 use serde_json::{Map, Value, json};
 
-use super::condition::is_of_an_issuer;
-use super::statement::nobody;
 use crate::document::strings;
 use crate::name::ProviderArn;
+use crate::trust::derive::statement::nobody;
+use crate::trust::evaluate::condition::is_of_an_issuer;
 
 /// Whether a condition key is one of this claim of a provider; keys have no case.
-pub(super) fn is_claim(key: &str, provider: &ProviderArn, claim: &str) -> bool {
+pub(in crate::trust) fn is_claim(key: &str, provider: &ProviderArn, claim: &str) -> bool {
     let own = provider.issuer().host_path();
     key.rsplit_once(':')
         .is_some_and(|(issuer, name)| issuer.eq_ignore_ascii_case(own) && name.eq_ignore_ascii_case(claim))
 }
 
 /// Whether a condition key is one of tokens of another provider.
-pub(super) fn is_foreign(key: &str, provider: &ProviderArn) -> bool {
+pub(in crate::trust) fn is_foreign(key: &str, provider: &ProviderArn) -> bool {
     let own = provider.issuer().host_path();
     let of_own = key.rsplit_once(':').is_some_and(|(issuer, _)| issuer.eq_ignore_ascii_case(own));
     is_of_an_issuer(key) && !of_own
 }
 
 /// One value as it is, several as a list.
-pub(super) fn one_or_list(mut values: Vec<String>) -> Value {
+pub(in crate::trust) fn one_or_list(mut values: Vec<String>) -> Value {
     match values.len() {
         1 => Value::String(values.swap_remove(0)),
         _ => json!(values),
@@ -30,7 +30,7 @@ pub(super) fn one_or_list(mut values: Vec<String>) -> Value {
 }
 
 /// A statement by its number, from 0.
-pub(super) fn statement(document: &mut Value, index: usize) -> Option<&mut Map<String, Value>> {
+pub(in crate::trust) fn statement(document: &mut Value, index: usize) -> Option<&mut Map<String, Value>> {
     match document.get_mut("Statement")? {
         Value::Array(list) => list.get_mut(index)?.as_object_mut(),
         Value::Object(only) if index == 0 => Some(only),
@@ -48,7 +48,7 @@ fn list(document: &mut Value) -> Option<&mut Vec<Value>> {
 }
 
 /// Takes a statement out. Where none would be left, one stays that lets nobody in: IAM takes no policy without.
-pub(super) fn remove(document: &mut Value, index: usize) -> Option<()> {
+pub(in crate::trust) fn remove(document: &mut Value, index: usize) -> Option<()> {
     let list = list(document)?;
     if index >= list.len() {
         return None;
@@ -61,7 +61,7 @@ pub(super) fn remove(document: &mut Value, index: usize) -> Option<()> {
 }
 
 /// Replaces a value of a member that may be single or a list; a member that would be empty goes.
-pub(super) fn replace_in(object: &mut Map<String, Value>, key: &str, old: &str, new: &[String]) {
+pub(in crate::trust) fn replace_in(object: &mut Map<String, Value>, key: &str, old: &str, new: &[String]) {
     let standing = strings(object.get(key));
     let mut values: Vec<String> = standing.into_iter().filter(|value| value != old).collect();
     values.extend(new.iter().cloned());
@@ -73,7 +73,7 @@ pub(super) fn replace_in(object: &mut Map<String, Value>, key: &str, old: &str, 
 }
 
 /// Takes a provider out of the principals of a statement, and the statement if nobody is left in it.
-pub(super) fn remove_principal(document: &mut Value, index: usize, provider: &ProviderArn) -> Option<()> {
+pub(in crate::trust) fn remove_principal(document: &mut Value, index: usize, provider: &ProviderArn) -> Option<()> {
     let kinds = statement(document, index)?.get_mut("Principal")?.as_object_mut()?;
     replace_in(kinds, "Federated", &provider.to_string(), &[]);
     if kinds.is_empty() {
@@ -85,7 +85,7 @@ pub(super) fn remove_principal(document: &mut Value, index: usize, provider: &Pr
 /// Gives a provider a statement of its own, right behind that which names others as well; its number.
 ///
 /// A statement whose principal is a wildcard becomes one of this provider alone.
-pub(super) fn isolate(document: &mut Value, index: usize, provider: &ProviderArn) -> Option<usize> {
+pub(in crate::trust) fn isolate(document: &mut Value, index: usize, provider: &ProviderArn) -> Option<usize> {
     let own = json!({"Federated": provider.to_string()});
     let shared = statement(document, index)?;
     let principal = shared.get_mut("Principal")?;

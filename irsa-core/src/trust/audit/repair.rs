@@ -6,12 +6,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::caller::{Caller, SUBJECT_PREFIX};
-use super::condition::{Family, Operator, Truth, is_of_an_issuer};
-use super::decision::Decision;
 use super::edit;
 use super::finding_id::FindingId;
-use super::glob::Glob;
 use super::ground::{Ground, Standing};
 use super::judge::{Raw, facts};
 use super::place::{Reach, places};
@@ -20,13 +16,17 @@ use super::reading::{Reading, UNNAMED_AUDIENCE};
 use crate::document::strings;
 use crate::name::{Audience, Issuer, ProviderArn};
 use crate::ownership::Ownership;
+use crate::trust::evaluate::caller::{Caller, SUBJECT_PREFIX};
+use crate::trust::evaluate::condition::{Family, Operator, Truth, is_of_an_issuer};
+use crate::trust::evaluate::decision::Decision;
+use crate::trust::evaluate::glob::Glob;
 
 /// Stands for a subject that nobody can tell. No service account can have it, since names have no upper-case letters.
-pub(super) const PLACEHOLDER: &str = "system:serviceaccount:NAMESPACE:NAME";
+pub(in crate::trust) const PLACEHOLDER: &str = "system:serviceaccount:NAMESPACE:NAME";
 
 /// What has to be done to a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Repair {
+pub(in crate::trust) enum Repair {
     /// Nothing in the document is wrong, or nobody can tell how it should be.
     None,
     /// Name those who are meant.
@@ -44,7 +44,12 @@ pub(super) enum Repair {
 }
 
 /// The document with a finding repaired; `all` are the findings of the document as it is.
-pub(super) fn repaired(reading: &Reading<'_>, ground: &Ground<'_>, found: &Raw, all: &[Raw]) -> Option<Value> {
+pub(in crate::trust) fn repaired(
+    reading: &Reading<'_>,
+    ground: &Ground<'_>,
+    found: &Raw,
+    all: &[Raw],
+) -> Option<Value> {
     let index = found.statement.filter(|_| found.repair != Repair::None)?;
     let repairing = Repairing { reading, ground, found, index };
     let before = all.iter().filter(|raw| raw.id == found.id).count();
@@ -351,9 +356,11 @@ fn admits_no_more(old: &Reading<'_>, new: &Reading<'_>, providers: BTreeSet<Prov
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trust::audit::finding::Finding;
+    use crate::trust::audit::fixtures::{
+        BLUE, HOST, ROLE, STS, allow, allow_sub, arn, around, found_in, provider, role,
+    };
     use crate::trust::audit::{AuditedRole, Surroundings};
-    use crate::trust::finding::Finding;
-    use crate::trust::fixtures::{BLUE, HOST, ROLE, STS, allow, allow_sub, arn, around, found_in, provider, role};
     use crate::trust::{TrustDocument, audit};
     use proptest::prelude::*;
 

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::caller::Caller;
-use super::decision::Decision;
-use super::document::TrustDocument;
-use super::subjects::SubjectSet;
-use super::{TrustCheck, TrustPolicy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Audience, ProviderArn};
+use crate::trust::evaluate::caller::Caller;
+use crate::trust::evaluate::decision::Decision;
+use crate::trust::evaluate::document::TrustDocument;
+use crate::trust::evaluate::subjects::SubjectSet;
+use crate::trust::{TrustCheck, TrustPolicy};
 
 /// An audience that no document names, for what every other audience gets.
 const ANY_OTHER: &str = "any-other-audience.irsa.gen3.org";

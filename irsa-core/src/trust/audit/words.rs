@@ -4,13 +4,13 @@ use super::finding::OtherPrincipal;
 use super::finding_id::FindingId;
 use super::place::Place;
 use super::reading::Seen;
-use super::subjects::SubjectPart;
+use crate::trust::evaluate::subjects::SubjectPart;
 
 /// Longer lists are cut.
-pub(super) const MOST: usize = 5;
+pub(in crate::trust) const MOST: usize = 5;
 
 /// A list in a sentence, cut where it is long.
-pub(super) fn few(texts: &[String]) -> String {
+pub(in crate::trust) fn few(texts: &[String]) -> String {
     match texts {
         [] => "nothing".to_owned(),
         texts if texts.len() <= MOST => texts.join(", "),
@@ -19,20 +19,20 @@ pub(super) fn few(texts: &[String]) -> String {
 }
 
 /// A pattern with what is not part of it.
-pub(super) fn part(part: &SubjectPart) -> String {
+pub(in crate::trust) fn part(part: &SubjectPart) -> String {
     match &part.except[..] {
         [] => part.pattern.clone(),
         except => format!("{} except {}", part.pattern, few(except)),
     }
 }
 
-pub(super) fn principal(other: &OtherPrincipal) -> String {
+pub(in crate::trust) fn principal(other: &OtherPrincipal) -> String {
     let condition = if other.conditional { ", where conditions hold" } else { "" };
     format!("{} {} by {}{condition} ({})", other.kind, other.principal, other.actions.join(", "), other.statement)
 }
 
 /// Who gets in that should not.
-pub(super) fn message(id: FindingId, cluster: &str, subjects: &[(&Seen, &Place)]) -> String {
+pub(in crate::trust) fn message(id: FindingId, cluster: &str, subjects: &[(&Seen, &Place)]) -> String {
     let mut shown: Vec<String> = subjects.iter().map(|(_, place)| place.shown()).collect();
     shown.dedup();
     let names = few(&shown);
@@ -100,7 +100,7 @@ pub(super) fn message(id: FindingId, cluster: &str, subjects: &[(&Seen, &Place)]
 }
 
 /// The parts that show it, and what those in doubt depend on.
-pub(super) fn evidence(subjects: &[(&Seen, &Place)]) -> Vec<String> {
+pub(in crate::trust) fn evidence(subjects: &[(&Seen, &Place)]) -> Vec<String> {
     let mut parts: Vec<&SubjectPart> = subjects.iter().map(|(seen, _)| &seen.part).collect();
     parts.dedup();
     let mut lines: Vec<String> = parts.iter().take(MOST).map(|seen| format!("lets in {}", part(seen))).collect();

@@ -3,18 +3,18 @@
 
 use serde_json::{Map, Value};
 
-use super::condition::{Test, Truth, is_of_an_issuer};
 use super::finding::OtherPrincipal;
-use super::glob::Glob;
 use super::reading::Reading;
 use crate::document::strings;
 use crate::name::{AccountId, ProviderArn, RoleArn};
+use crate::trust::evaluate::condition::{Test, Truth, is_of_an_issuer};
+use crate::trust::evaluate::glob::Glob;
 
 /// The actions by which somebody comes to hold a session of a role (STS API reference).
 const WAYS_IN: [&str; 3] = ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"];
 
 /// How a statement is called: its number, and its Sid where it has one.
-pub(super) fn label(index: usize, statement: &Map<String, Value>) -> String {
+pub(in crate::trust) fn label(index: usize, statement: &Map<String, Value>) -> String {
     match statement.get("Sid").and_then(Value::as_str) {
         Some(sid) if !sid.is_empty() => format!("statement {} ({sid})", index + 1),
         _ => format!("statement {}", index + 1),
@@ -22,7 +22,7 @@ pub(super) fn label(index: usize, statement: &Map<String, Value>) -> String {
 }
 
 /// Whether a statement is about an action.
-pub(super) fn is_about(statement: &Map<String, Value>, action: &str) -> bool {
+pub(in crate::trust) fn is_about(statement: &Map<String, Value>, action: &str) -> bool {
     let wanted = action.to_ascii_lowercase();
     let names = |key: &str| {
         strings(statement.get(key)).iter().any(|glob| Glob::wild(&glob.to_ascii_lowercase()).matches(&wanted))
@@ -34,7 +34,7 @@ pub(super) fn is_about(statement: &Map<String, Value>, action: &str) -> bool {
     }
 }
 
-pub(super) fn effect(statement: &Map<String, Value>) -> Option<&str> {
+pub(in crate::trust) fn effect(statement: &Map<String, Value>) -> Option<&str> {
     statement.get("Effect").and_then(Value::as_str)
 }
 
@@ -45,7 +45,7 @@ fn account_of(principal: &str) -> Option<AccountId> {
 }
 
 /// The principals of a statement as pairs of kind and text.
-pub(super) fn principals(statement: &Map<String, Value>) -> Vec<(&'static str, String)> {
+pub(in crate::trust) fn principals(statement: &Map<String, Value>) -> Vec<(&'static str, String)> {
     match statement.get("Principal") {
         Some(Value::String(text)) if text == "*" => vec![("everyone", text.clone())],
         Some(Value::Object(kinds)) => {
@@ -68,7 +68,7 @@ pub(super) fn principals(statement: &Map<String, Value>) -> Vec<(&'static str, S
 /// Everybody whom a document lets in by other ways than tokens of the account's own OIDC providers.
 ///
 /// A Deny without conditions that names a principal, or everybody, counts; others make it no less.
-pub(super) fn others(reading: &Reading<'_>) -> Vec<OtherPrincipal> {
+pub(in crate::trust) fn others(reading: &Reading<'_>) -> Vec<OtherPrincipal> {
     let denied = |principal: &(&str, String), action: &str| {
         reading.statements().any(|(_, statement)| {
             let named = principals(statement);
@@ -128,7 +128,7 @@ fn conditions(tests: &[Test], kind: &str, principal: &str, action: &str) -> Trut
     each.fold(Truth::True, Truth::and)
 }
 
-pub(super) fn is_unconditional(statement: &Map<String, Value>) -> bool {
+pub(in crate::trust) fn is_unconditional(statement: &Map<String, Value>) -> bool {
     statement.get("Condition").is_none_or(|condition| condition.as_object().is_some_and(Map::is_empty))
 }
 

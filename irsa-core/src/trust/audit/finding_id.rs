@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Severity;
 use crate::error::{Error, Result, did_you_mean, nearest};
+use crate::trust::Severity;
 
 macro_rules! finding_ids {
     ($($name:ident = $id:literal, $severity:ident, $title:literal, $description:literal;)*) => {

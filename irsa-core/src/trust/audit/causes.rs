@@ -1,20 +1,20 @@
 //! Why somebody gets in whom nobody meant, and why somebody whom somebody meant does not: what is read from how a statement
 //! is written, once it is known what it does.
 
-use super::caller::SUBJECT_PREFIX;
-use super::condition::{Family, Test};
-use super::document::{Effect, Statement, TrustDocument};
 use super::edit;
 use super::finding_id::FindingId;
 use super::ground::{Ground, Standing};
 use super::judge::Raw;
 use super::place::{account_of, places};
 use super::reading::{Reading, Seen, UNNAMED_AUDIENCE};
-use super::reasons::shown;
 use super::repair::PLACEHOLDER;
-use super::subjects::SubjectPart;
 use super::words;
 use crate::name::ProviderArn;
+use crate::trust::evaluate::caller::SUBJECT_PREFIX;
+use crate::trust::evaluate::condition::{Family, Test};
+use crate::trust::evaluate::document::{Effect, Statement, TrustDocument};
+use crate::trust::evaluate::reasons::shown;
+use crate::trust::evaluate::subjects::SubjectPart;
 
 fn is_claim(test: &Test, provider: &ProviderArn, claim: &str) -> bool {
     edit::is_claim(&test.key, provider, claim)
@@ -25,7 +25,7 @@ fn is_foreign(test: &Test, provider: &ProviderArn) -> bool {
 }
 
 /// Under which id it is reported that every subject gets in.
-pub(super) fn of_everybody(reading: &Reading<'_>, statement: usize, provider: &ProviderArn) -> FindingId {
+pub(in crate::trust) fn of_everybody(reading: &Reading<'_>, statement: usize, provider: &ProviderArn) -> FindingId {
     let Some(statement) = reading.document.statements.get(statement) else { return FindingId::AnySubject };
     let mut of_subject = statement.tests.iter().filter(|test| is_claim(test, provider, "sub")).peekable();
     if of_subject.peek().is_some() {
@@ -52,7 +52,7 @@ pub(super) fn of_everybody(reading: &Reading<'_>, statement: usize, provider: &P
 }
 
 /// The tests, or the want of them, that show a finding.
-pub(super) fn tests(statement: &Statement, provider: &ProviderArn, id: FindingId) -> Vec<String> {
+pub(in crate::trust) fn tests(statement: &Statement, provider: &ProviderArn, id: FindingId) -> Vec<String> {
     let key = format!("{}:sub", provider.issuer().host_path());
     let of_subject: Vec<&Test> = statement.tests.iter().filter(|test| is_claim(test, provider, "sub")).collect();
     let foreign: Vec<&Test> = statement.tests.iter().filter(|test| is_foreign(test, provider)).collect();
@@ -76,13 +76,13 @@ pub(super) fn tests(statement: &Statement, provider: &ProviderArn, id: FindingId
 }
 
 /// Whether subjects of a provider are those of a cluster: it is known as one, or of EKS, or the pattern says so.
-pub(super) fn is_of_kubernetes(provider: &ProviderArn, pattern: &str, ground: &Ground<'_>) -> bool {
+pub(in crate::trust) fn is_of_kubernetes(provider: &ProviderArn, pattern: &str, ground: &Ground<'_>) -> bool {
     let says_so = pattern.get(..SUBJECT_PREFIX.len()).is_some_and(|head| head.eq_ignore_ascii_case(SUBJECT_PREFIX));
     says_so || is_eks(provider) || ground.cluster(provider).is_some()
 }
 
 /// Whether a part is somebody: a service account that can be, or a subject of something else than a cluster.
-pub(super) fn is_somebody(provider: &ProviderArn, part: &SubjectPart, ground: &Ground<'_>) -> bool {
+pub(in crate::trust) fn is_somebody(provider: &ProviderArn, part: &SubjectPart, ground: &Ground<'_>) -> bool {
     !places(&part.pattern, &part.except).is_empty() || !is_of_kubernetes(provider, &part.pattern, ground)
 }
 
@@ -93,7 +93,7 @@ fn is_eks(provider: &ProviderArn) -> bool {
 }
 
 /// Allow statements, or values of them, by which nobody gets in although it looks as if somebody did.
-pub(super) fn nobody(reading: &Reading<'_>, ground: &Ground<'_>, seen: &[Seen], raw: &mut Vec<Raw>) {
+pub(in crate::trust) fn nobody(reading: &Reading<'_>, ground: &Ground<'_>, seen: &[Seen], raw: &mut Vec<Raw>) {
     let lets_in = |seen: &Seen| is_somebody(&seen.provider, &seen.part, ground);
     for (index, statement) in reading.document.statements.iter().enumerate() {
         let federated = &statement.principal.federated;
@@ -220,8 +220,8 @@ fn why_not(test: &Test, value: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trust::audit::fixtures::{HOST, STS, allow, allow_sub, arn, around, found_in, ids, role};
     use crate::trust::audit::{AuditedRole, Surroundings};
-    use crate::trust::fixtures::{HOST, STS, allow, allow_sub, arn, around, found_in, ids, role};
     use serde_json::{Value, json};
 
     /// What is said of a document by which nobody gets in.

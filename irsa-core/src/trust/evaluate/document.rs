@@ -39,45 +39,45 @@ const FIELD: &str = "trust policy";
 /// ```
 #[derive(Clone, Debug)]
 pub struct TrustDocument {
-    pub(super) statements: Vec<Statement>,
+    pub(in crate::trust) statements: Vec<Statement>,
     notes: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(in crate::trust) enum Effect {
     Allow,
     Deny,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Statement {
+pub(in crate::trust) struct Statement {
     /// Its Sid, or its number: `statement 1`.
-    pub(super) label: String,
-    pub(super) effect: Effect,
-    pub(super) principal: Principal,
+    pub(in crate::trust) label: String,
+    pub(in crate::trust) effect: Effect,
+    pub(in crate::trust) principal: Principal,
     /// `Action` or `NotAction` as it stands.
-    pub(super) actions: Vec<String>,
+    pub(in crate::trust) actions: Vec<String>,
     /// Whether it is about the action of IRSA.
-    pub(super) concerns: bool,
+    pub(in crate::trust) concerns: bool,
     /// What cannot be told because IAM would not store such a statement.
-    pub(super) in_doubt: Option<&'static str>,
-    pub(super) tests: Vec<Test>,
+    pub(in crate::trust) in_doubt: Option<&'static str>,
+    pub(in crate::trust) tests: Vec<Test>,
 }
 
 /// Whom a statement is about.
 ///
 /// Source: IAM user guide, "AWS JSON policy elements: Principal" and "NotPrincipal".
 #[derive(Clone, Debug, Default)]
-pub(super) struct Principal {
+pub(in crate::trust) struct Principal {
     /// `"*"`.
-    pub(super) everyone: bool,
-    pub(super) federated: Vec<String>,
+    pub(in crate::trust) everyone: bool,
+    pub(in crate::trust) federated: Vec<String>,
     /// All other principals, with their kind.
-    pub(super) others: Vec<(String, String)>,
+    pub(in crate::trust) others: Vec<(String, String)>,
     /// Whether it is a `NotPrincipal`.
-    pub(super) inverted: bool,
+    pub(in crate::trust) inverted: bool,
     /// Whether nobody can tell whom it means; the statement is in doubt then.
-    pub(super) unclear: bool,
+    pub(in crate::trust) unclear: bool,
 }
 
 impl TrustDocument {
@@ -130,7 +130,7 @@ impl TrustDocument {
     }
 
     /// A document of one statement, as if the others were not there.
-    pub(super) fn of_statement(statement: Statement) -> Self {
+    pub(in crate::trust) fn of_statement(statement: Statement) -> Self {
         Self { statements: vec![statement], notes: Vec::new() }
     }
 
@@ -146,7 +146,7 @@ impl TrustDocument {
     }
 
     /// Audiences that tests of a provider's `aud` compare with; one for each pattern.
-    pub(super) fn tested_audiences(&self, provider: &ProviderArn) -> BTreeSet<String> {
+    pub(in crate::trust) fn tested_audiences(&self, provider: &ProviderArn) -> BTreeSet<String> {
         let of_audience = |test: &&Test| {
             test.key.rsplit_once(':').is_some_and(|(issuer, claim)| {
                 issuer.eq_ignore_ascii_case(provider.issuer().host_path()) && claim.eq_ignore_ascii_case("aud")
@@ -209,13 +209,13 @@ impl Statement {
     }
 
     /// Whether it is about a caller, but for its conditions.
-    pub(super) fn is_about(&self, provider: &str) -> Truth {
+    pub(in crate::trust) fn is_about(&self, provider: &str) -> Truth {
         let doubt = if self.in_doubt.is_some() { Truth::Unknown } else { Truth::True };
         Truth::from(self.concerns).and(self.principal.covers(provider)).and(doubt)
     }
 
     /// What it says of a caller: whether it applies.
-    pub(super) fn applies(&self, caller: &Caller, provider: &str) -> Truth {
+    pub(in crate::trust) fn applies(&self, caller: &Caller, provider: &str) -> Truth {
         let about = self.is_about(provider);
         if about == Truth::False {
             return about;
@@ -270,7 +270,7 @@ impl Principal {
     }
 
     /// Whether it covers callers of a provider. ARNs are compared whole and with case; `*` stands alone.
-    pub(super) fn covers(&self, provider: &str) -> Truth {
+    pub(in crate::trust) fn covers(&self, provider: &str) -> Truth {
         if self.unclear {
             return Truth::True;
         }
@@ -284,7 +284,7 @@ impl Principal {
         if self.inverted { !truth } else { truth }
     }
 
-    pub(super) fn is_all_of_aws(&self) -> bool {
+    pub(in crate::trust) fn is_all_of_aws(&self) -> bool {
         self.others.iter().any(|(kind, principal)| kind == "AWS" && principal == "*")
     }
 }
