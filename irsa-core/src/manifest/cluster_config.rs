@@ -206,7 +206,7 @@ iam:
         assert!(inline.binding.inline_policies.keys().any(|name| name.as_str() == "attachPolicy"));
         let role = |role: &super::IrsaBinding| role.role_name.as_ref().map(ToString::to_string);
         assert_eq!((role(&attached.binding).as_deref(), attached.made_by_eksctl), (Some("by-hand"), false));
-        assert_eq!(attached.place.line, 25);
+        assert_eq!(attached.place.line, 24);
         let ignored = read.ignored.join("\n");
         for words in ["c.yaml:8:", "podIdentityAssociations", "tag alpha.eksctl.io/cluster-name", "subjectPattern"] {
             assert!(ignored.contains(words), "{words}: {ignored}");

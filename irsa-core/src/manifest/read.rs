@@ -274,7 +274,7 @@ metadata:
         );
         assert_eq!((one.place.line, one.place.column), (5, 18));
         assert_eq!((two.binding.to_string(), two.binding.cluster.to_string()), ("default/two".into(), "demo".into()));
-        assert_eq!(two.place.to_string(), "f.yaml:30:9");
+        assert_eq!(two.place.to_string(), "f.yaml:31:9");
     }
 
     #[test]
