@@ -19,6 +19,7 @@ use crate::manifests::{self, Manifests};
 use crate::printer::Printer;
 use crate::progress::Bar;
 use crate::settings::contradiction;
+use crate::work::runtime;
 use crate::{logging, output};
 
 /// More bindings than this are pruned only with `--confirm-prune`.
@@ -71,12 +72,9 @@ impl<'a> Fleet<'a> {
             Ok(asked) => asked,
             Err(error) => return output::refused(&error, global, printer),
         };
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let runtime = match runtime() {
             Ok(runtime) => runtime,
-            Err(error) => {
-                let error = Error::new(ErrorKind::Unexpected, "cannot start").with_source(error);
-                return output::failed(&error, global, printer);
-            }
+            Err(error) => return output::failed(&error, global, printer),
         };
         let _log = logging::start(global.verbose, environment.takes_colour(environment.stderr_is_terminal));
         let ended = runtime.block_on(self.work(asked, global, environment, connect, printer));

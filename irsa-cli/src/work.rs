@@ -92,12 +92,9 @@ impl Job {
         connect: &dyn Connect,
         printer: &mut Printer<'_>,
     ) -> Exit {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let runtime = match runtime() {
             Ok(runtime) => runtime,
-            Err(error) => {
-                let error = Error::new(ErrorKind::Unexpected, "cannot start").with_source(error);
-                return output::failed(&error, global, printer);
-            }
+            Err(error) => return output::failed(&error, global, printer),
         };
         let _log = logging::start(global.verbose, environment.takes_colour(environment.stderr_is_terminal));
         let spins = environment.stderr_is_terminal && !global.quiet && global.verbose == 0;
@@ -188,6 +185,12 @@ impl Job {
             Work::Trust(_) => format!("trust policies of {cluster}"),
         }
     }
+}
+
+/// What calls run on.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Error::new(ErrorKind::Unexpected, "cannot start").with_source(error))
 }
 
 fn provider(command: &ProviderCommand) -> Result<(Work, DryRun)> {

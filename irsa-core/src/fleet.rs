@@ -242,7 +242,7 @@ impl Client {
             Err(error) => Err(error.clone()),
         };
         match result {
-            Ok(report) => FleetOutcome::Done(report),
+            Ok(report) => FleetOutcome::Done(Box::new(report)),
             Err(error) => FleetOutcome::Failed(error),
         }
     }

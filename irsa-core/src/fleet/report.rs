@@ -8,7 +8,7 @@ use crate::report::Report;
 #[non_exhaustive]
 pub enum FleetOutcome {
     /// It is as it was asked for: the report tells what was changed, if anything.
-    Done(Report),
+    Done(Box<Report>),
     /// It was refused, or failed: [`Error::report`] tells what had been done.
     Failed(Error),
     /// It was not begun, since the work was stopped before its turn.
@@ -29,7 +29,7 @@ impl FleetEntry {
     /// The report as far as there is one.
     pub fn report(&self) -> Option<&Report> {
         match &self.outcome {
-            FleetOutcome::Done(report) => Some(report),
+            FleetOutcome::Done(report) => Some(report.as_ref()),
             FleetOutcome::Failed(error) => error.report(),
             FleetOutcome::NotRun => None,
         }

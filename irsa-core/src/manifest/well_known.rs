@@ -35,16 +35,20 @@ impl WellKnownPolicies {
 
     /// The inline policies, by name.
     pub(super) fn inline(self, partition: &Partition) -> Vec<(&'static str, Value)> {
-        let policies: [(bool, &'static str, fn(&Partition) -> Value); 4] = [
-            (self.auto_scaler, "autoScaler", |_| auto_scaler()),
-            (self.aws_load_balancer_controller, "awsLoadBalancerController", load_balancer_controller),
-            (self.external_dns, "externalDNS", external_dns),
-            (self.cert_manager, "certManager", cert_manager),
-        ];
+        let mut policies = Vec::new();
+        if self.auto_scaler {
+            policies.push(("autoScaler", auto_scaler()));
+        }
+        if self.aws_load_balancer_controller {
+            policies.push(("awsLoadBalancerController", load_balancer_controller(partition)));
+        }
+        if self.external_dns {
+            policies.push(("externalDNS", external_dns(partition)));
+        }
+        if self.cert_manager {
+            policies.push(("certManager", cert_manager(partition)));
+        }
         policies
-            .into_iter()
-            .filter_map(|(wanted, name, document)| wanted.then(|| (name, document(partition))))
-            .collect()
     }
 }
 
