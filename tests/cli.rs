@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod failures;
+mod fleet;
 mod flow;
 mod gen3;
 mod help;

@@ -12,6 +12,7 @@ mod delete;
 mod depth;
 mod failures;
 mod faults;
+mod fleet;
 mod flow;
 mod holdings;
 mod inventory;

@@ -2,6 +2,7 @@
 
 mod binding;
 mod gen3;
+mod fleet;
 mod global;
 mod provider;
 mod trust;
@@ -11,6 +12,7 @@ use clap_complete::Shell;
 
 pub(crate) use self::binding::{Account, CreateArgs, DeleteArgs, DryRun, GetArgs, ListArgs, SettingArgs, UpdateArgs};
 pub(crate) use self::gen3::Gen3Args;
+pub(crate) use self::fleet::{ApplyArgs, ExportArgs, FleetArgs, PlanArgs};
 pub(crate) use self::global::{Global, OutputFormat};
 pub(crate) use self::provider::{PermissionsArgs, ProviderCommand};
 pub(crate) use self::trust::{AuditArgs, CheckArgs, TrustCommand, WhoCanArgs};
@@ -35,6 +37,7 @@ Examples:
   irsa create my-serviceaccount -p AmazonS3ReadOnlyAccess --dry-run   what would be done
   irsa create jobs/worker -p ./bucket.json --cluster demo             namespace jobs, an inline policy
   irsa list                                                           what exists, whoever made it
+  irsa apply -f bindings.yaml                                         many bindings from a file
   irsa trust who-can s3-reader                                        who can really assume a role
   irsa delete my-serviceaccount                                       undo it
 
@@ -48,6 +51,14 @@ pub(crate) enum Command {
     Delete(DeleteArgs),
     Get(GetArgs),
     List(ListArgs),
+    Plan(PlanArgs),
+    Apply(ApplyArgs),
+    Export(ExportArgs),
+    /// Print the JSON Schema of the manifest, for editors
+    #[command(after_help = "Examples:
+  irsa schema > irsa-binding.schema.json
+  # yaml-language-server: $schema=irsa-binding.schema.json             as first line of a manifest")]
+    Schema,
     /// Make, show or delete the IAM OIDC provider of a cluster
     Provider {
         #[command(subcommand)]

@@ -15,6 +15,8 @@ pub struct Environment {
     pub stdout_is_terminal: bool,
     /// Whether standard error is a terminal.
     pub stderr_is_terminal: bool,
+    /// Whether standard input is a terminal, so that somebody can be asked.
+    pub stdin_is_terminal: bool,
     /// What can be read from standard input.
     pub stdin: Stdin,
 }
@@ -42,6 +44,17 @@ impl Stdin {
             Self::OfProcess => Ok(Box::new(io::stdin())),
         }
     }
+
+    /// One line that somebody types.
+    pub(crate) fn line(&self) -> io::Result<String> {
+        let mut line = String::new();
+        match self {
+            Self::Empty => {}
+            Self::Text(text) => line.push_str(text.lines().next().unwrap_or_default()),
+            Self::OfProcess => drop(io::stdin().read_line(&mut line)?),
+        }
+        Ok(line)
+    }
 }
 
 impl Environment {
@@ -54,6 +67,7 @@ impl Environment {
             folder: std::env::current_dir().unwrap_or_default(),
             stdout_is_terminal: io::stdout().is_terminal(),
             stderr_is_terminal: io::stderr().is_terminal(),
+            stdin_is_terminal: io::stdin().is_terminal(),
             stdin: Stdin::OfProcess,
         }
     }

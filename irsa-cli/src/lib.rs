@@ -12,8 +12,10 @@ mod connect;
 mod environment;
 mod exit;
 mod gen3;
+mod fleet;
 mod inputs;
 mod logging;
+mod manifests;
 mod output;
 mod permissions;
 mod printer;
@@ -34,6 +36,7 @@ pub use self::environment::{Environment, Stdin};
 pub use self::exit::Exit;
 
 use self::args::{Cli, Command, OutputFormat, TrustCommand};
+use self::fleet::Fleet;
 use self::printer::{Complaint, Printer};
 use self::usage::Early;
 use self::work::Job;
@@ -75,6 +78,10 @@ fn command(cli: &Cli, environment: &Environment, connect: &dyn Connect, printer:
         let error = Error::invalid("--output", "sarif", "is for `irsa trust audit` only");
         return output::refused(&error, &cli.global, printer);
     }
+    if cli.global.output == OutputFormat::Yaml && !matches!(&cli.command, Command::Export(_)) {
+        let error = Error::invalid("--output", "yaml", "is for `irsa export` only");
+        return output::refused(&error, &cli.global, printer);
+    }
     match &cli.command {
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -83,6 +90,12 @@ fn command(cli: &Cli, environment: &Environment, connect: &dyn Connect, printer:
             Exit::Done
         }
         Command::Permissions(args) => permissions::run(args, &cli.global, environment, printer),
+        Command::Plan(args) => Fleet::plan(args).run(&cli.global, environment, connect, printer),
+        Command::Apply(args) => Fleet::apply(args).run(&cli.global, environment, connect, printer),
+        Command::Schema => {
+            printer.json(&irsa_core::manifest::schema());
+            Exit::Done
+        }
         Command::Trust { command } => trust::run(command, &cli.global, environment, connect, printer),
         _ => match Job::new(cli, environment) {
             Ok(job) => job.run(&cli.global, environment, connect, printer),

@@ -1,5 +1,6 @@
 //! What came of it, in words or as JSON, and the exit that goes with it.
 
+mod fleet;
 pub(crate) mod gen3;
 mod report;
 mod sarif;
@@ -7,12 +8,13 @@ mod trust;
 mod view;
 
 use irsa_core::trust::{Audit, Decision};
-use irsa_core::{Error, Report, Verb, Warning};
+use irsa_core::{Error, Report, Verb, Warning, WarningId};
 use serde_json::{Value, json};
 
 use self::report::Told;
 use crate::args::{Global, OutputFormat};
 use crate::exit::Exit;
+use crate::fleet::Told as Fleet;
 use crate::printer::{Complaint, Printer};
 use crate::trust::{Originals, Question, Told as Trusted, Wishes};
 use crate::work::{Answer, Job, Work};
@@ -43,6 +45,15 @@ pub(crate) fn answered(job: &Job, answer: &Answer, global: &Global, printer: &mu
             printer.talk(&format!("no bindings on cluster {cluster}\n"));
         }
         Answer::Bindings(bindings) => printer.data(&view::bindings(bindings)),
+        Answer::Export(export) => {
+            for what in &export.left_out {
+                printer.warn(&Warning::new(WarningId::NotExpressed, what.clone()));
+            }
+            match as_json {
+                true => printer.json(&json!({"apiVersion": "v1", "kind": "List", "items": export.manifests})),
+                false => printer.data(&fleet::yaml(&export.manifests)),
+            }
+        }
         Answer::Provider(provider) if as_json => printer.json(&document(provider)),
         Answer::Provider(provider) => {
             printer.data(&view::provider(provider));
@@ -57,6 +68,57 @@ pub(crate) fn answered(job: &Job, answer: &Answer, global: &Global, printer: &mu
         }
     }
     Exit::Done
+}
+
+/// Prints what became of a fleet.
+pub(crate) fn fleet(told: &Fleet, global: &Global, printer: &mut Printer<'_>) -> Exit {
+    let (report, preview) = (&told.report, told.dry_run.preview());
+    let of_bindings = report.entries.iter().filter_map(|entry| Some((entry, entry.report()?)));
+    warn(&told.warnings, printer);
+    for (entry, of_binding) in of_bindings {
+        for warning in &of_binding.warnings {
+            let message = format!("{}: {}", entry.binding, warning.message);
+            printer.warn(&Warning::new(warning.id, message));
+        }
+    }
+    if global.output == OutputFormat::Json {
+        printer.json(&fleet::document(told));
+    } else {
+        for entry in &report.entries {
+            printer.data(&fleet::text(entry, preview));
+        }
+        printer.data(&fleet::summary(told));
+    }
+    for entry in &report.entries {
+        if let Some(error) = entry.error() {
+            printer.complain(&complaint(error, Some(&entry.binding)));
+        }
+    }
+    match () {
+        () if told.stopped => Exit::Interrupted,
+        () if report.failed() > 0 => Exit::Failed,
+        () if told.dry_run.check && report.changed() => Exit::Pending,
+        () => Exit::Done,
+    }
+}
+
+fn complaint(error: &Error, binding: Option<&str>) -> Complaint {
+    let what = match binding {
+        Some(binding) => format!("{binding}: {error}"),
+        None => error.to_string(),
+    };
+    Complaint { what, causes: error.causes(), hint: error.hint().map(str::to_owned) }
+}
+
+/// An error as it stands in JSON.
+fn error_document(error: &Error) -> Value {
+    json!({
+        "kind": error.kind(),
+        "code": error.code(),
+        "message": error.to_string(),
+        "caused_by": error.causes(),
+        "hint": error.hint(),
+    })
 }
 
 /// Prints what trust policies allow.
@@ -108,16 +170,18 @@ fn audited(
         OutputFormat::Json => {
             let mut found = document(audit);
             if let Some(error) = unread {
-                found["error"] = failure(error, &complaint(error))["error"].take();
+                found["error"] = error_document(error);
             }
             printer.json(&found);
         }
         OutputFormat::Sarif => printer.json(&sarif::log(audit, originals)),
-        OutputFormat::Text => printer.data(&trust::audit(audit, wishes.show_fixes.then_some(originals))),
+        OutputFormat::Text | OutputFormat::Yaml => {
+            printer.data(&trust::audit(audit, wishes.show_fixes.then_some(originals)))
+        }
     }
     printer.talk(&trust::summary(audit));
     if let Some(error) = unread {
-        printer.complain(&complaint(error));
+        printer.complain(&complaint(error, None));
         return Exit::Refused;
     }
     match (wishes.fail_on, audit.worst()) {
@@ -165,28 +229,17 @@ pub(crate) fn interrupted(writes: bool, global: &Global, printer: &mut Printer<'
     Exit::Interrupted
 }
 
-fn complaint(error: &Error) -> Complaint {
-    Complaint { what: error.to_string(), causes: error.causes(), hint: error.hint().map(str::to_owned) }
-}
-
 fn explain(error: &Error, global: &Global, printer: &mut Printer<'_>) {
-    let complaint = complaint(error);
     if global.output == OutputFormat::Json {
-        printer.json(&failure(error, &complaint));
+        printer.json(&failure(error));
     }
-    printer.complain(&complaint);
+    printer.complain(&complaint(error, None));
 }
 
 /// The report as far as there is one, plus the error.
-fn failure(error: &Error, complaint: &Complaint) -> Value {
+fn failure(error: &Error) -> Value {
     let mut document = error.report().map_or_else(|| json!({}), document);
-    document["error"] = json!({
-        "kind": error.kind(),
-        "code": error.code(),
-        "message": complaint.what,
-        "caused_by": complaint.causes,
-        "hint": complaint.hint,
-    });
+    document["error"] = error_document(error);
     document
 }
 

@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use irsa_core::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountName};
-use irsa_core::{BindingView, Client, Error, ErrorKind, ProviderView, Report, Request, Result};
+use irsa_core::{BindingView, Client, Error, ErrorKind, Export, ProviderView, Report, Request, Result};
 
 use crate::args::{Cli, Command, DryRun, Global, ProviderCommand};
 use crate::connect::{Connect, Need, Target};
@@ -19,6 +19,7 @@ pub(crate) enum Work {
     Bind(Box<Request>),
     Get { namespace: Namespace, name: ServiceAccountName, role_name: Option<RoleName> },
     List { namespace: Option<Namespace> },
+    Export { namespace: Option<Namespace> },
     CreateProvider { audiences: Vec<Audience> },
     ShowProvider,
     DeleteProvider { force: bool },
@@ -32,6 +33,7 @@ pub(crate) enum Answer {
     Report(Report),
     Binding(BindingView),
     Bindings(Vec<BindingView>),
+    Export(Export),
     Provider(ProviderView),
     Trust(Told),
     Gen3(gen3::Told),
@@ -71,8 +73,15 @@ impl Job {
                 let namespace = args.namespace.as_deref().map(Namespace::new).transpose()?;
                 (Work::List { namespace }, DryRun::default())
             }
+            Command::Export(args) => {
+                let namespace = args.namespace.as_deref().map(Namespace::new).transpose()?;
+                (Work::Export { namespace }, DryRun::default())
+            }
             Command::Provider { command } => provider(command)?,
-            Command::Trust { .. }
+            Command::Plan(_)
+            | Command::Apply(_)
+            | Command::Schema
+            | Command::Trust { .. }
             | Command::Permissions(_)
             | Command::IamServiceaccount(_)
             | Command::Completions { .. } => {
@@ -90,12 +99,9 @@ impl Job {
         connect: &dyn Connect,
         printer: &mut Printer<'_>,
     ) -> Exit {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let runtime = match runtime() {
             Ok(runtime) => runtime,
-            Err(error) => {
-                let error = Error::new(ErrorKind::Unexpected, "cannot start").with_source(error);
-                return output::failed(&error, global, printer);
-            }
+            Err(error) => return output::failed(&error, global, printer),
         };
         let _log = logging::start(global.verbose, environment.takes_colour(environment.stderr_is_terminal));
         let spins = environment.stderr_is_terminal && !global.quiet && global.verbose == 0;
@@ -148,6 +154,7 @@ impl Job {
                 client.get(cluster, namespace, name, role_name.as_ref()).await.map(Answer::Binding)
             }
             Work::List { namespace } => client.list(cluster, namespace.as_ref()).await.map(Answer::Bindings),
+            Work::Export { namespace } => client.export(cluster, namespace.as_ref()).await.map(Answer::Export),
             Work::CreateProvider { audiences } => {
                 client.create_provider(cluster, audiences, preview).await.map(Answer::Report)
             }
@@ -166,7 +173,7 @@ impl Job {
         match &self.work {
             Work::Bind(request) if request.binding.role_only => Vec::new(),
             Work::Bind(request) => request.clusters(),
-            Work::Get { .. } | Work::List { .. } => self.target.cluster.iter().cloned().collect(),
+            Work::Get { .. } | Work::List { .. } | Work::Export { .. } => self.target.cluster.iter().cloned().collect(),
             _ => Vec::new(),
         }
     }
@@ -174,7 +181,7 @@ impl Job {
     /// Whether it may leave something half done.
     fn writes(&self) -> bool {
         let looks = match &self.work {
-            Work::Get { .. } | Work::List { .. } | Work::ShowProvider | Work::Trust(_) => true,
+            Work::Get { .. } | Work::List { .. } | Work::Export { .. } | Work::ShowProvider | Work::Trust(_) => true,
             Work::Gen3(wish) => wish.looks(),
             _ => false,
         };
@@ -187,7 +194,7 @@ impl Job {
         match &self.work {
             Work::Bind(request) => format!("{} on {cluster}", request.binding),
             Work::Get { namespace, name, .. } => format!("{namespace}/{name} on {cluster}"),
-            Work::List { .. } => format!("bindings of {cluster}"),
+            Work::List { .. } | Work::Export { .. } => format!("bindings of {cluster}"),
             Work::CreateProvider { .. } | Work::ShowProvider | Work::DeleteProvider { .. } => {
                 format!("OIDC provider of {cluster}")
             }
@@ -195,6 +202,12 @@ impl Job {
             Work::Gen3(wish) => wish.binding().to_string(),
         }
     }
+}
+
+/// What calls run on.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Error::new(ErrorKind::Unexpected, "cannot start").with_source(error))
 }
 
 fn provider(command: &ProviderCommand) -> Result<(Work, DryRun)> {

@@ -7,6 +7,8 @@
 mod run;
 mod take_back;
 
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,8 +16,10 @@ use tokio::time::Instant;
 use self::run::{Done, run_step};
 use self::take_back::take_back;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fleet::Stop;
 use crate::guard::Guard;
 use crate::observe::Backends;
+use crate::pace::{Pace, PacedIam, Waited};
 use crate::plan::{Plan, Step};
 use crate::report::{Outcome, Report, StepReport, Warning};
 
@@ -35,21 +39,37 @@ pub(crate) struct Context<'a> {
     pub(crate) fresh: bool,
 }
 
-/// Does what a plan says, within `timeout` from its first write.
+/// On what terms a plan is applied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms<'a> {
+    /// The longest time from the first write, without what is spent waiting for turns to write.
+    pub(crate) timeout: Duration,
+    /// The limit of writes, shared with others.
+    pub(crate) pace: Option<&'a Arc<Pace>>,
+    /// Ends the work between two stages.
+    pub(crate) stop: Option<&'a Stop>,
+}
+
+/// Does what a plan says.
 ///
 /// # Errors
-/// The first failure, which carries the report of what had been done.
-pub(crate) async fn apply(backends: &Backends, plan: &Plan, timeout: Duration) -> Result<Report> {
+/// The first failure, which carries the report of what had been done; `Interrupted` where it was stopped before its end.
+pub(crate) async fn apply(backends: &Backends, plan: &Plan, terms: Terms<'_>) -> Result<Report> {
     let fresh = plan.steps().any(|step| matches!(step, Step::CreateRole(_)));
     let context = Context { backends, plan, fresh };
-    // A time that no clock can tell is no deadline.
-    let deadline = Instant::now().checked_add(timeout);
+    let mut left = terms.timeout;
+    let mut stopped = false;
     let mut stages: Vec<Vec<State>> =
         plan.stages.iter().map(|stage| stage.iter().map(|_| State::Waiting).collect()).collect();
     for (steps, states) in plan.stages.iter().zip(&mut stages) {
-        let runs = steps.iter().map(|step| run_in_time(&context, step, deadline, timeout));
-        let mut failed = false;
-        for (state, result) in states.iter_mut().zip(futures::future::join_all(runs).await) {
+        stopped = terms.stop.is_some_and(Stop::is_stopped);
+        if stopped {
+            break;
+        }
+        let runs = steps.iter().map(|step| run_in_time(&context, step, left, &terms));
+        let (mut failed, mut longest) = (false, Duration::ZERO);
+        for (state, (result, took)) in states.iter_mut().zip(futures::future::join_all(runs).await) {
+            longest = longest.max(took);
             *state = match result {
                 Ok(done) => State::Done(done),
                 Err(error) => {
@@ -58,27 +78,47 @@ pub(crate) async fn apply(backends: &Backends, plan: &Plan, timeout: Duration) -
                 }
             };
         }
+        left = left.saturating_sub(longest);
         if failed {
             break;
         }
     }
     let mut states: Vec<(&Step, State)> = plan.stages.iter().flatten().zip(stages.into_iter().flatten()).collect();
     let left = take_back_if_refused(&context, &mut states).await;
-    conclude(plan, states, left)
+    conclude(plan, states, left, stopped)
 }
 
-async fn run_in_time(context: &Context<'_>, step: &Step, deadline: Option<Instant>, timeout: Duration) -> Result<Done> {
-    let run = async { run_step(context, step).await.map_err(|error| context.plan.explained(error)) };
-    let Some(deadline) = deadline else { return run.await };
-    match tokio::time::timeout_at(deadline, run).await {
-        Ok(result) => result,
-        Err(_) => Err(Error::new(ErrorKind::Timeout, format!("{} did not end in time", step.action()))
-            .with_cause(format!(
-                "the deadline for the binding is {} seconds from its first write",
-                timeout.as_secs_f64()
-            ))
-            .with_hint("run the same command again: it goes on from what is there")),
-    }
+/// One step, and how much of the time that was left it took.
+async fn run_in_time(
+    context: &Context<'_>,
+    step: &Step,
+    left: Duration,
+    terms: &Terms<'_>,
+) -> (Result<Done>, Duration) {
+    let begun = Instant::now();
+    let waited = Arc::new(Waited::default());
+    let paced = terms.pace.map(|pace| {
+        let iam = PacedIam::new(Arc::clone(&context.backends.iam), Arc::clone(pace), Arc::clone(&waited));
+        Backends { iam: Arc::new(iam), ..context.backends.clone() }
+    });
+    let context = Context { backends: paced.as_ref().unwrap_or(context.backends), ..*context };
+    let mut run = pin!(run_step(&context, step));
+    // Time spent waiting for a turn moves the deadline. A time that no clock can tell is no deadline.
+    let deadline = || left.checked_add(waited.total()).and_then(|allowed| begun.checked_add(allowed));
+    let result = loop {
+        let Some(end) = deadline() else { break run.await };
+        match tokio::time::timeout_at(end, &mut run).await {
+            Ok(result) => break result,
+            Err(_) if deadline().is_none_or(|moved| moved > end) => {}
+            Err(_) => {
+                let timeout = terms.timeout.as_secs_f64();
+                break Err(Error::new(ErrorKind::Timeout, format!("{} did not end in time", step.action()))
+                    .with_cause(format!("the deadline for the binding is {timeout} seconds from its first write"))
+                    .with_hint("run the same command again: it goes on from what is there"));
+            }
+        }
+    };
+    (result.map_err(|error| context.plan.explained(error)), begun.elapsed().saturating_sub(waited.total()))
 }
 
 /// Takes back what was made, where the role is new and all that failed was refused for good.
@@ -95,7 +135,7 @@ async fn take_back_if_refused(context: &Context<'_>, states: &mut [(&Step, State
 }
 
 /// The report, and the first failure with it.
-fn conclude(plan: &Plan, states: Vec<(&Step, State)>, left: Vec<Warning>) -> Result<Report> {
+fn conclude(plan: &Plan, states: Vec<(&Step, State)>, left: Vec<Warning>, stopped: bool) -> Result<Report> {
     let mut report = Report { steps: Vec::new(), changed: false, ..plan.report() };
     let mut first = None;
     for (step, state) in states {
@@ -117,7 +157,14 @@ fn conclude(plan: &Plan, states: Vec<(&Step, State)>, left: Vec<Warning>) -> Res
     }
     report.warnings.extend(left);
     match first {
+        None if stopped => Err(interrupted(&plan.binding).with_report(report)),
         None => Ok(report),
         Some(error) => Err(error.with_report(report)),
     }
+}
+
+/// The error of a binding that was stopped before its end.
+fn interrupted(binding: &str) -> Error {
+    Error::new(ErrorKind::Interrupted, format!("binding {binding} was stopped before its end"))
+        .with_hint("run the same command again: it goes on from what is there")
 }

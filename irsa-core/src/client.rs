@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::apply::Terms;
 use crate::backend::{ClusterBackend, IamBackend, IdentityBackend};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{CachedIdentity, Identity};
@@ -50,7 +51,7 @@ impl Client {
     /// A client of these back ends.
     pub fn new(identity: Arc<dyn IdentityBackend>, iam: Arc<dyn IamBackend>) -> Self {
         let identity = Arc::new(CachedIdentity::new(identity));
-        let backends = Backends { identity, iam, clusters: BTreeMap::new(), given: BTreeMap::new() };
+        let backends = Backends { identity, iam, clusters: BTreeMap::new(), given: BTreeMap::new(), reading: None };
         Self { backends, timeout: DEFAULT_TIMEOUT, queues: Arc::default() }
     }
 
@@ -113,7 +114,7 @@ impl Client {
     pub async fn apply(&self, plan: &Plan) -> Result<Report> {
         let queue = self.queue(plan.role_name.as_ref());
         let _turn = queue.lock().await;
-        crate::apply::apply(&self.backends, plan, self.timeout).await
+        crate::apply::apply(&self.backends, plan, self.terms()).await
     }
 
     /// Plans and applies; writers of this client to one role wait for each other, and plan again after waiting.
@@ -121,6 +122,11 @@ impl Client {
     /// # Errors
     /// Those of [`plan`](Self::plan) and [`apply`](Self::apply).
     pub async fn run(&self, request: &Request) -> Result<Report> {
+        self.run_on(request, self.terms()).await
+    }
+
+    /// As [`run`](Self::run), on terms that are shared with others.
+    pub(crate) async fn run_on(&self, request: &Request, terms: Terms<'_>) -> Result<Report> {
         let planned = self.plan(request).await?;
         if request.preview {
             return Ok(planned.report());
@@ -133,7 +139,7 @@ impl Client {
                 (self.plan(request).await?, turn)
             }
         };
-        crate::apply::apply(&self.backends, &planned, self.timeout).await
+        crate::apply::apply(&self.backends, &planned, terms).await
     }
 
     /// Runs a read within the deadline.
@@ -146,11 +152,13 @@ impl Client {
         }
     }
 
-    pub(crate) fn timeout(&self) -> Duration {
-        self.timeout
+    /// The terms of one binding by itself.
+    pub(crate) fn terms(&self) -> Terms<'static> {
+        Terms { timeout: self.timeout, pace: None, stop: None }
     }
 
-    fn queue(&self, role: Option<&RoleName>) -> Arc<tokio::sync::Mutex<()>> {
+    /// The queue of writers to a role.
+    pub(crate) fn queue(&self, role: Option<&RoleName>) -> Arc<tokio::sync::Mutex<()>> {
         let name = role.map(|name| name.as_str().to_ascii_lowercase()).unwrap_or_default();
         // A panic while the map was locked leaves it as it was: there is nothing half-written in it.
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
@@ -202,5 +210,15 @@ mod tests {
         spawnable(async move { one.who_can(&role, &[at]).await });
         let (one, role): (_, RoleName) = (client(), "role".parse().unwrap());
         spawnable(async move { one.trust_document(&role).await });
+        let (one, all) = (client(), vec![request()]);
+        spawnable(async move { one.plan_all(&all).await });
+        let (one, all, options) = (client(), vec![request()], crate::FleetOptions::new());
+        spawnable(async move { one.apply_all(&all, &options, &|_| {}).await });
+        let (one, all) = (client(), vec![request()]);
+        spawnable(async move { one.prunable("set", &all).await });
+        let (one, bindings) = (client(), vec![binding.clone()]);
+        spawnable(async move { one.finding_roles(&bindings).await });
+        let (one, at) = (client(), cluster());
+        spawnable(async move { one.export(&at, None).await });
     }
 }

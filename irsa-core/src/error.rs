@@ -39,6 +39,8 @@ pub enum ErrorKind {
     Timeout,
     /// The API server is not the one of the cluster that was named.
     WrongCluster,
+    /// The caller asked to stop, between two steps.
+    Interrupted,
     /// An answer that the library cannot make sense of.
     Unexpected,
 }
@@ -58,6 +60,7 @@ impl ErrorKind {
             Self::Unavailable => "unavailable",
             Self::Timeout => "timeout",
             Self::WrongCluster => "wrong_cluster",
+            Self::Interrupted => "interrupted",
             Self::Unexpected => "unexpected",
         }
     }

@@ -1,8 +1,11 @@
 //! What exists: bindings found from both sides, the annotated accounts and the roles that trust the cluster's provider,
 //! whoever made them, and where the two do not fit.
 
+mod export;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use self::export::Export;
 use crate::backend::{OidcProvider, RoleDetail, ServiceAccount};
 use crate::binding::{AUDIENCE_ANNOTATION, IrsaBinding, ROLE_ARN_ANNOTATION};
 use crate::client::Client;

@@ -18,6 +18,10 @@
 #![cfg_attr(feature = "kube", doc = "by [`kube::KubeCluster`] over an API server,")]
 //! and by whatever you write yourself.
 //!
+//! # Many bindings
+//! [`Client::plan_all`] and [`Client::apply_all`] take the same path for each of them, and read what they share once.
+//! [`manifest`] reads them from files.
+//!
 //! # What the library does not do
 //! It never prints, never exits, never reads the environment and never picks credentials: clients and configuration are
 //! passed in. It logs through `tracing`, one span for each call, never a token.
@@ -57,6 +61,7 @@ mod client;
 mod convention;
 mod document;
 mod error;
+mod fleet;
 #[cfg(not(feature = "mutants"))]
 mod guard;
 #[cfg(feature = "mutants")]
@@ -65,9 +70,11 @@ mod identity;
 mod inventory;
 #[cfg(feature = "kube")]
 pub mod kube;
+pub mod manifest;
 pub mod name;
 mod observe;
 mod ownership;
+mod pace;
 mod permissions;
 mod plan;
 mod provider;
@@ -86,7 +93,9 @@ pub use self::client::Client;
 pub use self::convention::Convention;
 pub use self::document::PolicyDocument;
 pub use self::error::{Error, ErrorKind, Result};
+pub use self::fleet::{FleetEntry, FleetOptions, FleetOutcome, FleetReport, Progress, Prunable, Stop, check_fleet};
 pub use self::identity::{ClusterId, Identity};
+pub use self::inventory::Export;
 #[cfg(feature = "kube")]
 pub use self::kube::KubeCluster;
 pub use self::ownership::Origin;

@@ -17,12 +17,15 @@ use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::{BoxFuture, Shared};
 
+use crate::account::is_bound_by_us;
 use crate::backend::{ClusterBackend, IamBackend, IdentityBackend, OidcProvider, Quotas, ServiceAccount};
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fleet::BulkCluster;
 use crate::identity::{ClusterId, Demand, Identity, resolve};
 use crate::name::{
-    Audience, ClusterRef, InlinePolicyName, Namespace, PolicyArn, PolicyRef, ProviderArn, RoleName, ServiceAccountName,
+    Audience, ClusterRef, InlinePolicyName, Namespace, PolicyArn, PolicyRef, ProviderArn, RoleArn, RoleName,
+    ServiceAccountName,
 };
 use crate::ownership::{Member, Ownership};
 use crate::report::{Warning, WarningId};
@@ -33,6 +36,7 @@ pub(crate) use self::accounts::{AccountKey, ObservedAccount};
 pub(crate) use self::effects::PolicyEffect;
 pub(crate) use self::right_cluster::check_cluster;
 pub(crate) use self::role::{Documents, read_role, role_of};
+pub(crate) use self::writes::rehearse;
 
 /// The back ends of a client.
 #[derive(Clone, Debug)]
@@ -41,6 +45,8 @@ pub(crate) struct Backends {
     pub(crate) iam: Arc<dyn IamBackend>,
     pub(crate) clusters: BTreeMap<ClusterRef, Arc<dyn ClusterBackend>>,
     pub(crate) given: BTreeMap<ClusterRef, Identity>,
+    /// The clusters as they were read for a fleet: then writes are reviewed and not rehearsed while planning.
+    pub(crate) reading: Option<Arc<BTreeMap<ClusterRef, Arc<BulkCluster>>>>,
 }
 
 impl Backends {
@@ -53,6 +59,22 @@ impl Backends {
             Error::invalid("cluster", cluster.to_string(), "no API server was given for it")
                 .with_hint("add it with Client::with_cluster, or make the binding role-only")
         })
+    }
+
+    /// The accounts of a cluster that irsa has annotated with a role. Who may not list them can still do all the rest.
+    pub(crate) async fn bound_accounts(&self, cluster: &ClusterRef, role: &RoleArn) -> Result<Vec<ServiceAccount>> {
+        if let Some(read) = self.reading.as_ref().and_then(|reading| reading.get(cluster)) {
+            return read.bound(role).await;
+        }
+        match self.cluster(cluster) {
+            Ok(backend) => match backend.service_accounts().await {
+                Err(error) if error.kind() == ErrorKind::AccessDenied => Ok(Vec::new()),
+                Err(error) => Err(error),
+                Ok(listed) => Ok(listed.into_iter().filter(|account| is_bound_by_us(account, role)).collect()),
+            },
+            // The cluster of a subject that is trust-only.
+            Err(_) => Ok(Vec::new()),
+        }
     }
 }
 

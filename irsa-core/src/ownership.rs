@@ -17,6 +17,8 @@ pub(crate) const ORIGIN_TAG: &str = "irsa.gen3.org/origin";
 pub(crate) const DELETING: &str = "deleting";
 /// The tag that says that more subjects stand in the trust policy than the tags of a role have room for.
 pub(crate) const OVERFLOW_TAG: &str = "irsa.gen3.org/more-subjects";
+/// The tag that names the set of bindings that the role belongs to.
+pub(crate) const SET_TAG: &str = "irsa.gen3.org/set";
 /// What the tag of each further subject begins with; a hash of the subject follows.
 pub(crate) const SUBJECT_TAG_PREFIX: &str = "irsa.gen3.org/subject.";
 

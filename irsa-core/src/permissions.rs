@@ -13,8 +13,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::Command::{
-    Create, Delete, Get, IamServiceaccount, List, ProviderCreate, ProviderDelete, ProviderShow, TrustAudit, TrustCheck,
-    TrustWhoCan, Update,
+    Apply, Create, Delete, Export, Get, IamServiceaccount, List, Plan, ProviderCreate, ProviderDelete, ProviderShow,
+    TrustAudit, TrustCheck, TrustWhoCan, Update,
 };
 use self::calls::{CALLS, Call, On, VERBS, Verb, When};
 pub use self::scope::{Holder, Scope};
@@ -34,6 +34,12 @@ pub enum Command {
     Get,
     /// Show all bindings.
     List,
+    /// Plan the bindings of a manifest.
+    Plan,
+    /// Make or repair the bindings of a manifest, and prune.
+    Apply,
+    /// Show all bindings as a manifest.
+    Export,
     /// Make the OIDC provider.
     ProviderCreate,
     /// Show the OIDC provider.
@@ -52,12 +58,15 @@ pub enum Command {
 
 impl Command {
     /// Every command.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Create,
         Update,
         Delete,
         Get,
         List,
+        Plan,
+        Apply,
+        Export,
         ProviderCreate,
         ProviderShow,
         ProviderDelete,
@@ -75,6 +84,9 @@ impl Command {
             Delete => "delete",
             Get => "get",
             List => "list",
+            Plan => "plan",
+            Apply => "apply",
+            Export => "export",
             ProviderCreate => "provider create",
             ProviderShow => "provider show",
             ProviderDelete => "provider delete",

@@ -22,6 +22,7 @@ mod step;
 use std::collections::BTreeMap;
 
 use self::limits::Use;
+pub(crate) use self::limits::check_roles;
 pub(crate) use self::step::{Condemned, Step, TrustStep};
 use crate::error::Result;
 use crate::name::{RoleArn, RoleName};
@@ -76,6 +77,11 @@ impl Plan {
     /// Whether nothing is to be done.
     pub fn is_empty(&self) -> bool {
         self.stages.is_empty()
+    }
+
+    /// Whether the role is still to be made, so that nothing of it can have changed since it was read.
+    pub(crate) fn makes_role(&self) -> bool {
+        self.steps().any(|step| matches!(step, Step::CreateRole(_)))
     }
 
     /// The plan as a report: every step is `planned`.

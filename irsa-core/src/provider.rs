@@ -118,6 +118,6 @@ impl Client {
         if preview {
             return Ok(plan.report());
         }
-        crate::apply::apply(&self.backends, &plan, self.timeout()).await
+        crate::apply::apply(&self.backends, &plan, self.terms()).await
     }
 }

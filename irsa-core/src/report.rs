@@ -84,6 +84,14 @@ pub enum WarningId {
     Adopted,
     /// The role was taken over: gen3's script made it for this very service account.
     TakenOver,
+    /// The role that was adopted is managed by another tool, which may revert or delete it.
+    ManagedElsewhere,
+    /// Something that a file says cannot be honoured; the message says where it stands.
+    NotHonoured,
+    /// Something exists that a manifest cannot say.
+    NotExpressed,
+    /// The role was made by somebody else and is as it was asked for, so that it is left alone.
+    NotManaged,
     /// The audience of a shared role changed, and not every account was told.
     AudienceChanged,
     /// A foreign statement in the trust policy lets in more than the declared subjects.
@@ -118,6 +126,10 @@ impl WarningId {
             Self::SubjectWithoutTag => "subject-without-tag",
             Self::Adopted => "adopted",
             Self::TakenOver => "taken-over",
+            Self::ManagedElsewhere => "managed-elsewhere",
+            Self::NotHonoured => "not-honoured",
+            Self::NotExpressed => "not-expressed",
+            Self::NotManaged => "not-managed",
             Self::AudienceChanged => "audience-changed",
             Self::ForeignTrust => "foreign-trust",
             Self::SessionsRemain => "sessions-remain",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::binding::IrsaBinding;
 use crate::error::{Error, Result};
-use crate::name::{InlinePolicyName, PolicyArn, PolicyRef, Subject};
+use crate::name::{InlinePolicyName, PolicyArn, PolicyRef, Subject, TagValue};
 
 /// One request: make, change or undo a binding. Planned by [`Client::plan`](crate::Client::plan).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Request {
     pub create_provider: bool,
     /// Nothing will be written: a refused write check is then a warning, since who plans seldom may write.
     pub preview: bool,
+    /// The set of bindings that this one belongs to: a tag on the role.
+    pub set: Option<TagValue>,
 }
 
 /// What to do with a binding.
@@ -51,7 +53,7 @@ pub enum Verb {
 impl Request {
     fn new(binding: IrsaBinding, verb: Verb) -> Self {
         let (adopt, force, create_namespace, create_provider, preview) = (false, false, false, false, false);
-        Self { binding, verb, adopt, force, create_namespace, create_provider, preview }
+        Self { binding, verb, adopt, force, create_namespace, create_provider, preview, set: None }
     }
 
     /// Make the binding, or repair what is there of it.
@@ -172,6 +174,18 @@ impl Request {
     pub fn with_preview(mut self, preview: bool) -> Self {
         self.preview = preview;
         self
+    }
+
+    /// Sets [`set`](Self::set).
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is no value of a tag, or empty.
+    pub fn with_set(mut self, set: &str) -> Result<Self> {
+        if set.is_empty() {
+            return Err(Error::invalid("set", set, "must have a name"));
+        }
+        self.set = Some(TagValue::new(set)?);
+        Ok(self)
     }
 
     /// Whether an update takes a managed policy away.

@@ -5,13 +5,17 @@ use insta::assert_snapshot;
 use super::Shell;
 
 /// Every command that has help of its own.
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 21] = [
     "",
     "create",
     "update",
     "delete",
     "get",
     "list",
+    "plan",
+    "apply",
+    "export",
+    "schema",
     "provider",
     "provider create",
     "provider show",

@@ -15,6 +15,8 @@ pub(crate) enum OutputFormat {
     Text,
     /// One JSON document, also on failure.
     Json,
+    /// YAML; of `export` only, where it is the default.
+    Yaml,
     /// SARIF 2.1.0, for code scanning; of `trust audit` only.
     Sarif,
 }
@@ -82,7 +84,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "DURATION", default_value = "2m", value_parser = duration, display_order = 109)]
     pub(crate) timeout: Duration,
 
-    /// Output: text or json; of trust audit also sarif
+    /// Output: text or json; of trust audit also sarif, of export yaml
     #[arg(
         short,
         long,

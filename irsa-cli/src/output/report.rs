@@ -102,6 +102,7 @@ fn mark(step: &StepReport) -> (Style, &'static str) {
         (Outcome::TakenBack, _) => (FAINT, "<"),
         (_, "delete" | "detach" | "remove" | "untag") => (BAD, "-"),
         (_, "update") => (CHANGED, "~"),
+        (_, "put") if step.detail.as_ref().is_some_and(|detail| detail.get("before").is_some()) => (CHANGED, "~"),
         _ => (GOOD, "+"),
     }
 }

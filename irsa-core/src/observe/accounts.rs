@@ -165,7 +165,7 @@ async fn read_account(
     let speculative = async {
         let identities = identities.clone().await?;
         let Ok(backend) = &backend else { return Ok(None) };
-        let writes = request.verb == Verb::Create && backend.through_eks();
+        let writes = request.verb == Verb::Create && backend.through_eks() && backends.reading.is_none();
         let (Some(home), true) = (identities.get(&request.binding.cluster), writes) else { return Ok(None) };
         let Some(role) = future_role_arn(request, home) else { return Ok(None) };
         let sent = account::wanted(&request.binding, &role, (namespace, name), None, (request.force, None))?;
@@ -253,27 +253,9 @@ async fn bound_on(
     id: &ClusterId,
     role: &RoleArn,
 ) -> Result<Vec<(AccountKey, ObservedAccount)>> {
-    // The cluster of a subject that is trust-only has no API server.
-    let Ok(backend) = backends.cluster(cluster) else { return Ok(Vec::new()) };
-    match backend.service_accounts().await {
-        // Who may not list them can still do all the rest.
-        Err(error) if error.kind() == ErrorKind::AccessDenied => Ok(Vec::new()),
-        listed => listed.map(|listed| bound_of(listed, cluster, id, role)),
-    }
-}
-
-/// Those of a cluster's accounts that irsa has annotated with a role.
-fn bound_of(
-    listed: Vec<ServiceAccount>,
-    cluster: &ClusterRef,
-    id: &ClusterId,
-    role: &RoleArn,
-) -> Vec<(AccountKey, ObservedAccount)> {
-    let bound = listed.into_iter().filter(|account| account::is_bound_by_us(account, role));
-    bound
-        .map(|account| {
-            let key = AccountKey::new(id, &account.namespace, &account.name);
-            (key, ObservedAccount { cluster: cluster.clone(), account: Some(account), namespace_exists: None })
-        })
-        .collect()
+    let bound = backends.bound_accounts(cluster, role).await?.into_iter().map(|account| {
+        let key = AccountKey::new(id, &account.namespace, &account.name);
+        (key, ObservedAccount { cluster: cluster.clone(), account: Some(account), namespace_exists: None })
+    });
+    Ok(bound.collect())
 }

@@ -10,7 +10,8 @@ use crate::account::{self, Release};
 use crate::backend::{AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, NewServiceAccount, ServiceAccount, WriteMode};
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
 use crate::guard::Guard;
-use crate::name::{Namespace, RoleArn};
+use crate::name::{ClusterRef, Namespace, RoleArn};
+use crate::plan::{Plan, Step};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
 
@@ -113,6 +114,9 @@ async fn check_write(
         }
         return review(backend.as_ref(), request, wanted, true).await;
     }
+    if backends.reading.is_some() {
+        return rights(backend.as_ref(), request, wanted, false).await;
+    }
     let answer = match answer {
         _ if !Guard::DryRun.stands() => return Ok(None),
         Some(answer) => answer.clone(),
@@ -146,6 +150,23 @@ async fn review(
     wanted: &NewServiceAccount,
     namespace_missing: bool,
 ) -> Result<Option<Warning>> {
+    if let Some(denied) = rights(backend, request, wanted, namespace_missing).await? {
+        return Ok(Some(denied));
+    }
+    let place = place(&wanted.namespace, &wanted.name);
+    let why =
+        if namespace_missing { "its namespace is still to be made" } else { "a webhook does not support dry runs" };
+    let message = format!("the write of service account {place} was checked by an access review only: {why}");
+    Ok(Some(Warning::new(WarningId::WriteUnverified, message)))
+}
+
+/// Asks the server for our rights; for a preview it is a warning that they are missing.
+async fn rights(
+    backend: &dyn ClusterBackend,
+    request: &Request,
+    wanted: &NewServiceAccount,
+    namespace_missing: bool,
+) -> Result<Option<Warning>> {
     let review = |verb, resource, namespace| AccessReview { verb, resource, namespace };
     let mut reviews = vec![
         review("create", "serviceaccounts", Some(wanted.namespace.clone())),
@@ -166,10 +187,31 @@ async fn review(
             .with_cause(why)
             .with_hint("`irsa permissions` prints the rights that are needed"));
     }
-    let why =
-        if namespace_missing { "its namespace is still to be made" } else { "a webhook does not support dry runs" };
-    let message = format!("the write of service account {place} was checked by an access review only: {why}");
-    Ok(Some(Warning::new(WarningId::WriteUnverified, message)))
+    Ok(None)
+}
+
+/// Dry runs of the accounts that a plan writes, where it was made from reviews alone: what a fleet does first for each
+/// binding.
+pub(crate) async fn rehearse(backends: &Backends, request: &Request, plan: &Plan) -> Result<Vec<Warning>> {
+    let made: BTreeSet<(&ClusterRef, &Namespace)> = plan
+        .steps()
+        .filter_map(|step| match step {
+            Step::CreateNamespace { cluster, namespace } => Some((cluster, namespace)),
+            _ => None,
+        })
+        .collect();
+    let written = plan.steps().filter_map(|step| match step {
+        // In a namespace that is still to be made nothing can be rehearsed: the rights were reviewed.
+        Step::ApplyServiceAccount { cluster, account, existed } if !made.contains(&(cluster, &account.namespace)) => {
+            let there = existed.as_deref().cloned();
+            Some((ObservedAccount { cluster: cluster.clone(), account: there, namespace_exists: Some(true) }, account))
+        }
+        _ => None,
+    });
+    let written: Vec<_> = written.collect();
+    let each = written.iter().map(|(there, account)| check_write(backends, request, there, account, None));
+    let warnings = futures::future::try_join_all(each).await?;
+    Ok(warnings.into_iter().flatten().collect())
 }
 
 async fn missing_namespace(backend: &dyn ClusterBackend, namespace: &Namespace) -> Error {

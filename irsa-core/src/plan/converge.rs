@@ -6,7 +6,7 @@ use super::documents::{Change, document_steps};
 use super::goal::Goal;
 use super::managed::Managed;
 use super::permissions::{PolicyChanges, settings};
-use super::standing::{Standing, check_ownership, check_path};
+use super::standing::{Standing, check_ownership, check_path, check_set, managed_elsewhere};
 use super::{Plan, Step, TrustStep, accounts, findings, limits, prerequisites, tags_to_write};
 use crate::backend::NewRole;
 use crate::document::PolicyDocument;
@@ -99,8 +99,18 @@ fn create(request: &Request, observed: &Observed, goal: &Goal<'_>, plan: &mut Pl
 /// The steps for a role that exists.
 fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &ObservedRole, plan: &mut Plan) -> Result<()> {
     let binding = &request.binding;
-    let standing = check_ownership(request, goal, role)?;
+    let standing = match check_ownership(request, goal, role) {
+        Err(error) if error.kind() == ErrorKind::NotOwned => {
+            return if plan.is_empty() && fits(request, observed, goal, role)? {
+                leave(request, goal, role, plan)
+            } else {
+                Err(error)
+            };
+        }
+        standing => standing?,
+    };
     check_path(request, role)?;
+    check_set(request, role)?;
     let adopted = standing == Standing::ToAdopt || (request.adopt && role.ownership.origin == Some(Origin::Adopted));
     // Adoption adds and never removes, also when the same command runs again.
     let exact = binding.exact && !adopted;
@@ -264,6 +274,10 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
             goal.arn.name()
         );
         plan.warnings.push(Warning::new(WarningId::Adopted, message));
+        if let Some(other) = managed_elsewhere(&role.role.tags) {
+            let message = format!("role {} belongs to {other}, which may revert or delete it", goal.arn.name());
+            plan.warnings.push(Warning::new(WarningId::ManagedElsewhere, message));
+        }
     }
     plan.warnings.extend(findings::taken_over(role));
     plan.warnings.extend(findings::audience(request, goal, role));
@@ -284,6 +298,46 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         plan.warnings.push(Warning::new(WarningId::NothingToRemove, message));
     }
     findings::extras(request, goal, role, &tagged, &policy, plan);
+    Ok(())
+}
+
+/// Whether a role that somebody else made is all that a create asks for, so that nothing needs to be written.
+fn fits(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &ObservedRole) -> Result<bool> {
+    let binding = &request.binding;
+    let tags = binding
+        .tags
+        .iter()
+        .all(|(key, value)| role.role.tags.get(key.as_str()).is_some_and(|there| there == value.as_str()));
+    let inline = binding
+        .inline_policies
+        .iter()
+        .all(|(name, document)| role.inline.get(name).is_some_and(|there| there.as_ref() == Some(document)));
+    let boundary = binding.permissions_boundary.as_ref().map(ToString::to_string);
+    if request.verb != Verb::Create
+        || binding.exact
+        || check_path(request, role).is_err()
+        || !(tags && inline && goal.attach.is_subset(&role.attached))
+        || (boundary.is_some() && boundary != role.role.permissions_boundary)
+        || settings(request, role).is_some()
+    {
+        return Ok(false);
+    }
+    let derivation = goal.derivation(request, BTreeSet::new());
+    let trust = derive(&role.trust, &role.ownership, &derivation);
+    Ok(trust.is_ok_and(|derived| derived.policy == role.trust)
+        && accounts::accounts(request, observed, goal)?.is_empty())
+}
+
+/// The plan for a role that fits and is not ours: it is left alone.
+fn leave(request: &Request, goal: &Goal<'_>, role: &ObservedRole, plan: &mut Plan) -> Result<()> {
+    let message = format!(
+        "role {} was made by somebody else and is left alone; --adopt takes it under management",
+        goal.arn.name()
+    );
+    plan.warnings.push(Warning::new(WarningId::NotManaged, message));
+    findings::check_let_in(request, goal, &role.trust, &mut plan.warnings)?;
+    plan.warnings.extend(findings::foreign_statements(goal, &role.trust));
+    findings::extras(request, goal, role, &role.ownership, &role.trust, plan);
     Ok(())
 }
 

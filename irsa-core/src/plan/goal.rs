@@ -8,7 +8,7 @@ use crate::guard::Guard;
 use crate::identity::{ClusterId, Identity};
 use crate::name::{PolicyArn, ProviderArn, RoleArn, Subject};
 use crate::observe::Observed;
-use crate::ownership::{Member, ORIGIN_TAG, OVERFLOW_TAG, OWNER_TAG, Origin, SUBJECT_TAG_PREFIX};
+use crate::ownership::{Member, ORIGIN_TAG, OVERFLOW_TAG, OWNER_TAG, Origin, SET_TAG, SUBJECT_TAG_PREFIX};
 use crate::request::{Request, Verb};
 use crate::trust::Derivation;
 
@@ -94,6 +94,7 @@ impl<'a> Goal<'a> {
     ) -> BTreeMap<String, String> {
         let declared = request.binding.tags.iter().map(|(key, value)| (key.to_string(), value.to_string()));
         let mut tags: BTreeMap<String, String> = declared.collect();
+        tags.extend(request.set.iter().map(|set| (SET_TAG.to_owned(), set.to_string())));
         let ours =
             |key: &str| [OWNER_TAG, ORIGIN_TAG, OVERFLOW_TAG].contains(&key) || key.starts_with(SUBJECT_TAG_PREFIX);
         let others = standing.keys().filter(|key| !ours(key) && !tags.contains_key(*key)).count();

@@ -116,6 +116,11 @@ pub(super) fn roles(quotas: &Quotas) -> Option<Use> {
     })
 }
 
+/// Refuses one more role than the account may have.
+pub(crate) fn check_roles(quotas: &Quotas) -> Result<()> {
+    roles(quotas).map_or(Ok(()), |need| need.check())
+}
+
 /// Tags of a role.
 pub(super) fn tags(before: usize, after: usize) -> Use {
     Use {

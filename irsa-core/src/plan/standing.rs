@@ -6,7 +6,7 @@ use super::goal::Goal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
 use crate::observe::ObservedRole;
-use crate::ownership::{Origin, Ownership};
+use crate::ownership::{Origin, Ownership, SET_TAG};
 use crate::request::Request;
 use crate::trust::{TrustPolicy, derive};
 
@@ -71,6 +71,28 @@ fn is_unfinished(request: &Request, goal: &Goal<'_>, role: &ObservedRole) -> Res
     let tags = goal.tags(request, &goal.first, &goal.declared, Some(Origin::Created), &BTreeMap::new());
     let derivation = goal.derivation(request, BTreeSet::new());
     Ok(derive(&TrustPolicy::empty(), &Ownership::from_tags(&tags), &derivation)?.policy == role.trust)
+}
+
+/// A role belongs to one set.
+pub(super) fn check_set(request: &Request, role: &ObservedRole) -> Result<()> {
+    let name = role.role.arn.name();
+    match (&request.set, role.role.tags.get(SET_TAG)) {
+        (Some(wanted), Some(there)) if wanted.as_str() != there && !request.force => {
+            Err(Error::new(ErrorKind::Conflict, format!("role {name} belongs to another set"))
+                .with_cause(format!("it is in set {there}, not in {wanted}"))
+                .with_hint(format!("apply it with --set {there}, or move it to this set with --force")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What else manages a role, as its tags tell: CloudFormation writes them itself, for terraform people do.
+pub(super) fn managed_elsewhere(tags: &BTreeMap<String, String>) -> Option<String> {
+    if let Some(stack) = tags.get("aws:cloudformation:stack-name") {
+        return Some(format!("CloudFormation stack {stack}"));
+    }
+    let terraform = |text: &String| text.eq_ignore_ascii_case("terraform");
+    tags.iter().any(|(key, value)| terraform(key) || terraform(value)).then(|| "terraform".to_owned())
 }
 
 /// A role stays in the path it was made in (IAM API reference, `UpdateRole`).

@@ -1,0 +1,285 @@
+//! `irsa plan` and `irsa apply`: the bindings of manifests, planned and applied together.
+
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use irsa_core::name::ClusterRef;
+use irsa_core::{
+    Client, Error, ErrorKind, FleetEntry, FleetOptions, FleetReport, Progress, Prunable, Request, Result, Stop,
+    Warning, WarningId,
+};
+use tokio::sync::mpsc;
+
+use crate::args::{ApplyArgs, DryRun, FleetArgs, Global, PlanArgs};
+use crate::connect::{Connect, Need, Target};
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::manifests::{self, Manifests};
+use crate::printer::Printer;
+use crate::progress::Bar;
+use crate::settings::contradiction;
+use crate::work::runtime;
+use crate::{logging, output};
+
+/// More bindings than this are pruned only with `--confirm-prune`.
+const FEW: usize = 10;
+
+/// What is to be done with the manifests.
+pub(crate) struct Fleet<'a> {
+    args: &'a FleetArgs,
+    dry_run: DryRun,
+    confirm_prune: bool,
+    options: FleetOptions,
+}
+
+/// What came of it.
+pub(crate) struct Told {
+    pub(crate) report: FleetReport,
+    pub(crate) warnings: Vec<Warning>,
+    pub(crate) dry_run: DryRun,
+    pub(crate) stopped: bool,
+}
+
+/// The commands' lines, and what can be refused from them.
+struct Asked {
+    target: Target,
+    manifests: Manifests,
+    requests: Vec<Request>,
+}
+
+impl<'a> Fleet<'a> {
+    pub(crate) fn plan(args: &'a PlanArgs) -> Self {
+        let dry_run = DryRun { dry_run: true, check: args.check };
+        Self { args: &args.fleet, dry_run, confirm_prune: false, options: FleetOptions::new() }
+    }
+
+    pub(crate) fn apply(args: &'a ApplyArgs) -> Self {
+        let options =
+            FleetOptions::new().with_concurrency(args.concurrency).with_writes_per_second(args.writes_per_second);
+        Self { args: &args.fleet, dry_run: args.dry_run, confirm_prune: args.confirm_prune, options }
+    }
+
+    /// Does it and prints what came of it.
+    pub(crate) fn run(
+        &self,
+        global: &Global,
+        environment: &Environment,
+        connect: &dyn Connect,
+        printer: &mut Printer<'_>,
+    ) -> Exit {
+        let asked = match self.ask(global, environment) {
+            Ok(asked) => asked,
+            Err(error) => return output::refused(&error, global, printer),
+        };
+        let runtime = match runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => return output::failed(&error, global, printer),
+        };
+        let _log = logging::start(global.verbose, environment.takes_colour(environment.stderr_is_terminal));
+        let ended = runtime.block_on(self.work(asked, global, environment, connect, printer));
+        // A credential plug-in that still waits for its user must not keep the process alive.
+        runtime.shutdown_background();
+        match ended {
+            Ok(Some(told)) => output::fleet(&told, global, printer),
+            Ok(None) => output::interrupted(!self.dry_run.preview(), global, printer),
+            Err(error) if error.kind() == ErrorKind::InvalidInput => output::refused(&error, global, printer),
+            Err(error) => output::failed(&error, global, printer),
+        }
+    }
+
+    /// Reads everything that needs no call.
+    fn ask(&self, global: &Global, environment: &Environment) -> Result<Asked> {
+        let mut target = Target::new(&global.options(), environment, Need::ClusterIfKnown)?;
+        let manifests = manifests::read_all(environment, &self.args.files, target.cluster.as_ref())?;
+        if let Some(read) = manifests.region.as_ref().filter(|_| target.sandbox.is_none()) {
+            // The region of the current context says nothing of a cluster that a file names.
+            let told = global.region.is_some() || global.cluster.is_some();
+            if let Some(said) = target.region.as_ref().filter(|said| told && *said != read) {
+                return Err(contradiction(&format!("region {said}"), &format!("region {read} of the ClusterConfig")));
+            }
+            target.region = Some(read.clone());
+        }
+        let requests = manifests.bindings.iter().map(|declared| {
+            let mut binding = declared.binding.clone();
+            binding.exact |= self.args.exact;
+            let request = Request::create(binding)
+                .with_adopt(self.args.adopt)
+                .with_force(self.args.force)
+                .with_create_namespace(self.args.create_namespace)
+                .with_create_provider(self.args.create_provider)
+                .with_preview(self.dry_run.preview());
+            match &self.args.set {
+                Some(set) => request.with_set(set),
+                None => Ok(request),
+            }
+        });
+        let requests: Vec<Request> = requests.collect::<Result<_>>()?;
+        manifests::check(&requests, &manifests.bindings)?;
+        if self.args.prune && requests.is_empty() {
+            let what = "--prune is refused: the manifest declares nothing".to_owned();
+            return Err(Error::new(ErrorKind::InvalidInput, what)
+                .with_hint("an empty manifest would remove every binding of the set; delete them with `irsa delete`"));
+        }
+        Ok(Asked { target, manifests, requests })
+    }
+
+    /// Nothing where the user broke it off.
+    async fn work(
+        &self,
+        asked: Asked,
+        global: &Global,
+        environment: &Environment,
+        connect: &dyn Connect,
+        printer: &mut Printer<'_>,
+    ) -> Result<Option<Told>> {
+        let on_terminal = environment.stderr_is_terminal && !global.quiet && global.verbose == 0;
+        let (client, mut requests) = tokio::select! {
+            ready = self.reach(&asked, environment, connect) => ready?,
+            () = connect.interrupted() => return Ok(None),
+        };
+        let mut warnings: Vec<Warning> =
+            asked.manifests.ignored.iter().map(|what| Warning::new(WarningId::NotHonoured, what.clone())).collect();
+        if let (true, Some(set)) = (self.args.prune, &self.args.set) {
+            let prunable = tokio::select! {
+                prunable = client.prunable(set, &requests) => prunable?,
+                () = connect.interrupted() => return Ok(None),
+            };
+            self.confirm(set, &prunable, environment, printer)?;
+            warnings.extend(prunable.warnings);
+            requests.extend(prunable.requests.into_iter().map(|delete| delete.with_preview(self.dry_run.preview())));
+        }
+        let stop = Stop::new();
+        let options = self.options.clone().with_stop(stop.clone());
+        let begun = AtomicBool::new(false);
+        let (sender, mut lines) = mpsc::unbounded_channel();
+        let preview = self.dry_run.preview();
+        let progress = |progress: Progress<'_>| {
+            begun.store(!preview, Ordering::Relaxed);
+            if let Some(step) = Step::of(progress).filter(|_| !preview) {
+                // Nobody listens any more when the run was broken off.
+                let _ = sender.send(step);
+            }
+        };
+        let mut work = pin!(client.apply_all(&requests, &options, &progress));
+        let mut bar = Bar::new(on_terminal);
+        let report = loop {
+            tokio::select! {
+                biased;
+                Some(step) = lines.recv() => step.show(&mut bar, printer),
+                report = &mut work => break report,
+                () = connect.interrupted() => {
+                    if !begun.load(Ordering::Relaxed) || stop.is_stopped() {
+                        return Ok(None);
+                    }
+                    stop.stop();
+                    bar.aside(|| printer.talk("stopping after the steps under way; Ctrl-C again stops at once\n"));
+                }
+            }
+        };
+        while let Ok(step) = lines.try_recv() {
+            step.show(&mut bar, printer);
+        }
+        drop(bar);
+        Ok(Some(Told { report: report?, warnings, dry_run: self.dry_run, stopped: stop.is_stopped() }))
+    }
+
+    /// A client, and the requests with the roles that eksctl has made.
+    async fn reach(
+        &self,
+        asked: &Asked,
+        environment: &Environment,
+        connect: &dyn Connect,
+    ) -> Result<(Client, Vec<Request>)> {
+        let mut servers: Vec<ClusterRef> = Vec::new();
+        for request in asked.requests.iter().filter(|request| !request.binding.role_only) {
+            let needed = request.binding.all_subjects().into_iter().filter(|s| request.binding.has_account(s));
+            for cluster in needed.filter_map(|subject| subject.cluster) {
+                if !servers.contains(&cluster) {
+                    servers.push(cluster);
+                }
+            }
+        }
+        let client = connect.connect(environment, &asked.target, &servers).await?;
+        let mut requests = asked.requests.clone();
+        let made: Vec<usize> = (0..requests.len()).filter(|at| asked.manifests.bindings[*at].made_by_eksctl).collect();
+        let bindings: Vec<_> = made.iter().map(|at| requests[*at].binding.clone()).collect();
+        for (at, role) in made.into_iter().zip(client.finding_roles(&bindings).await?) {
+            requests[at].binding.role_name = role;
+        }
+        Ok((client, requests))
+    }
+
+    /// Shows what a prune removes, and asks where that is possible.
+    fn confirm(
+        &self,
+        set: &str,
+        prunable: &Prunable,
+        environment: &Environment,
+        printer: &mut Printer<'_>,
+    ) -> Result<()> {
+        if prunable.requests.is_empty() || self.dry_run.preview() {
+            return Ok(());
+        }
+        let names = prunable.requests.iter().map(|request| format!("  - {}\n", request.binding));
+        let names: Vec<String> = names.collect::<BTreeSet<_>>().into_iter().collect();
+        printer.talk(&format!("not declared any more in set {set}, and removed:\n{}", names.concat()));
+        if self.confirm_prune {
+            return Ok(());
+        }
+        let refused = |cause: String| {
+            Err(Error::new(ErrorKind::Conflict, format!("set {set} is not pruned, and nothing was changed"))
+                .with_cause(cause)
+                .with_hint("look at `irsa plan` with --prune, then give --confirm-prune"))
+        };
+        if prunable.bindings > FEW {
+            return refused(format!("{} bindings would be removed, more than {FEW}", prunable.bindings));
+        }
+        if environment.stdin_is_terminal && environment.stderr_is_terminal {
+            printer.say("Remove them? [y/N] ");
+            let answer = environment.stdin.line().unwrap_or_default();
+            if !matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+                return refused("it was not confirmed".to_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is told while the work goes on.
+enum Step {
+    Planned { changes: usize, unchanged: usize, refused: usize },
+    Ended { binding: String, word: Option<&'static str>, done: usize, total: usize },
+}
+
+impl Step {
+    fn of(progress: Progress<'_>) -> Option<Self> {
+        Some(match progress {
+            Progress::Planned { changes, unchanged, refused } => Self::Planned { changes, unchanged, refused },
+            Progress::Ended { entry, done, total, .. } => {
+                Self::Ended { binding: entry.binding.clone(), word: word(entry), done, total }
+            }
+            _ => return None,
+        })
+    }
+
+    fn show(self, bar: &mut Bar, printer: &mut Printer<'_>) {
+        match self {
+            Self::Planned { changes, unchanged, refused } => bar.begin(changes + unchanged + refused),
+            Self::Ended { binding, done, .. } if bar.is_shown() => bar.to(done, &binding),
+            Self::Ended { binding, word: Some(word), done, total } => {
+                printer.talk(&format!("[{done}/{total}] {binding} {word}\n"));
+            }
+            Self::Ended { .. } => {}
+        }
+    }
+}
+
+/// What became of a binding, where that is worth a line.
+fn word(entry: &FleetEntry) -> Option<&'static str> {
+    match (entry.error(), entry.report()) {
+        (Some(_), _) => Some("failed"),
+        (None, Some(report)) if report.changed => Some("changed"),
+        _ => None,
+    }
+}

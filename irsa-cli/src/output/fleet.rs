@@ -1,0 +1,184 @@
+//! Many bindings: what changes in each, as a diff, and how it went with all of them.
+
+use std::fmt::Write as _;
+
+use anstyle::Style;
+use irsa_core::manifest::Manifest;
+use irsa_core::{FleetEntry, FleetOutcome, StepReport};
+use serde_json::{Value, json};
+
+use super::report::{Told, text as report_text};
+use super::{document as plain_document, error_document};
+use crate::fleet::Told as Fleet;
+use crate::printer::{BAD, CHANGED, FAINT, GOOD, STRONG, plain, styled};
+use crate::trust::{Line, difference};
+
+/// One binding; nothing where nothing changes, and for one that was refused before its first step.
+pub(super) fn text(entry: &FleetEntry, preview: bool) -> String {
+    match &entry.outcome {
+        FleetOutcome::Done(report) if !report.changed => String::new(),
+        FleetOutcome::Done(report) => {
+            let text = report_text(report, Told::Changed);
+            if preview { with_details(&text, &report.steps) } else { text }
+        }
+        FleetOutcome::Failed(error) => {
+            error.report().map(|report| report_text(report, Told::Failed)).unwrap_or_default()
+        }
+        _ => String::new(),
+    }
+}
+
+/// Puts what a step changes below its line: the report has a headline, then a line for each step.
+fn with_details(text: &str, steps: &[StepReport]) -> String {
+    let mut told = String::new();
+    let mut steps = steps.iter();
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        told.push_str(line);
+        // A document that is lost stands below its line already.
+        if number > 0
+            && !line.starts_with("      ")
+            && let Some(step) = steps.next()
+        {
+            told.push_str(&details(step));
+        }
+    }
+    told
+}
+
+fn details(step: &StepReport) -> String {
+    let Some(detail) = &step.detail else { return String::new() };
+    let mut text = String::new();
+    match step.action.as_str() {
+        "create_role" => {
+            come(&mut text, &detail["trust_policy"]);
+            pairs(&mut text, GOOD, '+', &detail["tags"]);
+        }
+        "update_trust_policy" => changed(&mut text, &detail["before"], &detail["after"]),
+        "put_inline_policy" if detail.get("before").is_some() => {
+            changed(&mut text, &detail["before"], &detail["document"]);
+        }
+        "put_inline_policy" => come(&mut text, &detail["document"]),
+        "tag_role" => pairs(&mut text, GOOD, '+', &detail["tags"]),
+        "untag_role" => {
+            for key in detail["keys"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                line(&mut text, BAD, '-', key);
+            }
+        }
+        "update_role" | "put_permissions_boundary" => pairs(&mut text, CHANGED, '~', detail),
+        "create_service_account" | "annotate_service_account" => {
+            pairs(&mut text, GOOD, '+', &detail["annotations"]);
+            pairs(&mut text, GOOD, '+', &detail["labels"]);
+        }
+        "remove_annotations" => pairs(&mut text, BAD, '-', &detail["annotations"]),
+        _ => {}
+    }
+    text
+}
+
+fn line(text: &mut String, style: Style, mark: char, what: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "      {}", styled(style, &format!("{mark} {}", plain(what))));
+}
+
+fn pairs(text: &mut String, style: Style, mark: char, values: &Value) {
+    for (key, value) in values.as_object().into_iter().flatten() {
+        match value {
+            Value::Null => {}
+            Value::String(value) => line(text, style, mark, &format!("{key}: {value}")),
+            value => line(text, style, mark, &format!("{key}: {value}")),
+        }
+    }
+}
+
+fn come(text: &mut String, document: &Value) {
+    for part in format!("{document:#}").lines() {
+        line(text, GOOD, '+', part);
+    }
+}
+
+fn changed(text: &mut String, before: &Value, after: &Value) {
+    for part in difference(before, after) {
+        match part {
+            Line::Kept(part) => line(text, Style::new(), ' ', &part),
+            Line::Gone(part) => line(text, BAD, '-', &part),
+            Line::Come(part) => line(text, GOOD, '+', &part),
+            Line::Cut => line(text, FAINT, ' ', "..."),
+        }
+    }
+}
+
+/// How it went with all of them, in one line.
+pub(super) fn summary(told: &Fleet) -> String {
+    let report = &told.report;
+    let changed = report.entries.iter().filter(|entry| entry.error().is_none());
+    let changed = changed.filter_map(FleetEntry::report).filter(|report| report.changed).count();
+    let unchanged = report.succeeded() - changed;
+    let (verb, failed) = if told.dry_run.preview() { ("would change", "refused") } else { ("changed", "failed") };
+    let mut parts = vec![format!("{changed} {verb}"), format!("{unchanged} unchanged")];
+    if report.failed() > 0 {
+        parts.push(format!("{} {failed}", report.failed()));
+    }
+    if report.not_run() > 0 {
+        parts.push(format!("{} not run", report.not_run()));
+    }
+    let total = report.entries.len();
+    let bindings = if total == 1 { "binding" } else { "bindings" };
+    format!("{} {}\n", styled(STRONG, &format!("{total} {bindings}:")), parts.join(", "))
+}
+
+/// All of it for machines.
+pub(super) fn document(told: &Fleet) -> Value {
+    let report = &told.report;
+    let bindings: Vec<Value> = report.entries.iter().map(|entry| binding(entry, told.dry_run.preview())).collect();
+    let mut document = json!({
+        "changed": report.changed(),
+        "bindings": bindings,
+        "warnings": plain_document(&told.warnings),
+        "succeeded": report.succeeded(),
+        "failed": report.failed(),
+        "not_run": report.not_run(),
+    });
+    let first = report.entries.iter().find_map(FleetEntry::error);
+    if told.stopped {
+        let hint = "the same command again finishes the work";
+        document["error"] =
+            json!({"kind": "interrupted", "code": null, "message": "interrupted", "caused_by": [], "hint": hint});
+    } else if let Some(first) = first {
+        let mut error = error_document(first);
+        let failed = report.entries.iter().filter_map(|entry| Some(format!("{}: {}", entry.binding, entry.error()?)));
+        error["message"] = json!(format!("{} of {} bindings failed", report.failed(), report.entries.len()));
+        error["caused_by"] = json!(failed.collect::<Vec<_>>());
+        document["error"] = error;
+    }
+    document
+}
+
+fn binding(entry: &FleetEntry, preview: bool) -> Value {
+    let mut document = match entry.report() {
+        Some(report) => plain_document(report),
+        None => json!({
+            "binding": entry.binding, "role_name": null, "role_arn": null, "changed": false, "steps": [], "extra": [],
+            "warnings": [],
+        }),
+    };
+    document["outcome"] = json!(match &entry.outcome {
+        FleetOutcome::Done(_) if preview => "planned",
+        FleetOutcome::Done(_) => "done",
+        FleetOutcome::Failed(_) => "failed",
+        _ => "not_run",
+    });
+    if let Some(error) = entry.error() {
+        document["error"] = error_document(error);
+    }
+    document
+}
+
+/// Manifests as the documents of one file.
+pub(super) fn yaml(manifests: &[Manifest]) -> String {
+    let documents = manifests.iter().map(|manifest| {
+        // JSON is YAML too.
+        let text = serde_saphyr::to_string(manifest).unwrap_or_else(|_| super::document(manifest).to_string());
+        format!("{}\n", text.trim_end())
+    });
+    documents.collect::<Vec<_>>().join("---\n")
+}

@@ -1,0 +1,224 @@
+//! The account as a fleet reads it: every role from one list, managed policies, providers and quotas asked for once. Where
+//! the list may not be read, roles are read one by one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::once::Once;
+use crate::backend::{
+    IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
+};
+use crate::error::Result;
+use crate::name::{Audience, InlinePolicyName, PolicyArn, PolicyRef, ProviderArn, RoleName};
+use crate::request::Request;
+
+/// Up to so many policies are looked up by ARN one by one; for more, the list of names is read.
+const FEW: usize = 8;
+
+/// The path of policies that belong to services and cannot be attached to roles of others.
+const OF_SERVICES: &str = "/aws-service-role/";
+
+/// IAM for the time of one plan. Writes go through; what was read does not show them.
+#[derive(Debug)]
+pub(super) struct BulkIam {
+    inner: Arc<dyn IamBackend>,
+    /// By name in lower case, since IAM's names are unique without regard to case.
+    roles: Option<HashMap<String, RoleDetail>>,
+    /// Policies that are on some role: they exist and can be attached.
+    attached: HashSet<PolicyArn>,
+    /// The names of all policies that will be asked for together.
+    names: BTreeSet<String>,
+    named: Once<(), Arc<Vec<PolicyArn>>>,
+    all_names: Once<(), Vec<String>>,
+    policies: Once<PolicyArn, Option<ManagedPolicy>>,
+    providers: Once<ProviderArn, Option<OidcProvider>>,
+    quotas: Once<(), Quotas>,
+}
+
+impl BulkIam {
+    /// IAM with what was read of all roles, if that was.
+    pub(super) fn new(inner: Arc<dyn IamBackend>, roles: Option<Vec<RoleDetail>>, requests: &[Request]) -> Self {
+        let of_role = roles.iter().flatten().flat_map(|detail| detail.attached.iter());
+        let attached: HashSet<PolicyArn> = of_role.filter(|arn| arn.path() != OF_SERVICES).cloned().collect();
+        let (mut names, mut unknown) = (BTreeSet::new(), BTreeSet::new());
+        for request in requests {
+            unknown.extend(request.binding.permissions_boundary.iter());
+            for policy in &request.binding.policies {
+                match policy {
+                    PolicyRef::Arn(arn) => drop(unknown.insert(arn)),
+                    PolicyRef::Name { name, .. } => drop(names.insert(name.clone())),
+                }
+            }
+        }
+        unknown.retain(|arn| !attached.contains(*arn));
+        if unknown.len() > FEW {
+            names.extend(unknown.iter().map(|arn| arn.name().to_owned()));
+        }
+        let by_name = |detail: RoleDetail| (detail.role.arn.name().as_str().to_ascii_lowercase(), detail);
+        let roles = roles.map(|roles| roles.into_iter().map(by_name).collect());
+        let (named, all_names, policies, providers, quotas) = Default::default();
+        Self { inner, roles, attached, names, named, all_names, policies, providers, quotas }
+    }
+
+    /// What the list says of a role: nothing where there is no list.
+    fn listed(&self, name: &RoleName) -> Option<Option<&RoleDetail>> {
+        self.roles.as_ref().map(|roles| roles.get(&name.as_str().to_ascii_lowercase()))
+    }
+
+    async fn every_named(&self) -> Result<Arc<Vec<PolicyArn>>> {
+        let ask = async { self.inner.policies_named(&self.names).await.map(Arc::new) };
+        self.named.get(&(), ask).await
+    }
+
+    /// Whether the list of names tells that a policy exists and can be attached.
+    async fn is_named(&self, arn: &PolicyArn) -> bool {
+        arn.path() != OF_SERVICES
+            && self.names.contains(arn.name())
+            && self.every_named().await.is_ok_and(|known| known.contains(arn))
+    }
+}
+
+#[async_trait]
+impl IamBackend for BulkIam {
+    async fn provider(&self, arn: &ProviderArn) -> Result<Option<OidcProvider>> {
+        self.providers.get(arn, self.inner.provider(arn)).await
+    }
+
+    async fn providers(&self) -> Result<Vec<ProviderArn>> {
+        self.inner.providers().await
+    }
+
+    async fn role(&self, name: &RoleName) -> Result<Option<Role>> {
+        match self.listed(name) {
+            Some(listed) => Ok(listed.map(|detail| detail.role.clone())),
+            None => self.inner.role(name).await,
+        }
+    }
+
+    async fn attached_policies(&self, name: &RoleName) -> Result<Option<Vec<PolicyArn>>> {
+        match self.listed(name) {
+            Some(listed) => Ok(listed.map(|detail| detail.attached.clone())),
+            None => self.inner.attached_policies(name).await,
+        }
+    }
+
+    async fn inline_policy_names(&self, name: &RoleName) -> Result<Option<Vec<InlinePolicyName>>> {
+        match self.listed(name) {
+            Some(listed) => Ok(listed.map(|detail| detail.inline.iter().map(|policy| policy.name.clone()).collect())),
+            None => self.inner.inline_policy_names(name).await,
+        }
+    }
+
+    async fn inline_policy(&self, name: &RoleName, policy: &InlinePolicyName) -> Result<Option<InlinePolicy>> {
+        match self.listed(name) {
+            Some(listed) => {
+                Ok(listed.and_then(|detail| detail.inline.iter().find(|known| known.name == *policy)).cloned())
+            }
+            None => self.inner.inline_policy(name, policy).await,
+        }
+    }
+
+    async fn instance_profiles(&self, name: &RoleName) -> Result<Option<Vec<String>>> {
+        match self.listed(name) {
+            Some(listed) => Ok(listed.map(|detail| detail.instance_profiles.clone())),
+            None => self.inner.instance_profiles(name).await,
+        }
+    }
+
+    async fn roles(&self) -> Result<Vec<RoleDetail>> {
+        match &self.roles {
+            Some(roles) => Ok(roles.values().cloned().collect()),
+            None => self.inner.roles().await,
+        }
+    }
+
+    async fn policy(&self, arn: &PolicyArn) -> Result<Option<ManagedPolicy>> {
+        if self.attached.contains(arn) {
+            return Ok(Some(ManagedPolicy { arn: arn.clone(), attachable: true }));
+        }
+        let ask = async {
+            match self.is_named(arn).await {
+                true => Ok(Some(ManagedPolicy { arn: arn.clone(), attachable: true })),
+                false => self.inner.policy(arn).await,
+            }
+        };
+        self.policies.get(arn, ask).await
+    }
+
+    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<PolicyArn>> {
+        if !names.is_subset(&self.names) {
+            return self.inner.policies_named(names).await;
+        }
+        match self.every_named().await {
+            Ok(known) => Ok(known.iter().filter(|arn| names.contains(arn.name())).cloned().collect()),
+            // One name that cannot be told must not stand in the way of the others.
+            Err(_) => self.inner.policies_named(names).await,
+        }
+    }
+
+    async fn policy_names(&self) -> Result<Vec<String>> {
+        self.all_names.get(&(), self.inner.policy_names()).await
+    }
+
+    async fn quotas(&self) -> Result<Quotas> {
+        self.quotas.get(&(), self.inner.quotas()).await
+    }
+
+    async fn create_role(&self, role: &NewRole) -> Result<Role> {
+        self.inner.create_role(role).await
+    }
+
+    async fn update_trust_policy(&self, name: &RoleName, document: &str) -> Result<()> {
+        self.inner.update_trust_policy(name, document).await
+    }
+
+    async fn update_role(&self, name: &RoleName, settings: &RoleSettings) -> Result<()> {
+        self.inner.update_role(name, settings).await
+    }
+
+    async fn put_permissions_boundary(&self, name: &RoleName, boundary: &PolicyArn) -> Result<()> {
+        self.inner.put_permissions_boundary(name, boundary).await
+    }
+
+    async fn tag_role(&self, name: &RoleName, tags: &BTreeMap<String, String>) -> Result<()> {
+        self.inner.tag_role(name, tags).await
+    }
+
+    async fn untag_role(&self, name: &RoleName, keys: &BTreeSet<String>) -> Result<()> {
+        self.inner.untag_role(name, keys).await
+    }
+
+    async fn attach_policy(&self, name: &RoleName, policy: &PolicyArn) -> Result<()> {
+        self.inner.attach_policy(name, policy).await
+    }
+
+    async fn detach_policy(&self, name: &RoleName, policy: &PolicyArn) -> Result<()> {
+        self.inner.detach_policy(name, policy).await
+    }
+
+    async fn put_inline_policy(&self, name: &RoleName, policy: &InlinePolicyName, document: &str) -> Result<()> {
+        self.inner.put_inline_policy(name, policy, document).await
+    }
+
+    async fn delete_inline_policy(&self, name: &RoleName, policy: &InlinePolicyName) -> Result<()> {
+        self.inner.delete_inline_policy(name, policy).await
+    }
+
+    async fn delete_role(&self, name: &RoleName) -> Result<()> {
+        self.inner.delete_role(name).await
+    }
+
+    async fn create_provider(&self, provider: &OidcProvider) -> Result<()> {
+        self.inner.create_provider(provider).await
+    }
+
+    async fn add_audience(&self, provider: &ProviderArn, audience: &Audience) -> Result<()> {
+        self.inner.add_audience(provider, audience).await
+    }
+
+    async fn delete_provider(&self, provider: &ProviderArn) -> Result<()> {
+        self.inner.delete_provider(provider).await
+    }
+}

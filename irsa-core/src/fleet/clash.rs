@@ -1,0 +1,250 @@
+//! What can be refused from the requests alone: bindings that are declared twice, that fight over a service account, or that
+//! want different things of one role.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::binding::IrsaBinding;
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::{ClusterRef, Namespace, ServiceAccountName, Subject};
+use crate::ownership::short_role_name;
+use crate::request::{Request, Verb};
+
+/// A service account on a cluster that goes by this text.
+type Place<'a> = (String, &'a Namespace, &'a ServiceAccountName);
+
+/// Refuses requests that contradict each other. `id` tells clusters apart: their names before any call, what they are after.
+///
+/// # Errors
+/// `InvalidInput`, with the places of the two requests in the context as `first` and `second`, counted from 0.
+pub(super) fn check(requests: &[Request], id: &dyn Fn(&ClusterRef) -> String) -> Result<()> {
+    twice(requests, id)?;
+    let declared = || requests.iter().enumerate().filter(|(_, request)| !matches!(request.verb, Verb::Delete { .. }));
+    let mut roles: HashMap<String, (usize, &IrsaBinding)> = HashMap::new();
+    for (at, request) in declared() {
+        let Some(name) = role_name(&request.binding) else { continue };
+        match roles.get(&name) {
+            Some((first, other)) => one_role(&name, (*first, other), (at, &request.binding), id)?,
+            None => drop(roles.insert(name, (at, &request.binding))),
+        }
+    }
+    let mut accounts: HashMap<Place<'_>, (usize, &IrsaBinding)> = HashMap::new();
+    let subjects: Vec<(usize, &IrsaBinding, Vec<Subject>)> =
+        declared().map(|(at, request)| (at, &request.binding, bound(&request.binding))).collect();
+    for (at, binding, subjects) in &subjects {
+        for subject in subjects {
+            let Some(name) = subject.service_account() else { continue };
+            let cluster = subject.cluster.as_ref().unwrap_or(&binding.cluster);
+            let place = (id(cluster), &subject.namespace, name);
+            match accounts.get(&place) {
+                Some((first, other)) if role_name(other) != role_name(binding) || role_name(binding).is_none() => {
+                    if first != at {
+                        return Err(fight(subject, (*first, other), (*at, binding)));
+                    }
+                }
+                Some(_) => {}
+                None => drop(accounts.insert(place, (*at, binding))),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The subjects whose accounts get the annotation.
+fn bound(binding: &IrsaBinding) -> Vec<Subject> {
+    binding.all_subjects().into_iter().filter(|subject| binding.has_account(subject)).collect()
+}
+
+/// The name that the role has, as far as it can be told without a call, in lower case.
+fn role_name(binding: &IrsaBinding) -> Option<String> {
+    let default = || short_role_name(binding.cluster.name()?, &binding.namespace, &binding.service_account);
+    binding.role_name.clone().or_else(default).map(|name| name.as_str().to_ascii_lowercase())
+}
+
+fn clash(what: String, first: usize, second: usize) -> Error {
+    Error::new(ErrorKind::InvalidInput, what)
+        .with_context("first", first.to_string())
+        .with_context("second", second.to_string())
+}
+
+/// A binding is named by its first subject, so no two can have the same one.
+fn twice(requests: &[Request], id: &dyn Fn(&ClusterRef) -> String) -> Result<()> {
+    let mut seen: HashMap<Place<'_>, usize> = HashMap::new();
+    for (at, request) in requests.iter().enumerate() {
+        let binding = &request.binding;
+        let place = (id(&binding.cluster), &binding.namespace, &binding.service_account);
+        if let Some(first) = seen.insert(place, at)
+            && !is_sequel(&requests[first], request)
+        {
+            return Err(clash(format!("binding {binding} is declared twice"), first, at)
+                .with_hint("join the two: what both name is one role"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a delete follows a change of the same role: a prune takes patterns away before the binding.
+fn is_sequel(first: &Request, then: &Request) -> bool {
+    matches!(first.verb, Verb::Update { .. })
+        && matches!(then.verb, Verb::Delete { .. })
+        && first.binding.role_name.is_some()
+        && first.binding.role_name == then.binding.role_name
+}
+
+fn fight(subject: &Subject, (first, one): (usize, &IrsaBinding), (second, other): (usize, &IrsaBinding)) -> Error {
+    let place = format!("{}/{}", subject.namespace, subject.name.as_str());
+    clash(format!("bindings {one} and {other} fight over service account {place}"), first, second)
+        .with_cause("each would annotate it with a role of its own, and an account has one role")
+        .with_hint("leave it out of one of them, or make it trust-only there")
+}
+
+/// Two bindings may share a role where one of them names the other's service account, and where they do not differ in what
+/// they want of it.
+fn one_role(
+    name: &str,
+    (first, one): (usize, &IrsaBinding),
+    (second, other): (usize, &IrsaBinding),
+    id: &dyn Fn(&ClusterRef) -> String,
+) -> Result<()> {
+    let knows = |binding: &IrsaBinding, of: &IrsaBinding| {
+        let place = |subject: &Subject| {
+            let cluster = subject.cluster.as_ref().unwrap_or(&binding.cluster);
+            (id(cluster), subject.namespace.clone(), subject.name.clone())
+        };
+        let wanted = of.first_subject();
+        binding.subjects.iter().any(|subject| place(subject) == place(&wanted))
+    };
+    if !knows(one, other) && !knows(other, one) {
+        return Err(clash(format!("bindings {one} and {other} both declare role {name}"), first, second)
+            .with_cause("a role belongs to one binding")
+            .with_hint(
+                "share it by naming the other service account in subjects, or give one of them another roleName",
+            ));
+    }
+    match difference(one, other) {
+        None => Ok(()),
+        Some(what) => {
+            Err(clash(format!("bindings {one} and {other} want different things of role {name}"), first, second)
+                .with_cause(format!("they differ in {what}"))
+                .with_hint("say it in one of the two only, or the same in both"))
+        }
+    }
+}
+
+/// The setting that both name, with different values.
+fn difference(one: &IrsaBinding, other: &IrsaBinding) -> Option<String> {
+    fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
+        one.zip(other).is_some_and(|(one, other)| one != other)
+    }
+    fn key<K: Ord + ToString, V: PartialEq>(one: &BTreeMap<K, V>, other: &BTreeMap<K, V>) -> Option<String> {
+        one.iter().find(|(key, value)| differ(Some(*value), other.get(*key))).map(|(key, _)| key.to_string())
+    }
+    let settings = [
+        ("rolePath", differ(one.role_path.as_ref(), other.role_path.as_ref())),
+        ("description", differ(one.description.as_ref(), other.description.as_ref())),
+        ("maxSessionDuration", differ(one.max_session_duration.as_ref(), other.max_session_duration.as_ref())),
+        ("permissionsBoundary", differ(one.permissions_boundary.as_ref(), other.permissions_boundary.as_ref())),
+        ("audience", differ(one.audience.as_ref(), other.audience.as_ref())),
+        ("exact: what one declares, the other takes away", one.exact || other.exact),
+    ];
+    let setting = settings.into_iter().find(|(_, differ)| *differ).map(|(name, _)| name.to_owned());
+    setting
+        .or_else(|| key(&one.tags, &other.tags).map(|key| format!("tag {key}")))
+        .or_else(|| key(&one.inline_policies, &other.inline_policies).map(|name| format!("inline policy {name}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::binding::IrsaBindingBuilder;
+
+    fn sa(place: &str) -> IrsaBindingBuilder {
+        let (namespace, name) = place.split_once('/').unwrap();
+        IrsaBinding::builder("demo", namespace, name)
+    }
+
+    fn refusal(bindings: Vec<IrsaBindingBuilder>) -> String {
+        let requests: Vec<Request> = bindings.into_iter().map(|b| Request::create(b.build().unwrap())).collect();
+        match check(&requests, &ClusterRef::to_string) {
+            Ok(()) => String::new(),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::InvalidInput);
+                let places: Vec<&str> = error.context().iter().map(|(_, at)| at.as_str()).collect();
+                format!("{error}: {} [{}]", error.causes().join(" "), places.join(","))
+            }
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused_with_both_places() {
+        let document =
+            |action: &str| serde_json::json!({"Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]});
+        for (bindings, words) in [
+            (vec![sa("a/x"), sa("b/x"), sa("a/x")], ["declared twice", "[0,2]"]),
+            (vec![sa("a/x").with_subject("b/y"), sa("b/y")], ["fight over service account b/y", "[0,1]"]),
+            (vec![sa("a/x").with_subject("c/z"), sa("b/y").with_subject("c/z")], ["fight over", "c/z"]),
+            (vec![sa("a/x").with_role_name("r"), sa("b/y").with_role_name("R")], ["both declare role r", "[0,1]"]),
+            // Default names can meet.
+            (vec![sa("a-b/c"), sa("a/b-c")], ["both declare role demo-a-b-c", "[0,1]"]),
+            (
+                vec![
+                    sa("a/x").with_role_name("r").with_subject("b/y").with_description("one"),
+                    sa("b/y").with_role_name("r").with_description("two"),
+                ],
+                ["different things", "description"],
+            ),
+            (
+                vec![
+                    sa("a/x").with_role_name("r").with_subject("b/y").with_tag("k", "1"),
+                    sa("b/y").with_role_name("r").with_tag("k", "2"),
+                ],
+                ["different things", "tag k"],
+            ),
+            (
+                vec![
+                    sa("a/x").with_role_name("r").with_subject("b/y").with_inline_document("p", document("s3:*")),
+                    sa("b/y").with_role_name("r").with_inline_document("p", document("sqs:*")),
+                ],
+                ["different things", "inline policy p"],
+            ),
+            (
+                vec![sa("a/x").with_role_name("r").with_subject("b/y").with_exact(true), sa("b/y").with_role_name("r")],
+                ["different things", "exact"],
+            ),
+        ] {
+            let text = refusal(bindings);
+            assert!(words.iter().all(|word| text.contains(word)), "{words:?}: {text:?}");
+        }
+    }
+
+    #[test]
+    fn what_fits_together_passes() {
+        for bindings in [
+            vec![sa("a/x"), sa("b/x"), sa("a/y")],
+            vec![sa("a/x").with_trust_only_subject("b/y"), sa("b/y")],
+            vec![sa("a/x").with_role_only(true).with_subject("b/y"), sa("b/y")],
+            vec![
+                sa("a/x").with_role_name("r").with_subject("b/y").with_tag("k", "1"),
+                sa("b/y").with_role_name("r").with_tag("k", "1"),
+            ],
+            vec![IrsaBinding::builder("demo", "a", "x"), IrsaBinding::builder("blue", "a", "x")],
+        ] {
+            assert_eq!(refusal(bindings), "");
+        }
+    }
+
+    #[test]
+    fn clusters_are_told_apart_by_what_they_are() {
+        let arn = "arn:aws:eks:us-east-1:123456789012:cluster/demo";
+        let named = |cluster: &str| {
+            Request::create(
+                IrsaBinding::builder(cluster, "a", "x")
+                    .with_role_name(cluster.replace([':', '/'], "-"))
+                    .build()
+                    .unwrap(),
+            )
+        };
+        let requests = [named("demo"), named(arn)];
+        assert!(check(&requests, &ClusterRef::to_string).is_ok());
+        assert!(check(&requests, &|_| "same".to_owned()).unwrap_err().to_string().contains("twice"));
+    }
+}

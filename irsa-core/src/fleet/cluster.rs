@@ -1,0 +1,162 @@
+//! A cluster as a fleet reads it: its accounts and namespaces from one list each, and what is the same for many bindings
+//! asked for once. What may not be listed is read one by one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::once::Once;
+use crate::account::is_bound_by_us;
+use crate::backend::{AccessReview, Anchor, ClusterBackend, NewServiceAccount, ServiceAccount, WriteMode};
+use crate::binding::ROLE_ARN_ANNOTATION;
+use crate::error::{ErrorKind, Result};
+use crate::name::{Namespace, RoleArn, ServiceAccountName};
+
+/// The accounts of a cluster, found by their place and by their annotation.
+#[derive(Debug, Default)]
+struct Listed {
+    accounts: Vec<ServiceAccount>,
+    by_place: HashMap<(Namespace, ServiceAccountName), usize>,
+    by_annotation: HashMap<String, Vec<usize>>,
+}
+
+impl Listed {
+    fn new(accounts: Vec<ServiceAccount>) -> Self {
+        let mut listed = Self { accounts, ..Self::default() };
+        for (at, account) in listed.accounts.iter().enumerate() {
+            listed.by_place.insert((account.namespace.clone(), account.name.clone()), at);
+            if let Some(role) = account.annotations.get(ROLE_ARN_ANNOTATION) {
+                listed.by_annotation.entry(role.clone()).or_default().push(at);
+            }
+        }
+        listed
+    }
+}
+
+/// One cluster for the time of one plan. Writes go through; what was read does not show them.
+#[derive(Debug)]
+pub(crate) struct BulkCluster {
+    inner: Arc<dyn ClusterBackend>,
+    /// Nothing where they may not be listed.
+    accounts: Once<(), Option<Arc<Listed>>>,
+    namespaces: Once<(), Arc<Vec<String>>>,
+    each_namespace: Once<Namespace, bool>,
+    anchor: Once<(), Anchor>,
+    reviews: Once<AccessReview, bool>,
+}
+
+impl BulkCluster {
+    pub(super) fn new(inner: Arc<dyn ClusterBackend>) -> Self {
+        let (accounts, namespaces, each_namespace, anchor, reviews) = Default::default();
+        Self { inner, accounts, namespaces, each_namespace, anchor, reviews }
+    }
+
+    /// Lists the accounts and makes sure of the cluster ahead of the first who asks.
+    pub(super) async fn prepare(&self) {
+        let anchor = async { if self.inner.through_eks() { None } else { self.anchor().await.ok() } };
+        let _ = futures::join!(self.listed(), self.names(), anchor);
+    }
+
+    async fn listed(&self) -> Result<Option<Arc<Listed>>> {
+        let ask = async {
+            match self.inner.service_accounts().await {
+                Ok(accounts) => Ok(Some(Arc::new(Listed::new(accounts)))),
+                Err(error) if error.kind() == ErrorKind::AccessDenied => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        self.accounts.get(&(), ask).await
+    }
+
+    async fn names(&self) -> Result<Arc<Vec<String>>> {
+        self.namespaces.get(&(), async { self.inner.namespaces().await.map(Arc::new) }).await
+    }
+
+    /// The accounts that irsa has annotated with a role; none where they may not be listed.
+    pub(crate) async fn bound(&self, role: &RoleArn) -> Result<Vec<ServiceAccount>> {
+        let Some(listed) = self.listed().await? else { return Ok(Vec::new()) };
+        let annotated = listed.by_annotation.get(&role.to_string()).into_iter().flatten();
+        let annotated = annotated.filter_map(|at| listed.accounts.get(*at));
+        Ok(annotated.filter(|account| is_bound_by_us(account, role)).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl ClusterBackend for BulkCluster {
+    fn through_eks(&self) -> bool {
+        self.inner.through_eks()
+    }
+
+    async fn anchor(&self) -> Result<Anchor> {
+        self.anchor.get(&(), self.inner.anchor()).await
+    }
+
+    async fn service_account(
+        &self,
+        namespace: &Namespace,
+        name: &ServiceAccountName,
+    ) -> Result<Option<ServiceAccount>> {
+        match self.listed().await? {
+            Some(listed) => {
+                let at = listed.by_place.get(&(namespace.clone(), name.clone()));
+                Ok(at.and_then(|at| listed.accounts.get(*at)).cloned())
+            }
+            None => self.inner.service_account(namespace, name).await,
+        }
+    }
+
+    async fn service_accounts(&self) -> Result<Vec<ServiceAccount>> {
+        match self.listed().await? {
+            Some(listed) => Ok(listed.accounts.clone()),
+            None => self.inner.service_accounts().await,
+        }
+    }
+
+    async fn service_accounts_in(&self, namespace: &Namespace) -> Result<Vec<ServiceAccount>> {
+        match self.listed().await? {
+            Some(listed) => Ok(listed.accounts.iter().filter(|a| a.namespace == *namespace).cloned().collect()),
+            None => self.inner.service_accounts_in(namespace).await,
+        }
+    }
+
+    async fn namespace_exists(&self, namespace: &Namespace) -> Result<bool> {
+        match self.names().await {
+            Ok(names) => Ok(names.iter().any(|name| name == namespace.as_str())),
+            Err(_) => self.each_namespace.get(namespace, self.inner.namespace_exists(namespace)).await,
+        }
+    }
+
+    async fn namespaces(&self) -> Result<Vec<String>> {
+        self.names().await.map(|names| names.as_ref().clone())
+    }
+
+    async fn create_namespace(&self, namespace: &Namespace) -> Result<()> {
+        self.inner.create_namespace(namespace).await
+    }
+
+    async fn allowed(&self, review: &AccessReview) -> Result<bool> {
+        self.reviews.get(review, self.inner.allowed(review)).await
+    }
+
+    async fn apply_service_account(
+        &self,
+        account: &NewServiceAccount,
+        mode: WriteMode,
+        force: bool,
+    ) -> Result<ServiceAccount> {
+        self.inner.apply_service_account(account, mode, force).await
+    }
+
+    async fn remove_annotations(
+        &self,
+        account: &ServiceAccount,
+        keys: &BTreeMap<String, String>,
+    ) -> Result<ServiceAccount> {
+        self.inner.remove_annotations(account, keys).await
+    }
+
+    async fn delete_service_account(&self, account: &ServiceAccount) -> Result<()> {
+        self.inner.delete_service_account(account).await
+    }
+}

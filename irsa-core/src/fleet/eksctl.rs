@@ -1,0 +1,77 @@
+//! The roles that eksctl has made: CloudFormation names them, so that they are found by the annotation of the service
+//! account or by the tags of the stack.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::backend::ServiceAccount;
+use crate::binding::{IrsaBinding, ROLE_ARN_ANNOTATION};
+use crate::client::Client;
+use crate::error::{ErrorKind, Result};
+use crate::name::{ClusterRef, RoleArn, RoleName};
+use crate::observe::place;
+
+/// The tag with `NAMESPACE/NAME` of the service account (eksctl, `api.IAMServiceAccountNameTag`).
+const ACCOUNT_TAG: &str = "alpha.eksctl.io/iamserviceaccount-name";
+/// The tag with the name of the cluster (eksctl, `api.ClusterNameTag`).
+const CLUSTER_TAG: &str = "alpha.eksctl.io/cluster-name";
+
+impl Client {
+    /// The names of the roles that eksctl has made for bindings, in their order; nothing where there is none.
+    ///
+    /// The annotation of the service account tells it, else the tags of the role; where roles may not be listed, the
+    /// annotation alone.
+    ///
+    /// # Errors
+    /// Those of listing roles and service accounts, but for `AccessDenied`.
+    pub async fn finding_roles(&self, bindings: &[IrsaBinding]) -> Result<Vec<Option<RoleName>>> {
+        if bindings.is_empty() {
+            return Ok(Vec::new());
+        }
+        let reads = async { futures::join!(self.backends.iam.roles(), self.annotated(bindings)) };
+        let (roles, annotated) = self.in_time("looking for the roles of eksctl", async { Ok(reads.await) }).await?;
+        let annotated = annotated?;
+        let roles = match roles {
+            Ok(roles) => roles,
+            Err(error) if error.kind() == ErrorKind::AccessDenied => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let mut tagged: HashMap<(&str, &str), &RoleName> = HashMap::new();
+        for detail in &roles {
+            let tags = &detail.role.tags;
+            if let (Some(account), Some(cluster)) = (tags.get(ACCOUNT_TAG), tags.get(CLUSTER_TAG)) {
+                tagged.insert((cluster, account), detail.role.arn.name());
+            }
+        }
+        let found = bindings.iter().map(|binding| {
+            let account = place(&binding.namespace, &binding.service_account);
+            let by_annotation = annotated.get(&(binding.cluster.clone(), account.clone())).cloned();
+            by_annotation.or_else(|| {
+                let cluster = binding.cluster.name()?.as_str();
+                tagged.get(&(cluster, account.as_str())).map(|name| (*name).clone())
+            })
+        });
+        Ok(found.collect())
+    }
+
+    /// The roles that the accounts of the bindings' clusters are annotated with.
+    async fn annotated(&self, bindings: &[IrsaBinding]) -> Result<BTreeMap<(ClusterRef, String), RoleName>> {
+        let clusters: BTreeSet<&ClusterRef> = bindings.iter().map(|binding| &binding.cluster).collect();
+        let mut annotated = BTreeMap::new();
+        for cluster in clusters {
+            let Ok(backend) = self.backends.cluster(cluster) else { continue };
+            let accounts: Vec<ServiceAccount> = match backend.service_accounts().await {
+                Ok(accounts) => accounts,
+                Err(error) if error.kind() == ErrorKind::AccessDenied => continue,
+                Err(error) => return Err(error),
+            };
+            for account in accounts {
+                let role = account.annotations.get(ROLE_ARN_ANNOTATION).and_then(|arn| arn.parse::<RoleArn>().ok());
+                if let Some(role) = role {
+                    let account = place(&account.namespace, &account.name);
+                    annotated.insert((cluster.clone(), account), role.name().clone());
+                }
+            }
+        }
+        Ok(annotated)
+    }
+}

@@ -1,0 +1,78 @@
+//! How a fleet is applied: how many at once, how fast, and how it is stopped.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// So many bindings are worked on at once, if nothing else is said.
+const CONCURRENCY: usize = 8;
+/// So many writes go to IAM in a second, if nothing else is said: IAM throttles what is much faster.
+const WRITES_PER_SECOND: f64 = 10.0;
+
+/// Stops the work on a fleet between two steps: bindings under way end the writes that have begun, no other is begun.
+///
+/// Clones are the same switch. Once stopped it stays so.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// A switch that stops nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Stops the work.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the work is to stop.
+    pub fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How a fleet is applied.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FleetOptions {
+    /// How many bindings are worked on at once; 0 counts as 1. By default 8.
+    pub concurrency: usize,
+    /// How many writes go to IAM in a second; 0 or less is no limit. By default 10.
+    pub writes_per_second: f64,
+    /// Stops the work between two steps.
+    pub stop: Stop,
+}
+
+impl FleetOptions {
+    /// The default: 8 bindings at once, 10 writes a second.
+    pub fn new() -> Self {
+        Self { concurrency: CONCURRENCY, writes_per_second: WRITES_PER_SECOND, stop: Stop::default() }
+    }
+
+    /// Sets [`concurrency`](Self::concurrency).
+    #[must_use]
+    pub fn with_concurrency(mut self, bindings: usize) -> Self {
+        self.concurrency = bindings;
+        self
+    }
+
+    /// Sets [`writes_per_second`](Self::writes_per_second).
+    #[must_use]
+    pub fn with_writes_per_second(mut self, writes: f64) -> Self {
+        self.writes_per_second = writes;
+        self
+    }
+
+    /// Sets [`stop`](Self::stop).
+    #[must_use]
+    pub fn with_stop(mut self, stop: Stop) -> Self {
+        self.stop = stop;
+        self
+    }
+}
+
+impl Default for FleetOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}

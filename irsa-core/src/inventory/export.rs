@@ -1,0 +1,273 @@
+//! Export: what exists as manifests that plan to no change, whoever made it, and what a manifest cannot say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{Place, annotation, observed, place_of, sure, trusted};
+use crate::backend::ServiceAccount;
+use crate::binding::{
+    AUDIENCE_ANNOTATION, IrsaBinding, OWN_PREFIX, STS_REGIONAL_ENDPOINTS_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION,
+};
+use crate::client::Client;
+use crate::document::check_trust_statement;
+use crate::error::{Error, Result};
+use crate::manifest::{Manifest, Metadata, Spec, SubjectSpec};
+use crate::name::{ClusterRef, Namespace, RoleArn, SubjectName};
+use crate::observe::{Backends, ObservedRole, place};
+use crate::ownership::Member;
+use crate::trust::{OwnKind, WebIdentity, own_kind};
+
+/// The bindings of a cluster as manifests.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Export {
+    /// One for each role, in the order of their service accounts.
+    pub manifests: Vec<Manifest>,
+    /// What exists and a manifest cannot say, or says otherwise: it stays as it is when the manifests are applied.
+    pub left_out: Vec<String>,
+}
+
+impl Client {
+    /// The bindings of a cluster, or of one namespace, as manifests that plan to no change.
+    ///
+    /// # Errors
+    /// `AccessDenied` where roles or service accounts may not be listed.
+    pub async fn export(&self, cluster: &ClusterRef, namespace: Option<&Namespace>) -> Result<Export> {
+        self.in_time("reading the bindings", export(&self.backends, cluster, namespace)).await
+    }
+}
+
+async fn export(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Namespace>) -> Result<Export> {
+    let backend = backends.cluster(cluster)?;
+    let located = async {
+        let located = place_of(backends, cluster).await?;
+        sure(backends, cluster, &located.identity).await?;
+        Ok::<_, Error>(located)
+    };
+    let (located, accounts, roles) = futures::join!(located, backend.service_accounts(), backends.iam.roles());
+    let (located, accounts, details) = (located?, accounts?, roles?);
+    let mut accounts_of: BTreeMap<String, Vec<&ServiceAccount>> = BTreeMap::new();
+    for account in &accounts {
+        if let Some(role) = annotation(account) {
+            accounts_of.entry(role.to_owned()).or_default().push(account);
+        }
+    }
+    let mut writer =
+        Writer { cluster, located: &located, namespace, bound: BTreeSet::new(), export: Export::default() };
+    let mut roles = Vec::new();
+    for detail in details {
+        let arn = detail.role.arn.clone();
+        match observed(detail) {
+            Ok(role) => roles.push(role),
+            Err(error) if accounts_of.contains_key(&arn.to_string()) => {
+                writer.leave_out(format!("role {} cannot be read: {error}", arn.name()));
+            }
+            Err(_) => {}
+        }
+    }
+    // A role that accounts are annotated with comes before one that only lets them in.
+    roles.sort_by_key(|role| (!accounts_of.contains_key(&role.role.arn.to_string()), role.role.arn.to_string()));
+    for role in &roles {
+        let annotated = accounts_of.remove(&role.role.arn.to_string()).unwrap_or_default();
+        writer.add(role, &annotated);
+    }
+    for (arn, accounts) in accounts_of {
+        let why = match arn.parse::<RoleArn>() {
+            Err(_) => "is no ARN of a role",
+            Ok(arn) if *arn.account() != located.identity.account => "is in another account",
+            Ok(_) => "does not exist",
+        };
+        for account in accounts {
+            if !writer.is_asked_for(&account.namespace) {
+                continue;
+            }
+            let place = place(&account.namespace, &account.name);
+            writer.leave_out(format!("service account {place} is annotated with {arn}, which {why}"));
+        }
+    }
+    writer
+        .export
+        .manifests
+        .sort_by(|a, b| (&a.metadata.namespace, &a.metadata.name).cmp(&(&b.metadata.namespace, &b.metadata.name)));
+    Ok(writer.export)
+}
+
+struct Writer<'a> {
+    cluster: &'a ClusterRef,
+    located: &'a Place,
+    namespace: Option<&'a Namespace>,
+    /// The first subjects of the manifests so far: no two can have the same one.
+    bound: BTreeSet<Member>,
+    export: Export,
+}
+
+impl Writer<'_> {
+    fn leave_out(&mut self, what: String) {
+        self.export.left_out.push(what);
+    }
+
+    fn is_asked_for(&self, namespace: &Namespace) -> bool {
+        self.namespace.is_none_or(|wanted| wanted == namespace)
+    }
+
+    fn member(&self, account: &ServiceAccount) -> Member {
+        let (namespace, name) = (account.namespace.clone(), SubjectName::Exact(account.name.clone()));
+        Member { cluster: self.located.id().clone(), namespace, name }
+    }
+
+    fn add(&mut self, role: &ObservedRole, annotated: &[&ServiceAccount]) {
+        let name = role.role.arn.name().to_string();
+        let let_in = trusted(self.located, role);
+        let own = role.ownership.members();
+        let mut members: BTreeSet<Member> = let_in.members;
+        members.extend(own.into_iter().filter(|member| member.cluster != *self.located.id()));
+        // Who gets in by a wider statement of others may be named without a change.
+        let provider = self.located.arn.clone();
+        let admits = |member: &Member| {
+            let wide = provider.as_ref().filter(|_| !role.ownership.is_owned());
+            wide.is_some_and(|provider| role.trust.admits(provider, &member.sub(), "sts.amazonaws.com"))
+        };
+        let mut bound = BTreeMap::new();
+        for account in annotated {
+            let member = self.member(account);
+            if members.contains(&member) || admits(&member) {
+                bound.insert(member, *account);
+            } else if self.is_asked_for(&account.namespace) {
+                let place = place(&account.namespace, &account.name);
+                self.leave_out(format!(
+                    "service account {place} is annotated with role {name}, which does not let it in"
+                ));
+            }
+        }
+        members.extend(bound.keys().cloned());
+        let home = |member: &&Member| member.cluster == *self.located.id();
+        let exact = |member: &&Member| matches!(member.name, SubjectName::Exact(_));
+        let role_only = bound.is_empty();
+        let candidates: Vec<&Member> = members
+            .iter()
+            .filter(home)
+            .filter(exact)
+            .filter(|member| self.is_asked_for(&member.namespace) && (role_only || bound.contains_key(*member)))
+            .collect();
+        let owner = candidates.iter().find(|member| role.ownership.is_owner(member));
+        let Some(first) = owner.or(candidates.first()).map(|member| (*member).clone()) else {
+            if members.iter().filter(home).any(|member| self.is_asked_for(&member.namespace)) && role_only {
+                self.leave_out(format!("role {name} lets in patterns only: a binding needs a service account"));
+            }
+            return;
+        };
+        if self.bound.contains(&first) {
+            let place = first.shown(self.located.id());
+            self.leave_out(format!("role {name} lets {place} in, which is bound to another role"));
+            return;
+        }
+        let spec = self.spec(role, &members, &first, &bound);
+        for wider in let_in.wider {
+            self.leave_out(format!("role {name} lets in {wider}, which is more than names of one namespace"));
+        }
+        let metadata = Metadata {
+            name: first.name.as_str().to_owned(),
+            namespace: first.namespace.to_string(),
+            ..Metadata::default()
+        };
+        let manifest = Manifest { metadata, spec: Spec { role_only, ..spec }, ..Manifest::default() };
+        let no_file = |path: &str| Err(Error::invalid("file", path, "is not read"));
+        match manifest.binding(Some(self.cluster), &no_file) {
+            Ok(_) => {
+                self.bound.insert(first);
+                self.export.manifests.push(manifest);
+            }
+            Err(error) => {
+                let why = std::iter::once(error.to_string()).chain(error.causes()).collect::<Vec<_>>().join(": ");
+                self.leave_out(format!("role {name} cannot be declared: {why}"));
+            }
+        }
+    }
+
+    fn spec(
+        &mut self,
+        role: &ObservedRole,
+        members: &BTreeSet<Member>,
+        first: &Member,
+        bound: &BTreeMap<Member, &ServiceAccount>,
+    ) -> Spec {
+        let there = &role.role;
+        let name = there.arn.name().to_string();
+        let tags: BTreeMap<String, String> = there
+            .tags
+            .iter()
+            .filter(|(key, _)| !key.starts_with(OWN_PREFIX) && !key.starts_with("aws:"))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        let mut inline = BTreeMap::new();
+        for (policy, document) in &role.inline {
+            if let Some(document) = document {
+                inline.insert(policy.to_string(), document.as_value().clone());
+            }
+        }
+        let subjects = members.iter().filter(|member| *member != first).filter_map(|member| {
+            let elsewhere = member.cluster != *self.located.id();
+            if elsewhere && member.cluster.as_str().parse::<ClusterRef>().is_err() {
+                return None;
+            }
+            let exact = matches!(member.name, SubjectName::Exact(_));
+            let text = member.name.as_str().to_owned();
+            Some(SubjectSpec {
+                cluster: elsewhere.then(|| member.cluster.to_string()),
+                namespace: member.namespace.to_string(),
+                service_account: exact.then(|| text.clone()),
+                service_account_pattern: (!exact).then_some(text),
+                trust_only: exact && (elsewhere || (!bound.is_empty() && !bound.contains_key(member))),
+            })
+        });
+        let subjects: Vec<SubjectSpec> = subjects.collect();
+        let trust_statements = self.statements(role, &name);
+        let common = |key: &str| {
+            let mut values = bound.values().map(|account| account.annotations.get(key));
+            let value = values.next().flatten()?;
+            values.all(|other| other == Some(value)).then(|| value.clone())
+        };
+        Spec {
+            cluster: Some(self.cluster.to_string()),
+            role_name: Some(name),
+            role_path: Some(there.arn.path().to_string()).filter(|path| path != "/"),
+            description: there.description.clone().filter(|description| !description.is_empty()),
+            max_session_duration: Some(there.max_session_duration).filter(|seconds| *seconds != 3600),
+            permissions_boundary: there.permissions_boundary.clone(),
+            tags,
+            policies: role.attached.iter().map(ToString::to_string).collect(),
+            inline_policies: inline,
+            subjects,
+            trust_statements,
+            audience: common(AUDIENCE_ANNOTATION),
+            token_expiration: common(TOKEN_EXPIRATION_ANNOTATION).and_then(|seconds| seconds.parse().ok()),
+            sts_regional_endpoints: common(STS_REGIONAL_ENDPOINTS_ANNOTATION).and_then(|value| value.parse().ok()),
+            role_only: false,
+            exact: false,
+        }
+    }
+
+    /// The statements that let in others than service accounts, such as machines.
+    fn statements(&mut self, role: &ObservedRole, name: &str) -> Vec<Value> {
+        let mut statements = Vec::new();
+        for statement in role.trust.statements() {
+            let value = Value::Object(statement.clone());
+            let takes = |value: &Value| {
+                let binding = IrsaBinding::builder("any", "any", "any").with_trust_statement_value(value.clone());
+                check_trust_statement(value).is_ok() && binding.build().is_ok()
+            };
+            match (own_kind(statement), WebIdentity::read(statement)) {
+                (Some(OwnKind::Extra), _) | (None, None) if takes(&value) => statements.push(value),
+                (Some(OwnKind::Subjects | OwnKind::Nobody), _) => {}
+                (None, Some(web)) if self.located.arn.as_ref().is_some_and(|provider| web.trusts(provider)) => {}
+                _ => {
+                    let sid = statement.get("Sid").and_then(Value::as_str).filter(|sid| !sid.is_empty());
+                    let which = sid.unwrap_or("without a Sid");
+                    self.leave_out(format!("statement {which} of the trust policy of role {name} stays as it is"));
+                }
+            }
+        }
+        statements
+    }
+}

@@ -1,0 +1,305 @@
+//! The manifest: bindings as files hold them, and their way to [`IrsaBinding`].
+//!
+//! [`Manifest`] is one binding in the form of a Kubernetes object, which a controller can use as well. [`read`] takes the
+//! text of a file (YAML of one or many documents, or JSON) and tells for each binding where it stands.
+
+mod cluster_config;
+mod places;
+mod read;
+mod well_known;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use self::read::{Declared, FilePlace, ManifestFile, read};
+use crate::binding::{IrsaBinding, IrsaBindingBuilder};
+use crate::error::{Error, Result};
+use crate::name::ClusterRef;
+
+/// The `apiVersion` of [`Manifest`].
+pub const API_VERSION: &str = "irsa.gen3.org/v1alpha1";
+/// The `kind` of [`Manifest`].
+pub const KIND: &str = "IrsaBinding";
+
+/// The `apiVersion` that a manifest must have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ApiVersion {
+    /// The only one.
+    #[default]
+    #[serde(rename = "irsa.gen3.org/v1alpha1")]
+    V1Alpha1,
+}
+
+/// The `kind` that a manifest must have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Kind {
+    /// The only one.
+    #[default]
+    IrsaBinding,
+}
+
+/// A binding of an AWS IAM role to a Kubernetes service account.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Manifest {
+    /// The version of this format.
+    pub api_version: ApiVersion,
+    /// The kind of this object.
+    pub kind: Kind,
+    /// The service account.
+    pub metadata: Metadata,
+    /// The role, its policies and further subjects.
+    #[serde(default)]
+    pub spec: Spec,
+}
+
+/// The service account that is the first subject of the binding.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Metadata {
+    /// Its name.
+    pub name: String,
+    /// Its namespace; by default `default`.
+    #[serde(default = "default_namespace")]
+    pub namespace: String,
+    /// Labels that it gets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations that it gets, besides those of IRSA.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+fn default_namespace() -> String {
+    "default".to_owned()
+}
+
+/// The role and what belongs to it. What is left out stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Spec {
+    /// The cluster by name or ARN; by default the one that the command names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// The name of the role; by default `<cluster>-<namespace>-<service account>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role_name: Option<String>,
+    /// The path that a new role is made in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role_path: Option<String>,
+    /// The description of the role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The longest session of the role, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 3600, max = 43200))]
+    pub max_session_duration: Option<u32>,
+    /// The ARN of the managed policy that bounds the role's permissions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permissions_boundary: Option<String>,
+    /// Tags of the role.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// Managed policies: ARNs, or names with or without their path.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
+    /// Inline policies by name: a document, or `{file: PATH}` with a path from the folder of the manifest.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, InlinePolicySchema>")]
+    pub inline_policies: BTreeMap<String, Value>,
+    /// Further subjects of the role.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<SubjectSpec>,
+    /// Further statements of the trust policy, for example for EC2.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trust_statements: Vec<Value>,
+    /// The audience of the token; by default `sts.amazonaws.com`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// The lifetime of the projected token, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 600, max = 86400))]
+    pub token_expiration: Option<u32>,
+    /// Whether pods use the STS endpoint of their region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sts_regional_endpoints: Option<bool>,
+    /// Whether only the role is made and no service account is touched.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub role_only: bool,
+    /// Whether policies and subjects that are not declared are taken away.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub exact: bool,
+}
+
+/// A further subject: one service account, or those whose names fit a pattern.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubjectSpec {
+    /// Its cluster; by default that of the binding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// Its namespace.
+    pub namespace: String,
+    /// The name of the service account; this or `serviceAccountPattern`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<String>,
+    /// A pattern of names, with `*` and `?`: it lets in whatever fits, also later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account_pattern: Option<String>,
+    /// Whether the service account is left alone: it is only let in by the trust policy.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trust_only: bool,
+}
+
+/// What an inline policy can be, for the schema.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema is used")]
+enum InlinePolicySchema {
+    /// A file with the document, as seen from the folder of the manifest.
+    File(FileSchema),
+    /// The document itself.
+    Document(DocumentSchema),
+}
+
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "only its schema is used")]
+struct FileSchema {
+    file: String,
+}
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+#[allow(dead_code, reason = "only its schema is used")]
+struct DocumentSchema {
+    statement: Value,
+}
+
+/// Gives the text of a file that a manifest names, by its path as it stands there.
+pub type ReadFile<'a> = &'a dyn Fn(&str) -> Result<String>;
+
+/// The JSON Schema of [`Manifest`], for editors.
+pub fn schema() -> Value {
+    schemars::schema_for!(Manifest).to_value()
+}
+
+impl Manifest {
+    /// The binding that it declares; `cluster` is that of bindings that name none.
+    ///
+    /// # Errors
+    /// Those of [`IrsaBindingBuilder::build`]; `InvalidInput` where no cluster is named at all, and those of `file`.
+    pub fn binding(&self, cluster: Option<&ClusterRef>, file: ReadFile<'_>) -> Result<IrsaBinding> {
+        let Metadata { name, namespace, labels, annotations } = &self.metadata;
+        let spec = &self.spec;
+        let cluster = spec.cluster.clone().or_else(|| cluster.map(ToString::to_string)).ok_or_else(|| {
+            Error::invalid("cluster", "", format!("is not named for binding {namespace}/{name}"))
+                .with_hint("name it in spec.cluster, or for all with --cluster")
+        })?;
+        let mut builder =
+            IrsaBinding::builder(cluster, namespace, name).with_role_only(spec.role_only).with_exact(spec.exact);
+        builder = spec.settings(builder);
+        for (key, value) in labels {
+            builder = builder.with_label(key, value);
+        }
+        for (key, value) in annotations {
+            builder = builder.with_annotation(key, value);
+        }
+        for policy in &spec.policies {
+            builder = builder.with_policy(policy);
+        }
+        for (name, policy) in &spec.inline_policies {
+            builder = match file_of(policy) {
+                Some(path) => builder.with_inline_policy(name, file(path)?),
+                None => builder.with_inline_document(name, policy.clone()),
+            };
+        }
+        for subject in &spec.subjects {
+            let text = subject.text()?;
+            builder =
+                if subject.trust_only { builder.with_trust_only_subject(text) } else { builder.with_subject(text) };
+        }
+        for statement in &spec.trust_statements {
+            builder = builder.with_trust_statement_value(statement.clone());
+        }
+        builder.build()
+    }
+}
+
+/// The path of an inline policy that stands in a file of its own.
+fn file_of(policy: &Value) -> Option<&str> {
+    let object = policy.as_object().filter(|object| object.len() == 1)?;
+    object.get("file")?.as_str()
+}
+
+impl Spec {
+    fn settings(&self, mut builder: IrsaBindingBuilder) -> IrsaBindingBuilder {
+        if let Some(name) = &self.role_name {
+            builder = builder.with_role_name(name);
+        }
+        if let Some(path) = &self.role_path {
+            builder = builder.with_role_path(path);
+        }
+        if let Some(description) = &self.description {
+            builder = builder.with_description(description);
+        }
+        if let Some(seconds) = self.max_session_duration {
+            builder = builder.with_max_session_duration(seconds);
+        }
+        if let Some(boundary) = &self.permissions_boundary {
+            builder = builder.with_permissions_boundary(boundary);
+        }
+        for (key, value) in &self.tags {
+            builder = builder.with_tag(key, value);
+        }
+        if let Some(audience) = &self.audience {
+            builder = builder.with_audience(audience);
+        }
+        if let Some(seconds) = self.token_expiration {
+            builder = builder.with_token_expiration(seconds);
+        }
+        if let Some(regional) = self.sts_regional_endpoints {
+            builder = builder.with_sts_regional_endpoints(regional);
+        }
+        builder
+    }
+}
+
+impl SubjectSpec {
+    /// As the builder takes it: `[CLUSTER:]NAMESPACE/NAME`.
+    fn text(&self) -> Result<String> {
+        let wild = |text: &str| text.contains(['*', '?']);
+        let name = match (&self.service_account, &self.service_account_pattern) {
+            (Some(name), None) if wild(name) => {
+                return Err(Error::invalid("serviceAccount", name, "must name one service account, without * and ?")
+                    .with_hint(
+                        "a pattern lets in whatever fits, also later; if you mean that, use serviceAccountPattern",
+                    ));
+            }
+            (None, Some(pattern)) if !wild(pattern) => {
+                return Err(Error::invalid("serviceAccountPattern", pattern, "must have at least one * or ?")
+                    .with_hint("one service account is named with serviceAccount"));
+            }
+            (Some(name), None) | (None, Some(name)) => name,
+            (Some(name), Some(_)) => {
+                return Err(Error::invalid(
+                    "serviceAccount",
+                    name,
+                    "contradicts serviceAccountPattern of the same subject",
+                ));
+            }
+            (None, None) => {
+                return Err(Error::invalid(
+                    "subject",
+                    &self.namespace,
+                    "names neither serviceAccount nor serviceAccountPattern",
+                ));
+            }
+        };
+        let cluster = self.cluster.as_ref().map(|cluster| format!("{cluster}:")).unwrap_or_default();
+        Ok(format!("{cluster}{}/{name}", self.namespace))
+    }
+}

@@ -1,0 +1,228 @@
+//! A ClusterConfig of eksctl, as far as it declares bindings: `iam.serviceAccounts`. What else it holds is for eksctl; what
+//! concerns bindings and cannot be honoured is named.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use super::read::{Declared, Document, ManifestFile};
+use super::well_known::WellKnownPolicies;
+use crate::binding::IrsaBinding;
+use crate::error::{Error, Result};
+use crate::name::{Partition, Region, RoleArn};
+
+/// The name of the inline policy that `attachPolicy` becomes.
+const ATTACHED: &str = "attachPolicy";
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClusterConfig {
+    metadata: ClusterMetadata,
+    #[serde(default)]
+    iam: ClusterIam,
+}
+
+#[derive(Debug, Deserialize)]
+struct ClusterMetadata {
+    name: String,
+    region: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ClusterIam {
+    service_accounts: Vec<Entry>,
+    pod_identity_associations: Vec<IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Entry {
+    metadata: EntryMetadata,
+    #[serde(default, rename = "attachPolicyARNs")]
+    attach_policy_arns: Vec<String>,
+    attach_policy: Option<Value>,
+    #[serde(rename = "attachRoleARN")]
+    attach_role_arn: Option<String>,
+    #[serde(default)]
+    well_known_policies: WellKnownPolicies,
+    permissions_boundary: Option<String>,
+    role_name: Option<String>,
+    #[serde(default)]
+    role_only: bool,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    subject_pattern: Option<String>,
+    /// What eksctl writes; it declares nothing.
+    #[serde(default, rename = "status")]
+    _status: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntryMetadata {
+    name: String,
+    #[serde(default = "super::default_namespace")]
+    namespace: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+/// Reads the bindings of a ClusterConfig.
+pub(super) fn read(document: &Document<'_>, read: &mut ManifestFile) -> Result<()> {
+    let config: ClusterConfig = document.parse()?;
+    let region = config.metadata.region.map(Region::new).transpose().map_err(|error| document.placed(error))?;
+    if let (Some(one), Some(other)) = (&read.region, &region)
+        && one != other
+    {
+        let error = Error::invalid("region", other.as_str(), format!("an earlier document of the file says {one}"));
+        return Err(document.placed(error.with_hint("put clusters of different regions into different files")));
+    }
+    let partition =
+        region.as_ref().map_or_else(|| Partition::of_region(""), |region| Partition::of_region(region.as_str()));
+    read.region = read.region.take().or(region);
+    if !config.iam.pod_identity_associations.is_empty() {
+        let place = document.place_of("podIdentityAssociations");
+        read.ignored.push(format!("{place}: podIdentityAssociations are not IRSA, and are left to eksctl"));
+    }
+    for entry in &config.iam.service_accounts {
+        let place = document.place_of(&entry.metadata.name);
+        let binding = entry.binding(&config.metadata.name, &partition).map_err(|error| document.placed(error))?;
+        let eksctl = |key: &&String| key.starts_with("alpha.eksctl.io/") || key.starts_with("aws:");
+        for key in entry.tags.keys().filter(eksctl) {
+            read.ignored.push(format!("{place}: tag {key} is written by eksctl and CloudFormation only"));
+        }
+        if entry.subject_pattern.is_some() {
+            read.ignored.push(format!(
+                "{place}: besides subjectPattern the service account {}/{} itself is let in",
+                entry.metadata.namespace, entry.metadata.name
+            ));
+        }
+        let made_by_eksctl = entry.role_name.is_none() && entry.attach_role_arn.is_none();
+        read.bindings.push(Declared { binding, place, made_by_eksctl });
+    }
+    Ok(())
+}
+
+impl Entry {
+    fn binding(&self, cluster: &str, partition: &Partition) -> Result<IrsaBinding> {
+        let EntryMetadata { name, namespace, labels, annotations } = &self.metadata;
+        let mut builder = IrsaBinding::builder(cluster, namespace, name).with_role_only(self.role_only);
+        if let Some(arn) = &self.attach_role_arn {
+            let arn: RoleArn = arn.parse()?;
+            if self.role_name.is_some() {
+                return Err(Error::invalid("attachRoleARN", arn.to_string(), "contradicts roleName"));
+            }
+            builder = builder.with_role_name(arn.name().as_str()).with_role_path(arn.path().as_str());
+        }
+        if let Some(role) = &self.role_name {
+            builder = builder.with_role_name(role);
+        }
+        if let Some(boundary) = &self.permissions_boundary {
+            builder = builder.with_permissions_boundary(boundary);
+        }
+        for policy in &self.attach_policy_arns {
+            builder = builder.with_policy(policy);
+        }
+        for policy in self.well_known_policies.managed() {
+            builder = builder.with_policy(policy);
+        }
+        for (name, document) in self.well_known_policies.inline(partition) {
+            builder = builder.with_inline_document(name, document);
+        }
+        if let Some(document) = &self.attach_policy {
+            builder = builder.with_inline_document(ATTACHED, document.clone());
+        }
+        if let Some(pattern) = &self.subject_pattern {
+            builder = builder.with_subject(format!("{namespace}/{pattern}"));
+        }
+        let own = |key: &&String| !key.starts_with("alpha.eksctl.io/") && !key.starts_with("aws:");
+        for (key, value) in self.tags.iter().filter(|(key, _)| own(key)) {
+            builder = builder.with_tag(key, value);
+        }
+        for (key, value) in labels {
+            builder = builder.with_label(key, value);
+        }
+        for (key, value) in annotations {
+            builder = builder.with_annotation(key, value);
+        }
+        builder.build()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read::read;
+    use crate::error::Error;
+
+    const CONFIG: &str = r#"
+apiVersion: eksctl.io/v1alpha5
+kind: ClusterConfig
+metadata: {name: demo, region: us-gov-west-1, version: "1.31"}
+nodeGroups: [{name: ng, instanceType: m5.large}]
+iam:
+  withOIDC: true
+  podIdentityAssociations: [{namespace: a, serviceAccountName: b}]
+  serviceAccounts:
+    - metadata: {name: s3-reader, namespace: jobs, labels: {aws-usage: application}}
+      attachPolicyARNs: ["arn:aws-us-gov:iam::aws:policy/AmazonS3ReadOnlyAccess"]
+      tags: {Owner: me, alpha.eksctl.io/cluster-name: demo}
+    - metadata: {name: everything}
+      wellKnownPolicies:
+        {imageBuilder: true, autoScaler: true, awsLoadBalancerController: true, externalDNS: true, certManager: true,
+        ebsCSIController: true, efsCSIController: true}
+      roleName: everything
+      permissionsBoundary: arn:aws-us-gov:iam::123456789012:policy/boundary
+      subjectPattern: "job-*"
+    - metadata: {name: inline, annotations: {a/b: c}}
+      attachPolicy: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "s3:*", Resource: "*"}]}
+      roleOnly: false
+      status: {roleARN: arn:aws-us-gov:iam::123456789012:role/x}
+    - metadata: {name: attached, namespace: jobs}
+      attachRoleARN: arn:aws-us-gov:iam::123456789012:role/made/by-hand
+"#;
+
+    fn no_file(path: &str) -> crate::Result<String> {
+        Err(Error::invalid("file", path, "is not there"))
+    }
+
+    #[test]
+    fn a_cluster_config_is_read_as_it_is() {
+        let read = read("c.yaml", CONFIG, None, &no_file).unwrap();
+        assert_eq!(read.region.as_ref().map(ToString::to_string).as_deref(), Some("us-gov-west-1"));
+        let [reader, everything, inline, attached] = &read.bindings[..] else { panic!("{read:?}") };
+        assert_eq!(
+            (reader.binding.to_string(), reader.binding.cluster.to_string()),
+            ("jobs/s3-reader".into(), "demo".into())
+        );
+        assert_eq!((reader.binding.policies.len(), reader.binding.tags.len(), reader.made_by_eksctl), (1, 1, true));
+        let binding = &everything.binding;
+        assert_eq!((binding.policies.len(), binding.inline_policies.len(), binding.subjects.len()), (3, 4, 1));
+        assert!(binding.permissions_boundary.is_some() && !everything.made_by_eksctl);
+        assert!(inline.binding.inline_policies.keys().any(|name| name.as_str() == "attachPolicy"));
+        let role = |role: &super::IrsaBinding| role.role_name.as_ref().map(ToString::to_string);
+        assert_eq!((role(&attached.binding).as_deref(), attached.made_by_eksctl), (Some("by-hand"), false));
+        assert_eq!(attached.place.line, 24);
+        let ignored = read.ignored.join("\n");
+        for words in ["c.yaml:8:", "podIdentityAssociations", "tag alpha.eksctl.io/cluster-name", "subjectPattern"] {
+            assert!(ignored.contains(words), "{words}: {ignored}");
+        }
+    }
+
+    #[test]
+    fn its_entries_are_strict() {
+        for (from, to, words) in [
+            ("attachPolicyARNs", "attachPolicyARNS", "did you mean attachPolicyARNs?"),
+            ("ebsCSIController", "ebsCsiController", "did you mean ebsCSIController"),
+            ("name: s3-reader", "name: S3_reader", "service account name"),
+        ] {
+            let error = read("c.yaml", &CONFIG.replace(from, to), None, &no_file).unwrap_err();
+            let text = format!("{error} {} {}", error.causes().join(" "), error.hint().unwrap_or_default());
+            assert!(text.contains("c.yaml:1") && text.contains(words), "{text}");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The limit of writes: how many calls that change something IAM gets in a second, whoever makes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+
+use crate::backend::{
+    IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
+};
+use crate::error::Result;
+use crate::name::{Audience, InlinePolicyName, PolicyArn, ProviderArn, RoleName};
+
+/// The slowest pace: what is slower is as good as a standstill.
+const SLOWEST: f64 = 1e-6;
+
+/// Gives turns to writers, first come, first served, at even distances.
+#[derive(Debug)]
+pub(crate) struct Pace(tokio::sync::Mutex<Interval>);
+
+impl Pace {
+    /// So many turns a second; nothing where that is no limit.
+    pub(crate) fn of(per_second: f64) -> Option<Arc<Self>> {
+        let limited = per_second.is_finite() && per_second > 0.0;
+        limited.then(|| {
+            let distance = Duration::from_secs_f64(1.0 / per_second.max(SLOWEST));
+            // A distance of nothing is no interval for tokio.
+            let mut turns = tokio::time::interval(distance.max(Duration::from_nanos(1)));
+            // Turns that nobody took are not saved up: IAM counts bursts.
+            turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            Arc::new(Self(tokio::sync::Mutex::new(turns)))
+        })
+    }
+
+    async fn turn(&self) {
+        self.0.lock().await.tick().await;
+    }
+}
+
+/// How long a step has waited for its turns: that time does not count against its deadline.
+#[derive(Debug, Default)]
+pub(crate) struct Waited(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    ended: Duration,
+    since: Option<Instant>,
+}
+
+impl Waited {
+    /// All waits until now, the one that still goes on among them.
+    pub(crate) fn total(&self) -> Duration {
+        let waiting = self.waiting();
+        waiting.ended + waiting.since.map(|since| since.elapsed()).unwrap_or_default()
+    }
+
+    fn begin(&self) {
+        self.waiting().since = Some(Instant::now());
+    }
+
+    fn end(&self) {
+        let mut waiting = self.waiting();
+        if let Some(since) = waiting.since.take() {
+            waiting.ended += since.elapsed();
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // Two numbers: a panic in between leaves nothing half-written.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// IAM for one step, which makes one write after the other: each waits for its turn.
+#[derive(Debug)]
+pub(crate) struct PacedIam {
+    inner: Arc<dyn IamBackend>,
+    pace: Arc<Pace>,
+    waited: Arc<Waited>,
+}
+
+impl PacedIam {
+    pub(crate) fn new(inner: Arc<dyn IamBackend>, pace: Arc<Pace>, waited: Arc<Waited>) -> Self {
+        Self { inner, pace, waited }
+    }
+
+    async fn write(&self) -> &dyn IamBackend {
+        self.waited.begin();
+        self.pace.turn().await;
+        self.waited.end();
+        self.inner.as_ref()
+    }
+}
+
+#[async_trait]
+impl IamBackend for PacedIam {
+    async fn provider(&self, arn: &ProviderArn) -> Result<Option<OidcProvider>> {
+        self.inner.provider(arn).await
+    }
+
+    async fn providers(&self) -> Result<Vec<ProviderArn>> {
+        self.inner.providers().await
+    }
+
+    async fn role(&self, name: &RoleName) -> Result<Option<Role>> {
+        self.inner.role(name).await
+    }
+
+    async fn attached_policies(&self, name: &RoleName) -> Result<Option<Vec<PolicyArn>>> {
+        self.inner.attached_policies(name).await
+    }
+
+    async fn inline_policy_names(&self, name: &RoleName) -> Result<Option<Vec<InlinePolicyName>>> {
+        self.inner.inline_policy_names(name).await
+    }
+
+    async fn inline_policy(&self, name: &RoleName, policy: &InlinePolicyName) -> Result<Option<InlinePolicy>> {
+        self.inner.inline_policy(name, policy).await
+    }
+
+    async fn instance_profiles(&self, name: &RoleName) -> Result<Option<Vec<String>>> {
+        self.inner.instance_profiles(name).await
+    }
+
+    async fn roles(&self) -> Result<Vec<RoleDetail>> {
+        self.inner.roles().await
+    }
+
+    async fn policy(&self, arn: &PolicyArn) -> Result<Option<ManagedPolicy>> {
+        self.inner.policy(arn).await
+    }
+
+    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<PolicyArn>> {
+        self.inner.policies_named(names).await
+    }
+
+    async fn policy_names(&self) -> Result<Vec<String>> {
+        self.inner.policy_names().await
+    }
+
+    async fn quotas(&self) -> Result<Quotas> {
+        self.inner.quotas().await
+    }
+
+    async fn create_role(&self, role: &NewRole) -> Result<Role> {
+        self.write().await.create_role(role).await
+    }
+
+    async fn update_trust_policy(&self, name: &RoleName, document: &str) -> Result<()> {
+        self.write().await.update_trust_policy(name, document).await
+    }
+
+    async fn update_role(&self, name: &RoleName, settings: &RoleSettings) -> Result<()> {
+        self.write().await.update_role(name, settings).await
+    }
+
+    async fn put_permissions_boundary(&self, name: &RoleName, boundary: &PolicyArn) -> Result<()> {
+        self.write().await.put_permissions_boundary(name, boundary).await
+    }
+
+    async fn tag_role(&self, name: &RoleName, tags: &BTreeMap<String, String>) -> Result<()> {
+        self.write().await.tag_role(name, tags).await
+    }
+
+    async fn untag_role(&self, name: &RoleName, keys: &BTreeSet<String>) -> Result<()> {
+        self.write().await.untag_role(name, keys).await
+    }
+
+    async fn attach_policy(&self, name: &RoleName, policy: &PolicyArn) -> Result<()> {
+        self.write().await.attach_policy(name, policy).await
+    }
+
+    async fn detach_policy(&self, name: &RoleName, policy: &PolicyArn) -> Result<()> {
+        self.write().await.detach_policy(name, policy).await
+    }
+
+    async fn put_inline_policy(&self, name: &RoleName, policy: &InlinePolicyName, document: &str) -> Result<()> {
+        self.write().await.put_inline_policy(name, policy, document).await
+    }
+
+    async fn delete_inline_policy(&self, name: &RoleName, policy: &InlinePolicyName) -> Result<()> {
+        self.write().await.delete_inline_policy(name, policy).await
+    }
+
+    async fn delete_role(&self, name: &RoleName) -> Result<()> {
+        self.write().await.delete_role(name).await
+    }
+
+    async fn create_provider(&self, provider: &OidcProvider) -> Result<()> {
+        self.write().await.create_provider(provider).await
+    }
+
+    async fn add_audience(&self, provider: &ProviderArn, audience: &Audience) -> Result<()> {
+        self.write().await.add_audience(provider, audience).await
+    }
+
+    async fn delete_provider(&self, provider: &ProviderArn) -> Result<()> {
+        self.write().await.delete_provider(provider).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn turns_come_at_even_distances_and_are_not_saved_up() {
+        let pace = Pace::of(10.0).unwrap();
+        let begun = Instant::now();
+        futures::future::join_all((0..21).map(|_| pace.turn())).await;
+        assert_eq!(begun.elapsed().as_millis(), 2000);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        let begun = Instant::now();
+        futures::future::join_all((0..11).map(|_| pace.turn())).await;
+        assert!(begun.elapsed().as_millis() >= 999, "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_limit_gives_no_pace() {
+        for none in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(Pace::of(none).is_none(), "{none}");
+        }
+        assert!(Pace::of(f64::MIN_POSITIVE).is_some() && Pace::of(f64::MAX).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_counts_while_it_goes_on() {
+        let waited = Waited::default();
+        waited.begin();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(waited.total().as_secs(), 2);
+        waited.end();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(waited.total().as_secs(), 2);
+    }
+}
