@@ -211,7 +211,7 @@ fn a_file_that_is_no_policy_hides_no_other() {
     let ran = shell.run("trust audit -f . -o json");
     assert_eq!(ran.code, 2, "{ran}");
     let told = ran.json();
-    let unread: Vec<&serde_json::Value> =
+    let unread: Vec<&Value> =
         told["findings"].as_array().unwrap().iter().filter(|found| found["id"] == "unreadable").collect();
     let sources: Vec<&str> = unread.iter().filter_map(|found| found["source"].as_str()).collect();
     assert_eq!(sources, ["broken.json", "package.json"], "{ran}");

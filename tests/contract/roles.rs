@@ -297,13 +297,15 @@ pub(super) async fn the_document_in_effect_can_be_read(world: &World) {
     let own = world.hands.add_policy("/", &world.unique("read")).await;
     for (arn, denies) in [(READ_ONLY, false), ("arn:aws:iam::aws:policy/AWSDenyAll", true), (&own.to_string(), false)] {
         let known = world.iam.policy(&policy(arn)).await.unwrap().unwrap();
-        let text = world.iam.policy_version(&known.arn, &known.default_version).await.unwrap().unwrap();
+        let text = world.iam.policy_version(&known.arn, known.default_version).await.unwrap().unwrap();
+        let in_effect = world.iam.policy_version(&known.arn, None).await.unwrap();
+        assert_eq!(in_effect.as_deref(), Some(text.as_str()));
         let document = irsa_core::PolicyDocument::from_stored(&text).unwrap();
         assert_eq!(document.has_deny(), denies, "{arn}: {text}");
-        assert_eq!(world.iam.policy_version(&known.arn, "v999").await.unwrap(), None);
+        assert_eq!(world.iam.policy_version(&known.arn, Some("v999".to_owned())).await.unwrap(), None);
     }
     let unknown = policy("arn:aws:iam::aws:policy/Unknown");
-    assert_eq!(world.iam.policy_version(&unknown, "v1").await.unwrap(), None);
+    assert_eq!(world.iam.policy_version(&unknown, Some("v1".to_owned())).await.unwrap(), None);
 }
 
 pub(super) async fn quotas_are_told(world: &World) {

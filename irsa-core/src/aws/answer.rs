@@ -13,7 +13,7 @@ use crate::name::PolicyArn;
 pub(super) fn managed_policy(call: &Call<'_>, policy: types::Policy) -> Result<ManagedPolicy> {
     let version = policy.default_version_id.ok_or_else(|| call.malformed("it names no default version"))?;
     let arn = call.parsed("policy ARN", policy.arn.as_deref())?;
-    Ok(ManagedPolicy { arn, attachable: policy.is_attachable, default_version: version })
+    Ok(ManagedPolicy { arn, attachable: policy.is_attachable, default_version: Some(version) })
 }
 
 /// A role. `description` and `session` apart, since bulk reads have them from another list.

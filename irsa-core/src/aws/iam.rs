@@ -119,9 +119,16 @@ impl IamBackend for AwsBackend {
         self.policies_of(names).await
     }
 
-    async fn policy_version(&self, arn: &PolicyArn, version: &str) -> Result<Option<String>> {
+    async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>> {
+        let version = match version {
+            Some(version) => version,
+            None => match self.policy(arn).await?.and_then(|policy| policy.default_version) {
+                Some(version) => version,
+                None => return Ok(None),
+            },
+        };
         let call = Call::iam("GetPolicyVersion", format!("cannot read version {version} of policy {arn}"));
-        let request = self.iam.get_policy_version().policy_arn(arn.to_string()).version_id(version);
+        let request = self.iam.get_policy_version().policy_arn(arn.to_string()).version_id(&version);
         let Some(found) = call.find(request.send(), GetPolicyVersionError::is_no_such_entity_exception).await? else {
             return Ok(None);
         };

@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     fn policy(arn: &str) -> ManagedPolicy {
-        ManagedPolicy { arn: arn.parse().unwrap(), attachable: true, default_version: "v1".to_owned() }
+        ManagedPolicy { arn: arn.parse().unwrap(), attachable: true, default_version: Some("v1".to_owned()) }
     }
 
     fn denied() -> Error {

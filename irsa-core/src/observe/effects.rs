@@ -36,7 +36,8 @@ impl PolicyEffect {
 pub(super) type Effects = (BTreeMap<PolicyArn, PolicyEffect>, Vec<Warning>);
 
 /// Reads the documents of the managed policies that come and go. Only where there is an order to choose: where more than
-/// one thing changes in what the role may do. Subjects come after all of it and leave before, whatever it is. `versions` are the versions in effect, as far as they are known already.
+/// one thing changes in what the role may do. Subjects come after all of it and leave before, whatever it is. `versions` are
+/// the versions in effect, as far as they are known already.
 pub(super) async fn observe_effects(
     backends: &Backends,
     request: &Request,
@@ -84,15 +85,7 @@ fn changing(request: &Request, declared: &BTreeSet<PolicyArn>, role: Option<&Obs
 }
 
 async fn effect(backends: &Backends, arn: &PolicyArn, version: Option<&String>) -> Result<PolicyEffect> {
-    let iam = backends.iam.as_ref();
-    let version = match version {
-        Some(version) => Some(version.clone()),
-        None => iam.policy(arn).await?.map(|policy| policy.default_version),
-    };
-    let text = match version {
-        Some(version) => iam.policy_version(arn, &version).await?,
-        None => None,
-    };
+    let text = backends.iam.policy_version(arn, version.cloned()).await?;
     // Where it is gone by now, the write will tell.
     let Some(text) = text else { return Ok(PolicyEffect::Unknown) };
     PolicyDocument::from_stored(&text).map(|document| PolicyEffect::of(&document))

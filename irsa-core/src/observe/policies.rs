@@ -52,7 +52,7 @@ pub(super) async fn observe_policies(
             Ok(Some(policy)) if !policy.attachable && binding.policies.contains(&PolicyRef::Arn(arn.clone())) => {
                 return Err(Error::invalid("policy", arn.to_string(), "belongs to a service and cannot be attached"));
             }
-            Ok(Some(policy)) => drop(versions.insert(arn, policy.default_version)),
+            Ok(Some(policy)) => versions.extend(policy.default_version.map(|version| (arn, version))),
             Ok(None) => return Err(unknown(backends, &PolicyRef::Arn(arn)).await),
             // The write itself will tell; who may attach a policy need not be allowed to read it.
             Err(error) if error.kind() == ErrorKind::AccessDenied => {
@@ -79,7 +79,7 @@ pub(super) async fn observe_policies(
         };
         observed.arns.insert(policy.clone(), arn);
     }
-    versions.extend(named.into_iter().map(|found| (found.arn, found.default_version)));
+    versions.extend(named.into_iter().filter_map(|found| Some((found.arn, found.default_version?))));
     let Some(role) = role.await else { return Ok(observed) };
     let declared = observed.arns.values().cloned().collect();
     let (effects, warnings) = observe_effects(backends, request, &declared, &versions, role.as_ref()).await?;
@@ -111,7 +111,7 @@ async fn check_exists(backends: &Backends, policy: &PolicyRef, role: &ObservedRo
         PolicyRef::Arn(arn) => backends.iam.policy(arn).await?.is_some(),
         PolicyRef::Name { name, .. } => {
             let found = backends.iam.policies_named(&BTreeSet::from([name.clone()])).await?;
-            found.iter().any(|arn| policy.matches(arn))
+            found.iter().any(|found| policy.matches(&found.arn))
         }
     };
     if exists { Ok(()) } else { Err(unknown_on(backends, policy, role).await) }

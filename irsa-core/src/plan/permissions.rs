@@ -5,7 +5,6 @@ use super::documents::{Change, DocumentSteps, document_steps};
 use super::goal::Goal;
 use super::managed::{Managed, ManagedSteps};
 use crate::backend::RoleSettings;
-use crate::convention::Convention;
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{InlinePolicyName, PolicyArn, SessionDuration};

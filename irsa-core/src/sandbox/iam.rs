@@ -81,9 +81,9 @@ impl IamBackend for Sandbox {
         self.read(request, |state| Ok(state.policies_named(names))).await
     }
 
-    async fn policy_version(&self, arn: &PolicyArn, version: &str) -> Result<Option<String>> {
-        let request = Request::read("policy_version", arn, format!("cannot read version {version} of policy {arn}"));
-        self.read(request, |state| Ok(state.policy_version(arn, version))).await
+    async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>> {
+        let request = Request::read("policy_version", arn, format!("cannot read the document of policy {arn}"));
+        self.read(request, |state| Ok(state.policy_version(arn, version.as_deref()))).await
     }
 
     async fn policy_names(&self) -> Result<Vec<String>> {

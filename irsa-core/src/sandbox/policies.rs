@@ -38,13 +38,13 @@ impl SandboxState {
         self.policy_exists(arn).then(|| ManagedPolicy {
             arn: arn.clone(),
             attachable: true,
-            default_version: VERSION.to_owned(),
+            default_version: Some(VERSION.to_owned()),
         })
     }
 
-    /// The document of a version. Of the AWS-managed policies only is known whether they deny.
-    pub(super) fn policy_version(&self, arn: &PolicyArn, version: &str) -> Option<String> {
-        if version != VERSION || !self.policy_exists(arn) {
+    /// The document of a version, or of the one in effect. Of the AWS-managed policies only is known whether they deny.
+    pub(super) fn policy_version(&self, arn: &PolicyArn, version: Option<&str>) -> Option<String> {
+        if version.is_some_and(|version| version != VERSION) || !self.policy_exists(arn) {
             return None;
         }
         let own = arn.account().and_then(|_| self.policies.get(arn.name()));
@@ -149,7 +149,8 @@ mod tests {
     fn only_the_version_in_effect_has_a_document() {
         let state = SandboxState::default();
         let document = |name: &str, version: &str| {
-            let text = state.policy_version(&format!("arn:aws:iam::aws:policy/{name}").parse().unwrap(), version)?;
+            let text =
+                state.policy_version(&format!("arn:aws:iam::aws:policy/{name}").parse().unwrap(), Some(version))?;
             crate::PolicyDocument::parse(&text).ok()
         };
         assert_eq!(document("AWSDenyAll", "v1").map(|document| document.has_deny()), Some(true));

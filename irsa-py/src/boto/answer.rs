@@ -107,7 +107,7 @@ impl PolicyAnswer {
 impl PolicyAnswer {
     pub(super) fn managed(&self, call: &AwsCall<'_>) -> Result<ManagedPolicy> {
         let version = self.default_version.clone().ok_or_else(|| call.malformed("it names no default version"))?;
-        Ok(ManagedPolicy { arn: self.arn(call)?, attachable: self.attachable, default_version: version })
+        Ok(ManagedPolicy { arn: self.arn(call)?, attachable: self.attachable, default_version: Some(version) })
     }
 }
 

@@ -134,10 +134,17 @@ impl IamBackend for Boto3Backend {
         policies_named(self, &self.partition, names, |scope| self.policies_in(scope)).await
     }
 
-    async fn policy_version(&self, arn: &PolicyArn, version: &str) -> Result<Option<String>> {
+    async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>> {
+        let version = match version {
+            Some(version) => version,
+            None => match self.policy(arn).await?.and_then(|policy| policy.default_version) {
+                Some(version) => version,
+                None => return Ok(None),
+            },
+        };
         let doing = format!("cannot read version {version} of policy {arn}");
         let method = self.iam("get_policy_version", "GetPolicyVersion", doing);
-        let asked = keywords!["PolicyArn": arn.to_string(), "VersionId": version];
+        let asked = keywords!["PolicyArn": arn.to_string(), "VersionId": version.as_str()];
         let found = method.find::<OneVersion>(asked, ABSENT).await?;
         found.map(|found| found.document(&method.call)).transpose()
     }
