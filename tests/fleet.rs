@@ -340,3 +340,24 @@ async fn rights_are_reviewed_once_for_each_namespace() {
     assert!(previewed.is_complete() && previewed.changed() && world.writes().is_empty());
     assert!(matches!(&previewed.entries[0].outcome, FleetOutcome::Done(report) if report.warnings.len() == 1));
 }
+
+#[tokio::test]
+async fn a_prune_takes_whole_roles_away_patterns_among_their_subjects() {
+    let world = world();
+    let declared = |binding: IrsaBindingBuilder| Request::create(binding.build().unwrap()).with_set("mine").unwrap();
+    let shared = binding(1).with_subject("default/sa-*").with_subject("kube-system/other");
+    assert!(apply(&world, &[declared(binding(0)), declared(shared)]).await.is_complete());
+    let other = Request::create(binding(2).build().unwrap()).with_set("other").unwrap();
+    assert!(apply(&world, &[other, Request::create(binding(3).build().unwrap())]).await.is_complete());
+
+    let left = [declared(binding(0))];
+    let prunable = world.client.prunable("mine", &left).await.unwrap();
+    assert_eq!((prunable.bindings, prunable.requests.len(), prunable.warnings.len()), (1, 3, 0));
+    let report = apply(&world, &prunable.requests).await;
+    assert!(report.is_complete(), "{report:?}");
+    let roles: Vec<String> = world.sandbox.state().unwrap().roles.keys().map(ToString::to_string).collect();
+    assert_eq!(roles, ["sandbox-default-sa-0", "sandbox-default-sa-2", "sandbox-default-sa-3"]);
+    assert_eq!(world.annotation("kube-system/other").await, None);
+    assert_eq!(world.client.prunable("mine", &left).await.unwrap().requests, []);
+    assert_eq!(world.client.prunable("mine", &[]).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+}

@@ -93,7 +93,7 @@ impl Client {
         let pace = Pace::of(options.writes_per_second);
         let terms = Terms { pace: pace.as_ref(), stop: Some(&options.stop), ..known.terms() };
         let fleet = Fleet { requests, terms, reviewed: is_many(requests) };
-        let groups = by_role(plans);
+        let groups = by_role(requests, plans);
         let worked = stream::iter(0..groups.len())
             .map(|at| known.apply_group(&fleet, &groups[at]).boxed())
             .buffer_unordered(options.concurrency.max(1));
@@ -282,11 +282,13 @@ async fn prepare(client: &Client, cluster: Arc<BulkCluster>) {
 }
 
 /// The plans in groups that have one role in common, in the order of their first requests.
-fn by_role(plans: Vec<Result<Plan>>) -> Vec<Vec<(usize, Result<Plan>)>> {
+fn by_role(requests: &[Request], plans: Vec<Result<Plan>>) -> Vec<Vec<(usize, Result<Plan>)>> {
     let mut groups: Vec<Vec<(usize, Result<Plan>)>> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
     for (index, plan) in plans.into_iter().enumerate() {
-        let role = plan.as_ref().ok().and_then(|plan| plan.role_name.as_ref());
+        // What is refused now may be right after an earlier request for the same role.
+        let named = requests.get(index).and_then(|request| request.binding.role_name.as_ref());
+        let role = plan.as_ref().ok().and_then(|plan| plan.role_name.as_ref()).or(named);
         let role = role.map(|name| name.as_str().to_ascii_lowercase());
         match role.as_ref().and_then(|role| known.get(role)) {
             Some(group) => groups[*group].push((index, plan)),

@@ -16,14 +16,18 @@ from readback import ROLE_ARN, writes
 EXAMPLE = ROOT / "examples" / "gen3-fleet.yaml"
 SPACES = ("karpenter", "kubecost", "monitoring", "argo")
 ANY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}]})
-OWN = re.compile(r"bucket_[\w-]+|demo--default--audit-sqs-\w+|demo--default--[\w-]*policy|demo-Kubecost-[\w-]+|"
-                 r"demo--default--access-backend|RDSExportPolicy-demo|AmazonS3CSIDriverPolicy-demo|eks-s3-csi-policy-demo")
+OWN = re.compile(
+    r"bucket_[\w-]+|demo--default--audit-sqs-\w+|demo--default--[\w-]*policy|demo-Kubecost-[\w-]+|"
+    r"demo--default--access-backend|RDSExportPolicy-demo|AmazonS3CSIDriverPolicy-demo|eks-s3-csi-policy-demo"
+)
 
 
 @pytest.fixture
 def policies(iam: Any) -> Iterator[None]:
     """The customer-managed policies that the example names."""
-    names = {name for line in EXAMPLE.read_text().splitlines() if "policies" in line.lower() for name in OWN.findall(line)}
+    names = {
+        name for line in EXAMPLE.read_text().splitlines() if "policies" in line.lower() for name in OWN.findall(line)
+    }
     names |= {name for name in re.findall(r"^    - ([\w-]+)$", EXAMPLE.read_text(), re.M)}
     arns = [iam.create_policy(PolicyName=name, PolicyDocument=ANY)["Policy"]["Arn"] for name in sorted(names)]
     yield
@@ -81,9 +85,20 @@ def test_the_whole_installation(
 
     # Drift, as people make it by hand.
     iam.detach_role_policy(RoleName="demo--default--ssj", PolicyArn="arn:aws:iam::aws:policy/AmazonSQSFullAccess")
-    iam.put_role_policy(RoleName="karpenter-controller-role-demo", PolicyName="karpenter-controller-policy", PolicyDocument=ANY)
-    iam.update_assume_role_policy(RoleName="demo-thanos-role", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}))
+    iam.put_role_policy(
+        RoleName="karpenter-controller-role-demo", PolicyName="karpenter-controller-policy", PolicyDocument=ANY
+    )
+    iam.update_assume_role_policy(
+        RoleName="demo-thanos-role",
+        PolicyDocument=json.dumps(
+            {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+                ],
+            }
+        ),
+    )
     core.delete_namespaced_service_account("fence-sa", "default")
     core.patch_namespaced_service_account("argo", "argo", {"metadata": {"annotations": {ROLE_ARN: None}}})
     drift = {

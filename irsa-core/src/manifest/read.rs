@@ -327,7 +327,7 @@ metadata:
                 "{text}: {words:?}: {refusal}"
             );
         }
-        let missing = read("f", &format!("{head}"), None, &no_file).unwrap_err();
+        let missing = read("f", head, None, &no_file).unwrap_err();
         assert!(text_of(&missing).contains("--cluster"), "{missing:?}");
     }
 
