@@ -1,8 +1,8 @@
 //! The command line: what can be typed, and its help. The doc comments are the help text.
 
 mod binding;
-mod gen3;
 mod fleet;
+mod gen3;
 mod global;
 mod provider;
 mod trust;
@@ -11,8 +11,8 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use self::binding::{Account, CreateArgs, DeleteArgs, DryRun, GetArgs, ListArgs, SettingArgs, UpdateArgs};
-pub(crate) use self::gen3::Gen3Args;
 pub(crate) use self::fleet::{ApplyArgs, ExportArgs, FleetArgs, PlanArgs};
+pub(crate) use self::gen3::Gen3Args;
 pub(crate) use self::global::{Global, OutputFormat};
 pub(crate) use self::provider::{PermissionsArgs, ProviderCommand};
 pub(crate) use self::trust::{AuditArgs, CheckArgs, TrustCommand, WhoCanArgs};

@@ -30,7 +30,8 @@ pub(super) struct BulkIam {
     attached: HashSet<PolicyArn>,
     /// The names of all policies that will be asked for together.
     names: BTreeSet<String>,
-    named: Once<(), Arc<Vec<PolicyArn>>>,
+    named: Once<(), Arc<Vec<ManagedPolicy>>>,
+    documents: Once<PolicyArn, Option<String>>,
     all_names: Once<(), Vec<String>>,
     policies: Once<PolicyArn, Option<ManagedPolicy>>,
     providers: Once<ProviderArn, Option<OidcProvider>>,
@@ -58,8 +59,8 @@ impl BulkIam {
         }
         let by_name = |detail: RoleDetail| (detail.role.arn.name().as_str().to_ascii_lowercase(), detail);
         let roles = roles.map(|roles| roles.into_iter().map(by_name).collect());
-        let (named, all_names, policies, providers, quotas) = Default::default();
-        Self { inner, roles, attached, names, named, all_names, policies, providers, quotas }
+        let (named, documents, all_names, policies, providers, quotas) = Default::default();
+        Self { inner, roles, attached, names, named, documents, all_names, policies, providers, quotas }
     }
 
     /// What the list says of a role: nothing where there is no list.
@@ -67,7 +68,7 @@ impl BulkIam {
         self.roles.as_ref().map(|roles| roles.get(&name.as_str().to_ascii_lowercase()))
     }
 
-    async fn every_named(&self) -> Result<Arc<Vec<PolicyArn>>> {
+    async fn every_named(&self) -> Result<Arc<Vec<ManagedPolicy>>> {
         let ask = async { self.inner.policies_named(&self.names).await.map(Arc::new) };
         self.named.get(&(), ask).await
     }
@@ -76,8 +77,13 @@ impl BulkIam {
     async fn is_named(&self, arn: &PolicyArn) -> bool {
         arn.path() != OF_SERVICES
             && self.names.contains(arn.name())
-            && self.every_named().await.is_ok_and(|known| known.contains(arn))
+            && self.every_named().await.is_ok_and(|known| known.iter().any(|known| known.arn == *arn))
     }
+}
+
+/// A policy of which a list tells that it is there.
+fn known(arn: &PolicyArn) -> ManagedPolicy {
+    ManagedPolicy { arn: arn.clone(), attachable: true, default_version: None }
 }
 
 #[async_trait]
@@ -136,26 +142,30 @@ impl IamBackend for BulkIam {
 
     async fn policy(&self, arn: &PolicyArn) -> Result<Option<ManagedPolicy>> {
         if self.attached.contains(arn) {
-            return Ok(Some(ManagedPolicy { arn: arn.clone(), attachable: true }));
+            return Ok(Some(known(arn)));
         }
         let ask = async {
             match self.is_named(arn).await {
-                true => Ok(Some(ManagedPolicy { arn: arn.clone(), attachable: true })),
+                true => Ok(Some(known(arn))),
                 false => self.inner.policy(arn).await,
             }
         };
         self.policies.get(arn, ask).await
     }
 
-    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<PolicyArn>> {
+    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<ManagedPolicy>> {
         if !names.is_subset(&self.names) {
             return self.inner.policies_named(names).await;
         }
         match self.every_named().await {
-            Ok(known) => Ok(known.iter().filter(|arn| names.contains(arn.name())).cloned().collect()),
+            Ok(known) => Ok(known.iter().filter(|known| names.contains(known.arn.name())).cloned().collect()),
             // One name that cannot be told must not stand in the way of the others.
             Err(_) => self.inner.policies_named(names).await,
         }
+    }
+
+    async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>> {
+        self.documents.get(arn, self.inner.policy_version(arn, version)).await
     }
 
     async fn policy_names(&self) -> Result<Vec<String>> {

@@ -4,8 +4,8 @@
 //! defined by AWS Identity and Access Management").
 
 use super::Command::{
-    self, Apply, Create, Delete, Export, Get, IamServiceaccount, List, Plan, ProviderCreate, ProviderDelete, ProviderShow, TrustAudit,
-    TrustCheck, TrustWhoCan, Update,
+    self, Apply, Create, Delete, Export, Get, IamServiceaccount, List, Plan, ProviderCreate, ProviderDelete,
+    ProviderShow, TrustAudit, TrustCheck, TrustWhoCan, Update,
 };
 
 /// When a command needs a right.
