@@ -1,4 +1,4 @@
-"""The fleet of a whole gen3 installation: applied, checked, drifted by hand, planned, repaired, exported and deleted."""
+"""The fleet of a whole gen3 installation: applied, checked, drifted by hand, repaired, exported and deleted."""
 
 from __future__ import annotations
 
