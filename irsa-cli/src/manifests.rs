@@ -104,8 +104,8 @@ fn in_folder(environment: &Environment, folder: &Path) -> Result<Vec<PathBuf>> {
     for entry in std::fs::read_dir(environment.path(folder)).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
         let file = folder.join(&name);
-        let fits = |end: &&str| file.extension().is_some_and(|own| own.eq_ignore_ascii_case(end));
-        if ENDS.iter().any(|end| fits(&end)) && environment.path(&file).is_file() {
+        let fits = |end: &str| file.extension().is_some_and(|own| own.eq_ignore_ascii_case(end));
+        if ENDS.iter().any(|end| fits(end)) && environment.path(&file).is_file() {
             files.push(file);
         }
     }

@@ -1,4 +1,4 @@
-"""The fleet of a whole gen3 installation: applied, checked, drifted by hand, planned, repaired, exported and deleted."""
+"""The fleet of a whole gen3 installation: applied, checked, drifted by hand, repaired, exported and deleted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def policies(iam: Any) -> Iterator[None]:
     names = {
         name for line in EXAMPLE.read_text().splitlines() if "policies" in line.lower() for name in OWN.findall(line)
     }
-    names |= {name for name in re.findall(r"^    - ([\w-]+)$", EXAMPLE.read_text(), re.M)}
+    names |= set(re.findall(r"^    - ([\w-]+)$", EXAMPLE.read_text(), re.M))
     arns = [iam.create_policy(PolicyName=name, PolicyDocument=ANY)["Policy"]["Arn"] for name in sorted(names)]
     yield
     for arn in arns:
