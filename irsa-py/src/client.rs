@@ -1,5 +1,6 @@
 //! The client behind `irsa.Client`: one method for each verb, each giving a call that is waited for or awaited.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use irsa_cli::{Environment, Need, Options, Target};
 use irsa_core::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountName};
 use irsa_core::trust::Caller;
-use irsa_core::{Client, Error, ErrorKind, IrsaBinding, Request, Sandbox};
+use irsa_core::{Client, Error, ErrorKind, FleetOptions, IrsaBinding, Progress, Request, Sandbox};
 use pyo3::Borrowed;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -19,9 +20,10 @@ use crate::boto::Boto3Clients;
 use crate::credentials;
 use crate::data::Field;
 use crate::error::{Failure, Result};
+use crate::fleet::{All, Far, One};
 use crate::reach::{Live, Origin, Reach};
 use crate::report::Planned;
-use crate::runtime::Call;
+use crate::runtime::{Call, Teller};
 
 /// The cluster of a sandbox.
 const SANDBOX_CLUSTER: &str = "sandbox";
@@ -152,12 +154,50 @@ impl Core {
     }
 
     fn plan(&self, py: Python<'_>, binding: &Bound<'_, PyAny>, permit: Permit) -> PyResult<Call> {
-        let request = permit.on(Request::create(self.wanted(binding)?)).with_preview(true);
+        let request = permit.on(Request::create(self.wanted("binding", binding)?)).with_preview(true);
         self.call(py, servers(&request), move |client| async move { client.run(&request).await.map(Planned) })
     }
 
     fn apply(&self, py: Python<'_>, binding: &Bound<'_, PyAny>, permit: Permit) -> PyResult<Call> {
-        self.run(py, permit.on(Request::create(self.wanted(binding)?)))
+        self.run(py, permit.on(Request::create(self.wanted("binding", binding)?)))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are the keywords of irsa.Client.apply_all")]
+    fn apply_all(
+        &self,
+        py: Python<'_>,
+        bindings: &Bound<'_, PyAny>,
+        progress: Option<&Bound<'_, PyAny>>,
+        concurrency: Given<'_, usize>,
+        writes_per_second: Given<'_, f64>,
+        permit: Permit,
+        dry_run: Given<'_, bool>,
+    ) -> PyResult<Call> {
+        named!(concurrency, writes_per_second, dry_run);
+        if let Some(progress) = progress.filter(|progress| !progress.is_callable()) {
+            return Err(crate::json::wrong_type("progress", "callable", progress));
+        }
+        if concurrency == 0 || !writes_per_second.is_finite() || writes_per_second < 0.0 {
+            let rule = "concurrency must be 1 or more, writes_per_second a number of 0 (no limit) or more";
+            return Err(PyValueError::new_err(format!("{rule}; not {concurrency} and {writes_per_second}")));
+        }
+        let mut requests = Vec::new();
+        for (index, item) in crate::data::items("bindings", bindings)?.iter().enumerate() {
+            let wanted = self.wanted(&format!("bindings[{index}]"), item)?;
+            requests.push(permit.on(Request::create(wanted)).with_preview(dry_run));
+        }
+        let needed: BTreeSet<ClusterRef> = requests.iter().flat_map(servers).collect();
+        let options = FleetOptions::new().with_concurrency(concurrency).with_writes_per_second(writes_per_second);
+        let progress = progress.map(|progress| progress.clone().unbind());
+        self.telling(py, progress, needed.into_iter().collect(), move |client, teller| async move {
+            let tell = |progress: Progress<'_>| {
+                if let Progress::Ended { index, entry, done, total } = progress {
+                    teller.tell(Far { done, total, index, entry: One::of(entry, dry_run) });
+                }
+            };
+            let report = client.apply_all(&requests, &options, &tell).await?;
+            Ok(All::of(&report, dry_run))
+        })
     }
 
     fn update(
@@ -170,7 +210,7 @@ impl Core {
         dry_run: Given<'_, bool>,
     ) -> PyResult<Call> {
         named!(dry_run);
-        let mut request = permit.on(Request::update(self.wanted(binding)?)).with_preview(dry_run);
+        let mut request = permit.on(Request::update(self.wanted("binding", binding)?)).with_preview(dry_run);
         for policy in crate::data::texts("remove_policies", remove_policies)? {
             request = request.removing_policy(&policy).map_err(Failure::from)?;
         }
@@ -298,8 +338,8 @@ impl Core {
         Self { cluster, reach: Mutex::new((process::id(), Arc::new(Reach::new(origin, timeout)))) }
     }
 
-    fn wanted(&self, binding: &Bound<'_, PyAny>) -> Result<IrsaBinding> {
-        Ok(object::<Binding>("binding", "a Binding", binding)?.get().0.on(&self.cluster)?)
+    fn wanted(&self, argument: &str, binding: &Bound<'_, PyAny>) -> Result<IrsaBinding> {
+        Ok(object::<Binding>(argument, "a Binding", binding)?.get().0.on(&self.cluster)?)
     }
 
     fn run(&self, py: Python<'_>, request: Request) -> PyResult<Call> {
@@ -317,9 +357,24 @@ impl Core {
         T: Field + Send + 'static,
         F: Future<Output = irsa_core::Result<T>> + 'static,
     {
+        self.telling(py, None, servers, |client, _| work(client))
+    }
+
+    /// A call that tells how far it is.
+    fn telling<T, F>(
+        &self,
+        py: Python<'_>,
+        progress: Option<Py<PyAny>>,
+        servers: Vec<ClusterRef>,
+        work: impl FnOnce(Client, Teller) -> F + Send + 'static,
+    ) -> PyResult<Call>
+    where
+        T: Field + Send + 'static,
+        F: Future<Output = irsa_core::Result<T>> + 'static,
+    {
         let reach = self.reach(py)?;
-        Ok(Call::new(move || async move {
-            let worked = async { work(reach.client(&servers).await?).await };
+        Ok(Call::telling(progress, move |teller| async move {
+            let worked = async { work(reach.client(&servers).await?, teller).await };
             worked.await.map_err(|error| reach.explained(error))
         }))
     }

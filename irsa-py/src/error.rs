@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use irsa_core::{Error, ErrorKind};
+use irsa_core::{Error, ErrorKind, Report};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -64,17 +64,41 @@ fn class_name(kind: ErrorKind) -> &'static str {
     }
 }
 
+/// What an error says, in the words of Python.
+pub(crate) struct Told {
+    pub(crate) message: String,
+    pub(crate) causes: Vec<String>,
+    pub(crate) code: Option<String>,
+    pub(crate) hint: Option<String>,
+}
+
+impl Told {
+    pub(crate) fn of(error: &Error) -> Self {
+        // What is refused from the input alone speaks of options; what others say is left as it is.
+        let of_input = error.kind() == ErrorKind::InvalidInput && error.code().is_none();
+        let told = |text: String| if of_input { in_keywords(&text) } else { text };
+        Self {
+            message: told(error.to_string()),
+            causes: error.causes().into_iter().map(told).collect(),
+            code: error.code().map(str::to_owned),
+            hint: error.hint().map(in_keywords),
+        }
+    }
+
+    /// The exception of a kind that says it.
+    pub(crate) fn exception(self, py: Python<'_>, kind: ErrorKind, report: Option<&Report>) -> PyResult<PyErr> {
+        let class = py.import("irsa._errors")?.getattr(class_name(kind))?;
+        let fields = PyDict::new(py);
+        fields.set_item("causes", self.causes)?;
+        fields.set_item("code", self.code)?;
+        fields.set_item("hint", self.hint)?;
+        fields.set_item("report", report.map(|report| report.field(py)).transpose()?)?;
+        Ok(PyErr::from_value(class.call((self.message,), Some(&fields))?))
+    }
+}
+
 fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
-    let class = py.import("irsa._errors")?.getattr(class_name(error.kind()))?;
-    // What is refused from the input alone speaks of options; what others say is left as it is.
-    let of_input = error.kind() == ErrorKind::InvalidInput && error.code().is_none();
-    let told = |text: String| if of_input { in_keywords(&text) } else { text };
-    let fields = PyDict::new(py);
-    fields.set_item("causes", error.causes().into_iter().map(told).collect::<Vec<_>>())?;
-    fields.set_item("code", error.code())?;
-    fields.set_item("hint", error.hint().map(in_keywords))?;
-    fields.set_item("report", error.report().map(|report| report.field(py)).transpose()?)?;
-    let exception = PyErr::from_value(class.call((told(error.to_string()),), Some(&fields))?);
+    let exception = Told::of(error).exception(py, error.kind(), error.report())?;
     exception.set_cause(py, raised(error).map(|raised| raised.exception(py)));
     Ok(exception)
 }

@@ -9,6 +9,7 @@ mod client;
 mod credentials;
 mod data;
 mod error;
+mod fleet;
 mod json;
 mod reach;
 mod report;
@@ -27,6 +28,8 @@ mod _irsa {
     use super::binding::Binding;
     #[pymodule_export]
     use super::client::Core;
+    #[pymodule_export]
+    use super::fleet::{BindingFailure, FleetEntry, FleetReport, Progress};
     #[pymodule_export]
     use super::report::{BindingView, Plan, Problem, Provider, Report, Step, WarningMessage};
     #[pymodule_export]

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::process;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use irsa_core::{Error, ErrorKind};
@@ -21,6 +21,22 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What a call gives.
 pub(crate) type Answer = irsa_core::Result<Box<dyn Field + Send>>;
+
+/// What a call tells: how far it is, and at last its answer.
+enum Told {
+    Progress(Box<dyn Field + Send>),
+    End(Answer),
+}
+
+/// Tells how far a call is.
+#[derive(Clone)]
+pub(crate) struct Teller(Arc<dyn Fn(Told) + Send + Sync>);
+
+impl Teller {
+    pub(crate) fn tell(&self, progress: impl Field + Send + 'static) {
+        (self.0)(Told::Progress(Box::new(progress)));
+    }
+}
 
 /// The runtime of this process. Locked only while attached, so that a fork never finds it locked by another thread.
 static RUNTIME: Mutex<Option<(u32, &'static Runtime)>> = Mutex::new(None);
@@ -42,11 +58,15 @@ fn runtime(_attached: Python<'_>) -> Result<&'static Runtime> {
 }
 
 /// Begins the work, on a thread that has it alone.
-type Begin = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Answer>>> + Send>;
+type Begin = Box<dyn FnOnce(Teller) -> Pin<Box<dyn Future<Output = Answer>>> + Send>;
 
 /// A call that is not begun yet.
 #[pyclass(frozen, module = "irsa._irsa")]
-pub(crate) struct Call(Mutex<Option<Begin>>);
+pub(crate) struct Call {
+    begin: Mutex<Option<Begin>>,
+    /// Is told how far the call is, on the thread that waits or of the event loop.
+    progress: Option<Py<PyAny>>,
+}
 
 impl Call {
     /// A call that gives one value.
@@ -55,28 +75,38 @@ impl Call {
         T: Field + Send + 'static,
         F: Future<Output = irsa_core::Result<T>> + 'static,
     {
-        let begin = || -> Pin<Box<dyn Future<Output = Answer>>> {
-            let work = work();
-            Box::pin(async { work.await.map(|value| Box::new(value) as Box<dyn Field + Send>) })
-        };
-        Self(Mutex::new(Some(Box::new(begin))))
+        Self::telling(None, |_| work())
     }
 
-    /// Begins it; `deliver` gets the answer, unless it is cut off before.
-    fn begin(&self, py: Python<'_>, deliver: impl FnOnce(Answer) + Send + 'static) -> PyResult<Cut> {
-        let work = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    /// A call that tells `progress` how far it is.
+    pub(crate) fn telling<T, F>(progress: Option<Py<PyAny>>, work: impl FnOnce(Teller) -> F + Send + 'static) -> Self
+    where
+        T: Field + Send + 'static,
+        F: Future<Output = irsa_core::Result<T>> + 'static,
+    {
+        let begin = |teller: Teller| -> Pin<Box<dyn Future<Output = Answer>>> {
+            let work = work(teller);
+            Box::pin(async { work.await.map(|value| Box::new(value) as Box<dyn Field + Send>) })
+        };
+        Self { begin: Mutex::new(Some(Box::new(begin))), progress }
+    }
+
+    /// Begins it; `deliver` gets what it tells, unless it is cut off before.
+    fn begin(&self, py: Python<'_>, deliver: impl Fn(Told) + Send + Sync + 'static) -> PyResult<Cut> {
+        let work = self.begin.lock().unwrap_or_else(PoisonError::into_inner).take();
         let work = work.ok_or_else(|| PyRuntimeError::new_err("a call is made once"))?;
         let runtime = runtime(py)?;
         let (cut, cut_off) = oneshot::channel();
+        let teller = Teller(Arc::new(deliver));
         runtime.spawn_blocking(move || {
             let answer = runtime.block_on(async {
                 tokio::select! {
-                    answer = work() => Some(answer),
+                    answer = work(teller.clone()) => Some(answer),
                     _ = cut_off => None,
                 }
             });
             if let Some(answer) = answer {
-                deliver(answer);
+                (teller.0)(Told::End(answer));
             }
         });
         Ok(Cut(Mutex::new(Some(cut))))
@@ -87,20 +117,25 @@ impl Call {
 impl Call {
     /// Makes the call and waits for its end; other threads go on, and Ctrl-C cuts it off.
     fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let (sender, mut receiver) = sync_channel(1);
+        let (sender, mut receiver) = channel();
         // Cut off when it is dropped, as by Ctrl-C.
-        let _cut = self.begin(py, move |answer| {
+        let _cut = self.begin(py, move |told| {
             // Nobody listens after Ctrl-C.
-            let _ = sender.send(answer);
+            let _ = sender.send(told);
         })?;
         loop {
-            let (back, answer) = py.detach(move || {
-                let answer = receiver.recv_timeout(PATIENCE);
-                (receiver, answer)
+            let (back, told) = py.detach(move || {
+                let told = receiver.recv_timeout(PATIENCE);
+                (receiver, told)
             });
             receiver = back;
-            match answer {
-                Ok(answer) => return given(py, answer),
+            match told {
+                Ok(Told::End(answer)) => return given(py, answer),
+                Ok(Told::Progress(progress)) => {
+                    if let Some(callable) = &self.progress {
+                        callable.call1(py, (progress.field(py)?,))?;
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => py.check_signals()?,
                 Err(RecvTimeoutError::Disconnected) => {
                     let error = Error::new(ErrorKind::Unexpected, "the call ended without an answer");
@@ -115,10 +150,12 @@ impl Call {
         let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?;
         let future = event_loop.call_method0("create_future")?;
         let (home, awaited) = (event_loop.unbind(), future.clone().unbind());
-        let cut = self.begin(py, move |answer| {
+        let progress = self.progress.as_ref().map(|callable| callable.clone_ref(py));
+        let cut = self.begin(py, move |told| {
             // Where the interpreter has ended or the loop is closed, nobody waits any more.
             let _ = Python::try_attach(|py| {
-                let delivery = Delivery { awaited, answer: Mutex::new(Some(answer)) };
+                let (awaited, progress) = (awaited.clone_ref(py), progress.as_ref().map(|each| each.clone_ref(py)));
+                let delivery = Delivery { awaited, progress, told: Mutex::new(Some(told)) };
                 home.call_method1(py, "call_soon_threadsafe", (delivery,)).map(|_| ())
             });
         })?;
@@ -127,26 +164,35 @@ impl Call {
     }
 }
 
-/// Hands an answer over, on the thread of the event loop.
+/// Hands over what a call tells, on the thread of the event loop.
 #[pyclass(frozen, module = "irsa._irsa")]
 struct Delivery {
     awaited: Py<PyAny>,
-    answer: Mutex<Option<Answer>>,
+    progress: Option<Py<PyAny>>,
+    told: Mutex<Option<Told>>,
 }
 
 #[pymethods]
 impl Delivery {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).take();
         let awaited = self.awaited.bind(py);
-        let (Some(answer), false) = (answer, awaited.call_method0("done")?.is_truthy()?) else {
+        let (Some(told), false) = (told, awaited.call_method0("done")?.is_truthy()?) else {
             return Ok(());
         };
-        match given(py, answer) {
-            Ok(value) => awaited.call_method1("set_result", (value,))?,
-            Err(error) => awaited.call_method1("set_exception", (error.into_value(py),))?,
+        let result = match (told, &self.progress) {
+            (Told::End(answer), _) => Some(given(py, answer)),
+            (Told::Progress(progress), Some(callable)) => {
+                // What it raises ends the call.
+                progress.field(py).and_then(|progress| callable.call1(py, (progress,))).err().map(Err)
+            }
+            (Told::Progress(_), None) => None,
         };
-        Ok(())
+        match result {
+            Some(Ok(value)) => awaited.call_method1("set_result", (value,)).map(|_| ()),
+            Some(Err(error)) => awaited.call_method1("set_exception", (error.into_value(py),)).map(|_| ()),
+            None => Ok(()),
+        }
     }
 }
 

@@ -7,10 +7,10 @@ from irsa._irsa import Binding, Core
 TYPE_CHECKING = False  # what `typing` has, without the time that importing it takes
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from irsa._irsa import Audit, BindingView, Plan, Provider, Report, TrustCheck, WhoCan
+    from irsa._irsa import Audit, BindingView, FleetReport, Plan, Progress, Provider, Report, TrustCheck, WhoCan
 
     _Document = str | Mapping[str, Any]
 
@@ -195,6 +195,105 @@ class Client:
         """As `apply`, awaited."""
         result: Report = await self._core.apply(
             binding, _Permit(adopt, force, create_namespace, create_provider)
+        ).future()
+        return result
+
+    def plan_all(
+        self,
+        bindings: Sequence[Binding],
+        *,
+        adopt: bool = False,
+        force: bool = False,
+        create_namespace: bool = False,
+        create_provider: bool = False,
+    ) -> FleetReport:
+        """Says what `apply_all` would do. Reads and checks everything, writes nothing.
+
+        The arguments and exceptions are those of `apply_all`; what would be refused is in the report of its binding.
+        """
+        return self.apply_all(
+            bindings,
+            adopt=adopt,
+            force=force,
+            create_namespace=create_namespace,
+            create_provider=create_provider,
+            dry_run=True,
+        )
+
+    async def plan_all_async(
+        self,
+        bindings: Sequence[Binding],
+        *,
+        adopt: bool = False,
+        force: bool = False,
+        create_namespace: bool = False,
+        create_provider: bool = False,
+    ) -> FleetReport:
+        """As `plan_all`, awaited."""
+        return await self.apply_all_async(
+            bindings,
+            adopt=adopt,
+            force=force,
+            create_namespace=create_namespace,
+            create_provider=create_provider,
+            dry_run=True,
+        )
+
+    def apply_all(
+        self,
+        bindings: Sequence[Binding],
+        *,
+        progress: Callable[[Progress], object] | None = None,
+        concurrency: int = 8,
+        writes_per_second: float = 10.0,
+        adopt: bool = False,
+        force: bool = False,
+        create_namespace: bool = False,
+        create_provider: bool = False,
+        dry_run: bool = False,
+    ) -> FleetReport:
+        """Makes many bindings: read at once where they are many, applied side by side.
+
+        A binding that is refused or fails stops no other: ask the report, or let it `raise_for_failures()`. Again, it
+        changes nothing but what is not as wanted.
+
+        Args:
+            bindings: what is wanted.
+            progress: called with a `Progress` for each binding that is done, in the order in which they end, on the
+                thread that waits or of the event loop. What it raises ends the call.
+            concurrency: how many bindings are worked on at once.
+            writes_per_second: how many writes go to IAM in a second; 0 is no limit.
+            adopt, force, create_namespace, create_provider: those of `apply`, for every binding.
+            dry_run: say what would be done, and write nothing.
+
+        Raises:
+            InvalidInputError: two bindings contradict each other, such as one that is given twice; nothing was called.
+            IrsaError: of the class that fits, where the roles cannot be read.
+            TypeError, ValueError: an argument has another type, or is out of its bounds.
+        """
+        permit = _Permit(adopt, force, create_namespace, create_provider)
+        result: FleetReport = self._core.apply_all(
+            bindings, progress, concurrency, writes_per_second, permit, dry_run
+        ).wait()
+        return result
+
+    async def apply_all_async(
+        self,
+        bindings: Sequence[Binding],
+        *,
+        progress: Callable[[Progress], object] | None = None,
+        concurrency: int = 8,
+        writes_per_second: float = 10.0,
+        adopt: bool = False,
+        force: bool = False,
+        create_namespace: bool = False,
+        create_provider: bool = False,
+        dry_run: bool = False,
+    ) -> FleetReport:
+        """As `apply_all`, awaited."""
+        permit = _Permit(adopt, force, create_namespace, create_provider)
+        result: FleetReport = await self._core.apply_all(
+            bindings, progress, concurrency, writes_per_second, permit, dry_run
         ).future()
         return result
 

@@ -7,13 +7,17 @@ from typing import Any, Literal, final
 __all__ = [
     "Audit",
     "Binding",
+    "BindingFailure",
     "BindingView",
     "Call",
     "Core",
     "Finding",
+    "FleetEntry",
+    "FleetReport",
     "OtherPrincipal",
     "Plan",
     "Problem",
+    "Progress",
     "Provider",
     "Report",
     "Step",
@@ -279,6 +283,15 @@ class Core:
     def cluster(self) -> str: ...
     def plan(self, binding: Binding, permit: object) -> Call: ...
     def apply(self, binding: Binding, permit: object) -> Call: ...
+    def apply_all(
+        self,
+        bindings: Sequence[Binding],
+        progress: object,
+        concurrency: int,
+        writes_per_second: float,
+        permit: object,
+        dry_run: bool,
+    ) -> Call: ...
     def update(
         self,
         binding: Binding,
@@ -314,6 +327,115 @@ class Call:
         """Makes the call and waits for its end; other threads go on, and Ctrl-C cuts it off."""
     def future(self) -> Awaitable[Any]:
         """Makes the call; gives a future of the running event loop. Cancelling that cuts the call off."""
+
+@final
+class FleetReport:
+    """What became of many bindings, in the order in which they were given.
+
+    Immutable; two that say the same are equal.
+    """
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was changed, or for a plan would be; in bindings that failed too."""
+    @property
+    def bindings(self) -> tuple[FleetEntry, ...]:
+        """Each binding."""
+    @property
+    def failed(self) -> tuple[FleetEntry, ...]:
+        """Those that were refused or failed."""
+    def raise_for_failures(self) -> None:
+        """Raises the failure of the first binding that failed, with its report; else nothing."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> FleetReport:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class FleetEntry:
+    """What became of one binding of many. Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def binding(self) -> str:
+        """The service account, `NAMESPACE/NAME`."""
+    @property
+    def outcome(self) -> Literal["done", "failed", "not_run", "planned"]:
+        """`"done"`, `"failed"`, `"not_run"`, or `"planned"`."""
+    @property
+    def report(self) -> Report | None:
+        """What was done to it, as far as anything was begun."""
+    @property
+    def error(self) -> BindingFailure | None:
+        """Why it was refused or failed."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> FleetEntry:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class BindingFailure:
+    """Why one binding of many was refused or failed. Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def kind(self) -> str:
+        """What kind of failure it is, such as `"not_found"`."""
+    @property
+    def message(self) -> str:
+        """What was being done."""
+    @property
+    def code(self) -> str | None:
+        """The error code of the service, such as `"NoSuchEntity"`, where a service answered."""
+    @property
+    def caused_by(self) -> tuple[str, ...]:
+        """Why it failed, from the nearest cause to the farthest."""
+    @property
+    def hint(self) -> str | None:
+        """What can be done about it."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> BindingFailure:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Progress:
+    """How far the work on many bindings is: told of each that is done. Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def done(self) -> int:
+        """How many are done, this one among them."""
+    @property
+    def total(self) -> int:
+        """How many there are."""
+    @property
+    def index(self) -> int:
+        """The place of this one among those given, counted from 0."""
+    @property
+    def entry(self) -> FleetEntry:
+        """What became of it."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, as the program prints it with `-o json`."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> Progress:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
 
 @final
 class BindingView:

@@ -1,0 +1,152 @@
+//! Many bindings at once: what became of each, and how far the work is.
+
+use irsa_core::{Error, ErrorKind, FleetEntry, FleetOutcome, FleetReport, Outcome, Report};
+use pyo3::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Field, as_text, data};
+use crate::error::Told;
+
+as_text!(ErrorKind);
+
+/// Why a binding was refused or failed, as plain data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Why {
+    pub(crate) kind: ErrorKind,
+    pub(crate) code: Option<String>,
+    pub(crate) message: String,
+    pub(crate) caused_by: Vec<String>,
+    pub(crate) hint: Option<String>,
+}
+
+/// One binding of many.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct One {
+    pub(crate) binding: String,
+    pub(crate) outcome: Outcome,
+    pub(crate) report: Option<Report>,
+    pub(crate) error: Option<Why>,
+}
+
+/// All of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct All {
+    pub(crate) changed: bool,
+    pub(crate) bindings: Vec<One>,
+}
+
+/// How far the work is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Far {
+    pub(crate) done: usize,
+    pub(crate) total: usize,
+    pub(crate) index: usize,
+    pub(crate) entry: One,
+}
+
+impl One {
+    /// `preview` is whether nothing was to be written.
+    pub(crate) fn of(entry: &FleetEntry, preview: bool) -> Self {
+        let outcome = match &entry.outcome {
+            FleetOutcome::Done(_) if preview => Outcome::Planned,
+            FleetOutcome::Done(_) => Outcome::Done,
+            FleetOutcome::Failed(_) => Outcome::Failed,
+            _ => Outcome::NotRun,
+        };
+        let error = entry.error().map(Why::of);
+        Self { binding: entry.binding.clone(), outcome, report: entry.report().cloned(), error }
+    }
+}
+
+impl Why {
+    fn of(error: &Error) -> Self {
+        let told = Told::of(error);
+        Self { kind: error.kind(), code: told.code, message: told.message, caused_by: told.causes, hint: told.hint }
+    }
+}
+
+impl All {
+    pub(crate) fn of(report: &FleetReport, preview: bool) -> Self {
+        let bindings = report.entries.iter().map(|entry| One::of(entry, preview)).collect();
+        Self { changed: report.changed(), bindings }
+    }
+}
+
+data! {
+    /// What became of many bindings, in the order in which they were given.
+    FleetReport(All) {
+        /// Whether anything was changed, or for a plan would be; in bindings that failed too.
+        changed,
+        /// Each binding.
+        bindings,
+        |
+    }
+    also {
+        /// Those that were refused or failed.
+        #[getter]
+        fn failed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+            let failed = self.0.bindings.iter().filter(|one| one.error.is_some()).cloned().collect::<Vec<_>>();
+            failed.field(py)
+        }
+
+        /// Raises the failure of the first binding that failed, with its report; else nothing.
+        fn raise_for_failures(&self, py: Python<'_>) -> PyResult<()> {
+            let first = self.0.bindings.iter().find_map(|one| Some((one, one.error.as_ref()?)));
+            let Some((one, why)) = first else { return Ok(()) };
+            let (message, causes) = (why.message.clone(), why.caused_by.clone());
+            let told = Told { message, causes, code: why.code.clone(), hint: why.hint.clone() };
+            Err(told.exception(py, why.kind, one.report.as_ref())?)
+        }
+    }
+}
+
+data! {
+    /// What became of one binding of many.
+    FleetEntry(One) {
+        /// The service account, `NAMESPACE/NAME`.
+        binding,
+        /// `"done"`, `"failed"`, `"not_run"`, or `"planned"`.
+        outcome,
+        |
+        /// What was done to it, as far as anything was begun.
+        report,
+        /// Why it was refused or failed.
+        error,
+    }
+}
+
+data! {
+    /// Why one binding of many was refused or failed.
+    BindingFailure(Why) {
+        /// What kind of failure it is, such as `"not_found"`.
+        kind,
+        /// What was being done.
+        message,
+        |
+        /// The error code of the service, such as `"NoSuchEntity"`, where a service answered.
+        code,
+        /// Why it failed, from the nearest cause to the farthest.
+        caused_by,
+        /// What can be done about it.
+        hint,
+    }
+}
+
+data! {
+    /// How far the work on many bindings is: told of each that is done.
+    Progress(Far) {
+        /// How many are done, this one among them.
+        done,
+        /// How many there are.
+        total,
+        /// The place of this one among those given, counted from 0.
+        index,
+        /// What became of it.
+        entry,
+        |
+    }
+}
