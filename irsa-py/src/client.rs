@@ -373,7 +373,7 @@ impl Core {
         F: Future<Output = irsa_core::Result<T>> + 'static,
     {
         let reach = self.reach(py)?;
-        Ok(Call::telling(progress, move |teller| async move {
+        Ok(Call::new(progress, move |teller| async move {
             let worked = async { work(reach.client(&servers).await?, teller).await };
             worked.await.map_err(|error| reach.explained(error))
         }))

@@ -1,6 +1,6 @@
 //! Many bindings at once: what became of each, and how far the work is.
 
-use irsa_core::{Error, ErrorKind, FleetEntry, FleetOutcome, FleetReport, Outcome, Report};
+use irsa_core::{Error, ErrorKind, FleetOutcome, Outcome, Report};
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +50,7 @@ pub(crate) struct Far {
 
 impl One {
     /// `preview` is whether nothing was to be written.
-    pub(crate) fn of(entry: &FleetEntry, preview: bool) -> Self {
+    pub(crate) fn of(entry: &irsa_core::FleetEntry, preview: bool) -> Self {
         let outcome = match &entry.outcome {
             FleetOutcome::Done(_) if preview => Outcome::Planned,
             FleetOutcome::Done(_) => Outcome::Done,
@@ -70,7 +70,7 @@ impl Why {
 }
 
 impl All {
-    pub(crate) fn of(report: &FleetReport, preview: bool) -> Self {
+    pub(crate) fn of(report: &irsa_core::FleetReport, preview: bool) -> Self {
         let bindings = report.entries.iter().map(|entry| One::of(entry, preview)).collect();
         Self { changed: report.changed(), bindings }
     }

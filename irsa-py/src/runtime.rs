@@ -69,17 +69,8 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// A call that gives one value.
-    pub(crate) fn new<T, F>(work: impl FnOnce() -> F + Send + 'static) -> Self
-    where
-        T: Field + Send + 'static,
-        F: Future<Output = irsa_core::Result<T>> + 'static,
-    {
-        Self::telling(None, |_| work())
-    }
-
-    /// A call that tells `progress` how far it is.
-    pub(crate) fn telling<T, F>(progress: Option<Py<PyAny>>, work: impl FnOnce(Teller) -> F + Send + 'static) -> Self
+    /// A call; `progress` is told how far it is, where there is one.
+    pub(crate) fn new<T, F>(progress: Option<Py<PyAny>>, work: impl FnOnce(Teller) -> F + Send + 'static) -> Self
     where
         T: Field + Send + 'static,
         F: Future<Output = irsa_core::Result<T>> + 'static,
