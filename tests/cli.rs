@@ -5,6 +5,7 @@ mod bad_input;
 mod failures;
 mod fleet;
 mod flow;
+mod gen3;
 mod help;
 mod json;
 mod streams;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use irsa_cli::{Connect, Environment, Live, Stdin, Target};
+use irsa_core::backend::ClusterBackend;
 use irsa_core::name::ClusterRef;
 use irsa_core::{Client, Result, Sandbox};
 use serde_json::Value;
@@ -75,14 +77,23 @@ impl Shell {
         self.run_with(&InMemory { sandbox: self.sandbox.clone(), silent: self.interrupted }, line)
     }
 
+    /// Runs a program of another name with these words, which may hold white space.
+    fn run_words(&self, words: &[&str]) -> Ran {
+        let connect = InMemory { sandbox: self.sandbox.clone(), silent: self.interrupted };
+        self.run_each(&connect, words.iter().copied())
+    }
+
     /// Runs `irsa` with these words, with the back ends of the program itself.
     fn run_live(&self, line: &str) -> Ran {
         self.run_with(&Live, line)
     }
 
     fn run_with(&self, connect: &dyn Connect, line: &str) -> Ran {
+        self.run_each(connect, std::iter::once("irsa").chain(line.split_whitespace()))
+    }
+
+    fn run_each<'a>(&self, connect: &dyn Connect, words: impl IntoIterator<Item = &'a str>) -> Ran {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let words = std::iter::once("irsa").chain(line.split_whitespace());
         let exit = irsa_cli::run(words, &self.environment, connect, &mut stdout, &mut stderr);
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(&self.place(), "[FOLDER]");
         Ran { code: exit.code(), stdout: text(stdout), stderr: text(stderr) }
@@ -127,6 +138,10 @@ impl Connect for InMemory {
         Ok(servers.iter().fold(client, |client, cluster| {
             client.with_cluster(cluster.clone(), Arc::new(self.sandbox.cluster(cluster)))
         }))
+    }
+
+    async fn server(&self, _: &Environment, _: &Target) -> Result<Arc<dyn ClusterBackend>> {
+        Ok(Arc::new(self.sandbox.default_cluster()))
     }
 
     async fn interrupted(&self) {

@@ -71,7 +71,7 @@ fn sandbox(label: &'static str, sandbox: Sandbox) -> World {
     let state = sandbox.state().unwrap();
     let name: ClusterRef = "sandbox".parse().unwrap();
     let weak = Sandbox::from_state(state.clone()).unwrap().default_cluster();
-    for resource in ["serviceaccounts", "namespaces"] {
+    for resource in ["serviceaccounts", "namespaces", "configmaps"] {
         weak.deny("*", resource).unwrap();
     }
     weak.set_anchor(Some(Default::default())).unwrap();
@@ -261,6 +261,7 @@ mod over {
             a_role_with_something_on_it_is_not_deleted,
             bulk_reads_equal_point_reads,
             policies_are_found_by_name_in_any_path,
+            the_document_in_effect_can_be_read,
             quotas_are_told,
         ],
         sandbox_only: [],
@@ -297,9 +298,11 @@ mod over {
             an_expected_version_must_hold,
             annotations_are_removed_only_as_they_were_read,
             an_account_is_deleted_only_as_it_was_read,
+            an_account_that_is_being_deleted_says_so,
             lists_equal_point_reads,
             who_may_do_nothing_is_denied,
             the_anchor_names_the_issuer,
+            an_entry_of_a_config_map_is_read,
         ],
         sandbox_only: [],
     );

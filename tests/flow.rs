@@ -217,7 +217,7 @@ async fn update_adds_and_removes_what_is_named_and_nothing_else() {
     let report = world.client.run(&remove).await.unwrap();
     assert_eq!(
         actions(&report),
-        ["untag_role", "detach_policy", "delete_inline_policy", "update_trust_policy", "delete_service_account"]
+        ["untag_role", "update_trust_policy", "detach_policy", "delete_inline_policy", "delete_service_account"]
     );
     assert!(
         !world.can_assume("sandbox", "kube-system/b", ROLE).await

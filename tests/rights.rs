@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use irsa_core::trust::{Caller, Decision, TrustDocument};
-use irsa_core::{Access, At, IrsaBinding, IrsaBindingBuilder, Request, RoleState, SandboxState};
+use irsa_core::{Access, At, Error, ErrorKind, IrsaBinding, IrsaBindingBuilder, Request, Sandbox, WarningId};
 use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 use serde_json::{Value, json};
 
-use crate::world::{ROLE, World};
+use crate::holdings::{Holdings, wrong};
+use crate::world::{ROLE, World, actions, text, warned};
 
 const NAMES: [&str; 3] = ["sa", "b", "c"];
-const POLICIES: [&str; 2] = ["AmazonS3ReadOnlyAccess", "AmazonSQSReadOnlyAccess"];
+const POLICIES: [&str; 5] = ["AmazonS3ReadOnlyAccess", "AmazonSQSReadOnlyAccess", "deny", "deny-more", "both"];
 const BOUNDARIES: [&str; 2] = ["arn:aws:iam::aws:policy/PowerUserAccess", "arn:aws:iam::aws:policy/ReadOnlyAccess"];
 const DOCUMENTS: [&str; 2] = ["x", "y"];
 const STATEMENTS: [(&str, &str); 4] =
@@ -34,8 +35,31 @@ fn wish() -> impl Strategy<Value = Wish> {
     let set = |most: usize| proptest::collection::btree_set(0..most, 0..=most);
     let document = proptest::collection::btree_set(0..STATEMENTS.len(), 1..4);
     let documents = proptest::collection::btree_map(0..DOCUMENTS.len(), document, 0..3);
-    (set(3), set(2), documents, proptest::option::of(0..2_usize))
+    (set(3), set(POLICIES.len()), documents, proptest::option::of(0..2_usize))
         .prop_map(|(subjects, policies, documents, boundary)| Wish { subjects, policies, documents, boundary })
+}
+
+fn document(statements: &[(&str, &str)]) -> Value {
+    let statement = |(effect, action): &(&str, &str)| json!({"Effect": effect, "Action": action, "Resource": "*"});
+    json!({"Version": "2012-10-17", "Statement": statements.iter().map(statement).collect::<Vec<_>>()})
+}
+
+/// A world with customer-managed policies that deny.
+fn world() -> World {
+    let world = World::new();
+    put_policy(&world.sandbox, "deny", &[("Deny", "iam:*")]);
+    put_policy(&world.sandbox, "deny-more", &[("Deny", "kms:*")]);
+    put_policy(&world.sandbox, "both", &[("Allow", "ec2:*"), ("Deny", "ec2:Run*")]);
+    world
+}
+
+fn put_policy(sandbox: &Sandbox, name: &str, statements: &[(&str, &str)]) {
+    sandbox.add_policy("/", name).unwrap();
+    let put = sandbox.edit(|state| {
+        state.policies.get_mut(name).unwrap().document = Some(document(statements));
+        Ok(())
+    });
+    put.unwrap();
 }
 
 impl Wish {
@@ -48,13 +72,8 @@ impl Wish {
             binding = binding.with_policy(POLICIES[*policy]);
         }
         for (name, statements) in &self.documents {
-            let statement = |index: &usize| {
-                let (effect, action) = STATEMENTS[*index];
-                json!({"Effect": effect, "Action": action, "Resource": "*"})
-            };
-            let statements: Vec<Value> = statements.iter().map(statement).collect();
-            let document = json!({"Version": "2012-10-17", "Statement": statements});
-            binding = binding.with_inline_policy(DOCUMENTS[*name], document.to_string());
+            let statements: Vec<(&str, &str)> = statements.iter().map(|index| STATEMENTS[*index]).collect();
+            binding = binding.with_inline_document(DOCUMENTS[*name], document(&statements));
         }
         match self.boundary {
             Some(boundary) => binding.with_permissions_boundary(BOUNDARIES[boundary]),
@@ -63,90 +82,16 @@ impl Wish {
     }
 }
 
-/// What limits all permissions of a role.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Limits {
-    denies: BTreeSet<String>,
-    boundary: Option<String>,
-}
-
-impl Limits {
-    /// Whether these let through no more than others do.
-    fn within(&self, other: &Self) -> bool {
-        other.denies.is_subset(&self.denies) && (other.boundary.is_none() || other.boundary == self.boundary)
-    }
-}
-
-/// Who holds what, and within what.
-#[derive(Clone, Debug, Default)]
-struct Rights {
-    subjects: BTreeSet<usize>,
-    permissions: BTreeSet<String>,
-    limits: Limits,
-}
-
-impl Rights {
-    fn of(state: &SandboxState) -> Self {
-        let Some(role) = state.roles.get(ROLE) else { return Self::default() };
-        let issuer = state.clusters[&"sandbox".parse().unwrap()].issuer.clone().unwrap();
-        let provider = format!("arn:aws:iam::{}:oidc-provider/{}", state.account, issuer.host_path()).parse().unwrap();
-        let document = TrustDocument::from_value(&role.trust_policy).unwrap();
-        let admitted = |index: &usize| {
-            let place = format!("default/{}", NAMES[*index]);
-            let caller = Caller::service_account(Clone::clone(&provider), &place, "sts.amazonaws.com").unwrap();
-            document.decide(&caller) == Decision::Allow
-        };
-        let (denies, allows): (BTreeSet<String>, BTreeSet<String>) =
-            statements(role).partition(|statement| statement.contains("Deny"));
-        let permissions = role.attached.iter().map(ToString::to_string).chain(allows).collect();
-        let boundary = role.permissions_boundary.as_ref().map(ToString::to_string);
-        Self { subjects: (0..NAMES.len()).filter(admitted).collect(), permissions, limits: Limits { denies, boundary } }
-    }
-
-    fn holds(&self, subject: usize, permission: &str) -> bool {
-        self.subjects.contains(&subject) && self.permissions.contains(permission)
-    }
-}
-
-fn statements(role: &RoleState) -> impl Iterator<Item = String> {
-    role.inline
-        .values()
-        .flat_map(|document| document["Statement"].as_array().cloned().unwrap_or_default())
-        .map(|s| s.to_string())
-}
-
-/// What is wrong with a state on the way, if anything.
-fn wrong(on_the_way: &Rights, before: &Rights, wanted: &Rights) -> Option<String> {
-    for (subject, name) in NAMES.iter().enumerate() {
-        for permission in &on_the_way.permissions {
-            if !on_the_way.holds(subject, permission) {
-                continue;
-            }
-            let known = |state: &Rights| state.holds(subject, permission) && on_the_way.limits.within(&state.limits);
-            if !known(before) && !known(wanted) {
-                return Some(format!("{name} holds {permission}, neither before nor afterwards"));
-            }
-        }
-        for permission in before.permissions.intersection(&wanted.permissions) {
-            if !before.holds(subject, permission) || !wanted.holds(subject, permission) {
-                continue;
-            }
-            let denies: BTreeSet<String> = before.limits.denies.union(&wanted.limits.denies).cloned().collect();
-            let free = on_the_way.limits.denies.is_subset(&denies)
-                && [&before.limits.boundary, &wanted.limits.boundary].contains(&&on_the_way.limits.boundary);
-            if !on_the_way.holds(subject, permission) || !free {
-                return Some(format!("{name} does not hold {permission} all the way"));
-            }
-        }
-    }
-    None
+/// Whether a request was refused since no order of its writes is safe, and nothing was written.
+fn has_no_order(error: &Error) -> bool {
+    error.kind() == ErrorKind::Conflict && error.to_string().starts_with("no safe order") && error.report().is_none()
 }
 
 /// Runs a request and looks at the rights before each write and at the end; `delays` let writes of one stage end in any order.
-async fn check(before: &Wish, wanted: &Wish, delays: &[u64]) {
-    let world = World::new();
+async fn check(before: &Wish, wanted: &Wish, delays: &[u64]) -> Result<(), String> {
+    let world = world();
     world.create(before.binding()).await.unwrap();
-    let start = Rights::of(&world.sandbox.state().unwrap());
+    let start = Holdings::of(&world.sandbox.state().unwrap());
     world.sandbox.faults().clear_calls();
     let seen = Arc::new(Mutex::new(Vec::new()));
     for (at, delay) in delays.iter().enumerate() {
@@ -154,28 +99,104 @@ async fn check(before: &Wish, wanted: &Wish, delays: &[u64]) {
         world.sandbox.faults().delay(at.clone(), Duration::from_millis(*delay));
         let seen = seen.clone();
         world.sandbox.faults().just_before(at, move |sandbox| {
-            seen.lock().unwrap().push(Rights::of(&sandbox.state().unwrap()));
+            seen.lock().unwrap().push(Holdings::of(&sandbox.state().unwrap()));
         });
     }
-    let report = world.client.run(&Request::create(wanted.binding().build().unwrap())).await.unwrap();
-    let end = Rights::of(&world.sandbox.state().unwrap());
+    let report = match world.client.run(&Request::create(wanted.binding().build().unwrap())).await {
+        Err(error) if has_no_order(&error) => return Ok(()),
+        report => report.unwrap(),
+    };
+    let end = Holdings::of(&world.sandbox.state().unwrap());
     let writes = world.sandbox.calls().iter().filter(|call| call.access == Access::Write).count();
     assert!(writes <= delays.len(), "{writes} writes are more than are looked at");
     for (at, rights) in seen.lock().unwrap().iter().enumerate() {
         if let Some(wrong) = wrong(rights, &start, &end) {
             let steps: Vec<String> =
                 report.steps.iter().map(|step| format!("{} {}", step.action, step.target)).collect();
-            panic!("before write {}: {wrong}\nfrom {before:?}\nto {wanted:?}\nby {steps:#?}", at + 1);
+            return Err(format!("before write {}: {wrong}\nfrom {before:?}\nto {wanted:?}\nby {steps:#?}", at + 1));
         }
+    }
+    Ok(())
+}
+
+/// The first of so many random changes on whose way somebody holds too much or too little, and why; made simpler in so many
+/// tries.
+pub(crate) fn violation(cases: u32, simplified: u32) -> Option<String> {
+    let config =
+        ProptestConfig { failure_persistence: None, max_shrink_iters: simplified, ..ProptestConfig::with_cases(cases) };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let delays = proptest::collection::vec(0..50_u64, 40).no_shrink();
+    let result = runner.run(&(wish(), wish(), delays), |(before, wanted, delays)| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(check(&before, &wanted, &delays)).map_err(TestCaseError::fail)
+    });
+    match result {
+        Ok(()) => None,
+        Err(TestError::Fail(why, _)) => Some(why.message().to_owned()),
+        Err(other) => Some(other.to_string()),
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+#[test]
+fn nobody_holds_more_on_the_way() {
+    assert_eq!(violation(400, 1000), None);
+}
 
-    #[test]
-    fn nobody_holds_more_on_the_way(before in wish(), wanted in wish(), delays in proptest::collection::vec(0..50_u64, 40).no_shrink()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(check(&before, &wanted, &delays));
-    }
+/// The place of an action on a target among the steps that are planned.
+async fn places(world: &World, request: &Request, targets: &[&str]) -> Vec<usize> {
+    let plan = world.client.plan(request).await.unwrap().report();
+    let place = |target: &&str| plan.steps.iter().position(|step| step.target.ends_with(*target)).unwrap();
+    targets.iter().map(place).collect()
+}
+
+#[tokio::test]
+async fn a_managed_policy_that_denies_comes_first_and_leaves_last() {
+    let world = world();
+    let binding = World::binding().with_policy("both").with_policy("deny");
+    let request = Request::create(binding.build().unwrap());
+    let order = ["policy/deny", "policy/both", "AmazonS3ReadOnlyAccess"];
+    assert!(places(&world, &request, &order).await.is_sorted());
+    world.client.run(&request).await.unwrap();
+    let bare = Request::create(World::bare().with_exact(true).build().unwrap());
+    let order = ["AmazonS3ReadOnlyAccess", "policy/both", "policy/deny"];
+    assert!(places(&world, &bare, &order).await.is_sorted());
+}
+
+#[tokio::test]
+async fn documents_of_policies_are_read_only_where_there_is_an_order_to_choose() {
+    let world = world();
+    let reads = || world.sandbox.calls().iter().filter(|call| call.method == "policy_version").count();
+    world.create(World::binding()).await.unwrap();
+    assert_eq!(reads(), 0);
+    world.create(World::binding().with_policy("deny")).await.unwrap();
+    assert_eq!(reads(), 0, "one policy comes");
+    world.update(World::bare().with_policy("both").with_policy("deny-more")).await.unwrap();
+    assert_eq!(reads(), 2);
+    world.create(World::binding().with_policy("deny")).await.unwrap();
+    assert_eq!(reads(), 2, "nothing changes");
+}
+
+#[tokio::test]
+async fn a_document_that_may_not_be_read_is_warned_about() {
+    let world = world();
+    world.sandbox.faults().fail_before("policy_version", ("AccessDenied", "not you"));
+    let report = world.create(World::binding().with_policy("deny")).await.unwrap();
+    let warning = warned(&report, WarningId::PolicyUnverified).unwrap();
+    assert!(warning.message.contains("not you"), "{warning:?}");
+    assert_eq!(world.role(ROLE).unwrap().attached.len(), 2);
+    // What may deny comes by itself, before what is known to allow.
+    let attached = actions(&report).iter().filter(|action| **action == "attach_policy").count();
+    assert_eq!(attached, 2);
+}
+
+#[tokio::test]
+async fn two_policies_that_allow_and_deny_have_no_safe_order() {
+    let world = world();
+    put_policy(&world.sandbox, "both-too", &[("Allow", "ssm:*"), ("Deny", "ssm:Send*")]);
+    let error = world.create(World::bare().with_policy("both").with_policy("both-too")).await.unwrap_err();
+    assert!(has_no_order(&error) && text(&error).contains("both-too"), "{}", text(&error));
+    assert_eq!(world.writes(), [] as [&str; 0]);
+    // One after the other, as the hint says.
+    world.create(World::bare().with_policy("both")).await.unwrap();
+    world.update(World::bare().with_policy("both-too")).await.unwrap();
 }

@@ -5,6 +5,7 @@
 mod admission;
 mod adversities;
 mod audit;
+mod bad_cases;
 mod cli;
 mod contract;
 mod delete;
@@ -13,6 +14,7 @@ mod failures;
 mod faults;
 mod fleet;
 mod flow;
+mod holdings;
 mod inventory;
 mod properties;
 mod refusals;
@@ -24,7 +26,14 @@ mod world;
 #[test]
 fn no_file_is_forgotten() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = [("", "suite.rs"), ("contract", "contract.rs"), ("faults", "faults.rs"), ("trust", "trust.rs")];
+    let folders = [
+        ("", "suite.rs"),
+        ("cli", "cli.rs"),
+        ("cli/gen3", "cli/gen3.rs"),
+        ("contract", "contract.rs"),
+        ("faults", "faults.rs"),
+        ("trust", "trust.rs"),
+    ];
     for (folder, parent) in folders {
         let modules = std::fs::read_to_string(root.join(parent)).unwrap();
         for entry in std::fs::read_dir(root.join(folder)).unwrap() {

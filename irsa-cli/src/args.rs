@@ -2,6 +2,7 @@
 
 mod binding;
 mod fleet;
+mod gen3;
 mod global;
 mod provider;
 mod trust;
@@ -11,6 +12,7 @@ use clap_complete::Shell;
 
 pub(crate) use self::binding::{Account, CreateArgs, DeleteArgs, DryRun, GetArgs, ListArgs, SettingArgs, UpdateArgs};
 pub(crate) use self::fleet::{ApplyArgs, ExportArgs, FleetArgs, PlanArgs};
+pub(crate) use self::gen3::Gen3Args;
 pub(crate) use self::global::{Global, OutputFormat};
 pub(crate) use self::provider::{PermissionsArgs, ProviderCommand};
 pub(crate) use self::trust::{AuditArgs, CheckArgs, TrustCommand, WhoCanArgs};
@@ -68,6 +70,7 @@ pub(crate) enum Command {
         command: TrustCommand,
     },
     Permissions(PermissionsArgs),
+    IamServiceaccount(Gen3Args),
     /// Print the completions for a shell
     #[command(after_help = "Examples:
   irsa completions bash > /etc/bash_completion.d/irsa

@@ -6,8 +6,10 @@ mod sandbox;
 mod target;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use irsa_core::backend::ClusterBackend;
 use irsa_core::name::ClusterRef;
 use irsa_core::{Client, Result};
 
@@ -25,6 +27,12 @@ pub trait Connect: Debug + Send + Sync {
     /// `InvalidInput` where the surroundings name nothing that can be reached (no region, no such kubeconfig); other kinds
     /// where something was asked and failed.
     async fn connect(&self, environment: &Environment, target: &Target, servers: &[ClusterRef]) -> Result<Client>;
+
+    /// The API server that kubectl would talk to, while it is not known yet which cluster that is.
+    ///
+    /// # Errors
+    /// `InvalidInput` where the surroundings name none.
+    async fn server(&self, environment: &Environment, target: &Target) -> Result<Arc<dyn ClusterBackend>>;
 
     /// Ends when the user interrupts the run.
     async fn interrupted(&self);
@@ -45,6 +53,13 @@ impl Connect for Live {
             }
         };
         Ok(client.with_timeout(target.timeout))
+    }
+
+    async fn server(&self, environment: &Environment, target: &Target) -> Result<Arc<dyn ClusterBackend>> {
+        match &target.sandbox {
+            Some(file) => sandbox::server(file),
+            None => kubernetes::current_server(environment, target).await,
+        }
     }
 
     async fn interrupted(&self) {

@@ -12,6 +12,7 @@ mod connect;
 mod environment;
 mod exit;
 mod fleet;
+mod gen3;
 mod inputs;
 mod logging;
 mod manifests;
@@ -53,7 +54,7 @@ pub fn run<I>(
 where
     I: IntoIterator<Item: Into<OsString>>,
 {
-    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let arguments = gen3::by_name(arguments.into_iter().map(Into::into).collect());
     // Also a line that cannot be parsed may ask for JSON or for no colour.
     let early = Early::of(&arguments);
     let mut printer = Printer::new(stdout, stderr, early.manner(environment));

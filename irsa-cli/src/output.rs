@@ -1,6 +1,7 @@
 //! What came of it, in words or as JSON, and the exit that goes with it.
 
 mod fleet;
+pub(crate) mod gen3;
 mod report;
 mod sarif;
 mod trust;
@@ -60,6 +61,7 @@ pub(crate) fn answered(job: &Job, answer: &Answer, global: &Global, printer: &mu
                 printer.talk("make it with `irsa provider create`\n");
             }
         }
+        Answer::Gen3(told) => return gen3::answered(told, job.dry_run, global, printer),
         Answer::Trust(told) => {
             let Work::Trust(question) = &job.work else { return Exit::Done };
             return trusted(question, told, global, printer);
@@ -149,29 +151,39 @@ pub(crate) fn trusted(question: &Question, told: &Trusted, global: &Global, prin
             }
             Exit::Done
         }
-        Trusted::Audit(audit, documents) => {
+        Trusted::Audit(audit, documents, unread) => {
             let Question::Audit(wishes) = question else { return Exit::Done };
-            audited(audit, &Originals::new(documents), wishes, global, printer)
+            audited(audit, (&Originals::new(documents), unread.as_ref()), wishes, global, printer)
         }
     }
 }
 
 fn audited(
     audit: &Audit,
-    originals: &Originals<'_>,
+    (originals, unread): (&Originals<'_>, Option<&Error>),
     wishes: &Wishes,
     global: &Global,
     printer: &mut Printer<'_>,
 ) -> Exit {
     warn(&audit.warnings, printer);
     match global.output {
-        OutputFormat::Json => printer.json(&document(audit)),
+        OutputFormat::Json => {
+            let mut found = document(audit);
+            if let Some(error) = unread {
+                found["error"] = error_document(error);
+            }
+            printer.json(&found);
+        }
         OutputFormat::Sarif => printer.json(&sarif::log(audit, originals)),
         OutputFormat::Text | OutputFormat::Yaml => {
             printer.data(&trust::audit(audit, wishes.show_fixes.then_some(originals)))
         }
     }
     printer.talk(&trust::summary(audit));
+    if let Some(error) = unread {
+        printer.complain(&complaint(error, None));
+        return Exit::Refused;
+    }
     match (wishes.fail_on, audit.worst()) {
         (Some(limit), Some(worst)) if worst >= limit => Exit::Failed,
         _ => Exit::Done,
@@ -180,10 +192,15 @@ fn audited(
 
 /// Prints why a job failed, and what had been done before.
 pub(crate) fn failed(error: &Error, global: &Global, printer: &mut Printer<'_>) -> Exit {
+    failed_as(Printer::data, error, global, printer)
+}
+
+/// The same, with what had been done before as data or as talk.
+fn failed_as<'a>(tell: fn(&mut Printer<'a>, &str), error: &Error, global: &Global, printer: &mut Printer<'a>) -> Exit {
     if let Some(report) = error.report() {
         warn(&report.warnings, printer);
         if global.output == OutputFormat::Text {
-            printer.data(&report::text(report, Told::Failed));
+            tell(printer, &report::text(report, Told::Failed));
         }
     }
     explain(error, global, printer);

@@ -8,6 +8,7 @@ use crate::args::{Global, OutputFormat, PermissionsArgs};
 use crate::connect::named_cluster;
 use crate::environment::Environment;
 use crate::exit::Exit;
+use crate::gen3;
 use crate::output;
 use crate::printer::Printer;
 use crate::settings;
@@ -32,17 +33,23 @@ pub(crate) fn run(
 
 fn commands(args: &PermissionsArgs) -> Result<Vec<Command>> {
     match args.command.join(" ") {
-        all if all.is_empty() => Ok(Command::ALL.to_vec()),
+        // Who does not use the drop-in should not grant its wider rights.
+        all if all.is_empty() => {
+            Ok(Command::ALL.into_iter().filter(|command| *command != Command::IamServiceaccount).collect())
+        }
         one => Ok(vec![one.parse()?]),
     }
 }
 
 fn scope(args: &PermissionsArgs, global: &Global, environment: &Environment) -> Result<Scope> {
-    let cluster = global.cluster.as_deref().or_else(|| environment.variable("IRSA_CLUSTER"));
+    let gen3 = args.command.first().is_some_and(|command| *command == Command::IamServiceaccount.as_str());
+    let vpc_name = if gen3 { environment.variable(gen3::VPC_NAME) } else { None };
+    let cluster = global.cluster.as_deref().or_else(|| environment.variable("IRSA_CLUSTER")).or(vpc_name);
     let mut scope = match cluster {
         Some(cluster) => Scope::of_cluster(&named_cluster(cluster)?),
         None => Scope::default(),
     };
+    scope.environment = vpc_name.map(str::parse).transpose()?;
     // Here each of them says something alone: nothing is asked.
     if let Some(issuer) = &global.issuer {
         scope.issuer = Some(issuer.parse()?);

@@ -11,7 +11,7 @@ use crate::inputs;
 
 /// A policy as it was typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PolicyInput<'a> {
+pub(crate) enum PolicyInput<'a> {
     /// An ARN or a name.
     Managed(&'a str),
     /// A file with a document.
@@ -19,7 +19,7 @@ enum PolicyInput<'a> {
 }
 
 impl<'a> PolicyInput<'a> {
-    fn of(text: &'a str) -> Self {
+    pub(crate) fn of(text: &'a str) -> Self {
         if text.starts_with("arn:") {
             return Self::Managed(text);
         }
@@ -32,7 +32,7 @@ impl<'a> PolicyInput<'a> {
 }
 
 /// The name of the inline policy that a file becomes: its last component without `.json`, in IAM's alphabet.
-fn inline_name(path: &str) -> String {
+pub(crate) fn inline_name(path: &str) -> String {
     let file = Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let stem = file.strip_suffix(".json").unwrap_or(&file);
     stem.chars().map(|c| if c.is_ascii_alphanumeric() || "_+=,.@-".contains(c) { c } else { '-' }).collect()
@@ -116,7 +116,7 @@ pub(crate) fn role_name(name: Option<&str>) -> Result<Option<RoleName>> {
     name.map(RoleName::new).transpose()
 }
 
-fn switched(request: Request, settings: &SettingArgs, dry_run: DryRun) -> Request {
+pub(crate) fn switched(request: Request, settings: &SettingArgs, dry_run: DryRun) -> Request {
     request
         .with_adopt(settings.adopt)
         .with_force(settings.force)
@@ -125,7 +125,7 @@ fn switched(request: Request, settings: &SettingArgs, dry_run: DryRun) -> Reques
         .with_preview(dry_run.preview())
 }
 
-fn with_settings(
+pub(crate) fn with_settings(
     environment: &Environment,
     mut builder: IrsaBindingBuilder,
     policies: &[String],

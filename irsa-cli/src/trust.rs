@@ -87,7 +87,8 @@ pub(crate) struct Wishes {
 pub(crate) enum Told {
     Checked(Box<Checked>),
     WhoCan(Box<WhoCan>),
-    Audit(Audit, Vec<Document>),
+    /// With the texts, and why some of the files could not be audited.
+    Audit(Audit, Vec<Document>, Option<Error>),
 }
 
 /// A decision, and what it was about.
@@ -248,8 +249,14 @@ fn audited(args: &AuditArgs, global: &Global, environment: &Environment) -> Resu
         let error = Error::new(ErrorKind::InvalidInput, format!("--cluster {cluster} contradicts --file"));
         return Err(error.with_hint("files are audited without asking anybody; leave one of them out"));
     }
-    let (roles, documents) = documents::read(environment, &args.files)?;
-    let told = Told::Audit(audit(roles, &Surroundings::default(), &wishes.ignores), documents);
+    let (option, given) =
+        (global.sandbox.is_some().then_some("--sandbox"), global.account.is_some().then_some("--account"));
+    if let Some(option) = option.or(given) {
+        let error = Error::new(ErrorKind::InvalidInput, format!("{option} contradicts --file"));
+        return Err(error.with_hint("files are audited without asking anybody; leave one of them out"));
+    }
+    let documents::Files { roles, documents, unread } = documents::read(environment, &args.files)?;
+    let told = Told::Audit(audit(roles, &Surroundings::default(), &wishes.ignores), documents, unread);
     Ok((Question::Audit(wishes), Way::Answered(told)))
 }
 

@@ -11,7 +11,7 @@ use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::printer::Printer;
 use crate::trust::{self, Question, Told};
-use crate::{logging, output, progress, settings};
+use crate::{gen3, logging, output, progress, settings};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -24,6 +24,7 @@ pub(crate) enum Work {
     ShowProvider,
     DeleteProvider { force: bool },
     Trust(Question),
+    Gen3(gen3::Wish),
 }
 
 /// What came of it.
@@ -35,6 +36,7 @@ pub(crate) enum Answer {
     Export(Export),
     Provider(ProviderView),
     Trust(Told),
+    Gen3(gen3::Told),
 }
 
 /// What is asked for, and where.
@@ -48,6 +50,10 @@ pub(crate) struct Job {
 impl Job {
     /// Reads the line; everything that can be refused without a call is refused here.
     pub(crate) fn new(cli: &Cli, environment: &Environment) -> Result<Self> {
+        if let Command::IamServiceaccount(args) = &cli.command {
+            let (target, wish) = gen3::wish(environment, &cli.global.options(), args)?;
+            return Ok(Self { target, work: Work::Gen3(wish), dry_run: args.dry_run });
+        }
         let target = Target::new(&cli.global.options(), environment, Need::Cluster)?;
         let cluster = target.cluster()?;
         let (work, dry_run) = match &cli.command {
@@ -77,6 +83,7 @@ impl Job {
             | Command::Schema
             | Command::Trust { .. }
             | Command::Permissions(_)
+            | Command::IamServiceaccount(_)
             | Command::Completions { .. } => {
                 return Err(Error::new(ErrorKind::Unexpected, "this command is no job of its own"));
             }
@@ -114,6 +121,9 @@ impl Job {
             Some(Err((true, error))) if error.kind() == ErrorKind::InvalidInput => {
                 output::refused(&error, global, printer)
             }
+            Some(Err((_, error))) if matches!(self.work, Work::Gen3(_)) => {
+                output::gen3::failed(&error, global, printer)
+            }
             Some(Err((_, error))) => output::failed(&error, global, printer),
             None => output::interrupted(self.writes(), global, printer),
         }
@@ -127,6 +137,9 @@ impl Job {
     ) -> std::result::Result<Answer, (bool, Error)> {
         if let Work::Trust(question) = &self.work {
             return trust::ask(question, environment, &self.target, connect).await.map(Answer::Trust);
+        }
+        if let Work::Gen3(wish) = &self.work {
+            return gen3::grant(wish, environment, &self.target, connect).await.map(Answer::Gen3);
         }
         let client =
             connect.connect(environment, &self.target, &self.servers()).await.map_err(|error| (true, error))?;
@@ -149,7 +162,9 @@ impl Job {
             Work::DeleteProvider { force } => {
                 client.delete_provider(cluster, *force, preview).await.map(Answer::Report)
             }
-            Work::Trust(_) => Err(Error::new(ErrorKind::Unexpected, "this question makes its client itself")),
+            Work::Trust(_) | Work::Gen3(_) => {
+                Err(Error::new(ErrorKind::Unexpected, "this work makes its client itself"))
+            }
         }
     }
 
@@ -165,10 +180,11 @@ impl Job {
 
     /// Whether it may leave something half done.
     fn writes(&self) -> bool {
-        let looks = matches!(
-            self.work,
-            Work::Get { .. } | Work::List { .. } | Work::Export { .. } | Work::ShowProvider | Work::Trust(_)
-        );
+        let looks = match &self.work {
+            Work::Get { .. } | Work::List { .. } | Work::Export { .. } | Work::ShowProvider | Work::Trust(_) => true,
+            Work::Gen3(wish) => wish.looks(),
+            _ => false,
+        };
         !looks && !self.dry_run.preview()
     }
 
@@ -183,6 +199,7 @@ impl Job {
                 format!("OIDC provider of {cluster}")
             }
             Work::Trust(_) => format!("trust policies of {cluster}"),
+            Work::Gen3(wish) => wish.binding().to_string(),
         }
     }
 }

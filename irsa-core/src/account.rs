@@ -8,6 +8,7 @@ use crate::binding::{
     TOKEN_EXPIRATION_ANNOTATION,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::Guard;
 use crate::name::{Namespace, RoleArn, ServiceAccountName};
 
 /// What must be applied so that an account is as the binding wants it; nothing when it is already.
@@ -33,6 +34,7 @@ pub(crate) fn wanted(
             annotations.insert(CREATED_ANNOTATION.to_owned(), "true".to_owned());
         }
         Some(account) => {
+            check_staying(account)?;
             if !force {
                 check_annotation(account, role)?;
             }
@@ -77,13 +79,24 @@ fn keep(
     }
 }
 
+/// What is written to an account that goes is lost with it.
+fn check_staying(account: &ServiceAccount) -> Result<()> {
+    if !account.deleting {
+        return Ok(());
+    }
+    let place = format!("{}/{}", account.namespace, account.name);
+    Err(Error::new(ErrorKind::Conflict, format!("service account {place} is being deleted"))
+        .with_cause("its finalizers are not done yet; what would be written to it would go with it")
+        .with_hint("run the same command again when it is gone: it makes the account anew"))
+}
+
 /// An annotation with another role's ARN, whoever owns the field, is not taken over unasked.
 fn check_annotation(account: &ServiceAccount, role: &RoleArn) -> Result<()> {
     // The webhook takes an empty value for none.
     let Some(other) = account.annotations.get(ROLE_ARN_ANNOTATION).filter(|value| !value.is_empty()) else {
         return Ok(());
     };
-    if *other == role.to_string() {
+    if *other == role.to_string() || !Guard::AnnotationOfOthers.stands() {
         return Ok(());
     }
     let place = format!("{}/{}", account.namespace, account.name);
@@ -100,7 +113,7 @@ fn check_annotation(account: &ServiceAccount, role: &RoleArn) -> Result<()> {
 /// What becomes of the account of a subject that leaves a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Release {
-    /// It is not annotated with the role.
+    /// It is not annotated with the role, or goes anyway.
     Nothing,
     /// These annotations are taken away; the account stays, since somebody else made it or uses it.
     Unannotate(BTreeMap<String, String>),
@@ -110,7 +123,7 @@ pub(crate) enum Release {
 
 /// What becomes of an account when its subject leaves a role.
 pub(crate) fn release(account: &ServiceAccount, role: &RoleArn) -> Release {
-    if account.annotations.get(ROLE_ARN_ANNOTATION) != Some(&role.to_string()) {
+    if account.deleting || account.annotations.get(ROLE_ARN_ANNOTATION) != Some(&role.to_string()) {
         return Release::Nothing;
     }
     let made_here = account.annotations.get(CREATED_ANNOTATION).is_some_and(|value| value == "true");
@@ -149,6 +162,7 @@ mod tests {
             labels: BTreeMap::new(),
             annotations: annotations.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
             owners,
+            deleting: false,
         }
     }
 
@@ -228,6 +242,15 @@ mod tests {
         let adopted = account(&marked[..1], vec![owner("kubectl", false, &[ROLE_ARN_ANNOTATION])]);
         assert!(matches!(release(&adopted, &role("r")), Release::Unannotate(keys) if keys.len() == 1));
         assert_eq!(release(&adopted, &role("other")), Release::Nothing);
+    }
+
+    #[test]
+    fn an_account_that_goes_is_neither_bound_nor_let_go() {
+        let arn = role("r").to_string();
+        let going = ServiceAccount { deleting: true, ..account(&[(ROLE_ARN_ANNOTATION, &arn)], vec![]) };
+        let error = apply(&binding(), Some(&going), true).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert_eq!(release(&going, &role("r")), Release::Nothing);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use self::run::{Done, run_step};
 use self::take_back::take_back;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fleet::Stop;
+use crate::guard::Guard;
 use crate::observe::Backends;
 use crate::pace::{Pace, PacedIam, Waited};
 use crate::plan::{Plan, Step};
@@ -101,7 +102,7 @@ async fn run_in_time(
         Backends { iam: Arc::new(iam), ..context.backends.clone() }
     });
     let context = Context { backends: paced.as_ref().unwrap_or(context.backends), ..*context };
-    let mut run = pin!(run_step(&context, step));
+    let mut run = pin!(async { run_step(&context, step).await.map_err(|error| context.plan.explained(error)) });
     // Time spent waiting for a turn moves the deadline. A time that no clock can tell is no deadline.
     let deadline = || left.checked_add(waited.total()).and_then(|allowed| begun.checked_add(allowed));
     let result = loop {
@@ -130,7 +131,7 @@ async fn take_back_if_refused(context: &Context<'_>, states: &mut [(&Step, State
         .iter()
         .any(|(step, state)| matches!((step, state), (Step::CreateRole(_), State::Done(done)) if done.made));
     let refused = failures.clone().next().is_some() && failures.all(ErrorKind::is_permanent);
-    if made && refused { take_back(context, states).await } else { Vec::new() }
+    if made && refused && Guard::TakeBack.stands() { take_back(context, states).await } else { Vec::new() }
 }
 
 /// The report, and the first failure with it.

@@ -39,7 +39,7 @@ use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 
-use self::bound::BoundedAnswers;
+use self::bound::{BoundedAnswers, MOST_BYTES};
 pub use self::eks_token::EksTokenSource;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Partition, Region};
@@ -62,6 +62,11 @@ impl AwsBackend {
     /// # Errors
     /// `InvalidInput` when the configuration names no region, or none that can be one.
     pub fn new(config: &SdkConfig) -> Result<Self> {
+        Self::bounded(config, MOST_BYTES)
+    }
+
+    /// The same, where no answer may have more than so many bytes.
+    fn bounded(config: &SdkConfig, most: usize) -> Result<Self> {
         let Some(region) = config.region() else {
             return Err(Error::new(ErrorKind::InvalidInput, "no AWS region is configured")
                 .with_context("field", "region")
@@ -77,9 +82,9 @@ impl AwsBackend {
             shared.set_http_client(http_client());
         }
         let shared = shared.build();
-        let iam = aws_sdk_iam::config::Builder::from(&shared).interceptor(BoundedAnswers).build();
-        let eks = aws_sdk_eks::config::Builder::from(&shared).interceptor(BoundedAnswers).build();
-        let sts = aws_sdk_sts::config::Builder::from(&shared).interceptor(BoundedAnswers).build();
+        let iam = aws_sdk_iam::config::Builder::from(&shared).interceptor(BoundedAnswers(most)).build();
+        let eks = aws_sdk_eks::config::Builder::from(&shared).interceptor(BoundedAnswers(most)).build();
+        let sts = aws_sdk_sts::config::Builder::from(&shared).interceptor(BoundedAnswers(most)).build();
         Ok(Self::from_clients(
             aws_sdk_iam::Client::from_conf(iam),
             aws_sdk_eks::Client::from_conf(eks),

@@ -9,14 +9,20 @@
 //! - Back ends retry what the service asks to retry (throttling), nothing else; waits for consistency are above the seam.
 //! - Dropping a future is safe: the call either took effect or did not.
 //!
+//! [`AwsCall`] and its neighbours are for back ends that reach AWS by a client of their own.
+//!
 //! Implementations: the in-memory [`Sandbox`](crate::Sandbox), `AwsBackend` (feature `aws`) and `KubeCluster` (feature
 //! `kube`). One contract suite in `tests/contract.rs` runs over all of them.
 
+mod bulk;
+mod call;
 mod cluster;
 mod code;
 mod iam;
 mod identity;
 
+pub use self::bulk::{PolicyScope, join_settings, policies_named};
+pub use self::call::{AwsCall, MOST_PAGES, is_finished};
 pub use self::cluster::{
     AccessReview, Anchor, ClusterBackend, DRY_RUN_UNSUPPORTED, FIELD_MANAGER, FieldOwner, NewServiceAccount,
     ServiceAccount, WriteMode,
@@ -24,6 +30,8 @@ pub use self::cluster::{
 #[cfg(feature = "kube")]
 pub(crate) use self::cluster::{certificates, same_endpoint};
 pub(crate) use self::code::kind_of_code;
+#[cfg(feature = "aws")]
+pub(crate) use self::code::kind_of_status;
 pub use self::iam::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, ROLE_UNFINISHED, Role, RoleDetail,
     RoleSettings,

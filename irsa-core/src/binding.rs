@@ -9,6 +9,7 @@ use serde_json::Value;
 
 pub use self::builder::IrsaBindingBuilder;
 pub(crate) use self::checks::{INLINE_QUOTA, MOST_TAGS, check_policy_place};
+use crate::convention::{Convention, Naming};
 use crate::document::PolicyDocument;
 use crate::name::{
     AnnotationKey, Audience, ClusterRef, Description, InlinePolicyName, LabelKey, LabelValue, Namespace, PolicyArn,
@@ -50,8 +51,10 @@ pub struct IrsaBinding {
     pub namespace: Namespace,
     /// The service account that is the first subject.
     pub service_account: ServiceAccountName,
-    /// The name of the role; by default `<cluster>-<namespace>-<service account>`.
+    /// The name of the role; by default the one that the convention gives.
     pub role_name: Option<RoleName>,
+    /// How the role is named where no name is given.
+    pub convention: Convention,
     /// The path of the role, used when it is made; by default `/`.
     pub role_path: Option<RolePath>,
     /// The description of the role.
@@ -130,6 +133,16 @@ impl IrsaBinding {
             }
         }
         clusters
+    }
+
+    /// What the default name of its role is made of.
+    pub(crate) fn naming(&self) -> Naming<'_> {
+        Naming {
+            convention: &self.convention,
+            cluster: self.cluster.name(),
+            namespace: &self.namespace,
+            service_account: &self.service_account,
+        }
     }
 
     /// The subject with the cluster that it lives on.

@@ -60,6 +60,11 @@ impl Client {
         Arc::clone(&self.backends.identity)
     }
 
+    /// The API server of a cluster, where the client was given one.
+    pub fn cluster_backend(&self, cluster: &ClusterRef) -> Option<Arc<dyn ClusterBackend>> {
+        self.backends.clusters.get(cluster).map(Arc::clone)
+    }
+
     /// Adds the API server of a cluster, under the name that bindings use for it.
     #[must_use]
     pub fn with_cluster(mut self, cluster: ClusterRef, backend: Arc<dyn ClusterBackend>) -> Self {
@@ -189,6 +194,8 @@ mod tests {
         let (one, at) = (client(), cluster());
         let (namespace, name): (Namespace, ServiceAccountName) = ("a".parse().unwrap(), "b".parse().unwrap());
         spawnable(async move { one.get(&at, &namespace, &name, None).await });
+        let (one, asked) = (client(), request());
+        spawnable(async move { one.view(&asked.binding).await });
         let (one, at) = (client(), cluster());
         spawnable(async move { one.list(&at, None).await });
         let (one, at) = (client(), cluster());

@@ -76,7 +76,16 @@ impl PolicyDocument {
 
     /// Whether any statement denies.
     pub fn has_deny(&self) -> bool {
-        statements(&self.0).any(|statement| statement.get("Effect").and_then(Value::as_str) == Some("Deny"))
+        self.has_effect("Deny")
+    }
+
+    /// Whether any statement allows.
+    pub(crate) fn has_allow(&self) -> bool {
+        self.has_effect("Allow")
+    }
+
+    fn has_effect(&self, effect: &str) -> bool {
+        statements(&self.0).any(|statement| statement.get("Effect").and_then(Value::as_str) == Some(effect))
     }
 }
 

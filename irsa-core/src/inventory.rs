@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::export::Export;
 use crate::backend::{OidcProvider, RoleDetail, ServiceAccount};
-use crate::binding::{AUDIENCE_ANNOTATION, ROLE_ARN_ANNOTATION};
+use crate::binding::{AUDIENCE_ANNOTATION, IrsaBinding, ROLE_ARN_ANNOTATION};
 use crate::client::Client;
+use crate::convention::{Convention, Naming};
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
 use crate::identity::{ClusterId, Demand, Identity, resolve};
 use crate::name::{ClusterRef, Namespace, ProviderArn, RoleArn, RoleName, ServiceAccountName, SubjectName};
 use crate::observe::{Backends, Documents, ObservedRole, check_cluster, place, read_role, role_of};
-use crate::ownership::{Member, default_role_name};
+use crate::ownership::Member;
 use crate::trust::{Decision, member_of};
 use crate::view::{BindingState, BindingView, Problem};
 
@@ -30,7 +31,17 @@ impl Client {
         service_account: &ServiceAccountName,
         role_name: Option<&RoleName>,
     ) -> Result<BindingView> {
-        let read = get(&self.backends, cluster, namespace, service_account, role_name);
+        let naming = Naming { convention: &Convention::Irsa, cluster: cluster.name(), namespace, service_account };
+        self.in_time("reading the binding", get(&self.backends, cluster, naming, role_name)).await
+    }
+
+    /// One binding as it stands, as [`get`](Self::get) gives it, by the names and the convention of `binding`. By that of
+    /// gen3's script a role of the default name counts also without a tag, if it lets the service account in.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get).
+    pub async fn view(&self, binding: &IrsaBinding) -> Result<BindingView> {
+        let read = get(&self.backends, &binding.cluster, binding.naming(), binding.role_name.as_ref());
         self.in_time("reading the binding", read).await
     }
 
@@ -82,14 +93,14 @@ async fn sure(backends: &Backends, cluster: &ClusterRef, identity: &Identity) ->
 async fn get(
     backends: &Backends,
     cluster: &ClusterRef,
-    namespace: &Namespace,
-    name: &ServiceAccountName,
+    naming: Naming<'_>,
     role_name: Option<&RoleName>,
 ) -> Result<BindingView> {
+    let Naming { namespace, service_account: name, .. } = naming;
     let backend = backends.cluster(cluster)?;
     let (located, account) = futures::join!(place_of(backends, cluster), backend.service_account(namespace, name));
     let (located, account) = (located?, account?);
-    let default = default_role_name(cluster.name(), &located.identity, namespace, name);
+    let default = naming.default(&located.identity);
     let annotated = account.as_ref().and_then(annotation).map(str::parse::<RoleArn>);
     let read = async |name: Option<RoleName>| match name {
         Some(name) => read_role(backends, &name, &Documents::None, false).await,
@@ -101,13 +112,15 @@ async fn get(
     };
     let chosen = role_name.cloned().or(by_annotation.clone());
     let own = default.filter(|default| chosen.is_none() || (role_name.is_none() && chosen.as_ref() != Some(default)));
-    let (chosen, own, checked) =
-        futures::try_join!(read(chosen), read(own), async { sure(backends, cluster, &located.identity).await })?;
+    let older = if own.is_some() { naming.by_script() } else { None };
+    let (chosen, own, older, checked) = futures::try_join!(read(chosen), read(own), read(older), async {
+        sure(backends, cluster, &located.identity).await
+    })?;
     let () = checked;
     let member =
         Member { cluster: located.id().clone(), namespace: namespace.clone(), name: SubjectName::Exact(name.clone()) };
-    let own = own.filter(|role| role.ownership.records(&member));
-    if let (Some(Ok(arn)), Some(own)) = (&annotated, &own)
+    let is_own = |role: &ObservedRole| role.ownership.records(&member);
+    if let (Some(Ok(arn)), Some(own)) = (&annotated, own.as_ref().filter(|role| is_own(role)))
         && *arn != own.role.arn
     {
         return Err(Error::new(
@@ -117,7 +130,9 @@ async fn get(
         .with_cause(format!("its annotation names {arn}, and {} is owned by this binding", own.role.arn))
         .with_hint("say which one is meant with --role-name"));
     }
-    let role = chosen.or(own);
+    let lets_in = |role: &ObservedRole| trusted(&located, role).members.contains(&member);
+    let counts = |role: &ObservedRole| is_own(role) || (*naming.convention != Convention::Irsa && lets_in(role));
+    let role = chosen.or(own.filter(counts)).or(older.filter(counts));
     if role.is_none() && annotated.is_none() {
         return Err(nothing(backends, cluster, namespace, name).await);
     }

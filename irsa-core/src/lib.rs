@@ -31,6 +31,7 @@
 //! - `kube` (default): the Kubernetes back end. The version of the Kubernetes API is chosen by the program, through a
 //!   feature of `k8s-openapi` (such as `latest`).
 //! - `mock`: mockall mocks of the three traits.
+//! - `mutants`: for the tests of this crate alone, which take its guards away to see that they are needed.
 //!
 //! # Example
 //! ```
@@ -57,9 +58,14 @@ pub mod aws;
 pub mod backend;
 mod binding;
 mod client;
+mod convention;
 mod document;
 mod error;
 mod fleet;
+#[cfg(not(feature = "mutants"))]
+mod guard;
+#[cfg(feature = "mutants")]
+pub mod guard;
 mod identity;
 mod inventory;
 #[cfg(feature = "kube")]
@@ -84,6 +90,7 @@ pub use self::binding::{
     STS_REGIONAL_ENDPOINTS_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION,
 };
 pub use self::client::Client;
+pub use self::convention::Convention;
 pub use self::document::PolicyDocument;
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::fleet::{FleetEntry, FleetOptions, FleetOutcome, FleetReport, Progress, Prunable, Stop, check_fleet};

@@ -3,15 +3,18 @@
 //! Everything that can refuse a request before its first write and that needs a call is found out here.
 
 mod accounts;
+mod effects;
 mod policies;
 mod right_cluster;
 mod role;
+mod script;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::FutureExt;
+use futures::channel::oneshot;
 use futures::future::{BoxFuture, Shared};
 
 use crate::account::is_bound_by_us;
@@ -30,6 +33,7 @@ use crate::request::{Request, Verb};
 use crate::trust::{OwnKind, TrustPolicy, WebIdentity, member_of, own_kind};
 
 pub(crate) use self::accounts::{AccountKey, ObservedAccount};
+pub(crate) use self::effects::PolicyEffect;
 pub(crate) use self::right_cluster::check_cluster;
 pub(crate) use self::role::{Documents, read_role, role_of};
 pub(crate) use self::writes::rehearse;
@@ -83,6 +87,8 @@ pub(crate) struct Observed {
     pub(crate) role: Option<ObservedRole>,
     pub(crate) providers: BTreeMap<ProviderArn, Option<OidcProvider>>,
     pub(crate) policies: BTreeMap<PolicyRef, PolicyArn>,
+    /// What managed policies do that come or go, where the order of writes depends on it.
+    pub(crate) effects: BTreeMap<PolicyArn, PolicyEffect>,
     pub(crate) quotas: Quotas,
     pub(crate) accounts: BTreeMap<AccountKey, ObservedAccount>,
     pub(crate) warnings: Vec<Warning>,
@@ -175,9 +181,10 @@ type Identities<'a> = Shared<BoxFuture<'a, Result<BTreeMap<ClusterRef, Identity>
 /// the providers and the dry run of the accounts at once.
 pub(crate) async fn observe(backends: &Backends, request: &Request) -> Result<Observed> {
     let identities: Identities<'_> = resolve_all(backends, request).boxed().shared();
+    let (tell, told) = oneshot::channel();
     let (observed, policies, quotas, providers) = futures::join!(
-        observe_role_and_accounts(backends, request, identities.clone()),
-        policies::observe_policies(backends, request),
+        observe_role_and_accounts(backends, request, identities.clone(), tell),
+        policies::observe_policies(backends, request, async { told.await.ok() }),
         observe_quotas(backends, request),
         observe_providers(backends, request, identities.clone()),
     );
@@ -185,6 +192,7 @@ pub(crate) async fn observe(backends: &Backends, request: &Request) -> Result<Ob
     let (policies, (quotas, warnings)) = (policies?, quotas);
     observed.providers = providers?;
     observed.policies = policies.arns;
+    observed.effects = policies.effects;
     observed.quotas = quotas;
     observed.warnings.extend(policies.warnings.into_iter().chain(warnings));
     Ok(observed)
@@ -227,17 +235,24 @@ async fn resolve_others_of_role(backends: &Backends, request: &Request, observed
     Ok(())
 }
 
-/// Role and accounts: the role's ARN is what the dry run of the accounts waits for, and nothing else.
+/// Role and accounts: the role's ARN is what the dry run of the accounts waits for, and nothing else. The role is told as
+/// soon as it is known.
 async fn observe_role_and_accounts(
     backends: &Backends,
     request: &Request,
     identities: Identities<'_>,
+    tell: oneshot::Sender<Option<ObservedRole>>,
 ) -> Result<Observed> {
-    let (resolved, role, accounts) = futures::join!(
-        identities.clone(),
-        role::observe_role(backends, request, identities.clone()),
-        accounts::read_accounts(backends, request, identities.clone()),
-    );
+    let mut tell = Some(tell);
+    let candidate = async {
+        let candidate = role::observe_role(backends, request, identities.clone()).await;
+        if let (Ok(candidate), true) = (&candidate, role::is_meant_by_name(request)) {
+            tell_once(&mut tell, &candidate.role);
+        }
+        candidate
+    };
+    let (resolved, role, accounts) =
+        futures::join!(identities.clone(), candidate, accounts::read_accounts(backends, request, identities.clone()),);
     let identities = resolved?;
     let accounts = accounts?;
     let mut observed = Observed {
@@ -246,15 +261,25 @@ async fn observe_role_and_accounts(
         role: None,
         providers: BTreeMap::new(),
         policies: BTreeMap::new(),
+        effects: BTreeMap::new(),
         quotas: Quotas::default(),
         accounts: accounts.accounts,
         warnings: accounts.warnings,
     };
     (observed.role_name, observed.role) = role::decide(backends, request, &observed, role?).await?;
+    policies::check_removals(backends, request, &observed).await?;
+    tell_once(&mut tell, &observed.role);
     resolve_others_of_role(backends, request, &mut observed).await?;
     accounts::read_undeclared(backends, request, &mut observed).await?;
     writes::check_writes(backends, request, &mut observed, accounts.dry_runs).await?;
     Ok(observed)
+}
+
+/// Tells the role, once. Who no longer waits for it has failed.
+fn tell_once(tell: &mut Option<oneshot::Sender<Option<ObservedRole>>>, role: &Option<ObservedRole>) {
+    if let Some(tell) = tell.take() {
+        drop(tell.send(role.clone()));
+    }
 }
 
 async fn observe_quotas(backends: &Backends, request: &Request) -> (Quotas, Vec<Warning>) {

@@ -1,4 +1,4 @@
-//! Ownership: the tags on a role that tell whose it is and who its subjects are, and the default name of a role.
+//! Ownership: the tags on a role that tell whose it is and who its subjects are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,8 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::identity::{ClusterId, Identity};
-use crate::name::{ClusterName, Namespace, RoleName, ServiceAccountName, SubjectName};
+use crate::identity::ClusterId;
+use crate::name::{Namespace, SubjectName};
 
 /// The tag that names the first subject.
 pub(crate) const OWNER_TAG: &str = "irsa.gen3.org/owner";
@@ -139,6 +139,19 @@ impl Ownership {
         Self { owner, origin, owner_member, further, deleting, overflow: tags.contains_key(OVERFLOW_TAG) }
     }
 
+    /// That of a role of one subject.
+    pub(crate) fn of_one(owner: &Member, origin: Origin) -> Self {
+        let pairs = [(OWNER_TAG, owner.tag_value()), (ORIGIN_TAG, origin.as_str().to_owned())];
+        Self::from_tags(&pairs.map(|(key, value)| (key.to_owned(), value)).into())
+    }
+
+    /// The tags that tell who owns it, and how it came.
+    pub(crate) fn owner_tags(&self) -> BTreeMap<String, String> {
+        let owner = self.owner.clone().map(|owner| (OWNER_TAG.to_owned(), owner));
+        let origin = self.origin.map(|origin| (ORIGIN_TAG.to_owned(), origin.as_str().to_owned()));
+        owner.into_iter().chain(origin).collect()
+    }
+
     pub(crate) fn is_owned(&self) -> bool {
         self.owner.is_some()
     }
@@ -217,33 +230,6 @@ fn unquoted(value: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The default name of a role, where it needs no cutting: `<cluster>-<namespace>-<service account>`.
-pub(crate) fn short_role_name(
-    cluster: &ClusterName,
-    namespace: &Namespace,
-    name: &ServiceAccountName,
-) -> Option<RoleName> {
-    RoleName::new(format!("{cluster}-{namespace}-{name}")).ok()
-}
-
-/// The default name of a role; over 64 characters it is cut and ends in a hash, always the same one.
-///
-/// Nothing where the cluster has no name: then the name of the role must be given.
-pub(crate) fn default_role_name(
-    cluster: Option<&ClusterName>,
-    identity: &Identity,
-    namespace: &Namespace,
-    name: &ServiceAccountName,
-) -> Option<RoleName> {
-    let cluster = cluster?;
-    if let Some(short) = short_role_name(cluster, namespace, name) {
-        return Some(short);
-    }
-    let hash = hash(&format!("{}/{namespace}/{name}", identity.cluster), 8);
-    let head: String = format!("{cluster}-{namespace}-{name}").chars().take(64 - hash.len() - 1).collect();
-    RoleName::new(format!("{head}-{hash}")).ok()
-}
-
 /// The first digits of the SHA-256 of a text, in hex.
 pub(crate) fn hash(text: &str, digits: usize) -> String {
     let digest = Sha256::digest(text.as_bytes());
@@ -265,12 +251,6 @@ mod tests {
             namespace: Namespace::new("default").unwrap(),
             name: SubjectName::parse(name).unwrap(),
         }
-    }
-
-    fn identity(cluster: &str) -> Identity {
-        let reference = format!("arn:aws:eks:us-east-1:123456789012:cluster/{cluster}").parse().unwrap();
-        let issuer = "https://issuer.example/id/A".parse().unwrap();
-        Identity::given(&reference, issuer, "123456789012".parse().unwrap(), "aws".parse().unwrap(), None)
     }
 
     #[test]
@@ -310,21 +290,6 @@ mod tests {
         assert!(ownership.is_owner(&long) && ownership.members().is_empty());
         let other = Member { name: SubjectName::parse(&format!("{}b", "a".repeat(252))).unwrap(), ..long };
         assert!(!ownership.is_owner(&other));
-    }
-
-    #[test]
-    fn long_names_are_cut_with_a_hash_over_the_whole() {
-        let namespace = Namespace::new("default").unwrap();
-        let name = |text: &str| ServiceAccountName::new(text).unwrap();
-        let cluster = ClusterName::new("demo").unwrap();
-        let of = |id: &str, sa: &str| default_role_name(Some(&cluster), &identity(id), &namespace, &name(sa)).unwrap();
-        assert_eq!(of("demo", "a").as_str(), "demo-default-a");
-        let long = "x".repeat(80);
-        assert_eq!(of("demo", &long).as_str().len(), 64);
-        assert_eq!(of("demo", &long), of("demo", &long));
-        assert_ne!(of("demo", &long), of("other", &long));
-        assert_ne!(of("demo", &long), of("demo", &format!("{long}y")));
-        assert_eq!(default_role_name(None, &identity("demo"), &namespace, &name("a")), None);
     }
 
     proptest! {

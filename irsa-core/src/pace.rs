@@ -132,8 +132,12 @@ impl IamBackend for PacedIam {
         self.inner.policy(arn).await
     }
 
-    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<PolicyArn>> {
+    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<ManagedPolicy>> {
         self.inner.policies_named(names).await
+    }
+
+    async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>> {
+        self.inner.policy_version(arn, version).await
     }
 
     async fn policy_names(&self) -> Result<Vec<String>> {

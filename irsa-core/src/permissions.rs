@@ -13,8 +13,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::Command::{
-    Apply, Create, Delete, Export, Get, List, Plan, ProviderCreate, ProviderDelete, ProviderShow, TrustAudit,
-    TrustCheck, TrustWhoCan, Update,
+    Apply, Create, Delete, Export, Get, IamServiceaccount, List, Plan, ProviderCreate, ProviderDelete, ProviderShow,
+    TrustAudit, TrustCheck, TrustWhoCan, Update,
 };
 use self::calls::{CALLS, Call, On, VERBS, Verb, When};
 pub use self::scope::{Holder, Scope};
@@ -52,11 +52,13 @@ pub enum Command {
     TrustWhoCan,
     /// Audit the trust policies of the account.
     TrustAudit,
+    /// The drop-in for gen3's script: makes, changes, shows and undoes bindings.
+    IamServiceaccount,
 }
 
 impl Command {
     /// Every command.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Create,
         Update,
         Delete,
@@ -71,6 +73,7 @@ impl Command {
         TrustCheck,
         TrustWhoCan,
         TrustAudit,
+        IamServiceaccount,
     ];
 
     /// The words of the command, as they are typed.
@@ -90,6 +93,15 @@ impl Command {
             TrustCheck => "trust check",
             TrustWhoCan => "trust who-can",
             TrustAudit => "trust audit",
+            IamServiceaccount => "iam-serviceaccount",
+        }
+    }
+
+    /// The commands that it does the work of, itself among them.
+    fn parts(&self) -> &[Self] {
+        match self {
+            IamServiceaccount => &[IamServiceaccount, Create, Update, Delete, Get],
+            one => std::slice::from_ref(one),
         }
     }
 }
@@ -127,6 +139,7 @@ pub struct Permissions {
 
 /// The least rights that these commands need together, within a scope. Pure.
 pub fn permissions(commands: &[Command], scope: &Scope) -> Permissions {
+    let commands: Vec<Command> = commands.iter().flat_map(Command::parts).copied().collect();
     let needed = |by: &[Command], when: When| {
         let wanted = match when {
             When::Always => true,
@@ -138,10 +151,11 @@ pub fn permissions(commands: &[Command], scope: &Scope) -> Permissions {
     };
     let calls = CALLS.iter().filter(|call| needed(call.by, call.when));
     let verbs = VERBS.iter().filter(|verb| needed(verb.by, verb.when));
-    Permissions { iam: policy(calls, scope), rbac: rbac(verbs, scope) }
+    let gen3 = commands.contains(&IamServiceaccount);
+    Permissions { iam: policy(calls, scope, gen3), rbac: rbac(verbs, scope) }
 }
 
-fn policy<'a>(calls: impl Iterator<Item = &'a Call>, scope: &Scope) -> Value {
+fn policy<'a>(calls: impl Iterator<Item = &'a Call>, scope: &Scope, gen3: bool) -> Value {
     let mut statements: BTreeMap<On, Vec<&str>> = BTreeMap::new();
     // Where the issuer is given, EKS is not asked.
     for call in calls.filter(|call| call.on != On::ReadCluster || scope.issuer.is_none()) {
@@ -164,7 +178,7 @@ fn policy<'a>(calls: impl Iterator<Item = &'a Call>, scope: &Scope) -> Value {
                 On::ReadRoles => scope.roles_read(),
                 On::ReadPolicies => scope.policies(),
                 On::ReadAccount => json!("*"),
-                On::WriteRoles | On::WriteBoundRoles => scope.roles_written(),
+                On::WriteRoles | On::WriteBoundRoles => scope.roles_written(gen3),
             };
             let sid = format!("Irsa{on:?}");
             let mut statement = json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource});
@@ -207,7 +221,14 @@ type Rules = BTreeMap<&'static str, Vec<&'static str>>;
 
 fn rules(rules: Rules) -> Value {
     let rules = rules.into_iter().rev(); // service accounts before namespaces
-    rules.map(|(resource, verbs)| json!({"apiGroups": [""], "resources": [resource], "verbs": verbs})).collect()
+    let rule = |(resource, verbs)| {
+        let mut rule = json!({"apiGroups": [""], "resources": [resource], "verbs": verbs});
+        if resource == "configmaps" {
+            rule["resourceNames"] = json!(["global"]);
+        }
+        rule
+    };
+    rules.map(rule).collect()
 }
 
 #[cfg(test)]
@@ -324,6 +345,28 @@ mod tests {
             let rules = permissions(&[command], &scope()).rbac[0]["rules"].clone();
             assert_eq!(rules, json!([{"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["list"]}]));
         }
+    }
+
+    #[test]
+    fn the_drop_in_needs_what_its_commands_need_and_the_environment() {
+        let inside = Scope { namespace: "jobs".parse().ok(), ..scope() };
+        let needed = permissions(&[IamServiceaccount], &inside);
+        let sum = permissions(&[Create, Update, Delete, Get], &inside);
+        let set = |permissions: &Permissions| actions(permissions).into_iter().collect::<BTreeSet<_>>();
+        assert_eq!(set(&needed), set(&sum));
+        let mut rules = needed.rbac[0]["rules"].as_array().unwrap().clone();
+        let environment =
+            json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"], "resourceNames": ["global"]});
+        assert_eq!(rules.pop(), Some(environment));
+        assert_eq!(&rules, sum.rbac[0]["rules"].as_array().unwrap());
+        // The names of its roles begin with the environment, and hold no namespace.
+        let written = |scope: &Scope| {
+            let needed = permissions(&[IamServiceaccount], scope);
+            statement(&needed, "IrsaWriteRoles").unwrap()["Resource"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(written(&inside), "arn:aws:iam::123456789012:role/demo-*");
+        let elsewhere = Scope { environment: "qaplanx".parse().ok(), ..inside };
+        assert_eq!(written(&elsewhere), "arn:aws:iam::123456789012:role/qaplanx-*");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! # Order
 //! A plan is a list of stages; the steps of one stage run at the same time. For new sessions, after any prefix of the
 //! writes, no subject holds a permission that it holds neither before nor in the end, and what it holds before and in the
-//! end it holds all the way: removed subjects leave first, then documents that deny come, then permissions leave, then the
-//! boundary changes, then permissions come, then documents that deny leave, then subjects come.
+//! end it holds all the way: removed subjects leave first, then what denies comes, then permissions leave, then the boundary
+//! changes, then permissions come, then what denies leaves, then subjects come, then their accounts are annotated.
 
 mod accounts;
 mod converge;
@@ -13,6 +13,7 @@ mod documents;
 mod findings;
 mod goal;
 mod limits;
+mod managed;
 mod permissions;
 mod prerequisites;
 mod standing;
@@ -20,6 +21,7 @@ mod step;
 
 use std::collections::BTreeMap;
 
+use self::limits::Use;
 pub(crate) use self::limits::check_roles;
 pub(crate) use self::step::{Condemned, Step, TrustStep};
 use crate::error::Result;
@@ -39,20 +41,23 @@ pub struct Plan {
     pub(crate) extra: Vec<Extra>,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) force: bool,
+    /// What the steps need of IAM's quotas.
+    uses: Vec<Use>,
 }
 
 impl Plan {
     fn new(request: &Request, role_arn: Option<RoleArn>) -> Self {
         let role_name = role_arn.as_ref().map(|arn| arn.name().clone());
         let binding = request.binding.to_string();
-        let (stages, extra, warnings) = Default::default();
-        Self { binding, role_name, role_arn, stages, extra, warnings, force: request.force }
+        let (stages, extra, warnings, uses) = Default::default();
+        Self { binding, role_name, role_arn, stages, extra, warnings, force: request.force, uses }
     }
 
     /// A plan without a role, for steps that are all independent.
     pub(crate) fn of_steps(target: &str, steps: Vec<Step>) -> Self {
-        let (role_name, role_arn, stages, extra, warnings) = Default::default();
-        let mut plan = Self { binding: target.to_owned(), role_name, role_arn, stages, extra, warnings, force: false };
+        let (role_name, role_arn, stages, extra, warnings, uses) = Default::default();
+        let binding = target.to_owned();
+        let mut plan = Self { binding, role_name, role_arn, stages, extra, warnings, force: false, uses };
         plan.then(steps);
         plan
     }
@@ -62,6 +67,11 @@ impl Plan {
         if !steps.is_empty() {
             self.stages.push(steps);
         }
+    }
+
+    /// Adds a stage for each step.
+    fn one_by_one(&mut self, steps: Vec<Step>) {
+        steps.into_iter().for_each(|step| self.then(vec![step]));
     }
 
     /// Whether nothing is to be done.

@@ -90,6 +90,8 @@ pub enum WarningId {
     NotExpressed,
     /// The role was made by somebody else and is as it was asked for, so that it is left alone.
     NotManaged,
+    /// The role was taken over: gen3's script made it for this very service account.
+    TakenOver,
     /// The audience of a shared role changed, and not every account was told.
     AudienceChanged,
     /// A foreign statement in the trust policy lets in more than the declared subjects.
@@ -127,6 +129,7 @@ impl WarningId {
             Self::NotHonoured => "not-honoured",
             Self::NotExpressed => "not-expressed",
             Self::NotManaged => "not-managed",
+            Self::TakenOver => "taken-over",
             Self::AudienceChanged => "audience-changed",
             Self::ForeignTrust => "foreign-trust",
             Self::SessionsRemain => "sessions-remain",

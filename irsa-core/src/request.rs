@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::binding::IrsaBinding;
 use crate::error::{Error, Result};
-use crate::name::{PolicyRef, Subject, TagValue};
+use crate::name::{InlinePolicyName, PolicyArn, PolicyRef, Subject, TagValue};
 
 /// One request: make, change or undo a binding. Planned by [`Client::plan`](crate::Client::plan).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub enum Verb {
     Update {
         /// Managed or inline policies to take away.
         remove_policies: BTreeSet<PolicyRef>,
+        /// Policies to take away that can only be inline ones.
+        remove_inline_policies: BTreeSet<InlinePolicyName>,
         /// Subjects to take away.
         remove_subjects: BTreeSet<Subject>,
     },
@@ -61,7 +63,8 @@ impl Request {
 
     /// Change an existing binding: add and set what `binding` holds; what it does not name stays.
     pub fn update(binding: IrsaBinding) -> Self {
-        Self::new(binding, Verb::Update { remove_policies: BTreeSet::new(), remove_subjects: BTreeSet::new() })
+        let (remove_policies, remove_inline_policies, remove_subjects) = Default::default();
+        Self::new(binding, Verb::Update { remove_policies, remove_inline_policies, remove_subjects })
     }
 
     /// Undo the binding.
@@ -84,6 +87,24 @@ impl Request {
                 Ok(self)
             }
             _ => Err(Error::invalid("policy", policy.to_string(), "only an update takes policies away")),
+        }
+    }
+
+    /// Takes an inline policy away, and never a managed one of that name. Only for an update.
+    ///
+    /// # Errors
+    /// `InvalidInput` when it is no name, is also to be added, or the request is no update.
+    pub fn removing_inline_policy(mut self, name: &str) -> Result<Self> {
+        let name = InlinePolicyName::new(name)?;
+        match &mut self.verb {
+            _ if self.binding.inline_policies.contains_key(&name) => {
+                Err(Error::invalid("inline policy", name, "is to be added and removed at once"))
+            }
+            Verb::Update { remove_inline_policies, .. } => {
+                remove_inline_policies.insert(name);
+                Ok(self)
+            }
+            _ => Err(Error::invalid("inline policy", name, "only an update takes policies away")),
         }
     }
 
@@ -165,6 +186,40 @@ impl Request {
         }
         self.set = Some(TagValue::new(set)?);
         Ok(self)
+    }
+
+    /// Whether an update takes a managed policy away.
+    pub(crate) fn removes(&self, arn: &PolicyArn) -> bool {
+        self.removed_policies().any(|policy| policy.matches(arn))
+    }
+
+    /// Whether an update takes an inline policy away.
+    pub(crate) fn removes_inline(&self, policy: &InlinePolicyName) -> bool {
+        self.removed_policies().any(|name| self.means_inline(&name.to_string(), policy))
+            || self.removed_inline_policies().any(|name| self.means_inline(name.as_str(), policy))
+    }
+
+    /// Whether a name means an inline policy of the role: that of the name, or a copy of it.
+    pub(crate) fn means_inline(&self, name: &str, policy: &InlinePolicyName) -> bool {
+        name == policy.as_str() || self.binding.convention.is_copy(policy, name)
+    }
+
+    /// The inline policies, and no others, that an update takes away.
+    pub(crate) fn removed_inline_policies(&self) -> impl Iterator<Item = &InlinePolicyName> {
+        let removed = match &self.verb {
+            Verb::Update { remove_inline_policies, .. } => Some(remove_inline_policies),
+            _ => None,
+        };
+        removed.into_iter().flatten()
+    }
+
+    /// The policies that an update takes away.
+    pub(crate) fn removed_policies(&self) -> impl Iterator<Item = &PolicyRef> {
+        let removed = match &self.verb {
+            Verb::Update { remove_policies, .. } => Some(remove_policies),
+            _ => None,
+        };
+        removed.into_iter().flatten()
     }
 
     /// Every cluster that the request touches.

@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 
 use crate::backend::ROLE_UNFINISHED;
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::Guard;
 
 /// How long IAM may take until a write is seen everywhere, before its answer is believed (AWS gives no number; terraform
 /// waits longer, but it waits for cases that are checked before the first write here).
@@ -26,7 +27,7 @@ pub(crate) fn waits() -> ExponentialBuilder {
 ///
 /// `fresh` says that what the call refers to was made in this very run, so that "does not exist" is not believed at once.
 pub(crate) async fn until_consistent<'a, T>(fresh: bool, call: impl Fn() -> BoxFuture<'a, Result<T>>) -> Result<T> {
-    call.retry(waits()).when(|error| not_ready(error, fresh)).await
+    call.retry(waits()).when(|error| not_ready(error, fresh) && Guard::Waits.stands()).await
 }
 
 fn not_ready(error: &Error, fresh: bool) -> bool {

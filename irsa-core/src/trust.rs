@@ -98,6 +98,12 @@ impl TrustPolicy {
     }
 }
 
+impl From<Value> for TrustPolicy {
+    fn from(document: Value) -> Self {
+        Self(document)
+    }
+}
+
 impl PartialEq for TrustPolicy {
     fn eq(&self, other: &Self) -> bool {
         canonical(&self.0) == canonical(&other.0)

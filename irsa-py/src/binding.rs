@@ -9,6 +9,7 @@ use pyo3::types::PyMapping;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::argument::{Given, named};
 use crate::data::{data, items, texts};
 use crate::error::Result;
 use crate::json::{self, Input};
@@ -173,32 +174,38 @@ data! {
         #[pyo3(signature = (namespace, service_account, *, cluster = None, role_name = None, role_path = None,
             description = None, max_session_duration = None, permissions_boundary = None, tags = None, policies = None,
             inline = None, subjects = None, trust_only_subjects = None, trust_statements = None, audience = None,
-            token_expiration = None, sts_regional_endpoints = None, labels = None, annotations = None, role_only = false,
-            exact = false))]
+            token_expiration = None, sts_regional_endpoints = None, labels = None, annotations = None, role_only = None,
+            exact = None))]
+        #[pyo3(text_signature = "(namespace, service_account, *, cluster=None, role_name=None, role_path=None, \
+            description=None, max_session_duration=None, permissions_boundary=None, tags=None, policies=None, inline=None, \
+            subjects=None, trust_only_subjects=None, trust_statements=None, audience=None, token_expiration=None, \
+            sts_regional_endpoints=None, labels=None, annotations=None, role_only=False, exact=False)")]
         #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
         fn new(
-            namespace: String,
-            service_account: String,
-            cluster: Option<String>,
-            role_name: Option<String>,
-            role_path: Option<String>,
-            description: Option<String>,
-            max_session_duration: Option<u32>,
-            permissions_boundary: Option<String>,
+            namespace: Given<'_, String>,
+            service_account: Given<'_, String>,
+            cluster: Option<Given<'_, String>>,
+            role_name: Option<Given<'_, String>>,
+            role_path: Option<Given<'_, String>>,
+            description: Option<Given<'_, String>>,
+            max_session_duration: Option<Given<'_, u32>>,
+            permissions_boundary: Option<Given<'_, String>>,
             tags: Option<&Bound<'_, PyAny>>,
             policies: Option<&Bound<'_, PyAny>>,
             inline: Option<&Bound<'_, PyAny>>,
             subjects: Option<&Bound<'_, PyAny>>,
             trust_only_subjects: Option<&Bound<'_, PyAny>>,
             trust_statements: Option<&Bound<'_, PyAny>>,
-            audience: Option<String>,
-            token_expiration: Option<u32>,
-            sts_regional_endpoints: Option<bool>,
+            audience: Option<Given<'_, String>>,
+            token_expiration: Option<Given<'_, u32>>,
+            sts_regional_endpoints: Option<Given<'_, bool>>,
             labels: Option<&Bound<'_, PyAny>>,
             annotations: Option<&Bound<'_, PyAny>>,
-            role_only: bool,
-            exact: bool,
+            role_only: Option<Given<'_, bool>>,
+            exact: Option<Given<'_, bool>>,
         ) -> PyResult<Self> {
+            named!(namespace, service_account, cluster, role_name, role_path, description, max_session_duration);
+            named!(permissions_boundary, audience, token_expiration, sts_regional_endpoints, role_only, exact);
             let wish = Wish {
                 namespace,
                 service_account,
@@ -219,8 +226,8 @@ data! {
                 sts_regional_endpoints,
                 labels: pairs("labels", labels)?,
                 annotations: pairs("annotations", annotations)?,
-                role_only,
-                exact,
+                role_only: role_only.unwrap_or_default(),
+                exact: exact.unwrap_or_default(),
             };
             wish.check().map_err(crate::error::Failure::from)?;
             Ok(Self(wish))

@@ -8,12 +8,16 @@ use std::time::Duration;
 use irsa_cli::{Environment, Need, Options, Target};
 use irsa_core::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountName};
 use irsa_core::trust::Caller;
-use irsa_core::{Error, ErrorKind, IrsaBinding, Request, Sandbox};
+use irsa_core::{Client, Error, ErrorKind, IrsaBinding, Request, Sandbox};
+use pyo3::Borrowed;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::argument::{Given, Named, named, object};
 use crate::binding::Binding;
+use crate::boto::Boto3Clients;
 use crate::credentials;
+use crate::data::Field;
 use crate::error::{Failure, Result};
 use crate::reach::{Live, Origin, Reach};
 use crate::report::Planned;
@@ -31,12 +35,26 @@ pub(crate) struct Core {
 }
 
 /// What a change may touch.
-#[derive(Clone, Copy, Debug, Default, FromPyObject)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Permit {
     adopt: bool,
     force: bool,
     create_namespace: bool,
     create_provider: bool,
+}
+
+impl FromPyObject<'_, '_> for Permit {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let flag = |name: &str| object.getattr(name)?.extract::<Given<'_, bool>>()?.named(name);
+        Ok(Self {
+            adopt: flag("adopt")?,
+            force: flag("force")?,
+            create_namespace: flag("create_namespace")?,
+            create_provider: flag("create_provider")?,
+        })
+    }
 }
 
 impl Permit {
@@ -55,17 +73,25 @@ impl Core {
     #[staticmethod]
     #[expect(clippy::too_many_arguments, reason = "they are the keywords of irsa.Client")]
     fn live(
-        cluster: Option<String>,
-        region: Option<String>,
-        profile: Option<String>,
-        endpoint_url: Option<String>,
-        kubeconfig: Option<PathBuf>,
-        context: Option<String>,
-        issuer: Option<String>,
-        account: Option<String>,
+        cluster: Option<Given<'_, String>>,
+        region: Option<Given<'_, String>>,
+        profile: Option<Given<'_, String>>,
+        endpoint_url: Option<Given<'_, String>>,
+        kubeconfig: Option<Given<'_, PathBuf>>,
+        context: Option<Given<'_, String>>,
+        issuer: Option<Given<'_, String>>,
+        account: Option<Given<'_, String>>,
         session: Option<&Bound<'_, PyAny>>,
-        timeout: Option<f64>,
+        iam: Option<&Bound<'_, PyAny>>,
+        eks: Option<&Bound<'_, PyAny>>,
+        sts: Option<&Bound<'_, PyAny>>,
+        timeout: Option<Given<'_, f64>>,
     ) -> PyResult<Self> {
+        named!(cluster, region, profile, endpoint_url, kubeconfig, context, issuer, account, timeout);
+        let boto = Boto3Clients::of_arguments(iam, eks, sts, issuer.is_some())?;
+        if boto.is_some() && endpoint_url.is_some() {
+            return Err(PyValueError::new_err("endpoint_url contradicts iam: a boto3 client has its own"));
+        }
         let mut options = Options {
             cluster,
             region,
@@ -92,16 +118,24 @@ impl Core {
             }
             given = Some(credentials::of_session(session));
         }
+        if let (None, Some(region)) = (&options.region, boto.as_ref().and_then(Boto3Clients::region)) {
+            options.region = Some(region.to_string());
+        }
         let environment = Environment::of_process();
         let target = Target::new(&options, &environment, Need::Cluster).map_err(Failure::from)?;
         let (cluster, timeout) = (target.cluster().map_err(Failure::from)?.clone(), target.timeout);
-        let live = Live { environment, target, credentials: given };
+        let live = Live { environment, target, credentials: given, boto };
         Ok(Self::new(cluster, Origin::Live(Box::new(live)), timeout))
     }
 
     /// The embedded back end, in memory or in a file.
     #[staticmethod]
-    fn sandbox(path: Option<PathBuf>, cluster: Option<String>, timeout: Option<f64>) -> PyResult<Self> {
+    fn sandbox(
+        path: Option<Given<'_, PathBuf>>,
+        cluster: Option<Given<'_, String>>,
+        timeout: Option<Given<'_, f64>>,
+    ) -> PyResult<Self> {
+        named!(path, cluster, timeout);
         let cluster = cluster.as_deref().unwrap_or(SANDBOX_CLUSTER).parse::<ClusterRef>().map_err(Failure::from)?;
         let origin = match path {
             None => Origin::Memory(Sandbox::new()),
@@ -117,25 +151,25 @@ impl Core {
         self.cluster.to_string()
     }
 
-    fn plan(&self, py: Python<'_>, binding: &Bound<'_, Binding>, permit: Permit) -> PyResult<Call> {
+    fn plan(&self, py: Python<'_>, binding: &Bound<'_, PyAny>, permit: Permit) -> PyResult<Call> {
         let request = permit.on(Request::create(self.wanted(binding)?)).with_preview(true);
-        let (reach, servers) = (self.reach(py)?, servers(&request));
-        Ok(Call::new(move || async move { reach.client(&servers).await?.run(&request).await.map(Planned) }))
+        self.call(py, servers(&request), move |client| async move { client.run(&request).await.map(Planned) })
     }
 
-    fn apply(&self, py: Python<'_>, binding: &Bound<'_, Binding>, permit: Permit) -> PyResult<Call> {
+    fn apply(&self, py: Python<'_>, binding: &Bound<'_, PyAny>, permit: Permit) -> PyResult<Call> {
         self.run(py, permit.on(Request::create(self.wanted(binding)?)))
     }
 
     fn update(
         &self,
         py: Python<'_>,
-        binding: &Bound<'_, Binding>,
+        binding: &Bound<'_, PyAny>,
         remove_policies: &Bound<'_, PyAny>,
         remove_subjects: &Bound<'_, PyAny>,
         permit: Permit,
-        dry_run: bool,
+        dry_run: Given<'_, bool>,
     ) -> PyResult<Call> {
+        named!(dry_run);
         let mut request = permit.on(Request::update(self.wanted(binding)?)).with_preview(dry_run);
         for policy in crate::data::texts("remove_policies", remove_policies)? {
             request = request.removing_policy(&policy).map_err(Failure::from)?;
@@ -150,14 +184,15 @@ impl Core {
     fn delete(
         &self,
         py: Python<'_>,
-        namespace: String,
-        service_account: String,
-        role_name: Option<String>,
-        keep_role: bool,
-        force: bool,
-        role_only: bool,
-        dry_run: bool,
+        namespace: Given<'_, String>,
+        service_account: Given<'_, String>,
+        role_name: Option<Given<'_, String>>,
+        keep_role: Given<'_, bool>,
+        force: Given<'_, bool>,
+        role_only: Given<'_, bool>,
+        dry_run: Given<'_, bool>,
     ) -> PyResult<Call> {
+        named!(namespace, service_account, role_name, keep_role, force, role_only, dry_run);
         if keep_role && force {
             return Err(PyValueError::new_err("keep_role contradicts force: give only one of them"));
         }
@@ -174,68 +209,87 @@ impl Core {
     fn get(
         &self,
         py: Python<'_>,
-        namespace: String,
-        service_account: String,
-        role_name: Option<String>,
+        namespace: Given<'_, String>,
+        service_account: Given<'_, String>,
+        role_name: Option<Given<'_, String>>,
     ) -> PyResult<Call> {
+        named!(namespace, service_account, role_name);
         let namespace = Namespace::new(namespace).map_err(Failure::from)?;
         let name = ServiceAccountName::new(service_account).map_err(Failure::from)?;
         let role_name = role_name.map(RoleName::new).transpose().map_err(Failure::from)?;
-        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
-        Ok(Call::new(move || async move {
-            let client = reach.client(std::slice::from_ref(&cluster)).await?;
+        let cluster = self.cluster.clone();
+        self.call(py, vec![cluster.clone()], move |client| async move {
             client.get(&cluster, &namespace, &name, role_name.as_ref()).await
-        }))
+        })
     }
 
-    fn list(&self, py: Python<'_>, namespace: Option<String>) -> PyResult<Call> {
+    fn list(&self, py: Python<'_>, namespace: Option<Given<'_, String>>) -> PyResult<Call> {
+        named!(namespace);
         let namespace = namespace.map(Namespace::new).transpose().map_err(Failure::from)?;
-        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
-        Ok(Call::new(move || async move {
-            reach.client(std::slice::from_ref(&cluster)).await?.list(&cluster, namespace.as_ref()).await
-        }))
+        let cluster = self.cluster.clone();
+        self.call(
+            py,
+            vec![cluster.clone()],
+            move |client| async move { client.list(&cluster, namespace.as_ref()).await },
+        )
     }
 
-    fn check_trust(&self, py: Python<'_>, role_name: String, subject: String, audience: String) -> PyResult<Call> {
+    fn check_trust(
+        &self,
+        py: Python<'_>,
+        role_name: Given<'_, String>,
+        subject: Given<'_, String>,
+        audience: Given<'_, String>,
+    ) -> PyResult<Call> {
+        named!(role_name, subject, audience);
         let role_name = RoleName::new(role_name).map_err(Failure::from)?;
         let audience = Audience::new(audience).map_err(Failure::from)?;
-        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
-        Ok(Call::new(move || async move {
-            let client = reach.client(&[]).await?;
+        let cluster = self.cluster.clone();
+        self.call(py, Vec::new(), move |client| async move {
             let caller = Caller::service_account(client.provider_arn(&cluster).await?, &subject, audience.to_string())?;
             Ok(client.trust_document(&role_name).await?.1.check(&caller))
-        }))
+        })
     }
 
-    fn who_can(&self, py: Python<'_>, role_name: String) -> PyResult<Call> {
+    fn who_can(&self, py: Python<'_>, role_name: Given<'_, String>) -> PyResult<Call> {
+        named!(role_name);
         let role_name = RoleName::new(role_name).map_err(Failure::from)?;
-        let (reach, clusters) = (self.reach(py)?, vec![self.cluster.clone()]);
-        Ok(Call::new(move || async move { reach.client(&clusters).await?.who_can(&role_name, &clusters).await }))
+        let clusters = vec![self.cluster.clone()];
+        self.call(py, clusters.clone(), move |client| async move { client.who_can(&role_name, &clusters).await })
     }
 
     fn audit_trust(&self, py: Python<'_>, ignore: &Bound<'_, PyAny>) -> PyResult<Call> {
         let ignore = crate::audit::ignored(ignore)?;
-        let (reach, clusters) = (self.reach(py)?, vec![self.cluster.clone()]);
-        Ok(Call::new(move || async move { reach.client(&clusters).await?.audit_trust(&clusters, &ignore).await }))
+        let clusters = vec![self.cluster.clone()];
+        self.call(py, clusters.clone(), move |client| async move { client.audit_trust(&clusters, &ignore).await })
     }
 
     fn provider(&self, py: Python<'_>) -> PyResult<Call> {
-        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
-        Ok(Call::new(move || async move { reach.client(&[]).await?.provider(&cluster).await }))
+        let cluster = self.cluster.clone();
+        self.call(py, Vec::new(), move |client| async move { client.provider(&cluster).await })
     }
 
-    fn create_provider(&self, py: Python<'_>, audiences: &Bound<'_, PyAny>, dry_run: bool) -> PyResult<Call> {
+    fn create_provider(
+        &self,
+        py: Python<'_>,
+        audiences: &Bound<'_, PyAny>,
+        dry_run: Given<'_, bool>,
+    ) -> PyResult<Call> {
+        named!(dry_run);
         let audiences = crate::data::texts("audiences", audiences)?.into_iter().map(Audience::new);
         let audiences: Vec<Audience> = audiences.collect::<irsa_core::Result<_>>().map_err(Failure::from)?;
-        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
-        Ok(Call::new(
-            move || async move { reach.client(&[]).await?.create_provider(&cluster, &audiences, dry_run).await },
-        ))
+        let cluster = self.cluster.clone();
+        self.call(
+            py,
+            Vec::new(),
+            move |client| async move { client.create_provider(&cluster, &audiences, dry_run).await },
+        )
     }
 
-    fn delete_provider(&self, py: Python<'_>, force: bool, dry_run: bool) -> PyResult<Call> {
-        let (reach, cluster) = (self.reach(py)?, self.cluster.clone());
-        Ok(Call::new(move || async move { reach.client(&[]).await?.delete_provider(&cluster, force, dry_run).await }))
+    fn delete_provider(&self, py: Python<'_>, force: Given<'_, bool>, dry_run: Given<'_, bool>) -> PyResult<Call> {
+        named!(force, dry_run);
+        let cluster = self.cluster.clone();
+        self.call(py, Vec::new(), move |client| async move { client.delete_provider(&cluster, force, dry_run).await })
     }
 }
 
@@ -244,13 +298,30 @@ impl Core {
         Self { cluster, reach: Mutex::new((process::id(), Arc::new(Reach::new(origin, timeout)))) }
     }
 
-    fn wanted(&self, binding: &Bound<'_, Binding>) -> Result<IrsaBinding> {
-        Ok(binding.get().0.on(&self.cluster)?)
+    fn wanted(&self, binding: &Bound<'_, PyAny>) -> Result<IrsaBinding> {
+        Ok(object::<Binding>("binding", "a Binding", binding)?.get().0.on(&self.cluster)?)
     }
 
     fn run(&self, py: Python<'_>, request: Request) -> PyResult<Call> {
-        let (reach, servers) = (self.reach(py)?, servers(&request));
-        Ok(Call::new(move || async move { reach.client(&servers).await?.run(&request).await }))
+        self.call(py, servers(&request), move |client| async move { client.run(&request).await })
+    }
+
+    /// A call on a client that reaches the API servers of these clusters.
+    fn call<T, F>(
+        &self,
+        py: Python<'_>,
+        servers: Vec<ClusterRef>,
+        work: impl FnOnce(Client) -> F + Send + 'static,
+    ) -> PyResult<Call>
+    where
+        T: Field + Send + 'static,
+        F: Future<Output = irsa_core::Result<T>> + 'static,
+    {
+        let reach = self.reach(py)?;
+        Ok(Call::new(move || async move {
+            let worked = async { work(reach.client(&servers).await?).await };
+            worked.await.map_err(|error| reach.explained(error))
+        }))
     }
 
     /// What is reached; a forked process reaches it anew.

@@ -7,9 +7,13 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
-/// How long an answer is taken for good: a session refreshes its credentials by itself whenever it is asked.
-const KEPT: Duration = Duration::from_secs(60);
+use crate::beside::{Raised, beside};
+
+/// How long an answer is taken for good: it spares the calls of one binding, and a session that changes is seen at once. A
+/// session keeps its credentials itself, and refreshes them whenever it is asked and that is due.
+const KEPT: Duration = Duration::from_secs(1);
 
 /// A session that has `get_credentials()`.
 #[derive(Clone, Debug)]
@@ -27,37 +31,29 @@ impl ProvideCredentials for Session {
     {
         let session = self.clone();
         future::ProvideCredentials::new(async move {
-            // It may call AWS, and wait for the interpreter.
-            let read = tokio::task::spawn_blocking(move || session.read());
-            read.await.map_err(CredentialsError::provider_error)?
+            let ask = move |py: Python<'_>| {
+                let keywords = PyDict::new(py);
+                keywords.set_item("session", session.0.bind(py))?;
+                Ok((py.import("irsa._beside")?.getattr("credentials")?.unbind(), keywords.unbind()))
+            };
+            match beside(ask, |frozen: PyResult<Bound<'_, PyAny>>| read(&frozen?), ()).await.and_then(|read| read) {
+                Ok(Some(credentials)) => Ok(credentials),
+                Ok(None) => Err(CredentialsError::not_loaded("the session has no credentials")),
+                Err(error) => {
+                    let text = format!("the session's credentials cannot be read: {error}");
+                    Err(CredentialsError::provider_error(Raised::new(text, error)))
+                }
+            }
         })
     }
 }
 
-impl Session {
-    fn read(&self) -> Result<Credentials, CredentialsError> {
-        let read = Python::try_attach(|py| {
-            let credentials = self.0.bind(py).call_method0("get_credentials")?;
-            if credentials.is_none() {
-                return Ok(None);
-            }
-            let frozen = credentials.call_method0("get_frozen_credentials")?;
-            let field = |name: &str| frozen.getattr(name)?.extract::<Option<String>>();
-            let (access, secret) = (field("access_key")?, field("secret_key")?);
-            let token = field("token")?;
-            Ok(access.zip(secret).map(|(access, secret)| {
-                Credentials::new(access, secret, token, Some(SystemTime::now() + KEPT), "session")
-            }))
-        });
-        match read {
-            Some(Ok(Some(credentials))) => Ok(credentials),
-            Some(Ok(None)) => Err(CredentialsError::not_loaded("the session has no credentials")),
-            Some(Err(error)) => Err(error_of(error)),
-            None => Err(CredentialsError::not_loaded("the interpreter has ended")),
-        }
+fn read(frozen: &Bound<'_, PyAny>) -> PyResult<Option<Credentials>> {
+    if frozen.is_none() {
+        return Ok(None);
     }
-}
-
-fn error_of(error: PyErr) -> CredentialsError {
-    CredentialsError::provider_error(format!("the session's credentials cannot be read: {error}"))
+    let field = |name: &str| frozen.getattr(name)?.extract::<Option<String>>();
+    let (access, secret, token) = (field("access_key")?, field("secret_key")?, field("token")?);
+    let until = Some(SystemTime::now() + KEPT);
+    Ok(access.zip(secret).map(|(access, secret)| Credentials::new(access, secret, token, until, "session")))
 }

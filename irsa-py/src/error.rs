@@ -1,9 +1,12 @@
 //! From the library's one error to the exceptions of Python.
 
+use std::error::Error as _;
+
 use irsa_core::{Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::beside::Raised;
 use crate::data::Field;
 
 /// The result of what is called from Python.
@@ -63,10 +66,46 @@ fn class_name(kind: ErrorKind) -> &'static str {
 
 fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     let class = py.import("irsa._errors")?.getattr(class_name(error.kind()))?;
+    // What is refused from the input alone speaks of options; what others say is left as it is.
+    let of_input = error.kind() == ErrorKind::InvalidInput && error.code().is_none();
+    let told = |text: String| if of_input { in_keywords(&text) } else { text };
     let fields = PyDict::new(py);
-    fields.set_item("causes", error.causes())?;
+    fields.set_item("causes", error.causes().into_iter().map(told).collect::<Vec<_>>())?;
     fields.set_item("code", error.code())?;
-    fields.set_item("hint", error.hint())?;
+    fields.set_item("hint", error.hint().map(in_keywords))?;
     fields.set_item("report", error.report().map(|report| report.field(py)).transpose()?)?;
-    Ok(PyErr::from_value(class.call((error.to_string(),), Some(&fields))?))
+    let exception = PyErr::from_value(class.call((told(error.to_string()),), Some(&fields))?);
+    exception.set_cause(py, raised(error).map(|raised| raised.exception(py)));
+    Ok(exception)
+}
+
+/// A text that speaks of options of the program, such as `--role-name`, with the keywords of Python in their place.
+fn in_keywords(text: &str) -> String {
+    let mut parts = text.split("--");
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let begins = told.is_empty() || told.ends_with([' ', '(', '`']);
+        let length = part.find(|c: char| !c.is_ascii_lowercase() && c != '-').unwrap_or(part.len());
+        let (option, rest) = part.split_at(length);
+        if begins && option.starts_with(|c: char| c.is_ascii_lowercase()) {
+            told.push_str(&option.replace('-', "_"));
+        } else {
+            told.push_str("--");
+            told.push_str(option);
+        }
+        told.push_str(rest);
+    }
+    told
+}
+
+/// What other people's code raised, where that is the cause.
+fn raised(error: &Error) -> Option<&Raised> {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if let Some(raised) = cause.downcast_ref() {
+            return Some(raised);
+        }
+        next = cause.source();
+    }
+    None
 }

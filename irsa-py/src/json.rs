@@ -1,5 +1,6 @@
 //! JSON and Python's own values: strict on the way in, plain on the way out.
 
+use std::cell::Cell;
 use std::fmt;
 
 use pyo3::exceptions::PyTypeError;
@@ -12,6 +13,10 @@ use crate::error::{Result, invalid};
 
 /// As deep as serde_json reads.
 const DEEPEST: usize = 127;
+
+/// The most values of one argument: more than the roles of an account at their quotas have. A structure that holds its parts
+/// in many places can be far larger than what Python keeps of it.
+const MOST_VALUES: usize = 2_000_000;
 
 /// JSON as it was given: text, so that errors can give line and column, or an object.
 #[derive(Clone, Debug)]
@@ -35,12 +40,12 @@ impl Input {
 
 /// Takes a value that is nothing but JSON: dict, list, tuple, str, int, float, bool, None. `argument` is how errors call it.
 pub(crate) fn from_python(argument: &str, object: &Bound<'_, PyAny>) -> Result<Value> {
-    read(&Place::argument(argument, object), Dates::Refused)
+    read(&Place::argument(argument, object), Dates::Refused, &Cell::new(MOST_VALUES))
 }
 
 /// As [`from_python`], for what boto3 answers: dates are taken as text, but not inside of policy documents.
 pub(crate) fn from_answer(argument: &str, object: &Bound<'_, PyAny>) -> Result<Value> {
-    read(&Place::argument(argument, object), Dates::Text)
+    read(&Place::argument(argument, object), Dates::Text, &Cell::new(MOST_VALUES))
 }
 
 /// Gives plain Python values: dict, list, str, int, float, bool, None.
@@ -141,8 +146,13 @@ impl fmt::Display for Place<'_, '_> {
     }
 }
 
-fn read(place: &Place<'_, '_>, dates: Dates) -> Result<Value> {
+/// `left` is how many values may still come.
+fn read(place: &Place<'_, '_>, dates: Dates, left: &Cell<usize>) -> Result<Value> {
     let object = place.object;
+    match left.get().checked_sub(1) {
+        Some(rest) => left.set(rest),
+        None => return Err(invalid(format!("{}: holds more than {MOST_VALUES} values", place.root()))),
+    }
     if object.is_none() {
         return Ok(Value::Null);
     }
@@ -163,7 +173,7 @@ fn read(place: &Place<'_, '_>, dates: Dates) -> Result<Value> {
         return Number::from_f64(number).map(Value::Number).ok_or_else(what);
     }
     if let Ok(mapping) = object.cast::<PyMapping>() {
-        return read_object(place, mapping, dates);
+        return read_object(place, mapping, dates, left);
     }
     let items: Vec<Bound<'_, PyAny>> = if let Ok(list) = object.cast::<PyList>() {
         list.iter().collect()
@@ -175,11 +185,17 @@ fn read(place: &Place<'_, '_>, dates: Dates) -> Result<Value> {
     } else {
         return Err(wrong_type(place, "JSON (dict, list, str, int, float, bool or None)", object).into());
     };
-    let values = items.iter().enumerate().map(|(index, item)| read(&place.inside(Step::Index(index), item)?, dates));
+    let values =
+        items.iter().enumerate().map(|(index, item)| read(&place.inside(Step::Index(index), item)?, dates, left));
     values.collect::<Result<_>>().map(Value::Array)
 }
 
-fn read_object(place: &Place<'_, '_>, mapping: &Bound<'_, PyMapping>, dates: Dates) -> Result<Value> {
+fn read_object(
+    place: &Place<'_, '_>,
+    mapping: &Bound<'_, PyMapping>,
+    dates: Dates,
+    left: &Cell<usize>,
+) -> Result<Value> {
     let mut object = Map::new();
     // A list of its own, so that nobody changes the mapping meanwhile.
     for item in mapping.items()?.iter() {
@@ -189,7 +205,7 @@ fn read_object(place: &Place<'_, '_>, mapping: &Bound<'_, PyMapping>, dates: Dat
         };
         let key = text_of(place, text)?;
         let dates = if key.ends_with("Document") { Dates::Refused } else { dates };
-        let value = read(&place.inside(Step::Key(&key), &value)?, dates)?;
+        let value = read(&place.inside(Step::Key(&key), &value)?, dates, left)?;
         object.insert(key, value);
     }
     Ok(Value::Object(object))

@@ -1,7 +1,10 @@
 //! The Python module of irsa: a thin layer over `irsa-core`.
 
+mod argument;
 mod audit;
+mod beside;
 mod binding;
+mod boto;
 mod client;
 mod credentials;
 mod data;

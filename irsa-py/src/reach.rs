@@ -7,8 +7,10 @@ use std::time::Duration;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use irsa_cli::{Connection, Environment, Target};
 use irsa_core::name::ClusterRef;
-use irsa_core::{Client, Result, Sandbox};
+use irsa_core::{Client, Error, Result, Sandbox};
 use tokio::sync::Mutex;
+
+use crate::boto::{Boto3Backend, Boto3Clients};
 
 /// What is reached, before it is.
 #[derive(Clone, Debug)]
@@ -28,6 +30,14 @@ pub(crate) struct Live {
     pub(crate) target: Target,
     /// In place of those that the SDK would find.
     pub(crate) credentials: Option<SharedCredentialsProvider>,
+    /// In place of the SDK for all but the tokens of API servers.
+    pub(crate) boto: Option<Boto3Clients>,
+}
+
+impl Live {
+    async fn connection(&self) -> Result<Connection> {
+        Connection::open(&self.environment, &self.target, self.credentials.clone()).await
+    }
 }
 
 /// Reaches it at the first call, and every API server when it is first needed; what was reached is kept.
@@ -35,6 +45,8 @@ pub(crate) struct Live {
 pub(crate) struct Reach {
     origin: Origin,
     timeout: Duration,
+    /// Over the boto3 clients that were given.
+    boto: Option<Arc<Boto3Backend>>,
     reached: Mutex<Option<Reached>>,
 }
 
@@ -49,11 +61,17 @@ struct Reached {
 enum Way {
     Sandbox(Sandbox),
     Live(Box<Connection>),
+    /// What AWS is called by is there already; the SDK is begun with only where it leads to an API server.
+    Boto(Box<Live>, Option<Box<Connection>>),
 }
 
 impl Reach {
     pub(crate) fn new(origin: Origin, timeout: Duration) -> Self {
-        Self { origin, timeout, reached: Mutex::new(None) }
+        let boto = match &origin {
+            Origin::Live(live) => live.boto.clone().map(|clients| Arc::new(Boto3Backend::new(clients))),
+            _ => None,
+        };
+        Self { origin, timeout, boto, reached: Mutex::new(None) }
     }
 
     pub(crate) fn origin(&self) -> &Origin {
@@ -75,8 +93,15 @@ impl Reach {
         let missing: Vec<ClusterRef> = servers.iter().filter(|one| !reached.servers.contains(one)).cloned().collect();
         if !missing.is_empty() {
             let client = reached.client.clone();
-            reached.client = match &reached.way {
+            reached.client = match &mut reached.way {
                 Way::Live(connection) => connection.reaching(client, &missing).await?,
+                Way::Boto(live, connection) => {
+                    let connection = match connection {
+                        Some(connection) => connection,
+                        none => none.insert(Box::new(live.connection().await?)),
+                    };
+                    connection.reaching(client, &missing).await?
+                }
                 Way::Sandbox(sandbox) => missing.iter().fold(client, |client, cluster| {
                     client.with_cluster(cluster.clone(), Arc::new(sandbox.cluster(cluster)))
                 }),
@@ -86,17 +111,36 @@ impl Reach {
         Ok(reached.client.clone())
     }
 
+    /// An error as it is to be told.
+    pub(crate) fn explained(&self, error: Error) -> Error {
+        match &self.boto {
+            Some(backend) => backend.explained(error),
+            None => error,
+        }
+    }
+
     async fn open(&self) -> Result<Reached> {
         let (way, client) = match &self.origin {
             Origin::Memory(sandbox) => of_sandbox(sandbox.clone()),
             Origin::File(path) => of_sandbox(Sandbox::open(path)?),
-            Origin::Live(live) => {
-                let connection = Connection::open(&live.environment, &live.target, live.credentials.clone()).await?;
-                let client = connection.client();
-                (Way::Live(Box::new(connection)), client)
-            }
+            Origin::Live(live) => match &self.boto {
+                Some(backend) => (Way::Boto(live.clone(), None), of_boto(backend, &live.target)),
+                None => {
+                    let connection = live.connection().await?;
+                    let client = connection.client();
+                    (Way::Live(Box::new(connection)), client)
+                }
+            },
         };
         Ok(Reached { way, client: client.with_timeout(self.timeout), servers: Vec::new() })
+    }
+}
+
+fn of_boto(backend: &Arc<Boto3Backend>, target: &Target) -> Client {
+    let client = Client::new(backend.clone(), backend.clone());
+    match target.cluster.clone().zip(target.identity(backend.partition().clone())) {
+        Some((cluster, identity)) => client.with_identity(cluster, identity),
+        None => client,
     }
 }
 

@@ -4,6 +4,7 @@ use irsa_core::name::ProviderArn;
 use irsa_core::trust::{Caller, Decision, TrustDocument};
 use pyo3::prelude::*;
 
+use crate::argument::{Given, named};
 use crate::data::{as_text, data};
 use crate::json::Input;
 
@@ -40,16 +41,19 @@ data! {
 ///     InvalidInputError: the document is no trust policy (with its place), or another argument is malformed.
 ///     TypeError: the document is neither str nor dict, or holds what JSON does not have.
 #[pyfunction]
-#[pyo3(signature = (document, *, issuer, account, partition = "aws".to_owned(), subject, audience = "sts.amazonaws.com".to_owned()))]
+#[pyo3(signature = (document, *, issuer, account, partition = None, subject, audience = None))]
 #[pyo3(text_signature = "(document, *, issuer, account, partition='aws', subject, audience='sts.amazonaws.com')")]
 pub(crate) fn check_trust(
     document: &Bound<'_, PyAny>,
-    issuer: String,
-    account: String,
-    partition: String,
-    subject: String,
-    audience: String,
+    issuer: Given<'_, String>,
+    account: Given<'_, String>,
+    partition: Option<Given<'_, String>>,
+    subject: Given<'_, String>,
+    audience: Option<Given<'_, String>>,
 ) -> PyResult<TrustCheck> {
+    named!(issuer, account, partition, subject, audience);
+    let partition = partition.unwrap_or_else(|| "aws".to_owned());
+    let audience = audience.unwrap_or_else(|| "sts.amazonaws.com".to_owned());
     let input = Input::new("document", document)?;
     let checked = document.py().detach(|| {
         let provider = ProviderArn::new(partition.parse()?, account.parse()?, issuer.parse()?);

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use super::Shell;
 
 /// Every command that has help of its own.
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "",
     "create",
     "update",
@@ -25,6 +25,7 @@ const COMMANDS: [&str; 20] = [
     "trust who-can",
     "trust audit",
     "permissions",
+    "iam-serviceaccount",
     "completions",
 ];
 
@@ -67,7 +68,7 @@ fn completions_name_every_command() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let ran = Shell::new().run(&format!("completions {shell}"));
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
-        for word in ["create", "permissions", "sandbox", "subject-pattern", "who-can", "sarif"] {
+        for word in ["create", "permissions", "sandbox", "subject-pattern", "who-can", "sarif", "iam-serviceaccount"] {
             assert!(ran.stdout.contains(word), "{shell}: {word}");
         }
     }

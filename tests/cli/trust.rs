@@ -185,7 +185,9 @@ fn bad_input_is_refused_before_anything_is_called() {
         "trust audit -f missing.json",
         "trust audit -f empty",
         "trust audit -f broken.json",
-        "trust audit -f broken.json -f twice.json -f good.json -o sarif",
+        "trust audit -f broken.json -f twice.json -o sarif",
+        "trust audit -f good.json --sandbox",
+        "trust audit -f good.json --account 123456789012",
         "trust audit -f latin1.json",
         "list -o sarif",
     ] {
@@ -196,6 +198,30 @@ fn bad_input_is_refused_before_anything_is_called() {
     }
     assert!(shell.sandbox.calls().is_empty());
     assert_snapshot!(said);
+}
+
+#[test]
+fn a_file_that_is_no_policy_hides_no_other() {
+    let shell = Shell::new()
+        .with_file("open.json", good().replace("sub", "xyz"))
+        .with_file("broken.json", "{")
+        .with_file("package.json", "{\"name\": \"package\"}");
+    std::fs::create_dir(shell.path().join(".terraform")).unwrap();
+    std::fs::write(shell.path().join(".terraform/modules.json"), "{}").unwrap();
+    let ran = shell.run("trust audit -f . -o json");
+    assert_eq!(ran.code, 2, "{ran}");
+    let told = ran.json();
+    let unread: Vec<&Value> =
+        told["findings"].as_array().unwrap().iter().filter(|found| found["id"] == "unreadable").collect();
+    let sources: Vec<&str> = unread.iter().filter_map(|found| found["source"].as_str()).collect();
+    assert_eq!(sources, ["broken.json", "package.json"], "{ran}");
+    assert!(unread.len() < told["findings"].as_array().unwrap().len(), "{ran}");
+    assert_eq!(told["error"]["kind"], "invalid_input", "{ran}");
+    let sarif = shell.run("trust audit -f . -o sarif");
+    let results = sarif.json()["runs"][0]["results"].as_array().unwrap().len();
+    assert_eq!((sarif.code, results), (2, told["findings"].as_array().unwrap().len()), "{sarif}");
+    let text = shell.run("trust audit -f .");
+    assert!(text.code == 2 && text.stderr.contains("2 files cannot be audited") && text.stdout.contains("open.json"));
 }
 
 /// A sandbox with three roles of service accounts, one of which lets in every other one too.

@@ -1,4 +1,4 @@
-//! Service accounts and namespaces: reads, writes with their preconditions, rights.
+//! Service accounts, namespaces and config maps: reads, writes with their preconditions, rights.
 
 use irsa_core::ErrorKind;
 use irsa_core::backend::{AccessReview, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
@@ -170,6 +170,18 @@ pub(super) async fn an_account_is_deleted_only_as_it_was_read(world: &World) {
     assert_ne!(anew.uid, second.uid);
 }
 
+pub(super) async fn an_account_that_is_being_deleted_says_so(world: &World) {
+    let namespace = world.namespace().await;
+    let made = apply(world, &annotated(&namespace, &[("a", "1")])).await;
+    assert!(!made.deleting && !read(world, &namespace).await.unwrap().deleting);
+    world.hands.end_account(&namespace, "app").await;
+    let going = read(world, &namespace).await.unwrap();
+    assert!(going.deleting && going.uid == made.uid, "{going:?}");
+    assert!(world.cluster.service_accounts_in(&namespace).await.unwrap()[0].deleting);
+    world.cluster.delete_service_account(&going).await.unwrap();
+    assert!(read(world, &namespace).await.is_some_and(|account| account.deleting), "the finalizer keeps it");
+}
+
 pub(super) async fn lists_equal_point_reads(world: &World) {
     let namespace = world.namespace().await;
     let cluster = &world.cluster;
@@ -221,4 +233,19 @@ pub(super) async fn the_anchor_names_the_issuer(world: &World) {
     let anchor = world.cluster.anchor().await.unwrap();
     assert_eq!(anchor.issuer, Some(world.issuer.url()));
     assert!(!world.cluster.through_eks());
+}
+
+pub(super) async fn an_entry_of_a_config_map_is_read(world: &World) {
+    let namespace = world.namespace().await;
+    let read = async |namespace: &Namespace, key: &str| world.cluster.config_value(namespace, "global", key).await;
+    assert_eq!(read(&namespace, "environment").await.unwrap(), None);
+    world.hands.put_config_map(&namespace, "global", &[("environment", "demo"), ("empty", "")]).await;
+    assert_eq!(read(&namespace, "environment").await.unwrap().as_deref(), Some("demo"));
+    assert_eq!(read(&namespace, "empty").await.unwrap().as_deref(), Some(""));
+    assert_eq!(read(&namespace, "other").await.unwrap(), None);
+    let missing = Namespace::new(world.unique("no")).unwrap();
+    assert_eq!(read(&missing, "environment").await.unwrap(), None);
+    let denied = world.weak.config_value(&namespace, "global", "environment").await.unwrap_err();
+    assert_eq!((denied.kind(), denied.code()), (ErrorKind::AccessDenied, Some("Forbidden")));
+    assert_eq!(denied.to_string(), format!("cannot read config map {namespace}/global"));
 }

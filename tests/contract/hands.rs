@@ -24,6 +24,10 @@ pub(super) trait Hands: Debug + Send + Sync {
     async fn remove_instance_profile(&self, name: &str, role: &RoleName);
     /// Changes annotations of an account as another field manager, without applying; `None` takes one away.
     async fn update_as(&self, manager: &str, namespace: &Namespace, name: &str, annotations: &[(&str, Option<&str>)]);
+    /// Makes a config map.
+    async fn put_config_map(&self, namespace: &Namespace, name: &str, data: &[(&str, &str)]);
+    /// Begins to delete an account, which then stays for a finalizer until its namespace is removed.
+    async fn end_account(&self, namespace: &Namespace, name: &str);
     /// Begins to delete a namespace, which then stays until its content is gone.
     async fn end_namespace(&self, namespace: &Namespace);
     /// Removes a namespace and all that is in it, if it is there.
@@ -59,6 +63,19 @@ impl Hands for SandboxHands {
 
     async fn update_as(&self, manager: &str, namespace: &Namespace, name: &str, annotations: &[(&str, Option<&str>)]) {
         self.0.default_cluster().update_as(manager, namespace.as_str(), name, annotations).unwrap();
+    }
+
+    async fn put_config_map(&self, namespace: &Namespace, name: &str, data: &[(&str, &str)]) {
+        self.0.default_cluster().put_config_map(namespace.as_str(), name, data).unwrap();
+    }
+
+    async fn end_account(&self, namespace: &Namespace, name: &str) {
+        let ended = self.0.default_cluster().edit(|cluster| {
+            let accounts = &mut cluster.namespaces.get_mut(namespace).unwrap().service_accounts;
+            accounts.get_mut(name).unwrap().deleting = true;
+            Ok(())
+        });
+        ended.unwrap();
     }
 
     async fn end_namespace(&self, namespace: &Namespace) {
@@ -175,6 +192,20 @@ impl Hands for BedHands {
         accounts.patch(name, &params, &Patch::Merge(patch)).await.unwrap();
     }
 
+    async fn put_config_map(&self, namespace: &Namespace, name: &str, data: &[(&str, &str)]) {
+        let data: std::collections::BTreeMap<_, _> = data.iter().copied().collect();
+        let map = serde_json::from_value(json!({"metadata": {"name": name}, "data": data})).unwrap();
+        let maps: Api<core::ConfigMap> = Api::namespaced(self.kube.0.clone(), namespace.as_str());
+        maps.create(&PostParams::default(), &map).await.unwrap();
+    }
+
+    async fn end_account(&self, namespace: &Namespace, name: &str) {
+        let accounts = self.accounts(namespace);
+        let held = json!({"metadata": {"finalizers": ["example.org/held"]}});
+        accounts.patch(name, &PatchParams::default(), &Patch::Merge(held)).await.unwrap();
+        accounts.delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
     async fn end_namespace(&self, namespace: &Namespace) {
         // No controller runs in the bed that would finish it.
         self.namespaces().delete(namespace.as_str(), &DeleteParams::default()).await.unwrap();
@@ -185,6 +216,12 @@ impl Hands for BedHands {
             return;
         }
         let accounts = self.accounts(&Namespace::new(name).unwrap());
+        for account in accounts.list(&Default::default()).await.unwrap() {
+            let (name, metadata) = (account.metadata.name.unwrap(), json!({"metadata": {"finalizers": null}}));
+            if account.metadata.finalizers.is_some() {
+                accounts.patch(&name, &PatchParams::default(), &Patch::Merge(metadata)).await.unwrap();
+            }
+        }
         accounts.delete_collection(&DeleteParams::default(), &Default::default()).await.unwrap();
         let _ = self.namespaces().delete(name, &DeleteParams::default()).await;
         let Some(mut namespace) = self.namespaces().get_opt(name).await.unwrap() else { return };

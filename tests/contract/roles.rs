@@ -277,7 +277,11 @@ pub(super) async fn policies_are_found_by_name_in_any_path(world: &World) {
     let own = world.hands.add_policy("/team/", &world.unique("own")).await;
     let aws = [READ_ONLY, "arn:aws:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicy"].map(policy);
     let names = keys(&["AmazonS3ReadOnlyAccess", "AmazonEBSCSIDriverPolicy", "AmazonS3ReadOnlyAcces", own.name()]);
-    let found: BTreeSet<PolicyArn> = world.iam.policies_named(&names).await.unwrap().into_iter().collect();
+    let found = world.iam.policies_named(&names).await.unwrap();
+    for policy in &found {
+        assert_eq!(world.iam.policy(&policy.arn).await.unwrap().as_ref(), Some(policy), "both tell the same");
+    }
+    let found: BTreeSet<PolicyArn> = found.into_iter().map(|policy| policy.arn).collect();
     assert_eq!(found, aws.iter().cloned().chain([own.clone()]).collect());
     assert!(world.iam.policies_named(&BTreeSet::new()).await.unwrap().is_empty());
     for arn in aws.iter().chain([&own]) {
@@ -287,6 +291,21 @@ pub(super) async fn policies_are_found_by_name_in_any_path(world: &World) {
     for name in ["AmazonS3ReadOnlyAccess", "AmazonEBSCSIDriverPolicy", own.name()] {
         assert!(all.contains(name), "{name}");
     }
+}
+
+pub(super) async fn the_document_in_effect_can_be_read(world: &World) {
+    let own = world.hands.add_policy("/", &world.unique("read")).await;
+    for (arn, denies) in [(READ_ONLY, false), ("arn:aws:iam::aws:policy/AWSDenyAll", true), (&own.to_string(), false)] {
+        let known = world.iam.policy(&policy(arn)).await.unwrap().unwrap();
+        let text = world.iam.policy_version(&known.arn, known.default_version).await.unwrap().unwrap();
+        let in_effect = world.iam.policy_version(&known.arn, None).await.unwrap();
+        assert_eq!(in_effect.as_deref(), Some(text.as_str()));
+        let document = irsa_core::PolicyDocument::from_stored(&text).unwrap();
+        assert_eq!(document.has_deny(), denies, "{arn}: {text}");
+        assert_eq!(world.iam.policy_version(&known.arn, Some("v999".to_owned())).await.unwrap(), None);
+    }
+    let unknown = policy("arn:aws:iam::aws:policy/Unknown");
+    assert_eq!(world.iam.policy_version(&unknown, Some("v1".to_owned())).await.unwrap(), None);
 }
 
 pub(super) async fn quotas_are_told(world: &World) {

@@ -69,3 +69,62 @@ def test_unavailable_while_writing(bed: Bed, irsa: Irsa, seen: Seen) -> None:
     assert irsa("create", seen.place, "-p", S3, "-o", "json").done()["changed"]
     assert (seen.attached, seen.annotation) == ({S3}, seen.arn)
     assert irsa("create", seen.place, "-p", S3, "-o", "json").done()["changed"] is False
+
+
+def test_unavailable_for_a_while(bed: Bed, irsa: Irsa, seen: Seen) -> None:
+    """IAM answers 503 twice: the SDK tries again, and nobody sees it."""
+    bed.fail(action="AttachRolePolicy", status=503, code="ServiceUnavailable", times=2)
+    assert irsa("create", seen.place, "-p", S3, "-o", "json").done()["changed"]
+    assert (seen.attached, seen.annotation) == ({S3}, seen.arn)
+
+
+def test_api_server_that_turns_away(bed: Bed, irsa: Irsa, seen: Seen) -> None:
+    """429 is tried again after the time that the server asks for; 500 is told, and the next run goes on."""
+    later = {"status": 429, "code": "TooManyRequests", "headers": {"retry-after": "1"}, "times": 2}
+    bed.fail(front="demo", action="PATCH", path="serviceaccounts", skip=1, **later)
+    assert irsa("create", seen.place, "-p", S3, "-o", "json").done()["changed"]
+    irsa("delete", seen.place, "-o", "json").done()
+    bed.reset()
+    bed.fail(front="demo", action="PATCH", path="serviceaccounts", skip=1, status=500, code="InternalError")
+    ran = irsa("create", seen.place, "-p", S3, "-o", "json")
+    ran.refused("unavailable")
+    outcomes = {step["action"]: step["outcome"] for step in ran.json()["steps"]}
+    assert (outcomes["create_role"], outcomes["create_service_account"]) == ("done", "failed")
+    assert irsa("create", seen.place, "-p", S3, "-o", "json").done()["changed"]
+    assert seen.annotation == seen.arn
+
+
+def test_api_server_goes_away_between(bed: Bed, irsa: Irsa, seen: Seen) -> None:
+    """What was read was read; what is written meets a closed connection."""
+    bed.fail(front="demo", path="serviceaccounts", action="PATCH", skip=1, drop=True, times=0)
+    ran = irsa("create", seen.place, "-p", S3, "-o", "json")
+    ran.refused("unavailable")
+    assert {step["action"] for step in ran.json()["steps"] if step["outcome"] == "done"} >= {"create_role"}
+    bed.reset()
+    irsa("create", seen.place, "-p", S3, "-o", "json").done()
+    assert (seen.attached, seen.annotation) == ({S3}, seen.arn)
+
+
+def test_credentials_expire_half_way(bed: Bed, irsa: Irsa, seen: Seen) -> None:
+    """From the second write on nothing is taken: the role stays, is named, and is finished by the next run."""
+    expired = {"status": 403, "code": "ExpiredToken", "message": "The security token is expired", "times": 0}
+    for action in ("AttachRolePolicy", "DetachRolePolicy", "DeleteRole"):
+        bed.fail(action=action, **expired)
+    ran = irsa("create", seen.place, "-p", S3, "-o", "json")
+    assert ran.refused("access_denied")["code"] == "ExpiredToken"
+    left = [warning for warning in ran.json()["warnings"] if warning["id"] == "left-behind"]
+    assert seen.role in left[0]["message"]
+    bed.reset()
+    irsa("create", seen.place, "-p", S3, "-o", "json").done()
+    assert (seen.attached, seen.annotation) == ({S3}, seen.arn)
+
+
+def test_account_with_finalizers(irsa: Irsa, seen: Seen) -> None:
+    """An account that goes is not written to; once it is gone the same command makes it anew."""
+    seen.apply_as("test", finalizers=["example.org/held"])
+    seen.core.delete_namespaced_service_account(seen.name, seen.ns)
+    error = irsa("create", seen.place, "-p", S3, "-o", "json").refused("conflict")
+    assert "being deleted" in error["message"] and seen.found is None
+    seen.core.patch_namespaced_service_account(seen.name, seen.ns, {"metadata": {"finalizers": None}})
+    irsa("create", seen.place, "-p", S3, "-o", "json").done()
+    assert seen.annotation == seen.arn

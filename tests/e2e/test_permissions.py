@@ -70,6 +70,7 @@ class Weak:
             for resource in rule["resources"]:
                 for verb in rule["verbs"]:
                     attributes = {"verb": verb, "resource": resource, "namespace": metadata.get("namespace")}
+                    attributes["name"] = next(iter(rule.get("resourceNames", [])), None)
                     self.holds.append({"resourceAttributes": attributes})
         if one.get("roleRef", {}).get("name") == "system:service-account-issuer-discovery":
             path = {"verb": "get", "path": "/.well-known/openid-configuration"}

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use irsa_core::{Access, At, Outcome, SandboxState};
 
 use super::course::{Course, calls, told};
-use super::judge::{difference, let_in, meaning, subjects, unnamed};
+use super::judge::{difference, let_in, lost_accounts, meaning, subjects, unnamed};
 use super::others::{Other, others};
-use super::scenario::scenarios;
+use super::scenario::{Scenario, scenarios};
 use super::{block_on, count, in_parallel, none_of, sandbox};
 
 /// A change, and the number of the call, from 1, before which it comes.
@@ -62,7 +62,7 @@ fn minds(method: &str, one: &SandboxState, other: &SandboxState) -> bool {
             roles() || one.quotas != other.quotas || one.policies != other.policies
         }
         "provider" => one.providers != other.providers,
-        "policies_named" | "policy" => one.policies != other.policies,
+        "policies_named" | "policy" | "policy_version" => one.policies != other.policies,
         "cluster"
         | "anchor"
         | "service_account"
@@ -102,6 +102,7 @@ async fn meet(case: &Case<'_>) -> Verdict {
     let after_first = start.state().unwrap();
     let (before, changed) = seen.lock().unwrap().take().unwrap();
     let mut complaints = unnamed(&first, &[(&scenario.before, &before), (&changed, &after_first)]);
+    complaints.extend(lost_accounts(&changed, &after_first));
 
     // What the command gives when it is started after the change.
     let (reference, wanted) = case.course.run_in(&changed).await;
@@ -188,22 +189,41 @@ fn by_design(case: &Case<'_>) -> Option<&'static str> {
     }
 }
 
-#[test]
-fn what_others_do_in_between_counts_as_if_it_had_been_there_before() {
-    let drifted = |name: &str| name.starts_with("repair: ") && !name.contains("subject tags");
-    let scenarios = scenarios().into_iter().filter(|scenario| !drifted(&scenario.name));
-    let courses: Vec<Course> = scenarios.map(Course::new).collect();
+/// What comes of others in all cases of these scenarios.
+#[derive(Debug, Default)]
+pub(super) struct Met {
+    /// Scenarios, their calls, and cases.
+    numbers: (usize, usize, usize),
+    pub(super) complaints: Vec<String>,
+    /// How often each reason to end otherwise counted.
+    excused: BTreeMap<&'static str, usize>,
+}
+
+pub(super) fn met(scenarios: impl IntoIterator<Item = Scenario>) -> Met {
+    let courses: Vec<Course> = scenarios.into_iter().map(Course::new).collect();
     let cases: Vec<Case<'_>> = in_parallel(&courses, cases);
-    let excused: Mutex<BTreeMap<&str, usize>> = Mutex::default();
+    let excused: Mutex<BTreeMap<&'static str, usize>> = Mutex::default();
     let complaints = in_parallel(&cases, |case| {
         let verdict = block_on(meet(case));
         verdict.by_design.into_iter().for_each(|why| *excused.lock().unwrap().entry(why).or_default() += 1);
         verdict.complaints
     });
-    count(&format!("other actors: {} scenarios, {} calls, {} cases", courses.len(), calls(&courses), cases.len()));
-    for (why, cases) in excused.into_inner().unwrap() {
+    let numbers = (courses.len(), calls(&courses), cases.len());
+    Met { numbers, complaints, excused: excused.into_inner().unwrap() }
+}
+
+#[test]
+fn what_others_do_in_between_counts_as_if_it_had_been_there_before() {
+    let drifted = |name: &str| name.starts_with("repair: ") && !name.contains("subject tags");
+    let Met { numbers: (scenarios, calls, cases), complaints, excused } =
+        met(scenarios().into_iter().filter(|scenario| !drifted(&scenario.name)));
+    count(&format!(
+        "other actors: {scenarios} scenarios, {calls} calls, {cases} cases, {} violations",
+        complaints.len()
+    ));
+    for (why, cases) in excused {
         count(&format!("  {cases} end otherwise by design: {why}"));
     }
-    assert!(cases.len() > 3000, "{}", cases.len());
+    assert!(cases > 3000, "{cases}");
     none_of(&complaints);
 }

@@ -55,15 +55,22 @@ fn dropped_everywhere(scenario: &Scenario) -> (u64, Vec<String>) {
     (MOST_STEPS, vec![format!("{} does not end", scenario.name)])
 }
 
-#[test]
-fn a_run_that_is_dropped_anywhere_is_finished_by_the_next() {
-    let scenarios = scenarios();
+/// The number of steps after which a run was dropped, and what went wrong.
+pub(super) fn complaints(scenarios: &[Scenario]) -> (u64, Vec<String>) {
     let steps = std::sync::atomic::AtomicU64::new(0);
-    let complaints = in_parallel(&scenarios, |scenario| {
+    let complaints = in_parallel(scenarios, |scenario| {
         let (ended, complaints) = dropped_everywhere(scenario);
         steps.fetch_add(ended, std::sync::atomic::Ordering::Relaxed);
         complaints
     });
-    count(&format!("cancelled: {} scenarios, dropped after each of {} steps", scenarios.len(), steps.into_inner()));
+    (steps.into_inner(), complaints)
+}
+
+#[test]
+fn a_run_that_is_dropped_anywhere_is_finished_by_the_next() {
+    let scenarios = scenarios();
+    let (steps, complaints) = complaints(&scenarios);
+    let (runs, violations) = (scenarios.len(), complaints.len());
+    count(&format!("cancelled: {runs} scenarios, dropped after each of {steps} steps, {violations} violations"));
     none_of(&complaints);
 }

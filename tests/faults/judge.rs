@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use irsa_core::{Outcome, Report, Result, SandboxState, WarningId};
+use irsa_core::{CREATED_ANNOTATION, ErrorKind, Outcome, ROLE_ARN_ANNOTATION, Report, Result, SandboxState, WarningId};
 use serde_json::{Value, json};
+
+use crate::holdings::lets_in;
+use crate::world::ROLE;
 
 /// A state without what differs from run to run: ids, versions, and the order in which statements stand.
 pub(super) fn meaning(state: &SandboxState) -> SandboxState {
@@ -60,6 +63,56 @@ pub(super) fn let_in(state: &SandboxState) -> BTreeSet<String> {
         .collect();
     found.extend(subjects(state));
     found
+}
+
+/// The accounts that are annotated with a role that does not let them in, and were not before: pods that start now fail.
+pub(super) fn misled(before: &SandboxState, after: &SandboxState) -> Vec<String> {
+    let mut found = Vec::new();
+    for (cluster, held) in &after.clusters {
+        for (namespace, held) in &held.namespaces {
+            for (name, account) in &held.service_accounts {
+                let Some(arn) = account.annotations.get(ROLE_ARN_ANNOTATION) else { continue };
+                let known = before.clusters.get(cluster).and_then(|held| held.namespaces.get(namespace));
+                let known = known.and_then(|held| held.service_accounts.get(name));
+                if known.is_some_and(|known| known.annotations.get(ROLE_ARN_ANNOTATION) == Some(arn)) {
+                    continue;
+                }
+                let role = arn.rsplit('/').next().and_then(|role| after.roles.get(role));
+                let place = format!("{namespace}/{name}");
+                if !role.is_some_and(|role| lets_in(after, role, &cluster.to_string(), &place)) {
+                    found.push(format!("{cluster}:{place} is annotated with {arn}, which does not let it in"));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The accounts that irsa did not make and that are gone all the same.
+pub(super) fn lost_accounts(before: &SandboxState, after: &SandboxState) -> Vec<String> {
+    let mut found = Vec::new();
+    for (cluster, held) in &before.clusters {
+        for (namespace, held) in &held.namespaces {
+            let theirs = held
+                .service_accounts
+                .iter()
+                .filter(|(_, account)| !account.annotations.contains_key(CREATED_ANNOTATION));
+            let there = after.clusters.get(cluster).and_then(|held| held.namespaces.get(namespace));
+            let lost = theirs.filter(|(name, _)| there.is_some_and(|held| !held.service_accounts.contains_key(*name)));
+            found.extend(lost.map(|(name, _)| format!("{cluster}:{namespace}/{name} was deleted, and is not ours")));
+        }
+    }
+    found
+}
+
+/// The role that a run made whose later write was refused for good, and that is there although nothing says that it stays.
+pub(super) fn not_taken_back(result: &Result<Report>, before: &SandboxState, after: &SandboxState) -> Option<String> {
+    let error = result.as_ref().err()?;
+    let for_good = matches!(error.kind(), ErrorKind::AccessDenied | ErrorKind::InvalidInput | ErrorKind::QuotaExceeded);
+    let report = error.report().filter(|_| for_good)?;
+    let made = after.roles.contains_key(ROLE) && !before.roles.contains_key(ROLE);
+    let left = report.warnings.iter().any(|warning| warning.id == WarningId::LeftBehind);
+    (made && !left).then(|| format!("the role stays although the run was refused for good: {}", error.kind()))
 }
 
 /// One thing in the world that a step can make, change or take away.

@@ -5,7 +5,7 @@ use irsa_core::{Access, At, Error, ErrorKind, Failure};
 
 use super::course::Course;
 use super::judge::meaning;
-use super::scenario::{create, scenarios, world};
+use super::scenario::{Scenario, create, scenarios, world};
 use super::{block_on, count, in_parallel, none_of, sandbox};
 use crate::world::ROLE;
 
@@ -13,9 +13,9 @@ use crate::world::ROLE;
 const CLUSTER_WRITES: [&str; 4] =
     ["create_namespace", "apply_service_account", "remove_annotations", "delete_service_account"];
 
-#[test]
-fn what_time_heals_is_no_failure() {
-    let courses: Vec<Course> = scenarios().into_iter().map(Course::new).collect();
+/// The number of cases in which IAM is not ready twice, and those that fail.
+pub(super) fn complaints(scenarios: Vec<Scenario>) -> (usize, Vec<String>) {
+    let courses: Vec<Course> = scenarios.into_iter().map(Course::new).collect();
     let mut cases = Vec::new();
     for course in &courses {
         let made = course.calls.iter().position(|call| call.method == "create_role");
@@ -36,9 +36,7 @@ fn what_time_heals_is_no_failure() {
             }
         }
     }
-    count(&format!("eventual consistency: {} cases", cases.len()));
-    assert!(cases.len() > 100, "{}", cases.len());
-    none_of(&in_parallel(&cases, |(course, index, code)| {
+    let complaints = in_parallel(&cases, |(course, index, code)| {
         let (scenario, call) = (&course.scenario, &course.calls[*index]);
         let sandbox = sandbox(&scenario.before);
         let number = u64::try_from(*index).unwrap() + 1;
@@ -53,7 +51,16 @@ fn what_time_heals_is_no_failure() {
             Ok(_) if same => vec![],
             other => vec![format!("{}, {code} at call {number} ({}): {other:?}", scenario.name, call.method)],
         }
-    }));
+    });
+    (cases.len(), complaints)
+}
+
+#[test]
+fn what_time_heals_is_no_failure() {
+    let (cases, complaints) = complaints(scenarios());
+    count(&format!("eventual consistency: {cases} cases, {} violations", complaints.len()));
+    assert!(cases > 100, "{cases}");
+    none_of(&complaints);
 }
 
 /// A role that has its unique id in place of its ARN is still being made.

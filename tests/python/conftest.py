@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
+
+# The tests on real servers are run when a test bed is up; tests/run has a stage of their own.
+collect_ignore = [] if os.environ.get("IRSA_TESTBED") else ["bed"]
 
 ISSUER = "oidc.eks.us-east-1.amazonaws.com/id/A"
 ACCOUNT = "123456789012"
@@ -32,6 +36,8 @@ def exactly(*subjects: str) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def sealed(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """Nothing of the caller's surroundings decides what a test sees."""
-    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "KUBECONFIG", "IRSA_CLUSTER"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith(("AWS_", "IRSA_CLUSTER", "KUBECONFIG"))]:
+        monkeypatch.delenv(name)
+    # No address outside of this machine is asked for credentials.
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("HOME", str(tmp_path))

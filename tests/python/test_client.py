@@ -219,9 +219,13 @@ def test_reports_and_views_are_plain_immutable_data(client: irsa.Client) -> None
         ({"inline": {"x": "{"}}, irsa.InvalidInputError, r'inline\["x"\] is refused'),
         ({"trust_statements": ["{"]}, irsa.InvalidInputError, r"trust_statements\[0\] is refused"),
         ({"max_session_duration": 5}, irsa.InvalidInputError, "session"),
-        ({"max_session_duration": "1h"}, TypeError, "max_session_duration"),
+        ({"max_session_duration": "1h"}, TypeError, "max_session_duration: must be an int, not str"),
+        ({"max_session_duration": -1}, ValueError, "max_session_duration: cannot be an int"),
+        ({"token_expiration": 2**64}, ValueError, "token_expiration: cannot be an int"),
+        ({"description": "\ud800"}, ValueError, "description: cannot be a str"),
+        ({"description": b"x"}, TypeError, "description: must be a str, not bytes"),
         ({"role_name": "x" * 65}, irsa.InvalidInputError, "role name"),
-        ({"role_only": "no"}, TypeError, "role_only"),
+        ({"role_only": "no"}, TypeError, "role_only: must be a bool, not str"),
         ({"frobnicate": 1}, TypeError, "frobnicate"),
     ],
 )
@@ -239,18 +243,85 @@ def test_what_cannot_be_a_binding_is_refused_by_its_name(settings: Any, error: t
         ({"cluster": "demo", "timeout": 0}, ValueError, "timeout"),
         ({"cluster": "demo", "timeout": float("nan")}, ValueError, "timeout"),
         ({"cluster": "demo", "session": 5}, TypeError, "session: must be a boto3 session, not int"),
-        ({"cluster": 5}, TypeError, "cluster"),
+        ({"cluster": 5}, TypeError, "cluster: must be a str, not int"),
+        ({"cluster": "demo", "timeout": "soon"}, TypeError, "timeout: must be a number, not str"),
+        ({"cluster": "demo", "kubeconfig": 5}, TypeError, "kubeconfig: must be a path, not int"),
         ({"cluster": "demo", "frobnicate": 1}, TypeError, "frobnicate"),
     ],
 )
 def test_what_cannot_be_a_client_is_refused_by_its_name(options: Any, error: type[Exception], words: str) -> None:
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=words) as raised:
         irsa.Client(**options)
+    assert "--" not in f"{raised.value}{getattr(raised.value, 'hint', '')}", (
+        "options of the program are not those of Python"
+    )
+
+
+def cycle() -> Any:
+    document: dict[str, Any] = {}
+    document["Statement"] = [document]
+    return document
+
+
+def shared() -> Any:
+    """Thirty small lists that stand for a thousand million values."""
+    value: Any = "x"
+    for _ in range(30):
+        value = [value, value]
+    return {"Statement": value}
+
+
+def deep() -> Any:
+    value: Any = "x"
+    for _ in range(100_000):
+        value = [value]
+    return {"Statement": value}
+
+
+@pytest.mark.parametrize(
+    ("document", "error", "words"),
+    [
+        ({"Statement": float("nan")}, ValueError, "NaN"),
+        ({"Statement": float("inf")}, ValueError, "inf"),
+        ({"Statement": b"bytes"}, TypeError, "not bytes"),
+        ({"Statement": {1, 2}}, TypeError, "not set"),
+        ({"Statement": 1j}, TypeError, "not complex"),
+        ({"Statement": 2**80}, ValueError, "beyond 64 bits"),
+        ({"Statement": "\ud800"}, ValueError, "surrogate"),
+        ({5: "x"}, TypeError, "a key of .*: must be a str, not int"),
+        ({None: "x"}, TypeError, "a key of .*: must be a str, not NoneType"),
+        (cycle(), ValueError, "contains itself"),
+        (shared(), ValueError, "more than 2000000 values"),
+        (deep(), ValueError, "nested deeper than 127 levels"),
+        ("", irsa.InvalidInputError, "is refused"),
+        ("[]", irsa.InvalidInputError, "is refused"),
+        ([], TypeError, "must be a str of JSON or a dict, not list"),
+        (5, TypeError, "must be a str of JSON or a dict, not int"),
+    ],
+)
+def test_a_document_that_is_no_json_is_refused_with_its_place(
+    document: Any, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words) as raised:
+        binding(inline={"x": document})
+    assert 'inline["x"]' in str(raised.value)
+
+
+@pytest.mark.parametrize("document", [{"Statement": float("nan")}, {5: "x"}, cycle(), deep(), b"{}", [], "", "[]"])
+def test_a_trust_policy_that_is_no_json_is_refused(document: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        irsa.check_trust(document, issuer="https://i.example", account="123456789012", subject="a/b")
 
 
 def test_what_is_no_binding_is_a_type_error(client: irsa.Client) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="binding: must be a Binding, not dict"):
         client.apply({"namespace": "default"})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="adopt: must be a bool, not str"):
+        client.apply(binding(), adopt="yes")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="namespace: must be a str, not int"):
+        client.get(5, "worker")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="dry_run: must be a bool, not int"):
+        client.delete("default", "worker", dry_run=1)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"remove_policies: must be a list"):
         client.update("default", "worker", remove_policies="x")
     with pytest.raises(ValueError, match="keep_role contradicts force"):

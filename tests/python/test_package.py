@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import pydoc
 import re
 import subprocess
 import sys
@@ -59,3 +60,33 @@ def test_importing_brings_little() -> None:
         check=True,
     )
     assert not {"typing", "dataclasses", "boto3", "asyncio", "inspect", "json"} & set(done.stdout.split())
+
+
+VERBS = [name for name in vars(irsa.Client) if not name.startswith("_") and f"{name}_async" in vars(irsa.Client)]
+
+
+def test_every_verb_has_a_twin_to_be_awaited() -> None:
+    public = {name for name in vars(irsa.Client) if not name.startswith("_")} - {"sandbox", "cluster"}
+    assert public == {*VERBS, *(f"{name}_async" for name in VERBS)}
+    assert {"plan", "apply", "update", "delete", "get", "list", "create_provider"} <= set(VERBS)
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_a_twin_takes_and_gives_the_same(name: str) -> None:
+    verb, twin = getattr(irsa.Client, name), getattr(irsa.Client, f"{name}_async")
+    assert inspect.signature(verb) == inspect.signature(twin)
+    assert inspect.iscoroutinefunction(twin)
+    assert not inspect.iscoroutinefunction(verb)
+    assert f"`{name}`" in inspect.getdoc(twin)  # type: ignore[operator]
+
+
+def test_help_tells_what_arguments_are_and_what_is_raised() -> None:
+    told = pydoc.render_doc(irsa.Client.apply, renderer=pydoc.plaintext)
+    for words in ("binding: Binding", "adopt: bool = False", "-> Report", "Args:", "Raises:", "IrsaError"):
+        assert words in told.replace("'", "")
+    told = pydoc.render_doc(irsa.Binding, renderer=pydoc.plaintext)
+    for words in ("role_name", "3600 to 43200 seconds", "InvalidInputError"):
+        assert words in told
+    # On Python 3.9 a class that is not written in Python shows no arguments.
+    if sys.version_info >= (3, 10):
+        assert "policies=None" in told

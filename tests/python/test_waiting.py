@@ -12,6 +12,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,34 @@ def test_without_an_event_loop_there_is_a_clear_error() -> None:
         coroutine.send(None)
 
 
+def test_a_client_serves_every_event_loop() -> None:
+    client = irsa.Client.sandbox()
+    made: list[bool] = []
+
+    def work(name: str) -> None:
+        async def walk() -> None:
+            made.append((await client.apply_async(role(name))).changed)
+
+        asyncio.run(walk())
+
+    work("first")
+    threads = [threading.Thread(target=work, args=(f"worker-{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [True] * 5
+
+
+def test_a_closed_event_loop_is_told() -> None:
+    event_loop = asyncio.new_event_loop()
+    event_loop.close()
+    coroutine = irsa.Client.sandbox().list_async()
+    with pytest.raises(RuntimeError, match="closed"):
+        event_loop.run_until_complete(coroutine)
+    coroutine.close()
+
+
 def test_a_loop_that_is_closed_meanwhile_harms_nobody(silent: str) -> None:
     event_loop = asyncio.new_event_loop()
     client = waiting(silent, timeout=0.3)
@@ -160,6 +189,84 @@ def test_ctrl_c_ends_a_call_at_once(silent: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         waiting(silent).apply(role())
     assert time.perf_counter() - sent[0] < 0.2
+
+
+@pytest.fixture
+def listening() -> Iterator[tuple[str, list[str]]]:
+    """The URL of a server that refuses everything, and the requests that it was sent."""
+    requests: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            requests.append(str(self.headers))
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            self.send_response(403)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        do_GET = do_POST
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}", requests
+    server.shutdown()
+    server.server_close()
+
+
+def test_credentials_are_those_of_the_session_as_it_is_now(listening: tuple[str, list[str]]) -> None:
+    url, requests = listening
+    session = Session()
+    given = Credentials()
+    session.get_credentials = lambda: given  # type: ignore[method-assign]
+    client = irsa.Client("demo", endpoint_url=url, session=session)
+    for key, token in (("AKIDFIRST", "token-1"), ("AKIDSECOND", "token-2")):
+        given.access_key, given.token = key, token  # type: ignore[assignment]
+        requests.clear()
+        with pytest.raises(irsa.AccessDeniedError):
+            client.provider()
+        assert requests
+        assert all(f"Credential={key}/" in request for request in requests)
+        assert all(f"x-amz-security-token: {token}" in request.lower() for request in requests)
+        time.sleep(1.2)
+
+
+def test_credentials_are_those_of_the_profile_that_is_named(
+    listening: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, requests = listening
+    path = tmp_path / "credentials"
+    secret = "aws_secret_access_key = secret"
+    path.write_text(
+        f"[default]\naws_access_key_id = AKIDDEFAULT\n{secret}\n[blue]\naws_access_key_id = AKIDBLUE\n{secret}\n"
+    )
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name, key in ((None, "AKIDDEFAULT"), ("blue", "AKIDBLUE")):
+        requests.clear()
+        with pytest.raises(irsa.AccessDeniedError):
+            irsa.Client("demo", region="us-east-1", endpoint_url=url, profile=name).provider()
+        assert f"Credential={key}/" in requests[0]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENVIRONMENT")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    requests.clear()
+    with pytest.raises(irsa.AccessDeniedError):
+        irsa.Client("demo", region="us-east-1", endpoint_url=url).provider()
+    assert "Credential=AKIDENVIRONMENT/" in requests[0]
+
+
+def test_a_session_that_never_answers_does_not_hold_up_the_deadline(silent: str) -> None:
+    session, released = Session(), threading.Event()
+    session.get_credentials = lambda: released.wait(30)  # type: ignore[method-assign, return-value, assignment]
+    began = time.perf_counter()
+    try:
+        with pytest.raises(irsa.TimeoutError):
+            irsa.Client("demo", endpoint_url=silent, session=session, timeout=0.3).apply(role())
+    finally:
+        released.set()
+    assert time.perf_counter() - began < 2
 
 
 def test_a_session_is_asked_for_credentials(silent: str) -> None:
@@ -226,3 +333,56 @@ def test_the_interpreter_may_end_during_a_call(silent: str) -> None:
         str(Path(__file__).parent),
     )
     assert (done.stdout.strip(), done.returncode) == ("end", 0), done.stderr
+
+
+HANGING = """
+import sys, threading, time, irsa
+class Client:
+    class meta:
+        region_name = "us-east-1"
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda **keywords: time.sleep(30)
+class Session:
+    region_name = "us-east-1"
+    def get_credentials(self):
+        time.sleep(30)
+binding = irsa.Binding("default", "worker", role_only=True)
+if sys.argv[1] == "session":
+    client = irsa.Client("demo", endpoint_url="http://127.0.0.1:1", session=Session())
+else:
+    client = irsa.Client("demo", iam=Client(), eks=Client())
+"""
+
+
+@pytest.mark.parametrize("what", ["clients", "session"])
+def test_the_interpreter_may_end_while_python_code_of_others_hangs(what: str) -> None:
+    code = """
+for _ in range(3):
+    threading.Thread(target=lambda: client.apply(binding), daemon=True).start()
+time.sleep(0.5)
+print("end")
+"""
+    for _ in range(3):
+        done = run(HANGING + code, what)
+        assert (done.stdout.strip(), done.returncode, done.stderr) == ("end", 0, "")
+
+
+@pytest.mark.parametrize("what", ["clients", "session"])
+def test_ctrl_c_ends_a_call_while_python_code_of_others_hangs(what: str) -> None:
+    code = """
+import os, signal
+sent = [0.0]
+def interrupt():
+    time.sleep(0.4)
+    sent[0] = time.perf_counter()
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=interrupt).start()
+try:
+    client.apply(binding)
+except KeyboardInterrupt:
+    print(time.perf_counter() - sent[0] < 0.2)
+"""
+    done = run(HANGING + code, what)
+    assert (done.stdout.strip(), done.returncode, done.stderr) == ("True", 0, "")

@@ -13,11 +13,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from pythons import OLDEST, version
+
 HERE = Path(__file__).resolve().parent
 HOME = HERE.parent.parent / "target" / "testbed"
 VENV = HOME / "venv"
-WHEEL_VENV = HOME / "wheel-venv"
 REQUIREMENTS = HERE / "requirements.txt"
+OLD_REQUIREMENTS = HERE.parent / "python" / "requirements-old.txt"
 SERVERS = {"etcd": ".", "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver"}
 
 
@@ -27,17 +29,26 @@ class Missing(Exception):
 
 def install() -> None:
     """Brings the venv and the servers; one installer at a time."""
+    if sys.version_info < (3, 10):
+        raise Missing(f"Python 3.10 or newer is needed; this is {sys.version.split()[0]}")
     with locked():
         _venv(VENV, ["-r", str(REQUIREMENTS)], _digest(REQUIREMENTS))
         for name, package in SERVERS.items():
             _server(name, package)
 
 
-def wheel_venv() -> None:
-    """A venv with nothing but what its tests need, for the wheel to be installed in."""
+def wheel_venv(python: Path) -> Path:
+    """A venv of a Python with nothing but what the tests of the wheel need, for it to be installed in."""
+    minor = version(python)
+    if minor < OLDEST:
+        raise Missing(f"{python} is no CPython of 3.9 or newer")
+    folder = HOME / f"wheel-venv-{'.'.join(map(str, minor))}"
+    # What the pinned ones no longer support is tested with the last that did; types are checked elsewhere.
+    old = minor < (3, 10)
+    packages = ["-r", str(OLD_REQUIREMENTS)] if old else [_pinned(name) for name in ("mypy", "pytest", "boto3", "moto")]
     with locked():
-        packages = [_pinned(name) for name in ("mypy", "pytest")]
-        _venv(WHEEL_VENV, packages, " ".join(packages))
+        _venv(folder, packages, f"{packages} {_digest(OLD_REQUIREMENTS)}", python)
+    return folder
 
 
 def server(name: str) -> Path:
@@ -54,16 +65,15 @@ def locked() -> Iterator[None]:
         yield
 
 
-def _venv(folder: Path, packages: list[str], wanted: str) -> None:
-    if sys.version_info < (3, 10):
-        raise Missing(f"Python 3.10 or newer is needed; this is {sys.version.split()[0]}")
+def _venv(folder: Path, packages: list[str], wanted: str, python: Path = Path(sys.executable)) -> None:
     stamp = folder / "stamp"
-    wanted = f"{sys.version} {folder} {wanted}"
+    # Not by its path: `up` asks again out of the venv itself.
+    wanted = f"{version(python)} {folder} {wanted}"
     if stamp.is_file() and stamp.read_text() == wanted:
         return
     _say(f"making {folder.name}")
     shutil.rmtree(folder, ignore_errors=True)
-    _run([sys.executable, "-m", "venv", str(folder)])
+    _run([str(python), "-m", "venv", str(folder)])
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "-q"]
     _run([*pip, "install", "--prefer-binary", *packages])
     stamp.write_text(wanted)
@@ -96,10 +106,10 @@ def _run(argv: list[str], cwd: Path | None = None, env: dict[str, str] | None = 
 
 
 def _pinned(package: str) -> str:
-    found = re.search(rf"^{package}==\S+", REQUIREMENTS.read_text(), re.MULTILINE)
+    found = re.search(rf"^{package}(?:\[\w+\])?(==\S+)", REQUIREMENTS.read_text(), re.MULTILINE)
     if not found:
         raise Missing(f"{REQUIREMENTS.name} has no {package}")
-    return found.group()
+    return package + found.group(1)
 
 
 def _digest(*files: Path) -> str:

@@ -3,7 +3,8 @@
 - `testbed.py install`: what is needed, under target/testbed
 - `testbed.py up [--owner PID]`: starts a bed; prints `export NAME=VALUE` lines
 - `testbed.py down [--all] [STATE.json]`: stops the bed that IRSA_TESTBED names, or the only one
-- `testbed.py wheel-venv`: the venv that the wheel is installed in
+- `testbed.py wheel-venv [PYTHON]`: makes the venv that the wheel is installed in, and prints its folder
+- `testbed.py pythons`: prints the oldest and the newest Python that the wheel is tested on as well
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from install import HOME, VENV, Missing, install, locked, wheel_venv
 from processes import Failed, alive, identify, stop
+from pythons import oldest_and_newest
 
 SKIP = 77  # what tests/run takes for "cannot be had here"
 
@@ -83,7 +85,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("install")
-    commands.add_parser("wheel-venv")
+    commands.add_parser("wheel-venv").add_argument("python", type=Path, nargs="?", default=Path(sys.executable))
+    commands.add_parser("pythons")
     commands.add_parser("up").add_argument("--owner", type=int)
     stopping = commands.add_parser("down")
     stopping.add_argument("--all", action="store_true")
@@ -94,8 +97,12 @@ def main() -> None:
             up(args.owner)
         elif args.command == "down":
             down(args.state and Path(args.state), args.all)
+        elif args.command == "wheel-venv":
+            print(wheel_venv(args.python))
+        elif args.command == "pythons":
+            print(*oldest_and_newest(), sep="\n")
         else:
-            {"install": install, "wheel-venv": wheel_venv}[args.command]()
+            install()
     except (Missing, Failed) as error:
         print(f"testbed: {error}", file=sys.stderr)
         sys.exit(SKIP if isinstance(error, Missing) else 1)

@@ -99,7 +99,7 @@ fn seconds(text: &str) -> Result<u32, String> {
 }
 
 /// What create and update have in common.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub(crate) struct SettingArgs {
     /// Inline policy from a file [repeatable]
     #[arg(long = "inline", value_name = "NAME=FILE")]

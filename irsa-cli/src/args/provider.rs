@@ -54,7 +54,7 @@ Examples:
   irsa permissions provider create
   irsa permissions trust audit                            what an audit of the account needs to read")]
 pub(crate) struct PermissionsArgs {
-    /// Command to run, such as create, provider show or trust audit [default: all]
+    /// Command to run, such as create, provider show or trust audit [default: all but iam-serviceaccount]
     #[arg(value_name = "COMMAND", num_args = 0..=2)]
     pub(crate) command: Vec<String>,
 

@@ -7,7 +7,7 @@ use aws_config::{AppName, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use irsa_core::aws::{AwsBackend, config_loader};
 use irsa_core::name::{ClusterRef, Partition, Region};
-use irsa_core::{Client, Identity, Result};
+use irsa_core::{Client, Result};
 
 use super::Target;
 use super::kubernetes;
@@ -41,9 +41,8 @@ impl Connection {
         let region = aws.region().clone();
         let backend = Arc::new(aws);
         let mut client = Client::new(backend.clone(), backend).with_timeout(target.timeout);
-        if let (Some((issuer, account)), Some(cluster)) = (&target.given, &target.cluster) {
-            let partition = Partition::of_region(region.as_str());
-            let identity = Identity::given(cluster, issuer.clone(), account.clone(), partition, target.region.clone());
+        let identity = target.identity(Partition::of_region(region.as_str()));
+        if let (Some(identity), Some(cluster)) = (identity, &target.cluster) {
             client = client.with_identity(cluster.clone(), identity);
         }
         let (environment, target) = (environment.clone(), target.clone());

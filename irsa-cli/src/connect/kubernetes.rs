@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use irsa_core::aws::EksTokenSource;
+use irsa_core::backend::ClusterBackend;
 use irsa_core::kube::kubeconfig::{cluster_of_context, context_for_cluster, context_for_description};
 use irsa_core::kube::{KubeCluster, Proxy};
 use irsa_core::name::{ClusterRef, Region};
@@ -53,6 +54,21 @@ pub(super) async fn connect(client: Client, around: &Surroundings<'_>, servers: 
         connected = connected.with_cluster(cluster.clone(), Arc::new(server.with_proxy(proxy(around.environment))));
     }
     Ok(connected)
+}
+
+/// The API server of the context that was named, else of the current one, else that of the pod we run in.
+pub(super) async fn current_server(environment: &Environment, target: &Target) -> Result<Arc<dyn ClusterBackend>> {
+    let kubeconfig = target.kubeconfig(environment)?;
+    let server = if target.context.is_some() || current(kubeconfig).is_some() {
+        let (context, chosen) = (target.context.as_deref(), target.kubeconfig_is_chosen());
+        KubeCluster::from_kubeconfig(kubeconfig.clone(), context, chosen).await?
+    } else if environment.variable("KUBERNETES_SERVICE_HOST").is_some() {
+        KubeCluster::in_cluster()?
+    } else {
+        return Err(Error::new(ErrorKind::InvalidInput, "there is no API server to ask")
+            .with_cause("there is no kubeconfig with a current context, and we run in no pod"));
+    };
+    Ok(Arc::new(server.with_proxy(proxy(environment))))
 }
 
 /// The way that options and kubeconfig tell without a call; nothing where only EKS can tell which context it is.
@@ -228,6 +244,16 @@ mod tests {
         assert_eq!(way(given, &["kind", "mini"], "demo", &[]), Some(Way::Context(None)));
         let issuer = "--issuer https://i.example --account 123456789012";
         assert_eq!(way(issuer, &[DEMO], "https://i.example", &[]), Some(Way::Context(None)));
+    }
+
+    /// The script of gen3 forced the proxy of its own network on everybody (B27).
+    #[test]
+    fn b27_the_only_proxy_is_that_of_the_environment() {
+        let shown = |variables: &[(&str, &str)]| proxy(&environment(variables));
+        for variables in [&[][..], &[("vpc_name", "demo")], &[("GEN3_HOME", "/cloud-automation")]] {
+            assert_eq!(shown(variables).url, None);
+        }
+        assert_eq!(shown(&[("https_proxy", "http://own:3128")]).url.as_deref(), Some("http://own:3128"));
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use irsa_core::kube::kubeconfig;
-use irsa_core::name::{AccountId, ClusterRef, Issuer, Region};
-use irsa_core::{Error, ErrorKind, Result};
+use irsa_core::name::{AccountId, ClusterRef, Issuer, Partition, Region};
+use irsa_core::{Error, ErrorKind, Identity, Result};
 use kube::config::Kubeconfig;
 
 use crate::environment::Environment;
@@ -74,6 +74,8 @@ pub enum Need {
     ClusterIfKnown,
     /// The one that options or IRSA_CLUSTER name, else the account alone.
     ClusterIfNamed,
+    /// The one that options or IRSA_CLUSTER name; otherwise something else tells it, and never the kubeconfig.
+    ClusterFromElsewhere,
 }
 
 /// The longest time for one binding, if nothing is said.
@@ -95,6 +97,7 @@ impl Target {
             Need::Cluster => true,
             Need::ClusterIfKnown => target.kubeconfig_is_chosen() || target.finds_cluster(environment)?,
             Need::ClusterIfNamed => target.kubeconfig_is_chosen(),
+            Need::ClusterFromElsewhere => false,
         };
         if from_kubeconfig {
             target.take_from_kubeconfig(environment)?;
@@ -145,6 +148,12 @@ impl Target {
         self.cluster.as_ref().ok_or_else(|| Error::new(ErrorKind::InvalidInput, NO_CLUSTER).with_hint(NAME_IT))
     }
 
+    /// The identity of the cluster, where it is given in place of asking EKS.
+    pub fn identity(&self, partition: Partition) -> Option<Identity> {
+        let (cluster, (issuer, account)) = self.cluster.as_ref().zip(self.given.clone())?;
+        Some(Identity::given(cluster, issuer, account, partition, self.region.clone()))
+    }
+
     /// The kubeconfig: the file that was named, else those that kubectl would read; empty where there is none.
     ///
     /// # Errors
@@ -163,6 +172,22 @@ impl Target {
         };
         let read = kubeconfig::read(&files)?;
         Ok(self.read.get_or_init(|| read))
+    }
+
+    /// The namespace of the context that was named, else of the current one; nothing where it names none. A sandbox has
+    /// no contexts.
+    ///
+    /// # Errors
+    /// Those of [`kubeconfig`](Self::kubeconfig).
+    pub fn context_namespace(&self, environment: &Environment) -> Result<Option<String>> {
+        if self.sandbox.is_some() {
+            return Ok(None);
+        }
+        let kubeconfig = self.kubeconfig(environment)?;
+        let name = self.context_of(kubeconfig);
+        let named = kubeconfig.contexts.iter().find(|named| named.name == name);
+        let namespace = named.and_then(|named| named.context.as_ref()?.namespace.clone());
+        Ok(namespace.filter(|namespace| !namespace.is_empty()))
     }
 
     /// Whether the user said which kubeconfig or context to use.

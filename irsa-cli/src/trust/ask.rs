@@ -41,7 +41,7 @@ pub(crate) async fn ask(
         }
         Question::Audit(wishes) => {
             let audit = client(clusters).await?.audit_trust(clusters, &wishes.ignores).await.map_err(late)?;
-            Ok(Told::Audit(audit, Vec::new()))
+            Ok(Told::Audit(audit, Vec::new(), None))
         }
     }
 }

@@ -25,32 +25,51 @@ pub(crate) struct Document {
     pub(crate) text: String,
 }
 
-/// The roles of files, and the texts that they stand in.
+/// What the files hold.
+#[derive(Debug)]
+pub(crate) struct Files {
+    /// The roles. A file that is nothing of the kind is one too, so that it is found unreadable.
+    pub(crate) roles: Vec<AuditedRole>,
+    /// The texts that they stand in.
+    pub(crate) documents: Vec<Document>,
+    /// Why some files could not be audited.
+    pub(crate) unread: Option<Error>,
+}
+
+/// The roles of files, and the texts that they stand in. A file that cannot be read hides no other.
 ///
 /// # Errors
-/// `InvalidInput` that names each file that cannot be read.
-pub(crate) fn read(environment: &Environment, paths: &[PathBuf]) -> Result<(Vec<AuditedRole>, Vec<Document>)> {
-    let (mut roles, mut documents, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+/// `InvalidInput` that names each file that cannot be read, where there is no other.
+pub(crate) fn read(environment: &Environment, paths: &[PathBuf]) -> Result<Files> {
+    let mut found = Files { roles: Vec::new(), documents: Vec::new(), unread: None };
+    let mut failures = Vec::new();
     for (file, path) in files(environment, paths)? {
-        let read = inputs::document(environment, &file, LONGEST).and_then(|text| {
-            let name = inputs::shown(&file);
-            roles.extend(roles_of_text(&name, &text)?);
-            Ok(Document { name, path, text })
-        });
-        match read {
-            Ok(document) => documents.push(document),
-            Err(error) => failures.push((file, error)),
+        let name = inputs::shown(&file);
+        let text = inputs::document(environment, &file, LONGEST);
+        match text.and_then(|text| Ok((roles_of_text(&name, &text)?, text))) {
+            Ok((roles, text)) => {
+                found.roles.extend(roles);
+                found.documents.push(Document { name, path, text });
+            }
+            Err(error) => {
+                found.roles.push(AuditedRole { source: Some(name), ..AuditedRole::default() });
+                failures.push(error);
+            }
         }
     }
-    match failures.len() {
-        0 => Ok((roles, documents)),
-        1 => Err(failures.remove(0).1),
-        many => Err(refused(many, &failures)),
+    let unread = match failures.len() {
+        0 => None,
+        1 => failures.pop(),
+        many => Some(refused(many, &failures)),
+    };
+    match unread {
+        Some(error) if found.documents.is_empty() => Err(error),
+        unread => Ok(Files { unread, ..found }),
     }
 }
 
-fn refused(many: usize, failures: &[(PathBuf, Error)]) -> Error {
-    let lines = failures.iter().take(NAMED).map(|(_, error)| {
+fn refused(many: usize, failures: &[Error]) -> Error {
+    let lines = failures.iter().take(NAMED).map(|error| {
         let causes = error.causes();
         std::iter::once(error.to_string()).chain(causes).collect::<Vec<_>>().join(": ")
     });
@@ -80,7 +99,7 @@ fn files(environment: &Environment, paths: &[PathBuf]) -> Result<Vec<(PathBuf, P
     Ok(found)
 }
 
-/// The files of a folder and of those in it whose names end in `.json`, in the order of their names.
+/// The files of a folder and of those in it whose names end in `.json`, in the order of their names; nothing hidden.
 fn folder(environment: &Environment, path: &Path) -> Result<Vec<PathBuf>> {
     let failed = |path: &Path, error: &std::io::Error| {
         Error::new(ErrorKind::InvalidInput, format!("cannot read the folder {}", path.display()))
@@ -94,6 +113,10 @@ fn folder(environment: &Environment, path: &Path) -> Result<Vec<PathBuf>> {
         for entry in entries {
             let entry = entry.map_err(|error| failed(&folder, &error))?;
             let inside = folder.join(entry.file_name());
+            // What is hidden belongs to other tools, such as `.terraform`.
+            if entry.file_name().to_string_lossy().starts_with('.') {
+                continue;
+            }
             // Not through a link to a folder, which may lead in a circle.
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 folders.push(inside);

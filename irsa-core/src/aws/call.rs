@@ -1,4 +1,4 @@
-//! One call of an API: its span, its errors, its pages.
+//! One call through the SDK: its span, its errors, its pages.
 
 use std::future::Future;
 
@@ -6,12 +6,13 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
-use secrecy::SecretString;
 use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::error::error_of;
-use crate::error::{Error, ErrorKind, Result};
+pub(super) use crate::backend::AwsCall as Call;
+use crate::backend::MOST_PAGES;
+use crate::error::Result;
 
 /// What the SDK's `send` gives.
 pub(super) type Sent<T, E> = std::result::Result<T, SdkError<E, HttpResponse>>;
@@ -19,43 +20,10 @@ pub(super) type Sent<T, E> = std::result::Result<T, SdkError<E, HttpResponse>>;
 /// The entries of a page, whether there are more, and the marker of the next page.
 pub(super) type Page<T> = (Vec<T>, bool, Option<String>);
 
-/// The most pages of one list. Quotas end far below (10,000 roles); IAM may answer with fewer entries than it was asked
-/// for (IAM API reference, `MaxItems`).
-const MOST_PAGES: usize = 500;
-
 /// The most entries of a page that IAM takes (IAM API reference, `MaxItems`).
 pub(super) const PAGE: i32 = 1000;
 
-/// A call of an action, and what it is for.
-#[derive(Debug)]
-pub(super) struct Call<'a> {
-    pub(super) service: &'static str,
-    pub(super) action: &'static str,
-    /// What an error says was being done: "cannot read role r".
-    pub(super) doing: String,
-    /// Sent as the proof of who is calling, in place of a signature; never to be seen in a message.
-    pub(super) token: Option<&'a SecretString>,
-}
-
-impl<'a> Call<'a> {
-    pub(super) fn iam(action: &'static str, doing: impl Into<String>) -> Self {
-        Self { service: "IAM", action, doing: doing.into(), token: None }
-    }
-
-    pub(super) fn eks(action: &'static str, doing: impl Into<String>) -> Self {
-        Self { service: "EKS", action, doing: doing.into(), token: None }
-    }
-
-    pub(super) fn sts(action: &'static str, doing: impl Into<String>) -> Self {
-        Self { service: "STS", action, doing: doing.into(), token: None }
-    }
-
-    /// The call is not signed: this token is what it is judged by.
-    pub(super) fn with_token(mut self, token: &'a SecretString) -> Self {
-        self.token = Some(token);
-        self
-    }
-
+impl Call<'_> {
     /// Sends it.
     pub(super) async fn send<T, E>(&self, request: impl Future<Output = Sent<T, E>>) -> Result<T>
     where
@@ -113,17 +81,6 @@ impl<'a> Call<'a> {
         Err(self.malformed(format!("it has more than {MOST_PAGES} pages")))
     }
 
-    /// The service answered something that makes no sense.
-    pub(super) fn malformed(&self, why: impl std::fmt::Display) -> Error {
-        let cause = format!("the answer of {} cannot be understood: {why}", self.service);
-        self.placed(Error::new(ErrorKind::Unexpected, self.doing.clone()).with_cause(cause))
-    }
-
-    /// An error with the place where it came up.
-    pub(super) fn placed(&self, error: Error) -> Error {
-        error.with_context("service", self.service).with_context("action", self.action)
-    }
-
     async fn observed<T, E>(&self, request: impl Future<Output = Sent<T, E>>) -> Sent<T, E>
     where
         T: RequestId,
@@ -147,6 +104,7 @@ mod tests {
     use super::super::fake::{Answer, Endpoint};
     use super::*;
     use crate::backend::IamBackend;
+    use crate::error::ErrorKind;
     use crate::name::RoleName;
 
     fn page(policy: &str, marker: Option<&str>) -> Answer {

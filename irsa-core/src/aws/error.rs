@@ -8,10 +8,9 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 use http_body_util::LengthLimitError;
-use secrecy::ExposeSecret;
 
 use super::call::Call;
-use crate::backend::kind_of_code;
+use crate::backend::kind_of_status;
 use crate::error::{Error, ErrorKind};
 
 /// The error of a call. `SdkError` prints only "service error"; what the service said is in its metadata.
@@ -55,20 +54,7 @@ where
     let Some(code) = refusal.code() else {
         return not_an_answer(call, response, refusal);
     };
-    let kind = match kind_of_code(code) {
-        ErrorKind::Unexpected => kind_of_status(response.status().as_u16()),
-        kind => kind,
-    };
-    let cause = match refusal.message() {
-        Some(message) if !message.is_empty() => format!("{code}: {}", shortened(&without_token(call, message))),
-        _ => format!("{code} (HTTP {})", response.status()),
-    };
-    let error = Error::new(kind, call.doing.clone()).with_cause(cause).with_code(code);
-    match hint_of_code(code) {
-        // Without a signature it is the token that was refused, not the credentials.
-        Some(hint) if call.token.is_none() => error.with_hint(hint),
-        _ => error,
-    }
+    call.refusal(code, refusal.message(), Some(response.status().as_u16()))
 }
 
 /// Something answered, but not as the service does: a proxy, a login page.
@@ -100,7 +86,7 @@ fn not_sent(call: &Call<'_>, failure: &(dyn StdError + 'static)) -> Error {
     Error::new(ErrorKind::Unexpected, call.doing.clone()).with_cause(format!(
         "no exchange with {} was possible: {}",
         call.service,
-        without_token(call, &innermost)
+        call.without_token(&innermost)
     ))
 }
 
@@ -116,40 +102,6 @@ pub(super) fn no_credentials(doing: &str, error: &CredentialsError) -> Error {
         _ => (ErrorKind::AccessDenied, "AWS credentials could not be had: log in again, or check the profile"),
     };
     Error::new(kind, doing.to_owned()).with_cause(chain(error)).with_hint(hint)
-}
-
-/// The kind of an answer that has no code, or one that is not known.
-fn kind_of_status(status: u16) -> ErrorKind {
-    match status {
-        401 | 403 | 407 => ErrorKind::AccessDenied,
-        408 => ErrorKind::Timeout,
-        429 => ErrorKind::Throttled,
-        500..=599 => ErrorKind::Unavailable,
-        _ => ErrorKind::Unexpected,
-    }
-}
-
-/// What to do about refused credentials (IAM API reference, "Common Errors").
-fn hint_of_code(code: &str) -> Option<&'static str> {
-    Some(match code.strip_suffix("Exception").unwrap_or(code) {
-        "ExpiredToken" | "RequestExpired" => "the AWS credentials have expired: log in again",
-        "InvalidClientTokenId" | "UnrecognizedClient" | "InvalidAccessKeyId" | "InvalidToken" => {
-            "AWS does not know these credentials: check access key and session token, and that they are of this partition"
-        }
-        "SignatureDoesNotMatch" | "InvalidSignature" | "RequestTimeTooSkewed" => {
-            "the secret key is not the one of the access key, or the clock of this machine is wrong"
-        }
-        "OptInRequired" | "RegionDisabled" => "the account has not enabled this service or region",
-        _ => return None,
-    })
-}
-
-/// STS quotes values that it refuses; a token must not get into a message that way.
-fn without_token(call: &Call<'_>, message: &str) -> String {
-    match call.token.map(|token| token.expose_secret()) {
-        Some(token) if !token.is_empty() => message.replace(token, "[the token]"),
-        _ => message.to_owned(),
-    }
 }
 
 /// An error and its sources.
@@ -171,19 +123,6 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
     // The credentials chain lists what it tried, a line each.
     let text = text.replace("the credential provider was not enabled: ", "").replace(":\n", ":").replace('\n', ";");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// A message that quotes a value of any length, such as a document, without its middle: the rule stands at the end.
-fn shortened(message: &str) -> String {
-    const HEAD: usize = 400;
-    const TAIL: usize = 200;
-    let length = message.chars().count();
-    if length <= HEAD + TAIL {
-        return message.to_owned();
-    }
-    let head: String = message.chars().take(HEAD).collect();
-    let tail: String = message.chars().skip(length - TAIL).collect();
-    format!("{head} … {tail}")
 }
 
 #[cfg(test)]
@@ -290,13 +229,5 @@ mod tests {
 
         let late = || CredentialsError::provider_timed_out(std::time::Duration::from_secs(5));
         assert_eq!(no_credentials(late).caller().await.unwrap_err().kind(), ErrorKind::Timeout);
-    }
-
-    #[test]
-    fn long_messages_keep_their_ends() {
-        let message = format!("1 validation error: Value '{}' must have length at most 50", "x".repeat(5000));
-        let short = shortened(&message);
-        assert!(short.len() < 650 && short.starts_with("1 validation") && short.ends_with("at most 50"), "{short}");
-        assert_eq!(shortened("short"), "short");
     }
 }

@@ -18,11 +18,13 @@ pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) content_type: &'static str,
     pub(super) body: String,
+    /// So many bytes are announced and never sent.
+    pub(super) missing: usize,
 }
 
 impl Answer {
     pub(super) fn new(status: u16, content_type: &'static str, body: impl Into<String>) -> Self {
-        Self { status, content_type, body: body.into() }
+        Self { status, content_type, body: body.into(), missing: 0 }
     }
 
     pub(super) fn xml(body: impl Into<String>) -> Self {
@@ -111,7 +113,7 @@ fn write(mut stream: TcpStream, answer: &Answer) {
         "HTTP/1.1 {} X\r\ncontent-type: {}\r\ncontent-length: {}\r\nx-amzn-requestid: id-1\r\nconnection: close\r\n\r\n",
         answer.status,
         answer.content_type,
-        answer.body.len()
+        answer.body.len() + answer.missing
     );
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(answer.body.as_bytes()));
 }

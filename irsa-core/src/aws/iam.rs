@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use aws_sdk_iam::operation::get_open_id_connect_provider::GetOpenIDConnectProviderError;
 use aws_sdk_iam::operation::get_policy::GetPolicyError;
+use aws_sdk_iam::operation::get_policy_version::GetPolicyVersionError;
 use aws_sdk_iam::operation::get_role::GetRoleError;
 use aws_sdk_iam::operation::get_role_policy::GetRolePolicyError;
 use aws_sdk_iam::operation::list_attached_role_policies::ListAttachedRolePoliciesError;
@@ -73,7 +74,7 @@ impl IamBackend for AwsBackend {
             |page| (page.policy_names, page.is_truncated, page.marker),
         );
         let parsed = |names: Vec<String>| {
-            names.iter().map(|name| answer::parsed(&call, "inline policy", Some(name))).collect::<Result<_>>()
+            names.iter().map(|name| call.parsed("inline policy", Some(name))).collect::<Result<_>>()
         };
         pages.await?.map(parsed).transpose()
     }
@@ -84,7 +85,7 @@ impl IamBackend for AwsBackend {
         let Some(found) = call.find(request.send(), GetRolePolicyError::is_no_such_entity_exception).await? else {
             return Ok(None);
         };
-        let document = answer::document(&call, &found.policy_document)?;
+        let document = call.document(&found.policy_document)?;
         Ok(Some(InlinePolicy { name: policy.clone(), document }))
     }
 
@@ -111,12 +112,29 @@ impl IamBackend for AwsBackend {
             return Ok(None);
         };
         let policy = found.policy.ok_or_else(|| call.malformed("it describes no policy"))?;
-        let arn = answer::parsed(&call, "policy ARN", policy.arn.as_deref())?;
-        Ok(Some(ManagedPolicy { arn, attachable: policy.is_attachable }))
+        answer::managed_policy(&call, policy).map(Some)
     }
 
-    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<PolicyArn>> {
+    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<ManagedPolicy>> {
         self.policies_of(names).await
+    }
+
+    async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>> {
+        let version = match version {
+            Some(version) => version,
+            None => match self.policy(arn).await?.and_then(|policy| policy.default_version) {
+                Some(version) => version,
+                None => return Ok(None),
+            },
+        };
+        let call = Call::iam("GetPolicyVersion", format!("cannot read version {version} of policy {arn}"));
+        let request = self.iam.get_policy_version().policy_arn(arn.to_string()).version_id(&version);
+        let Some(found) = call.find(request.send(), GetPolicyVersionError::is_no_such_entity_exception).await? else {
+            return Ok(None);
+        };
+        let document = found.policy_version.and_then(|version| version.document);
+        let document = document.ok_or_else(|| call.malformed("it holds no document"))?;
+        call.document(&document).map(Some)
     }
 
     async fn policy_names(&self) -> Result<Vec<String>> {

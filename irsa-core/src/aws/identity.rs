@@ -6,7 +6,6 @@ use aws_sdk_eks::types::Cluster;
 use secrecy::ExposeSecret;
 
 use super::AwsBackend;
-use super::answer::parsed;
 use super::call::Call;
 use crate::backend::{Caller, ClusterDescription, IdentityBackend, Session, TokenExchange};
 use crate::error::{Error, ErrorKind, Result};
@@ -33,15 +32,7 @@ impl IdentityBackend for AwsBackend {
             return Ok(None);
         };
         let found = found.cluster.ok_or_else(|| call.malformed("it describes no cluster"))?;
-        let description = description(&call, found)?;
-        match cluster {
-            ClusterRef::Arn(arn) if *arn != description.arn => {
-                Err(Error::new(ErrorKind::WrongCluster, call.doing.clone())
-                    .with_cause(format!("EKS describes {} to these credentials", description.arn))
-                    .with_hint(format!("use credentials of account {}", arn.account())))
-            }
-            _ => Ok(Some(description)),
-        }
+        call.described(cluster, description(&call, found)?).map(Some)
     }
 
     async fn caller(&self) -> Result<Caller> {
@@ -49,8 +40,8 @@ impl IdentityBackend for AwsBackend {
         let caller = call.send(self.sts.get_caller_identity().send()).await?;
         let arn = caller.arn.ok_or_else(|| call.malformed("it names no ARN"))?;
         Ok(Caller {
-            partition: parsed(&call, "partition", arn.split(':').nth(1))?,
-            account: parsed(&call, "account", caller.account.as_deref())?,
+            partition: call.parsed("partition", arn.split(':').nth(1))?,
+            account: call.parsed("account", caller.account.as_deref())?,
             arn,
         })
     }
@@ -81,9 +72,9 @@ fn description(call: &Call<'_>, cluster: Cluster) -> Result<ClusterDescription> 
     let issuer = cluster.identity.and_then(|identity| identity.oidc).and_then(|oidc| oidc.issuer);
     let issuer = issuer.filter(|issuer| !issuer.is_empty());
     Ok(ClusterDescription {
-        arn: parsed(call, "cluster ARN", cluster.arn.as_deref())?,
+        arn: call.parsed("cluster ARN", cluster.arn.as_deref())?,
         status: cluster.status.map(|status| status.as_str().to_owned()).unwrap_or_default(),
-        issuer: issuer.map(|issuer| parsed(call, "issuer", Some(&issuer))).transpose()?,
+        issuer: issuer.map(|issuer| call.parsed("issuer", Some(&issuer))).transpose()?,
         endpoint: cluster.endpoint,
         certificate_authority: cluster.certificate_authority.and_then(|authority| authority.data),
         outpost: cluster.outpost_config.is_some(),

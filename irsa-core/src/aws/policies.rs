@@ -3,63 +3,32 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_iam::types::PolicyScopeType;
-use futures::future::{join, join_all, try_join};
+use futures::future::try_join;
 
 use super::AwsBackend;
-use super::answer::parsed;
+use super::answer::managed_policy;
 use super::call::{Call, PAGE};
-use crate::backend::IamBackend;
-use crate::error::{Error, ErrorKind, Result};
-use crate::name::PolicyArn;
-
-/// The paths of the AWS-managed policies (AWS Managed Policy reference guide, the ARNs of its policies).
-const AWS_PATHS: [&str; 4] = ["/", "/service-role/", "/job-function/", "/aws-service-role/"];
-
-/// Up to so many names are asked for one by one; for more, the list of the AWS-managed policies (two pages) is read.
-const FEW: usize = 8;
-
-/// What one look-up gave: `name` is the one that it could find, or nothing where it could find all.
-struct LookUp<'a> {
-    name: Option<&'a str>,
-    found: Result<Vec<PolicyArn>>,
-}
+use crate::backend::{ManagedPolicy, PolicyScope, policies_named};
+use crate::error::Result;
 
 impl AwsBackend {
-    /// The policies of these names. IAM finds a policy by ARN only, so each path of AWS is tried, beside the list of the
-    /// account's own.
-    pub(super) async fn policies_of(&self, names: &BTreeSet<String>) -> Result<Vec<PolicyArn>> {
-        if names.is_empty() {
-            return Ok(Vec::new());
-        }
-        let own = async { LookUp { name: None, found: self.policies_in(PolicyScopeType::Local).await } };
-        let (own, mut look_ups) = join(own, self.aws_managed(names)).await;
-        look_ups.push(own);
-        merged(names, look_ups)
+    /// The policies of these names.
+    pub(super) async fn policies_of(&self, names: &BTreeSet<String>) -> Result<Vec<ManagedPolicy>> {
+        policies_named(self, &self.partition, names, |scope| self.policies_in(scope)).await
     }
 
     /// All names, of AWS and of the account.
     pub(super) async fn every_policy_name(&self) -> Result<Vec<String>> {
-        let lists = try_join(self.policies_in(PolicyScopeType::Aws), self.policies_in(PolicyScopeType::Local));
+        let lists = try_join(self.policies_in(PolicyScope::Aws), self.policies_in(PolicyScope::Local));
         let (aws, own) = lists.await?;
-        Ok(aws.iter().chain(&own).map(|arn| arn.name().to_owned()).collect())
+        Ok(aws.iter().chain(&own).map(|policy| policy.arn.name().to_owned()).collect())
     }
 
-    async fn aws_managed<'a>(&self, names: &'a BTreeSet<String>) -> Vec<LookUp<'a>> {
-        if names.len() > FEW {
-            return vec![LookUp { name: None, found: self.policies_in(PolicyScopeType::Aws).await }];
-        }
-        let candidates = names.iter().flat_map(|name| AWS_PATHS.iter().map(move |path| (name, path)));
-        let look_ups = candidates.map(|(name, path)| async move {
-            let found = match PolicyArn::new(&self.partition, None, path, name) {
-                Ok(arn) => self.policy(&arn).await.map(|policy| policy.into_iter().map(|policy| policy.arn).collect()),
-                Err(error) => Err(error),
-            };
-            LookUp { name: Some(name.as_str()), found }
-        });
-        join_all(look_ups).await
-    }
-
-    async fn policies_in(&self, scope: PolicyScopeType) -> Result<Vec<PolicyArn>> {
+    async fn policies_in(&self, scope: PolicyScope) -> Result<Vec<ManagedPolicy>> {
+        let scope = match scope {
+            PolicyScope::Aws => PolicyScopeType::Aws,
+            PolicyScope::Local => PolicyScopeType::Local,
+        };
         let call = Call::iam("ListPolicies", "cannot list the managed policies");
         let request = self.iam.list_policies().scope(scope).max_items(PAGE);
         let policies = call.pages(
@@ -68,79 +37,6 @@ impl AwsBackend {
             |page| (page.policies.unwrap_or_default(), page.is_truncated, page.marker),
         );
         let policies = policies.await?.unwrap_or_default();
-        policies.iter().map(|policy| parsed(&call, "policy ARN", policy.arn.as_deref())).collect()
-    }
-}
-
-/// What was found. A look-up that was denied counts only for the names that no other one found.
-fn merged(names: &BTreeSet<String>, look_ups: Vec<LookUp<'_>>) -> Result<Vec<PolicyArn>> {
-    let mut found = BTreeSet::new();
-    let mut denied: Vec<(Option<&str>, Error)> = Vec::new();
-    for look_up in look_ups {
-        match look_up.found {
-            Ok(arns) => found.extend(arns.into_iter().filter(|arn| names.contains(arn.name()))),
-            Err(error) if error.kind() == ErrorKind::AccessDenied => denied.push((look_up.name, error)),
-            Err(error) => return Err(error),
-        }
-    }
-    let missing = |name: &str| !found.iter().any(|arn: &PolicyArn| arn.name() == name);
-    for (only, error) in denied {
-        if only.map_or_else(|| names.iter().any(|name| missing(name)), missing) {
-            return Err(error);
-        }
-    }
-    Ok(found.into_iter().collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn arn(text: &str) -> PolicyArn {
-        text.parse().unwrap()
-    }
-
-    fn denied() -> Error {
-        Error::new(ErrorKind::AccessDenied, "cannot list the managed policies")
-    }
-
-    #[test]
-    fn a_denied_look_up_counts_only_for_names_that_nobody_found() {
-        let names: BTreeSet<String> = ["a".to_owned()].into();
-        let aws = || LookUp { name: Some("a"), found: Ok(vec![arn("arn:aws:iam::aws:policy/a")]) };
-        let list = || LookUp { name: None, found: Err(denied()) };
-        let elsewhere = || LookUp { name: Some("a"), found: Err(denied()) };
-        let nothing = || LookUp { name: Some("a"), found: Ok(vec![]) };
-
-        assert_eq!(merged(&names, vec![aws(), list(), elsewhere()]).unwrap().len(), 1);
-        assert_eq!(merged(&names, vec![nothing(), list()]).unwrap_err().kind(), ErrorKind::AccessDenied);
-        assert_eq!(merged(&names, vec![nothing(), elsewhere()]).unwrap_err().kind(), ErrorKind::AccessDenied);
-        assert!(merged(&names, vec![nothing()]).unwrap().is_empty());
-    }
-
-    #[test]
-    fn other_failures_are_failures() {
-        let names: BTreeSet<String> = ["a".to_owned()].into();
-        let found = LookUp { name: Some("a"), found: Ok(vec![arn("arn:aws:iam::aws:policy/a")]) };
-        let throttled = LookUp { name: None, found: Err(Error::new(ErrorKind::Throttled, "x")) };
-        assert_eq!(merged(&names, vec![found, throttled]).unwrap_err().kind(), ErrorKind::Throttled);
-    }
-
-    #[test]
-    fn lists_are_filtered_and_each_policy_is_named_once() {
-        let names: BTreeSet<String> = ["a".to_owned()].into();
-        let arns = || {
-            ["arn:aws:iam::123456789012:policy/x/a", "arn:aws:iam::aws:policy/a", "arn:aws:iam::aws:policy/b"]
-                .map(arn)
-                .to_vec()
-        };
-        let look_ups = vec![
-            LookUp { name: None, found: Ok(arns()) },
-            LookUp { name: Some("a"), found: Ok(vec![arns()[1].clone()]) },
-        ];
-        assert_eq!(
-            merged(&names, look_ups).unwrap(),
-            arns()[1..2].iter().chain(&arns()[..1]).cloned().collect::<Vec<_>>()
-        );
+        policies.into_iter().map(|policy| managed_policy(&call, policy)).collect()
     }
 }

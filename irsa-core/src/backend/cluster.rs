@@ -37,6 +37,9 @@ pub struct ServiceAccount {
     /// Who manages which fields (Kubernetes documentation, "Server-Side Apply", `managedFields`).
     #[serde(default)]
     pub owners: Vec<FieldOwner>,
+    /// Whether it is being deleted, and only stays until its finalizers are done.
+    #[serde(default)]
+    pub deleting: bool,
 }
 
 /// The fields of an account that one manager owns.
@@ -183,6 +186,9 @@ pub trait ClusterBackend: Debug + Send + Sync {
 
     /// Makes a namespace. Called twice: `AlreadyExists`.
     async fn create_namespace(&self, namespace: &Namespace) -> Result<()>;
+
+    /// One entry of a config map; nothing where namespace, map or entry are missing. One call.
+    async fn config_value(&self, namespace: &Namespace, map: &str, key: &str) -> Result<Option<String>>;
 
     /// Whether we may do something. One call; every authenticated user may ask.
     async fn allowed(&self, review: &AccessReview) -> Result<bool>;

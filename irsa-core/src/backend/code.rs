@@ -1,4 +1,4 @@
-//! What kind of failure an error code of AWS is: the one table for every back end.
+//! What an error code of AWS means, and what to do about it: the one table for every back end.
 
 use crate::error::ErrorKind;
 
@@ -78,6 +78,32 @@ pub(crate) fn kind_of_code(code: &str) -> ErrorKind {
 
         _ => ErrorKind::Unexpected,
     }
+}
+
+/// The kind of an answer that has no code, or one that is not known.
+pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
+    match status {
+        401 | 403 | 407 => ErrorKind::AccessDenied,
+        408 => ErrorKind::Timeout,
+        429 => ErrorKind::Throttled,
+        500..=599 => ErrorKind::Unavailable,
+        _ => ErrorKind::Unexpected,
+    }
+}
+
+/// What to do about refused credentials (IAM API reference, "Common Errors").
+pub(crate) fn hint_of_code(code: &str) -> Option<&'static str> {
+    Some(match code.strip_suffix("Exception").unwrap_or(code) {
+        "ExpiredToken" | "RequestExpired" => "the AWS credentials have expired: log in again",
+        "InvalidClientTokenId" | "UnrecognizedClient" | "InvalidAccessKeyId" | "InvalidToken" => {
+            "AWS does not know these credentials: check access key and session token, and that they are of this partition"
+        }
+        "SignatureDoesNotMatch" | "InvalidSignature" | "RequestTimeTooSkewed" => {
+            "the secret key is not the one of the access key, or the clock of this machine is wrong"
+        }
+        "OptInRequired" | "RegionDisabled" => "the account has not enabled this service or region",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -74,6 +74,8 @@ pub struct ManagedPolicy {
     pub arn: PolicyArn,
     /// Whether it can be attached at all.
     pub attachable: bool,
+    /// The version that is in effect, such as `v1`; nothing where a list told only that the policy is there.
+    pub default_version: Option<String>,
 }
 
 /// The quotas of the account and what is used of them (IAM API reference, `GetAccountSummary`).
@@ -157,7 +159,11 @@ pub trait IamBackend: Debug + Send + Sync {
 
     /// Every managed policy that has one of these names, AWS-managed or of the account, in whatever path. All calls that
     /// are needed run at the same time; further pages follow.
-    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<PolicyArn>>;
+    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<ManagedPolicy>>;
+
+    /// The document of one version of a managed policy as JSON text, URL-decoded; `None` when there is no such policy or no
+    /// such version. One call; without a version the one in effect, by one call more.
+    async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>>;
 
     /// The names of all managed policies that could be attached; asked only to propose names.
     async fn policy_names(&self) -> Result<Vec<String>>;

@@ -8,6 +8,7 @@ use super::IrsaBinding;
 use super::checks::{
     annotations, check_arns, check_role_only, inline_policies, labels, subjects, tags, trust_statements,
 };
+use crate::convention::Convention;
 use crate::error::{Error, Result};
 use crate::name::{
     Audience, ClusterRef, Description, Namespace, PolicyArn, RoleName, RolePath, ServiceAccountName, SessionDuration,
@@ -22,6 +23,7 @@ pub struct IrsaBindingBuilder {
     namespace: String,
     service_account: String,
     role_name: Option<String>,
+    convention: Convention,
     role_path: Option<String>,
     description: Option<String>,
     max_session_duration: Option<u32>,
@@ -52,9 +54,15 @@ impl IrsaBindingBuilder {
         Self { cluster, namespace, service_account, ..Self::default() }
     }
 
-    /// The name of the role, 1 to 64 characters. By default `<cluster>-<namespace>-<service account>`.
+    /// The name of the role, 1 to 64 characters. By default the one that the convention gives.
     pub fn with_role_name(mut self, name: impl Into<String>) -> Self {
         self.role_name = Some(name.into());
+        self
+    }
+
+    /// How the role is named where no name is given; by default `<cluster>-<namespace>-<service account>`.
+    pub fn with_convention(mut self, convention: Convention) -> Self {
+        self.convention = convention;
         self
     }
 
@@ -182,7 +190,7 @@ impl IrsaBindingBuilder {
         let namespace = Namespace::new(self.namespace)?;
         let service_account = ServiceAccountName::new(self.service_account)?;
         let role_name = self.role_name.map(RoleName::new).transpose()?;
-        if role_name.is_none() && cluster.name().is_none() {
+        if role_name.is_none() && cluster.name().is_none() && self.convention == Convention::Irsa {
             return Err(Error::invalid("role name", "", "must be given where the cluster is named by its issuer")
                 .with_hint("name the role (--role-name), or name the cluster"));
         }
@@ -194,6 +202,7 @@ impl IrsaBindingBuilder {
             namespace,
             service_account,
             role_name,
+            convention: self.convention,
             role_path: self.role_path.map(RolePath::new).transpose()?,
             description: self.description.map(Description::new).transpose()?,
             max_session_duration: self.max_session_duration.map(SessionDuration::new).transpose()?,

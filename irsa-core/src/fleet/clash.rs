@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, HashMap};
 use crate::binding::IrsaBinding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ClusterRef, Namespace, ServiceAccountName, Subject};
-use crate::ownership::short_role_name;
 use crate::request::{Request, Verb};
 
 /// A service account on a cluster that goes by this text.
@@ -56,8 +55,7 @@ fn bound(binding: &IrsaBinding) -> Vec<Subject> {
 
 /// The name that the role has, as far as it can be told without a call, in lower case.
 fn role_name(binding: &IrsaBinding) -> Option<String> {
-    let default = || short_role_name(binding.cluster.name()?, &binding.namespace, &binding.service_account);
-    binding.role_name.clone().or_else(default).map(|name| name.as_str().to_ascii_lowercase())
+    binding.role_name.clone().or_else(|| binding.naming().short()).map(|name| name.as_str().to_ascii_lowercase())
 }
 
 fn clash(what: String, first: usize, second: usize) -> Error {

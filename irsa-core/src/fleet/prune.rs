@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{ClusterId, Identity};
 use crate::name::{ClusterRef, SubjectName};
-use crate::ownership::{Member, Ownership, SET_TAG, default_role_name};
+use crate::ownership::{Member, Ownership, SET_TAG};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
 
@@ -78,10 +78,7 @@ impl Kept {
                 let identity = clusters.get(subject.cluster.as_ref().unwrap_or(&binding.cluster))?;
                 Some(Member { cluster: identity.cluster.clone(), namespace: subject.namespace, name: subject.name })
             }));
-            let default = || {
-                let identity = clusters.get(&binding.cluster)?;
-                default_role_name(binding.cluster.name(), identity, &binding.namespace, &binding.service_account)
-            };
+            let default = || binding.naming().default(clusters.get(&binding.cluster)?);
             let name = binding.role_name.clone().or_else(default);
             roles.extend(name.map(|name| name.as_str().to_ascii_lowercase()));
         }

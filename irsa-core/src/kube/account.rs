@@ -22,6 +22,7 @@ pub(super) fn read(account: core::ServiceAccount) -> Result<ServiceAccount> {
         labels: metadata.labels.unwrap_or_default(),
         annotations: metadata.annotations.unwrap_or_default(),
         owners: owners.into_iter().map(owner).collect(),
+        deleting: metadata.deletion_timestamp.is_some(),
     })
 }
 

@@ -92,6 +92,13 @@ impl ClusterBackend for KubeCluster {
         Ok(())
     }
 
+    async fn config_value(&self, namespace: &Namespace, map: &str, key: &str) -> Result<Option<String>> {
+        let operation = format!("cannot read config map {namespace}/{map}");
+        let path = Request::new(core::ConfigMap::url_path(&(), Some(namespace.as_str())));
+        let found: Option<core::ConfigMap> = self.object(&operation, path.get(map, &GetParams::default())).await?;
+        Ok(found.and_then(|found| found.data?.remove(key)))
+    }
+
     async fn allowed(&self, review: &AccessReview) -> Result<bool> {
         let place = review.namespace.as_ref().map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default();
         let operation = format!("cannot ask whether we may {} {}{place}", review.verb, review.resource);

@@ -44,6 +44,7 @@ fn existing() -> ServiceAccount {
         labels: BTreeMap::new(),
         annotations: annotations(),
         owners: Vec::new(),
+        deleting: false,
     }
 }
 
@@ -177,6 +178,20 @@ async fn only_a_named_absence_is_none() {
     ] {
         assert_eq!(read_error(scenario).await.kind(), kind);
     }
+}
+
+#[tokio::test]
+async fn one_entry_of_a_config_map_is_read() {
+    let map = |data| Scenario::json(200, &json!({"kind": "ConfigMap", "metadata": {"name": "global"}, "data": data}));
+    let missing = Scenario::status(404, "NotFound", "", &json!({"name": "global", "kind": "configmaps"}));
+    let server = Server::new([map(json!({"environment": "demo", "x": "y"})), map(json!(null)), missing]);
+    let mut found = Vec::new();
+    for _ in 0..3 {
+        found.push(server.cluster().config_value(&namespace(), "global", "environment").await.unwrap());
+    }
+    assert_eq!(found, [Some("demo".to_owned()), None, None]);
+    let seen = server.seen();
+    assert_eq!((seen[0].method.as_str(), seen[0].target.as_str()), ("GET", "/api/v1/namespaces/ns/configmaps/global"));
 }
 
 fn page(names: &[&str], next: &str) -> Scenario {

@@ -11,7 +11,7 @@ use crate::backend::{ClusterBackend, NewServiceAccount, ServiceAccount, WriteMod
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{ClusterId, Identity};
 use crate::name::{ClusterRef, Namespace, RoleArn, ServiceAccountName, Subject, SubjectName};
-use crate::ownership::{Member, default_role_name};
+use crate::ownership::Member;
 use crate::report::Warning;
 use crate::request::{Request, Verb};
 
@@ -208,10 +208,7 @@ async fn namespace_exists(
 /// The ARN that the role of a create has, if it is not there already in another path.
 fn future_role_arn(request: &Request, home: &Identity) -> Option<RoleArn> {
     let binding = &request.binding;
-    let name = binding
-        .role_name
-        .clone()
-        .or_else(|| default_role_name(binding.cluster.name(), home, &binding.namespace, &binding.service_account))?;
+    let name = binding.role_name.clone().or_else(|| binding.naming().default(home))?;
     let path = binding.role_path.clone().unwrap_or_default();
     Some(RoleArn::new(home.partition.clone(), home.account.clone(), path, name))
 }

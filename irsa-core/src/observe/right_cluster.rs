@@ -2,6 +2,7 @@
 
 use crate::backend::Anchor;
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::Guard;
 use crate::identity::Identity;
 use crate::name::ClusterRef;
 use crate::report::{Warning, WarningId};
@@ -11,6 +12,9 @@ use crate::report::{Warning, WarningId};
 /// # Errors
 /// `WrongCluster` when it is another one, or when nothing can be compared and the user did not choose it by name.
 pub(crate) fn check_cluster(cluster: &ClusterRef, identity: &Identity, anchor: &Anchor) -> Result<Option<Warning>> {
+    if !Guard::RightCluster.stands() {
+        return Ok(None);
+    }
     let url = |text: &str| text.trim_end_matches('/').to_owned();
     let wanted = identity.issuer.as_ref().map(|issuer| url(&issuer.url()));
     for (what, found) in [("issues tokens of", &anchor.issuer), ("gave us a token of", &anchor.token_issuer)] {

@@ -11,7 +11,7 @@ use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
 use crate::name::{InlinePolicyName, RoleArn, RoleName};
-use crate::ownership::{Ownership, default_role_name, short_role_name};
+use crate::ownership::Ownership;
 use crate::request::{Request, Verb};
 use crate::retry::until_consistent;
 use crate::trust::TrustPolicy;
@@ -31,7 +31,9 @@ impl Documents {
     fn of(request: &Request) -> Self {
         let takes_away = match &request.verb {
             Verb::Delete { .. } => true,
-            Verb::Update { remove_policies, .. } => request.binding.exact || !remove_policies.is_empty(),
+            Verb::Update { remove_policies, remove_inline_policies, .. } => {
+                request.binding.exact || !remove_policies.is_empty() || !remove_inline_policies.is_empty()
+            }
             Verb::Create => request.binding.exact,
         };
         if takes_away { Self::All } else { Self::Declared(request.binding.inline_policies.keys().cloned().collect()) }
@@ -41,7 +43,14 @@ impl Documents {
 /// A role name with what was found under it.
 pub(super) struct Candidate {
     name: Option<RoleName>,
-    role: Option<ObservedRole>,
+    pub(super) role: Option<ObservedRole>,
+    /// What was found under the name that gen3's script gave, where that is another one.
+    by_script: Option<ObservedRole>,
+}
+
+/// Whether the role is the one of its name, whatever accounts are annotated with.
+pub(super) fn is_meant_by_name(request: &Request) -> bool {
+    request.verb == Verb::Create || request.binding.role_name.is_some()
 }
 
 /// Reads the role under the name given or the default name; before the cluster is known, where the name needs no hash.
@@ -51,24 +60,28 @@ pub(super) async fn observe_role(
     identities: Identities<'_>,
 ) -> Result<Candidate> {
     let binding = &request.binding;
-    let early = binding
-        .role_name
-        .clone()
-        .or_else(|| short_role_name(binding.cluster.name()?, &binding.namespace, &binding.service_account));
-    let name = match early {
-        Some(name) => Some(name),
-        None => {
-            let identities = identities.await?;
-            identities.get(&binding.cluster).and_then(|identity| {
-                default_role_name(binding.cluster.name(), identity, &binding.namespace, &binding.service_account)
-            })
-        }
+    let early = binding.role_name.clone().or_else(|| binding.naming().short());
+    let older = if early.is_some() { None } else { binding.naming().by_script() };
+    let current = async {
+        let name = match early {
+            Some(name) => Some(name),
+            None => {
+                let identities = identities.await?;
+                identities.get(&binding.cluster).and_then(|identity| binding.naming().default(identity))
+            }
+        };
+        let role = read_named(backends, name.as_ref(), request).await?;
+        Ok((name, role))
     };
-    let role = match &name {
-        Some(name) => read_for(backends, name, request).await?,
-        None => None,
-    };
-    Ok(Candidate { name, role })
+    let ((name, role), by_script) = futures::try_join!(current, read_named(backends, older.as_ref(), request))?;
+    Ok(Candidate { name, role, by_script })
+}
+
+async fn read_named(backends: &Backends, name: Option<&RoleName>, request: &Request) -> Result<Option<ObservedRole>> {
+    match name {
+        Some(name) => read_for(backends, name, request).await,
+        None => Ok(None),
+    }
 }
 
 async fn read_for(backends: &Backends, name: &RoleName, request: &Request) -> Result<Option<ObservedRole>> {
@@ -149,25 +162,30 @@ pub(crate) fn role_of(
 /// Decides which role is meant.
 ///
 /// A create means the name given or the default one. An update or delete means the name given; else the role of the
-/// account's annotation; else the default one, if it is ours.
+/// account's annotation; else the default one, if it is ours. Where a name would be cut, a role that is ours under the
+/// name that gen3's script cut stands in for the default one.
 pub(super) async fn decide(
     backends: &Backends,
     request: &Request,
     observed: &Observed,
     candidate: Candidate,
 ) -> Result<(Option<RoleName>, Option<ObservedRole>)> {
+    let first = observed.member(request, &request.binding.first_subject())?;
+    let providers = observed.cluster_providers(request)?;
+    let by_convention = |role: ObservedRole| role.by_convention(&request.binding.convention, &first, &providers);
+    let Candidate { name, role, by_script } = candidate;
+    let by_script = by_script.map(by_convention).filter(|role| role.ownership.records(&first));
+    let candidate = Candidate { name, role: role.map(by_convention).or(by_script), by_script: None };
     // IAM's names are unique without regard to case: the role's own spelling counts.
     let named = |role: &Option<ObservedRole>, name: Option<RoleName>| {
         role.as_ref().map(|role| role.role.arn.name().clone()).or(name)
     };
-    if request.verb == Verb::Create || request.binding.role_name.is_some() {
+    if is_meant_by_name(request) {
         if matches!(request.verb, Verb::Update { .. }) && candidate.role.is_none() {
             return Err(no_binding(backends, request, candidate.name.as_ref()).await);
         }
         return Ok((named(&candidate.role, candidate.name), candidate.role));
     }
-    let first = observed.member(request, &request.binding.first_subject())?;
-    let providers = observed.cluster_providers(request)?;
     // The tags of a role that a delete keeps go first: what is left to undo then is irsa's own statement.
     let owned = |role: &ObservedRole| role.ownership.is_owned() || matches!(request.verb, Verb::Delete { .. });
     let is_ours = |role: &ObservedRole| owned(role) && role.has_subject(&first, &providers);
@@ -177,7 +195,7 @@ pub(super) async fn decide(
         (Some(arn), Some(role)) if arn == role.role.arn => Ok((Some(arn.name().clone()), Some(role))),
         (Some(arn), Some(role)) => Err(two_roles(request, &arn, &role.role.arn)),
         (Some(arn), None) => {
-            let role = read_for(backends, arn.name(), request).await?;
+            let role = read_for(backends, arn.name(), request).await?.map(by_convention);
             // GetRole goes by name: a role of that name in another path is another role, unless it is this binding's.
             let role = role.filter(|role| role.role.arn == arn || is_ours(role));
             if role.is_none() && matches!(request.verb, Verb::Update { .. }) {

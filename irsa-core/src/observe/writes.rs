@@ -9,6 +9,7 @@ use super::{Backends, Observed, place};
 use crate::account::{self, Release};
 use crate::backend::{AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, NewServiceAccount, ServiceAccount, WriteMode};
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::guard::Guard;
 use crate::name::{ClusterRef, Namespace, RoleArn};
 use crate::plan::{Plan, Step};
 use crate::report::{Warning, WarningId};
@@ -117,6 +118,7 @@ async fn check_write(
         return rights(backend.as_ref(), request, wanted, false).await;
     }
     let answer = match answer {
+        _ if !Guard::DryRun.stands() => return Ok(None),
         Some(answer) => answer.clone(),
         None => backend.apply_service_account(wanted, WriteMode::DryRun, request.force).await,
     };

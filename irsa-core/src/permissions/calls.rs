@@ -4,8 +4,8 @@
 //! defined by AWS Identity and Access Management").
 
 use super::Command::{
-    self, Apply, Create, Delete, Export, Get, List, Plan, ProviderCreate, ProviderDelete, ProviderShow, TrustAudit,
-    TrustCheck, TrustWhoCan, Update,
+    self, Apply, Create, Delete, Export, Get, IamServiceaccount, List, Plan, ProviderCreate, ProviderDelete,
+    ProviderShow, TrustAudit, TrustCheck, TrustWhoCan, Update,
 };
 
 /// When a command needs a right.
@@ -85,6 +85,8 @@ pub(super) const CALLS: &[Call] = &[
     call("iam:GetRolePolicy", On::ReadRoles, &[Create, Update, Delete, TrustWhoCan, Apply, Plan], When::Always),
     call("iam:ListInstanceProfilesForRole", On::ReadRoles, &[Delete, Apply, Plan], When::Always),
     call("iam:GetPolicy", On::ReadPolicies, &[Create, Update, Apply, Plan], When::Always),
+    // Whether a policy denies decides when it is attached or detached.
+    call("iam:GetPolicyVersion", On::ReadPolicies, &[Create, Update, Apply, Plan], When::Always),
     call("iam:ListPolicies", On::ReadAccount, &[Create, Update, Apply, Plan], When::Always),
     call("iam:GetAccountSummary", On::ReadAccount, &[Create, Update, Apply, Plan], When::Always),
     call(
@@ -136,5 +138,7 @@ pub(super) const VERBS: &[Verb] = &[
     // A create that is refused half-way takes its account back; an update lets the accounts of subjects go.
     verb("delete", "serviceaccounts", &[Create, Update, Delete, Apply], When::Writing),
     verb("get", "namespaces", &[Create, Update, Apply, Plan], When::Always),
+    // The name of the environment.
+    verb("get", "configmaps", &[IamServiceaccount], When::Always),
     verb("create", "namespaces", &[Create, Update, Apply], When::CreatingNamespace),
 ];

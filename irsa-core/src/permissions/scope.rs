@@ -2,12 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::convention::KEPT_OF_NAME;
 use crate::name::{
     AccountId, ClusterName, ClusterRef, Issuer, Namespace, Partition, PolicyArn, Region, RoleName, RolePath,
 };
-
-/// So many characters of a default role name are never replaced by a hash (`ownership::default_role_name`).
-const KEPT_OF_NAME: usize = 55;
 
 /// What rights are limited to. What is not known is `*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +18,8 @@ pub struct Scope {
     pub region: Option<Region>,
     /// The cluster. Roles are then limited to the default names that it gives.
     pub cluster: Option<ClusterName>,
+    /// The environment that the roles of gen3's convention are named by; by default it has the name of the cluster.
+    pub environment: Option<ClusterName>,
     /// The issuer, where it is given in place of asking EKS.
     pub issuer: Option<Issuer>,
     /// The role.
@@ -106,9 +106,12 @@ impl Scope {
         self.roles(self.role_name.as_ref().map_or("*", RoleName::as_str))
     }
 
-    pub(super) fn roles_written(&self) -> Value {
+    /// The roles that are named, or whose default names fit: those of gen3's convention, or irsa's own.
+    pub(super) fn roles_written(&self, gen3: bool) -> Value {
+        let environment = self.environment.as_ref().or(self.cluster.as_ref());
         match (&self.role_name, &self.cluster) {
             (Some(name), _) => self.roles(name.as_str()),
+            _ if gen3 => self.roles(&environment.map_or_else(|| "*".to_owned(), |name| format!("{name}-*"))),
             (None, Some(cluster)) => {
                 let namespace = self.namespace.as_ref().map(|namespace| format!("{namespace}-")).unwrap_or_default();
                 let head: String = format!("{cluster}-{namespace}").chars().take(KEPT_OF_NAME).collect();

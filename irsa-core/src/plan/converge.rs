@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::documents::{Change, document_steps};
 use super::goal::Goal;
+use super::managed::Managed;
 use super::permissions::{PolicyChanges, settings};
 use super::standing::{Standing, check_ownership, check_path, check_set, managed_elsewhere};
 use super::{Plan, Step, TrustStep, accounts, findings, limits, prerequisites, tags_to_write};
 use crate::backend::NewRole;
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::Guard;
 use crate::name::{Audience, InlinePolicyName, ProviderArn, SessionDuration};
 use crate::observe::{Observed, ObservedRole};
 use crate::ownership::{Member, OWNER_TAG, Origin, Ownership};
@@ -28,6 +30,7 @@ pub(super) fn plan(request: &Request, observed: &Observed) -> Result<Plan> {
         Some(role) => update(request, observed, &goal, role, &mut plan)?,
     }
     plan.warnings.extend(findings::patterns(request));
+    plan.warnings.extend(findings::declared_statements(request, &goal));
     Ok(plan)
 }
 
@@ -42,11 +45,14 @@ fn create(request: &Request, observed: &Observed, goal: &Goal<'_>, plan: &mut Pl
     let Derived { policy, .. } =
         derive(&TrustPolicy::empty(), &Ownership::from_tags(&tags), &goal.derivation(request, BTreeSet::new()))?;
     findings::check_let_in(request, goal, &policy, &mut plan.warnings)?;
-    limits::check_roles(&observed.quotas)?;
-    limits::check_trust_size(&observed.quotas, 0, policy.size())?;
-    limits::check_attached(&observed.quotas, 0, goal.attach.len())?;
-    limits::check_inline_size(&observed.quotas, 0, binding.inline_policies.values().map(PolicyDocument::size).sum())?;
-    limits::check_tags(0, tags.len())?;
+    let quotas = &observed.quotas;
+    plan.needs(limits::roles(quotas))?;
+    plan.needs([
+        limits::trust_size(quotas, 0, policy.size()),
+        limits::attached(quotas, 0, goal.attach.len()),
+        limits::inline_size(quotas, 0, binding.inline_policies.values().map(PolicyDocument::size).sum()),
+        limits::tags(0, tags.len()),
+    ])?;
     if binding.policies.is_empty() && binding.inline_policies.is_empty() {
         plan.warnings.push(findings::no_policies(goal.arn.name()));
     }
@@ -60,15 +66,29 @@ fn create(request: &Request, observed: &Observed, goal: &Goal<'_>, plan: &mut Pl
     };
     let new = binding.inline_policies.iter();
     let new = new.map(|(name, after)| Change { name: name.clone(), before: None, after: Some(after.clone()) });
-    let documents = document_steps(&new.collect::<Vec<_>>(), false);
+    let managed = Managed {
+        attach: goal.attach.iter().collect(),
+        detach: Vec::new(),
+        effects: &observed.effects,
+        boundary_replaced: false,
+    };
+    let managed = managed.steps()?;
+    let documents = document_steps(&new.collect::<Vec<_>>(), false, managed.denies);
+    let mut accounts = accounts::accounts(request, observed, goal)?;
+    if !Guard::TrustBeforeAnnotation.stands() {
+        plan.then(std::mem::take(&mut accounts));
+    }
     let mut first = vec![Step::CreateRole(Box::new(role))];
     first.extend(prerequisites::namespaces(request, observed));
     plan.then(first);
-    plan.then(documents.first);
-    let mut rest: Vec<Step> = goal.attach.iter().cloned().map(Step::AttachPolicy).collect();
-    rest.extend(documents.then);
-    rest.extend(accounts::accounts(request, observed, goal)?);
-    plan.then(rest);
+    plan.then([managed.first, documents.first].concat());
+    plan.one_by_one(managed.come_alone);
+    let mut rest = managed.then;
+    if observed.quotas.attached_policies_per_role.is_none() {
+        // What the account is annotated for may not be allowed: that is seen first.
+        plan.then(std::mem::take(&mut rest));
+    }
+    plan.then([rest, documents.then, accounts].concat());
     if binding.exact {
         let released = accounts::left_over(observed, goal, &policy);
         plan.then(accounts::leaving(request, observed, &released, &goal.arn));
@@ -110,6 +130,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     let origin = match standing {
         Standing::ToAdopt => Some(Origin::Adopted),
         Standing::ToFinish => Some(Origin::Created),
+        Standing::Owned if role.is_taken_over() => role.ownership.origin,
         Standing::Owned | Standing::Member => None,
     };
 
@@ -143,13 +164,14 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     // Where the owner leaves, the heir takes the owner's tag before its own is struck: it is on record all the way.
     let inherits = owner_leaves && tags.contains_key(OWNER_TAG);
     let new_tags = tags.keys().filter(|key| !role.role.tags.contains_key(*key)).count();
-    limits::check_tags(role.role.tags.len(), role.role.tags.len() - struck.len() + new_tags)?;
+    let quotas = &observed.quotas;
+    plan.needs([limits::tags(role.role.tags.len(), role.role.tags.len() - struck.len() + new_tags)])?;
 
     // Trust: what it will be once the tags say so; in two writes where subjects leave and come.
     let tagged = Ownership::from_tags(&tags_after(&role.role.tags, &tags, &struck));
     let derivation = goal.derivation(request, leaving.clone());
     let Derived { policy, untagged } = derive(&role.trust, &tagged, &derivation)?;
-    limits::check_trust_size(&observed.quotas, role.trust.size(), policy.size())?;
+    plan.needs([limits::trust_size(quotas, role.trust.size(), policy.size())])?;
     // First only those leave who must; whom the standing policy does not let in yet waits for the end.
     let present = role.present(&goal.providers);
     let audience =
@@ -163,22 +185,25 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     };
     let known: BTreeSet<Member> = goal.declared.union(&present).cloned().collect();
     let known = known.into_iter().filter(|member| !leaving.contains(member));
-    let (staying, waiting) = known.partition(|member| let_in(&member));
+    let (staying, mut waiting): (BTreeSet<Member>, BTreeSet<Member>) = known.partition(|member| let_in(&member));
+    // Whom another writer has just recorded is let in by that writer at any time, and must not be taken out again.
+    waiting.retain(|member| goal.declared.contains(member));
     let reduced = Derivation { joining: staying, waiting, extra: Vec::new(), audience: None, ..derivation.clone() };
     let before_tags = Ownership::from_tags(&tags_after(&role.role.tags, &BTreeMap::new(), &struck));
     let fewer = derive(&role.trust, &before_tags, &reduced)?.policy;
 
-    let policies = PolicyChanges::of(request, goal, role, (exact, standing == Standing::ToAdopt), &mut plan.warnings)?;
-    limits::check_attached(
-        &observed.quotas,
+    let changes = (observed, goal, role);
+    let policies = PolicyChanges::of(request, changes, (exact, standing == Standing::ToAdopt), &mut plan.warnings)?;
+    plan.needs([limits::attached(
+        quotas,
         role.attached.len(),
-        role.attached.len() + policies.attach.len() - policies.detach.len(),
-    )?;
+        role.attached.len() + policies.coming - policies.leaving,
+    )])?;
     let known: BTreeMap<&InlinePolicyName, usize> =
         role.inline.iter().filter_map(|(name, document)| Some((name, document.as_ref()?.size()))).collect();
     let mut after = known.clone();
     after.extend(binding.inline_policies.iter().map(|(name, document)| (name, document.size())));
-    limits::check_inline_size(&observed.quotas, known.values().sum(), after.values().sum())?;
+    plan.needs([limits::inline_size(quotas, known.values().sum(), after.values().sum())])?;
     if role.attached.is_empty()
         && role.inline.is_empty()
         && binding.policies.is_empty()
@@ -199,28 +224,44 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         plan.then(vec![Step::UntagRole(struck)]);
     }
     let mut standing_policy = role.trust.clone();
-    if fewer != role.trust && (fewer != policy || policies.changes_rights()) {
+    // Where nothing else changes, subjects come and leave in one write: fewer writes, fewer others to meet.
+    if fewer != role.trust && policies.changes_rights() && Guard::LeaveBeforeGain.stands() {
         let step = TrustStep::new(&role.trust, &fewer, reduced, &before_tags);
         plan.then(vec![Step::UpdateTrust(Box::new(step))]);
         standing_policy = fewer;
     }
-    let PolicyChanges { detach, boundary, attach, documents } = policies;
-    plan.then([detach, documents.first].concat());
+    let PolicyChanges { managed, boundary, documents, .. } = policies;
+    let mut first = [managed.first, documents.first].concat();
+    let mut late = Vec::new();
+    if !Guard::LossBeforeJoin.stands() {
+        std::mem::swap(&mut first, &mut late);
+    }
+    plan.then(first);
     plan.then(boundary);
-    let mut rest = [attach, documents.then].concat();
+    plan.one_by_one(managed.come_alone);
+    let mut rest = managed.then;
+    if quotas.attached_policies_per_role.is_none() {
+        // The write that may be refused comes before those that would then be for nothing.
+        plan.then(std::mem::take(&mut rest));
+    }
+    rest.extend(documents.then);
     rest.extend(settings(request, role));
     if !tags.is_empty() {
         rest.push(Step::TagRole(tags));
     }
     plan.then(rest);
-    plan.then(documents.last);
-    let mut last = Vec::new();
+    plan.one_by_one(managed.leave_alone);
+    plan.then([managed.last, documents.last].concat());
+    let mut accounts = accounts::accounts(request, observed, goal)?;
+    if !Guard::TrustBeforeAnnotation.stands() {
+        plan.then(std::mem::take(&mut accounts));
+    }
     if policy != standing_policy {
         let step = TrustStep::new(&standing_policy, &policy, derivation, &tagged);
-        last.push(Step::UpdateTrust(Box::new(step)));
+        plan.then(vec![Step::UpdateTrust(Box::new(step))]);
     }
-    last.extend(accounts::accounts(request, observed, goal)?);
-    plan.then(last);
+    plan.then(accounts);
+    plan.then(late);
     let mut released = leaving.clone();
     if exact {
         released.extend(accounts::left_over(observed, goal, &policy));
@@ -238,6 +279,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
             plan.warnings.push(Warning::new(WarningId::ManagedElsewhere, message));
         }
     }
+    plan.warnings.extend(findings::taken_over(role));
     plan.warnings.extend(findings::audience(request, goal, role));
     // Statements are told by their numbers: those of the policy that stands there, where it stays.
     let told = if policy == role.trust { &role.trust } else { &policy };
@@ -245,7 +287,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     plan.warnings.extend(findings::foreign_statements(goal, &policy));
     let gone: BTreeSet<Member> =
         leaving.iter().filter(|member| present.contains(*member) || admitted(member)).cloned().collect();
-    plan.warnings.extend(findings::sessions(goal, role, &gone));
+    plan.warnings.extend(findings::sessions(&goal.home.cluster, role, &gone));
     plan.warnings.extend(findings::untagged(&untagged));
     for member in goal.leaving.iter().filter(|member| !gone.contains(*member)) {
         let message = format!(

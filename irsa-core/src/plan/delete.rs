@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::accounts::released;
-use super::{Condemned, Plan, Step, TrustStep};
+use super::{Condemned, Plan, Step, TrustStep, findings};
 use crate::binding::OWN_PREFIX;
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::Guard;
 use crate::name::RoleArn;
 use crate::name::SubjectName;
 use crate::observe::{Observed, ObservedRole, may_let_in};
@@ -35,6 +36,9 @@ pub(super) fn plan(request: &Request, observed: &Observed, keep_role: bool) -> R
     // A role that is gone leaves the annotation; the annotation's own ARN may have another path than we would guess.
     let annotated = annotation(observed, &member);
     let bound = annotated.filter(|annotated| annotated.name() == arn.name()).unwrap_or(arn);
+    if !Guard::AccountLast.stands() {
+        plan.then(released(observed, &member, &bound).into_iter().collect());
+    }
     let ours = match &observed.role {
         Some(role) => {
             let left_over = is_left_over(request, observed, role, &member)?;
@@ -95,13 +99,16 @@ fn leave(
         keep(role, "it carries no owner tag", &without, &derivation, plan);
         return Ok(true);
     }
-    if others {
-        leave_others(request, role, member, &derivation, plan)?;
-        return Ok(true);
+    let stays = kept_because(role, &without, keep_role).filter(|_| !request.force);
+    if others || stays.is_some() {
+        // The sessions of a role that goes end with it.
+        let leaving = BTreeSet::from([member.clone()]);
+        plan.warnings.extend(findings::sessions(&observed.home(request)?.cluster, role, &leaving));
     }
-    match kept_because(role, &without, keep_role).filter(|_| !request.force) {
-        None => go(request, role, &without, plan)?,
+    match stays {
+        _ if others => leave_others(request, role, member, &derivation, plan)?,
         Some(why) => keep(role, &why, &without, &derivation, plan),
+        None => go(request, role, &without, plan)?,
     }
     Ok(true)
 }
@@ -202,11 +209,17 @@ fn go(request: &Request, role: &ObservedRole, without: &TrustPolicy, plan: &mut 
             .with_cause(format!("it is in instance profile {}", role.instance_profiles.join(", ")))
             .with_hint("remove it from the profile first, or keep the role with --keep-role"));
     }
-    plan.then(vec![Step::Condemn(Box::new(Condemned {
-        role_id: role.role.id.clone(),
-        trust: role.trust.clone(),
-        tags: role.role.tags.clone(),
-    }))]);
+    let mut tags = role.role.tags.clone();
+    // A role that is taken over is tagged first, so that a run that breaks off finds it again.
+    if role.is_taken_over() {
+        let owner = role.ownership.owner_tags();
+        tags.extend(owner.clone());
+        plan.then(vec![Step::TagRole(owner)]);
+    }
+    if Guard::DeletionMark.stands() {
+        let (role_id, trust) = (role.role.id.clone(), role.trust.clone());
+        plan.then(vec![Step::Condemn(Box::new(Condemned { role_id, trust, tags }))]);
+    }
     if role.attached.len() + role.inline.len() > 1 {
         let everybody = role.ownership.members();
         let derivation = Derivation { leaving: everybody, ..Derivation::default() };

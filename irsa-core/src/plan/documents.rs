@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Step;
 use crate::document::{PolicyDocument, canonical_statement};
+use crate::guard::Guard;
 use crate::name::InlinePolicyName;
 
 /// A change of one inline document.
@@ -129,8 +130,9 @@ fn goes_beyond(one: &BTreeMap<String, Value>, other: &BTreeMap<String, Value>) -
     one.keys().any(|meaning| !other.contains_key(meaning))
 }
 
-/// Orders the changes of documents. `boundary` tells whether the permissions boundary changes between first and then.
-pub(super) fn document_steps(changes: &[Change], boundary: bool) -> DocumentSteps {
+/// Orders the changes of documents. `boundary` tells whether the permissions boundary changes between first and then;
+/// `others` counts the managed policies that bring a Deny and those that take one away.
+pub(super) fn document_steps(changes: &[Change], boundary: bool, others: (usize, usize)) -> DocumentSteps {
     let weighed: Vec<Weighed<'_>> = changes
         .iter()
         .map(|change| Weighed {
@@ -139,11 +141,16 @@ pub(super) fn document_steps(changes: &[Change], boundary: bool) -> DocumentStep
             after: Content::of(change.after.as_ref()),
         })
         .collect();
-    let adding = weighed.iter().filter(|change| change.adds_denies()).count();
-    let dropping = weighed.iter().filter(|change| change.drops_denies()).count();
+    let adding = weighed.iter().filter(|change| change.adds_denies()).count() + others.0;
+    let dropping = weighed.iter().filter(|change| change.drops_denies()).count() + others.1;
     let wanted: BTreeSet<String> = weighed.iter().flat_map(|change| change.after.allows.keys().cloned()).collect();
     let moving = weighed.iter().any(|change| !change.moved(&wanted).is_empty());
     let mut steps = DocumentSteps::default();
+    if !Guard::DenyingDocuments.stands() {
+        let whole = |change: &Weighed<'_>| change.step(&mut change.change.before.clone(), change.change.after.clone());
+        steps.then.extend(weighed.iter().filter_map(whole));
+        return steps;
+    }
     for change in &weighed {
         let (adds, drops) = (change.adds_allows(), change.drops_allows());
         let (adds_denies, drops_denies) = (change.adds_denies(), change.drops_denies());
@@ -191,7 +198,7 @@ mod tests {
     }
 
     fn counts(changes: &[Change], boundary: bool) -> (usize, usize, usize) {
-        let steps = document_steps(changes, boundary);
+        let steps = document_steps(changes, boundary, (0, 0));
         (steps.first.len(), steps.then.len(), steps.last.len())
     }
 
@@ -220,6 +227,17 @@ mod tests {
         let moves = [change("x", &[GET], &[SEND]), change("y", &[SEND], &[GET])];
         assert_eq!(counts(&moves, false), (0, 2, 2));
         assert_eq!(counts(&[change("x", &[GET], &[]), change("y", &[], &[GET])], false), (0, 1, 1));
+    }
+
+    #[test]
+    fn a_managed_policy_that_denies_is_waited_for() {
+        let phases = |changes: &[Change], others| {
+            let steps = document_steps(changes, false, others);
+            (steps.first.len(), steps.then.len(), steps.last.len())
+        };
+        assert_eq!(phases(&[change("x", &[], &[GET, NO_PUT])], (1, 0)), (1, 1, 0));
+        assert_eq!(phases(&[change("x", &[GET, NO_PUT], &[])], (0, 1)), (1, 0, 1));
+        assert_eq!(phases(&[change("x", &[GET], &[SEND])], (1, 0)), (0, 1, 0), "nothing waits for what only allows");
     }
 
     #[test]

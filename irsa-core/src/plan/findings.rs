@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::goal::Goal;
 use super::{Plan, Step};
 use crate::error::{Error, ErrorKind, Result};
+use crate::identity::ClusterId;
 use crate::name::{Audience, RoleName, SubjectName};
 use crate::observe::ObservedRole;
 use crate::ownership::{Member, Ownership};
@@ -64,6 +65,15 @@ pub(super) fn no_policies(role: &RoleName) -> Warning {
     Warning::new(WarningId::NoPolicies, format!("role {role} has no policy: its subjects may do nothing yet"))
 }
 
+/// A role that was another program's until now.
+pub(super) fn taken_over(role: &ObservedRole) -> Option<Warning> {
+    let message = format!(
+        "role {} was made for this service account by gen3's script: it is irsa's from now on, and goes with the binding",
+        role.role.arn.name()
+    );
+    role.is_taken_over().then(|| Warning::new(WarningId::TakenOver, message))
+}
+
 /// What patterns let in.
 pub(super) fn patterns(request: &Request) -> impl Iterator<Item = Warning> {
     request.binding.subjects.iter().filter(|subject| subject.service_account().is_none()).map(|subject| {
@@ -73,6 +83,36 @@ pub(super) fn patterns(request: &Request) -> impl Iterator<Item = Warning> {
         );
         Warning::new(WarningId::PatternLetsIn, message)
     })
+}
+
+/// Whom declared further statements let in beside single subjects: a wildcard is not refused, but never passed over.
+pub(super) fn declared_statements(request: &Request, goal: &Goal<'_>) -> Vec<Warning> {
+    let statements = request.binding.trust_statements.iter();
+    statements
+        .filter_map(|statement| {
+            let policy = TrustPolicy::empty().with_statements(vec![statement.clone()]);
+            let document = policy.read().ok()?;
+            let (mut open, mut shown) = (BTreeSet::new(), Vec::new());
+            for provider in goal.providers.values() {
+                for audience in document.audiences(provider) {
+                    let parts = document.subjects(provider, &audience).parts;
+                    open.extend(parts.into_iter().filter(|part| !part.is_one_subject()).map(|part| part.pattern));
+                }
+            }
+            if !open.is_empty() {
+                let patterns: Vec<&str> = open.iter().map(String::as_str).collect();
+                shown.push(format!("service accounts by pattern: {}", patterns.join(", ")));
+            }
+            if document.lets_in_any_principal() {
+                shown.push("principals of every AWS account, as far as its conditions let them".to_owned());
+            }
+            let sid = statement.get("Sid").and_then(Value::as_str).filter(|sid| !sid.is_empty());
+            let called =
+                sid.map_or_else(|| "a declared statement".to_owned(), |sid| format!("the declared statement {sid}"));
+            let message = format!("{called} of the trust policy lets in {}", shown.join("; and "));
+            (!shown.is_empty()).then(|| Warning::new(WarningId::PatternLetsIn, message))
+        })
+        .collect()
 }
 
 /// A new audience is demanded of all subjects, and only the declared ones are told.
@@ -154,8 +194,8 @@ pub(super) fn foreign_statements(goal: &Goal<'_>, policy: &TrustPolicy) -> Vec<W
 }
 
 /// Subjects that leave keep the sessions they have.
-pub(super) fn sessions(goal: &Goal<'_>, role: &ObservedRole, leaving: &BTreeSet<Member>) -> Option<Warning> {
-    let names: Vec<String> = leaving.iter().map(|member| member.shown(&goal.home.cluster)).collect();
+pub(super) fn sessions(home: &ClusterId, role: &ObservedRole, leaving: &BTreeSet<Member>) -> Option<Warning> {
+    let names: Vec<String> = leaving.iter().map(|member| member.shown(home)).collect();
     let seconds = role.role.max_session_duration;
     let message = format!(
         "sessions that {} began before this end by themselves after at most {seconds} seconds",

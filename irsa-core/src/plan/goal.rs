@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::binding::{MOST_TAGS, check_policy_place};
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::Guard;
 use crate::identity::{ClusterId, Identity};
 use crate::name::{PolicyArn, ProviderArn, RoleArn, Subject};
 use crate::observe::Observed;
@@ -104,6 +105,9 @@ impl<'a> Goal<'a> {
             tags.insert(ORIGIN_TAG.to_owned(), origin.as_str().to_owned());
         }
         let mut further: Vec<&Member> = members.iter().filter(|member| *member != owner).collect();
+        if !Guard::SubjectTags.stands() {
+            further.clear();
+        }
         if further.len() > room || standing.contains_key(OVERFLOW_TAG) {
             tags.insert(OVERFLOW_TAG.to_owned(), "true".to_owned());
             further.sort_by_key(|member| !standing.contains_key(&member.tag_key()));

@@ -1,80 +1,136 @@
-//! Quotas: what the plan would need against what IAM allows, before the first write.
+//! Quotas: what the plan would need against what IAM allows, before the first write; and what is known of a quota that IAM
+//! says is exceeded.
 
+use super::Plan;
 use crate::backend::Quotas;
 use crate::binding::{INLINE_QUOTA, MOST_TAGS};
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::Guard;
 
-/// A quota that would be exceeded: what of what, how much is there, how much would be needed, and the way out.
-fn exceeded(what: &str, quota: u64, used: impl std::fmt::Display, needed: u64, way_out: &str) -> Error {
-    Error::new(ErrorKind::QuotaExceeded, format!("the quota of {what} would be exceeded"))
-        .with_code("LimitExceeded")
-        .with_cause(format!("the quota is {quota}, {used} in use, {needed} would be needed"))
-        .with_context("quota", quota.to_string())
-        .with_context("needed", needed.to_string())
-        .with_hint(way_out.to_owned())
+/// A quota, what of it is in use, and what would be.
+#[derive(Clone, Debug)]
+pub(crate) struct Use {
+    what: &'static str,
+    /// The words by which IAM's refusals tell it from others (IAM API reference, `LimitExceeded`).
+    words: &'static str,
+    /// Nothing where it could not be read.
+    quota: Option<u64>,
+    before: u64,
+    after: u64,
+    way_out: &'static str,
+}
+
+impl Use {
+    /// Refuses what would exceed the quota. What does not grow is let be.
+    fn check(&self) -> Result<()> {
+        match self.quota {
+            Some(quota) if self.after > quota && self.after > self.before && Guard::Quotas.stands() => {
+                let Self { what, before, after, .. } = self;
+                Err(Error::new(ErrorKind::QuotaExceeded, format!("the quota of {what} would be exceeded"))
+                    .with_code("LimitExceeded")
+                    .with_cause(format!("the quota is {quota}, {before} in use, {after} would be needed"))
+                    .with_context("quota", quota.to_string())
+                    .with_context("needed", after.to_string())
+                    .with_hint(self.way_out))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Plan {
+    /// Refuses the plan where it needs more than a quota allows; notes its needs where a quota is not known.
+    pub(super) fn needs(&mut self, uses: impl IntoIterator<Item = Use>) -> Result<()> {
+        for need in uses {
+            need.check()?;
+            self.uses.push(need);
+        }
+        Ok(())
+    }
+
+    /// What IAM refuses for want of quota, with the numbers that are known and the way out.
+    pub(crate) fn explained(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::QuotaExceeded {
+            return error;
+        }
+        let said = error.causes().concat();
+        match self.uses.iter().find(|need| said.contains(need.words)) {
+            Some(Use { what, before, after, way_out, .. }) => error
+                .with_context("used", before.to_string())
+                .with_context("needed", after.to_string())
+                .with_hint(format!("of {what} {before} were in use, {after} would be needed: {way_out}")),
+            None => error,
+        }
+    }
 }
 
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-/// Characters of a trust policy; `before` is its size now. One that does not grow is let be.
-pub(super) fn check_trust_size(quotas: &Quotas, before: usize, after: usize) -> Result<()> {
-    match quotas.trust_policy_size {
-        Some(quota) if count(after) > quota && after > before => Err(exceeded(
-            "characters in a trust policy (ACLSizePerRole)",
-            quota,
-            before,
-            count(after),
-            "ask AWS to raise it (up to 8192), give some subjects a role of their own, or use one pattern for many",
-        )),
-        _ => Ok(()),
+/// Characters of a trust policy.
+pub(super) fn trust_size(quotas: &Quotas, before: usize, after: usize) -> Use {
+    Use {
+        what: "characters in a trust policy (ACLSizePerRole)",
+        words: "ACLSizePerRole",
+        quota: quotas.trust_policy_size,
+        before: count(before),
+        after: count(after),
+        way_out: "ask AWS to raise it (up to 8192), give some subjects a role of their own, or use one pattern for many",
     }
 }
 
 /// Managed policies on one role.
-pub(super) fn check_attached(quotas: &Quotas, before: usize, after: usize) -> Result<()> {
-    match quotas.attached_policies_per_role {
-        Some(quota) if count(after) > quota && after > before => Err(exceeded(
-            "managed policies on a role (PoliciesPerRole)",
-            quota,
-            before,
-            count(after),
-            "ask AWS to raise it, join several policies into one, or use an inline policy",
-        )),
-        _ => Ok(()),
+pub(super) fn attached(quotas: &Quotas, before: usize, after: usize) -> Use {
+    Use {
+        what: "managed policies on a role (PoliciesPerRole)",
+        words: "PoliciesPerRole",
+        quota: quotas.attached_policies_per_role,
+        before: count(before),
+        after: count(after),
+        way_out: "ask AWS to raise it, join several policies into one, or use an inline policy",
     }
 }
 
 /// Characters of all inline policies of a role; `after` counts those whose size is known.
-pub(super) fn check_inline_size(quotas: &Quotas, before: usize, after: usize) -> Result<()> {
-    let quota = quotas.inline_policy_size.unwrap_or(count(INLINE_QUOTA));
-    if count(after) > quota && after > before {
-        let way_out = "put permissions into a managed policy, or shorten the documents with wildcards";
-        return Err(exceeded("characters in the inline policies of a role", quota, before, count(after), way_out));
+pub(super) fn inline_size(quotas: &Quotas, before: usize, after: usize) -> Use {
+    Use {
+        what: "characters in the inline policies of a role",
+        words: "Maximum policy size",
+        quota: Some(quotas.inline_policy_size.unwrap_or(count(INLINE_QUOTA))),
+        before: count(before),
+        after: count(after),
+        way_out: "put permissions into a managed policy, or shorten the documents with wildcards",
     }
-    Ok(())
 }
 
-/// Roles of the account, when one is to be made.
+/// Roles of the account, when one is to be made; nothing where it is not known how many there are.
+pub(super) fn roles(quotas: &Quotas) -> Option<Use> {
+    quotas.roles.map(|used| Use {
+        what: "roles in the account (RolesPerAccount)",
+        words: "RolesPerAccount",
+        quota: quotas.roles_quota,
+        before: used,
+        after: used + 1,
+        way_out: "ask AWS to raise it, delete roles that are not used, or let several subjects share a role",
+    })
+}
+
+/// Refuses one more role where the account has no room for it.
 pub(crate) fn check_roles(quotas: &Quotas) -> Result<()> {
-    match (quotas.roles, quotas.roles_quota) {
-        (Some(used), Some(quota)) if used >= quota => {
-            let way_out = "ask AWS to raise it, delete roles that are not used, or let several subjects share a role";
-            Err(exceeded("roles in the account (RolesPerAccount)", quota, used, used + 1, way_out))
-        }
-        _ => Ok(()),
-    }
+    roles(quotas).map_or(Ok(()), |need| need.check())
 }
 
 /// Tags of a role.
-pub(super) fn check_tags(before: usize, after: usize) -> Result<()> {
-    if after > MOST_TAGS && after > before {
-        let way_out =
-            "take tags away; irsa needs one for the owner, one for the origin, and one for each further subject";
-        return Err(exceeded("tags on a role", count(MOST_TAGS), before, count(after), way_out));
+pub(super) fn tags(before: usize, after: usize) -> Use {
+    Use {
+        what: "tags on a role",
+        words: "number of tags",
+        quota: Some(count(MOST_TAGS)),
+        before: count(before),
+        after: count(after),
+        way_out: "take tags away; irsa needs one for the owner, one for the origin, and one for each further subject",
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -84,20 +140,35 @@ mod tests {
     #[test]
     fn refusals_give_quota_use_need_and_way_out() {
         let quotas = Quotas { trust_policy_size: Some(2048), ..Quotas::default() };
-        let error = check_trust_size(&quotas, 500, 3000).unwrap_err();
+        let error = trust_size(&quotas, 500, 3000).check().unwrap_err();
         assert_eq!(error.causes(), ["the quota is 2048, 500 in use, 3000 would be needed"]);
         assert!(error.kind() == ErrorKind::QuotaExceeded && error.hint().is_some_and(|hint| hint.contains("8192")));
-        assert!(check_trust_size(&quotas, 3100, 3000).is_ok(), "what shrinks is never refused");
-        assert!(check_trust_size(&Quotas::default(), 0, 9999).is_ok(), "an unknown quota refuses nothing");
+        assert!(trust_size(&quotas, 3100, 3000).check().is_ok(), "what shrinks is never refused");
+        assert!(trust_size(&Quotas::default(), 0, 9999).check().is_ok(), "an unknown quota refuses nothing");
     }
 
     #[test]
     fn each_quota_counts_what_it_says() {
         let quotas =
             Quotas { attached_policies_per_role: Some(2), roles: Some(5), roles_quota: Some(5), ..Quotas::default() };
-        assert!(check_attached(&quotas, 0, 2).is_ok() && check_attached(&quotas, 2, 3).is_err());
-        assert!(check_roles(&quotas).is_err() && check_roles(&Quotas { roles: Some(4), ..quotas }).is_ok());
-        assert!(check_inline_size(&quotas, 0, 10_240).is_ok() && check_inline_size(&quotas, 0, 10_241).is_err());
-        assert!(check_tags(0, 50).is_ok() && check_tags(50, 51).is_err());
+        assert!(attached(&quotas, 0, 2).check().is_ok() && attached(&quotas, 2, 3).check().is_err());
+        let fewer = Quotas { roles: Some(4), ..quotas };
+        assert!(roles(&quotas).unwrap().check().is_err() && roles(&fewer).unwrap().check().is_ok());
+        assert!(inline_size(&quotas, 0, 10_240).check().is_ok() && inline_size(&quotas, 0, 10_241).check().is_err());
+        assert!(tags(0, 50).check().is_ok() && tags(50, 51).check().is_err());
+    }
+
+    #[test]
+    fn a_refusal_by_iam_is_told_with_the_numbers_of_its_quota() {
+        let mut plan = Plan::of_steps("x", Vec::new());
+        plan.needs([trust_size(&Quotas::default(), 0, 500), attached(&Quotas::default(), 9, 11)]).unwrap();
+        let refused = |cause: &str| {
+            plan.explained(Error::new(ErrorKind::QuotaExceeded, "cannot attach policy p to role r").with_cause(cause))
+        };
+        let told = refused("LimitExceeded: Cannot exceed quota for PoliciesPerRole: 10");
+        assert_eq!(told.to_string(), "cannot attach policy p to role r");
+        assert_eq!(told.context(), [("used", "9".to_owned()), ("needed", "11".to_owned())]);
+        assert!(told.hint().is_some_and(|hint| hint.contains("9 were in use, 11 would be needed")), "{told:?}");
+        assert_eq!(refused("LimitExceeded: something new").hint(), None);
     }
 }

@@ -1,53 +1,46 @@
 //! Changes of what a role may do and of its settings, in the groups that the order of writes needs.
 
-use std::collections::BTreeSet;
-
 use super::Step;
 use super::documents::{Change, DocumentSteps, document_steps};
 use super::goal::Goal;
+use super::managed::{Managed, ManagedSteps};
 use crate::backend::RoleSettings;
+use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::{InlinePolicyName, PolicyArn, PolicyRef, SessionDuration};
-use crate::observe::ObservedRole;
+use crate::name::{InlinePolicyName, PolicyArn, SessionDuration};
+use crate::observe::{Observed, ObservedRole};
 use crate::report::{Warning, WarningId};
-use crate::request::{Request, Verb};
+use crate::request::Request;
 
 /// Changes of what the role may do, in the groups that the order of writes needs.
 pub(super) struct PolicyChanges {
-    pub(super) detach: Vec<Step>,
+    pub(super) managed: ManagedSteps,
     pub(super) boundary: Vec<Step>,
-    pub(super) attach: Vec<Step>,
     pub(super) documents: DocumentSteps,
+    /// How many managed policies come, and how many leave.
+    pub(super) coming: usize,
+    pub(super) leaving: usize,
 }
 
 impl PolicyChanges {
     pub(super) fn of(
         request: &Request,
-        goal: &Goal<'_>,
-        role: &ObservedRole,
+        (observed, goal, role): (&Observed, &Goal<'_>, &ObservedRole),
         (exact, adopting): (bool, bool),
         warnings: &mut Vec<Warning>,
     ) -> Result<Self> {
         let binding = &request.binding;
-        let removed: BTreeSet<PolicyRef> = match &request.verb {
-            Verb::Update { remove_policies, .. } => remove_policies.clone(),
-            _ => BTreeSet::new(),
-        };
-        let managed_leaves = |arn: &PolicyArn| removed.iter().any(|policy| policy.matches(arn));
-        let inline_leaves = |name: &InlinePolicyName| removed.iter().any(|policy| policy.to_string() == name.as_str());
-        for policy in &removed {
+        for policy in request.removed_policies() {
             let managed = role.attached.iter().filter(|arn| policy.matches(arn)).map(ToString::to_string);
-            let inline = role.inline.keys().filter(|name| policy.to_string() == name.as_str());
-            let found: Vec<String> = managed.chain(inline.map(|name| format!("inline policy {name}"))).collect();
+            // The copies of a policy are one with it.
+            let inline = role.inline.keys().find(|name| request.means_inline(&policy.to_string(), name));
+            let inline = inline.map(|name| format!("inline policy {name}"));
+            let found: Vec<String> = managed.chain(inline).collect();
             if goal.attach.iter().any(|arn| policy.matches(arn)) {
                 return Err(Error::invalid("policy", policy.to_string(), "is to be added and removed at once"));
             }
             match found[..] {
-                [] => {
-                    let message =
-                        format!("policy {policy} is not on role {}, so there is nothing to remove", goal.arn.name());
-                    warnings.push(Warning::new(WarningId::NothingToRemove, message));
-                }
+                [] => warnings.push(nothing_to_remove(&format!("policy {policy}"), goal)),
                 [_] => {}
                 ref several => {
                     let what = format!("policy {policy} is not one policy but {}", several.len());
@@ -57,11 +50,23 @@ impl PolicyChanges {
                 }
             }
         }
+        let is_there =
+            |name: &&InlinePolicyName| role.inline.keys().any(|known| request.means_inline(name.as_str(), known));
+        for name in request.removed_inline_policies().filter(|name| !is_there(name)) {
+            warnings.push(nothing_to_remove(&format!("inline policy {name}"), goal));
+        }
         let undeclared = |arn: &&PolicyArn| !goal.attach.contains(*arn);
-        let detach = role.attached.iter().filter(undeclared).filter(|arn| exact || managed_leaves(arn));
-        let attach = goal.attach.difference(&role.attached).cloned().map(Step::AttachPolicy);
+        let detach = role.attached.iter().filter(undeclared).filter(|arn| exact || request.removes(arn));
+        let detach: Vec<&PolicyArn> = detach.collect();
+        let attach: Vec<&PolicyArn> = goal.attach.difference(&role.attached).collect();
         let leaving = role.inline.iter().filter(|(name, _)| !binding.inline_policies.contains_key(*name));
-        let leaving = leaving.filter(|(name, _)| exact || inline_leaves(name));
+        // What the policy says itself from now on, its copy need not say any more.
+        let is_spare = |name: &InlinePolicyName, document: &Option<PolicyDocument>| {
+            let mut declared = binding.inline_policies.iter();
+            declared
+                .any(|(of, wanted)| binding.convention.is_copy(name, of.as_str()) && document.as_ref() == Some(wanted))
+        };
+        let leaving = leaving.filter(|(name, before)| exact || request.removes_inline(name) || is_spare(name, before));
         let leaving = leaving.map(|(name, before)| Change { name: name.clone(), before: before.clone(), after: None });
         let wanted = binding.inline_policies.iter().map(|(name, after)| Change {
             name: name.clone(),
@@ -80,21 +85,24 @@ impl PolicyChanges {
         let boundary =
             boundary.filter(|arn| role.role.permissions_boundary.as_deref() != Some(arn.to_string().as_str()));
         let boundary: Vec<Step> = boundary.cloned().map(Step::PutBoundary).collect();
-        Ok(Self {
-            detach: detach.cloned().map(Step::DetachPolicy).collect(),
-            documents: document_steps(&changes, !boundary.is_empty()),
-            boundary,
-            attach: attach.collect(),
-        })
+        let (coming, leaving) = (attach.len(), detach.len());
+        let boundary_replaced = !boundary.is_empty() && role.role.permissions_boundary.is_some();
+        let managed = Managed { attach, detach, effects: &observed.effects, boundary_replaced }.steps()?;
+        let documents = document_steps(&changes, !boundary.is_empty(), managed.denies);
+        Ok(Self { managed, boundary, documents, coming, leaving })
     }
 
-    /// Whether subjects that leave must be gone before these.
+    /// Whether anything changes in what the role may do: a Deny that leaves gives as well.
     pub(super) fn changes_rights(&self) -> bool {
         let DocumentSteps { first, then, last } = &self.documents;
-        let gives = |step: &Step| matches!(step, Step::PutInlinePolicy { .. });
-        !(self.boundary.is_empty() && self.attach.is_empty() && then.is_empty() && last.is_empty())
-            || first.iter().any(gives)
+        let documents = [first, then, last].iter().any(|steps| !steps.is_empty());
+        self.coming + self.leaving > 0 || documents || !self.boundary.is_empty()
     }
+}
+
+fn nothing_to_remove(what: &str, goal: &Goal<'_>) -> Warning {
+    let message = format!("{what} is not on role {}, so there is nothing to remove", goal.arn.name());
+    Warning::new(WarningId::NothingToRemove, message)
 }
 
 /// The settings of the role that differ.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::goal::Goal;
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::Guard;
 use crate::observe::ObservedRole;
 use crate::ownership::{Origin, Ownership, SET_TAG};
 use crate::request::Request;
@@ -34,7 +35,7 @@ pub(super) fn check_ownership(request: &Request, goal: &Goal<'_>, role: &Observe
             .with_cause("a delete has begun to take it away, and has not ended or broke off")
             .with_hint("run `irsa delete` again to finish it, then this command"));
     }
-    if ownership.is_owner(&goal.first) {
+    if ownership.is_owner(&goal.first) || (ownership.is_owned() && !Guard::Owner.stands()) {
         return Ok(Standing::Owned);
     }
     if ownership.records(&goal.first) {
@@ -50,7 +51,7 @@ pub(super) fn check_ownership(request: &Request, goal: &Goal<'_>, role: &Observe
     if is_unfinished(request, goal, role)? {
         return Ok(Standing::ToFinish);
     }
-    if request.adopt {
+    if request.adopt || !Guard::Adoption.stands() {
         return Ok(Standing::ToAdopt);
     }
     Err(Error::new(ErrorKind::NotOwned, format!("role {name} exists and was not made by irsa"))

@@ -88,6 +88,14 @@ pub(crate) enum Step {
 }
 
 impl Step {
+    /// The managed policy that it attaches or detaches.
+    pub(crate) fn policy(&self) -> Option<&PolicyArn> {
+        match self {
+            Self::AttachPolicy(arn) | Self::DetachPolicy(arn) => Some(arn),
+            _ => None,
+        }
+    }
+
     /// What it does, as it stands in reports.
     pub(crate) fn action(&self) -> &'static str {
         match self {

@@ -132,6 +132,9 @@ impl ClusterState {
             );
             return Err(Refusal::kubernetes("Conflict", message).with_hint(SEE_AGAIN));
         }
+        if live.deleting {
+            return Ok(());
+        }
         self.next_revision();
         if let Some(held) = self.namespaces.get_mut(namespace) {
             held.service_accounts.remove(name);
@@ -181,6 +184,7 @@ pub(super) fn described(namespace: &Namespace, name: &ServiceAccountName, accoun
         labels: account.labels.clone(),
         annotations: account.annotations.clone(),
         owners: account.owners.clone(),
+        deleting: account.deleting,
     }
 }
 

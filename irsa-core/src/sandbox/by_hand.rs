@@ -99,7 +99,7 @@ impl Sandbox {
     pub fn add_policy(&self, path: &str, name: &str) -> Result<PolicyArn> {
         self.edit(|state| {
             let arn = PolicyArn::new(&state.partition, Some(&state.account), path, name)?;
-            state.policies.insert(name.to_owned(), PolicyState { path: path.to_owned() });
+            state.policies.insert(name.to_owned(), PolicyState { path: path.to_owned(), ..PolicyState::default() });
             Ok(arn)
         })
     }

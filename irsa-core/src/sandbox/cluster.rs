@@ -107,6 +107,16 @@ impl ClusterBackend for SandboxCluster {
         self.write(request, |cluster| cluster.create_namespace(namespace)).await
     }
 
+    async fn config_value(&self, namespace: &Namespace, map: &str, key: &str) -> Result<Option<String>> {
+        let operation = format!("cannot read config map {namespace}/{map}");
+        self.read(Request::read("config_value", format!("{namespace}/{map}"), operation), |cluster| {
+            cluster.check("get", "configmaps", Some(namespace), map)?;
+            let held = cluster.namespaces.get(namespace).and_then(|held| held.config_maps.get(map));
+            Ok(held.and_then(|map| map.get(key)).cloned())
+        })
+        .await
+    }
+
     async fn allowed(&self, review: &AccessReview) -> Result<bool> {
         let AccessReview { verb, resource, namespace } = review;
         let place = namespace.as_ref().map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default();

@@ -63,7 +63,7 @@ impl SandboxCluster {
         })
     }
 
-    /// Denies a verb (`*`: all of them) on `serviceaccounts` or `namespaces`, everywhere.
+    /// Denies a verb (`*`: all of them) on `serviceaccounts`, `namespaces` or `configmaps`, everywhere.
     ///
     /// # Errors
     /// Those of [`Sandbox::edit`](super::Sandbox::edit).
@@ -105,6 +105,19 @@ impl SandboxCluster {
         let (namespace, name) = (Namespace::new(namespace)?, ServiceAccountName::new(name)?);
         self.edit(|cluster| {
             cluster.namespaces.entry(namespace).or_default().service_accounts.insert(name, account);
+            Ok(())
+        })
+    }
+
+    /// Makes or replaces a config map, and its namespace where that is missing.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a name that no namespace has; those of [`Sandbox::edit`](super::Sandbox::edit).
+    pub fn put_config_map(&self, namespace: &str, name: &str, data: &[(&str, &str)]) -> Result<()> {
+        let namespace = Namespace::new(namespace)?;
+        let data = data.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        self.edit(|cluster| {
+            cluster.namespaces.entry(namespace).or_default().config_maps.insert(name.to_owned(), data);
             Ok(())
         })
     }

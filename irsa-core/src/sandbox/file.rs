@@ -76,7 +76,11 @@ impl StateFile {
         let mut name = self.path.file_name().unwrap_or_default().to_owned();
         name.push(".lock");
         let path = self.path.with_file_name(name);
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, OWNER_ALONE);
+        let file = options.open(&path);
         let locked = file.and_then(|file| file.lock().map(|()| file));
         locked.map_err(|error| refused(&path, "lock", &error))
     }
@@ -94,12 +98,15 @@ impl StateFile {
     }
 }
 
-/// A new file has the rights that the user's mask gives, not the narrow ones of a temporary file.
+/// Who may read and write a file that is made here. One that is there keeps its rights.
+#[cfg(unix)]
+const OWNER_ALONE: u32 = 0o600;
+
 fn new_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".irsa-sandbox-");
     #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(OWNER_ALONE));
     builder.tempfile_in(folder)
 }
 
@@ -241,6 +248,19 @@ mod tests {
         assert_eq!(Sandbox::open(folder.path()).unwrap_err().kind(), ErrorKind::InvalidInput);
         let lost = folder.path().join("no/such/folder.json");
         assert_eq!(Sandbox::open(lost).unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn new_files_are_the_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = folder();
+        tag(&Sandbox::open(folder.path().join("state.json")).unwrap(), "a").unwrap();
+        let modes: Vec<u32> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().metadata().unwrap().permissions().mode() & 0o777)
+            .collect();
+        assert_eq!(modes, [0o600, 0o600], "the file and its lock");
     }
 
     #[cfg(unix)]

@@ -74,7 +74,7 @@ impl Default for SandboxQuotas {
 
 impl Default for PolicyState {
     fn default() -> Self {
-        Self { path: "/".to_owned() }
+        Self { path: "/".to_owned(), document: None }
     }
 }
 

@@ -75,10 +75,15 @@ impl IamBackend for Sandbox {
         self.read(request, |state| Ok(state.managed_policy(arn))).await
     }
 
-    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<PolicyArn>> {
+    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<ManagedPolicy>> {
         let list = names.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
         let request = Request::read("policies_named", &list, format!("cannot look up the policies {list}"));
         self.read(request, |state| Ok(state.policies_named(names))).await
+    }
+
+    async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>> {
+        let request = Request::read("policy_version", arn, format!("cannot read the document of policy {arn}"));
+        self.read(request, |state| Ok(state.policy_version(arn, version.as_deref()))).await
     }
 
     async fn policy_names(&self) -> Result<Vec<String>> {

@@ -3,13 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
+use serde_json::{Value, json};
+
 use super::refusal::{Answer, Refusal};
-use super::state::SandboxState;
+use super::state::{PolicyState, SandboxState};
 use crate::backend::ManagedPolicy;
 use crate::name::PolicyArn;
 
 /// Policies in this path can be attached to service-linked roles alone.
 const SERVICE_LINKED: &str = "/aws-service-role/";
+
+/// The one version that a policy of the sandbox has.
+const VERSION: &str = "v1";
 
 /// The paths of the AWS-managed policies, by name.
 static AWS_MANAGED: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {
@@ -30,10 +35,23 @@ impl SandboxState {
 
     /// As IAM has it, an existing policy always counts as attachable, those for service-linked roles too.
     pub(super) fn managed_policy(&self, arn: &PolicyArn) -> Option<ManagedPolicy> {
-        self.policy_exists(arn).then(|| ManagedPolicy { arn: arn.clone(), attachable: true })
+        self.policy_exists(arn).then(|| ManagedPolicy {
+            arn: arn.clone(),
+            attachable: true,
+            default_version: Some(VERSION.to_owned()),
+        })
     }
 
-    pub(super) fn policies_named(&self, names: &BTreeSet<String>) -> Vec<PolicyArn> {
+    /// The document of a version, or of the one in effect. Of the AWS-managed policies only is known whether they deny.
+    pub(super) fn policy_version(&self, arn: &PolicyArn, version: Option<&str>) -> Option<String> {
+        if version.is_some_and(|version| version != VERSION) || !self.policy_exists(arn) {
+            return None;
+        }
+        let own = arn.account().and_then(|_| self.policies.get(arn.name()));
+        Some(own.map_or_else(|| aws_document(arn.name()), PolicyState::in_effect).to_string())
+    }
+
+    pub(super) fn policies_named(&self, names: &BTreeSet<String>) -> Vec<ManagedPolicy> {
         let aws = names.iter().filter_map(|name| {
             let path = AWS_MANAGED.get(name.as_str())?;
             PolicyArn::new(&self.partition, None, path, name).ok()
@@ -42,7 +60,7 @@ impl SandboxState {
             let policy = self.policies.get(name)?;
             PolicyArn::new(&self.partition, Some(&self.account), &policy.path, name).ok()
         });
-        aws.chain(own).collect()
+        aws.chain(own).filter_map(|arn| self.managed_policy(&arn)).collect()
     }
 
     /// The names of the policies that can be attached to a role that is not AWS's own.
@@ -73,6 +91,23 @@ impl SandboxState {
     }
 }
 
+impl PolicyState {
+    fn in_effect(&self) -> Value {
+        self.document.clone().unwrap_or_else(|| of_one_statement("Allow", "s3:ListBucket"))
+    }
+}
+
+/// What stands for the document of an AWS-managed policy. Those that deny say so by their names (AWS Managed Policy
+/// reference guide, `AWSDenyAll` and `AWSCompromisedKeyQuarantine`).
+fn aws_document(name: &str) -> Value {
+    let denies = name == "AWSDenyAll" || name.starts_with("AWSCompromisedKeyQuarantine");
+    of_one_statement(if denies { "Deny" } else { "Allow" }, "*")
+}
+
+fn of_one_statement(effect: &str, action: &str) -> Value {
+    json!({"Version": "2012-10-17", "Statement": [{"Effect": effect, "Action": action, "Resource": "*"}]})
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,9 +129,11 @@ mod tests {
     #[test]
     fn policies_are_found_in_any_path() {
         let mut state = SandboxState::default();
-        state.policies.insert("ReadOnlyAccess".to_owned(), super::super::PolicyState { path: "/team/".to_owned() });
+        state
+            .policies
+            .insert("ReadOnlyAccess".to_owned(), PolicyState { path: "/team/".to_owned(), ..PolicyState::default() });
         let named = |name: &str| -> Vec<String> {
-            state.policies_named(&[name.to_owned()].into()).iter().map(ToString::to_string).collect()
+            state.policies_named(&[name.to_owned()].into()).iter().map(|policy| policy.arn.to_string()).collect()
         };
         assert_eq!(
             named("AmazonEBSCSIDriverPolicy"),
@@ -106,6 +143,19 @@ mod tests {
         assert_eq!(named("ReadOnlyAccess"), both);
         assert!(named("AmazonS3ReadOnlyAcces").is_empty());
         assert!(state.policy_names().contains(&"AmazonS3ReadOnlyAccess".to_owned()));
+    }
+
+    #[test]
+    fn only_the_version_in_effect_has_a_document() {
+        let state = SandboxState::default();
+        let document = |name: &str, version: &str| {
+            let text =
+                state.policy_version(&format!("arn:aws:iam::aws:policy/{name}").parse().unwrap(), Some(version))?;
+            crate::PolicyDocument::parse(&text).ok()
+        };
+        assert_eq!(document("AWSDenyAll", "v1").map(|document| document.has_deny()), Some(true));
+        assert_eq!(document("ReadOnlyAccess", "v1").map(|document| document.has_deny()), Some(false));
+        assert!(document("ReadOnlyAccess", "v2").is_none() && document("Unknown", "v1").is_none());
     }
 
     #[test]

@@ -89,6 +89,7 @@ async fn make(sandbox: &Sandbox, (which, a, b, c, flag): Call) -> String {
         labels: Default::default(),
         annotations: Default::default(),
         owners: Vec::new(),
+        deleting: false,
     };
     match which {
         0 => {

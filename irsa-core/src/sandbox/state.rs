@@ -103,12 +103,15 @@ pub struct RoleState {
     pub inline: BTreeMap<InlinePolicyName, Value>,
 }
 
-/// A customer-managed policy. What it permits is not kept: nothing in the sandbox evaluates it.
+/// A customer-managed policy. Nothing in the sandbox evaluates what it permits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyState {
     /// The path, by default `/`.
     pub path: String,
+    /// Its document, as JSON; left out, one that allows `s3:ListBucket`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<Value>,
 }
 
 /// A cluster: what EKS says of it, and what its API server has.
@@ -148,7 +151,7 @@ pub struct ClusterState {
 pub struct Denial {
     /// `get`, `list`, `create`, `patch`, `delete`, or `*` for all of them.
     pub verb: String,
-    /// `serviceaccounts` or `namespaces`.
+    /// `serviceaccounts`, `namespaces` or `configmaps`.
     pub resource: String,
     /// The namespace in which it is denied; left out, it is denied everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -162,6 +165,9 @@ pub struct NamespaceState {
     /// Whether it is being deleted: nothing can be made in it any more.
     #[serde(skip_serializing_if = "is_false")]
     pub terminating: bool,
+    /// Its config maps, by name, each as keys with their values.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub config_maps: BTreeMap<String, BTreeMap<String, String>>,
     /// Its service accounts. None comes by itself: no controller runs that would make `default`.
     pub service_accounts: BTreeMap<ServiceAccountName, AccountState>,
 }
@@ -183,6 +189,9 @@ pub struct AccountState {
     /// Who manages which fields. Where nobody does, `before-first-apply` does once irsa applies, as with the API server.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<FieldOwner>,
+    /// Whether it is being deleted, and stays until its finalizers are done: here for ever.
+    #[serde(skip_serializing_if = "is_false")]
+    pub deleting: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it by reference")]

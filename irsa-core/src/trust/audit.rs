@@ -9,6 +9,8 @@ pub(super) mod finding_id;
 #[cfg(test)]
 mod fixtures;
 pub(super) mod ground;
+#[cfg(test)]
+mod hostile;
 pub(super) mod judge;
 pub(super) mod place;
 pub(super) mod power;
@@ -21,11 +23,12 @@ pub(super) mod words;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::finding::{Audit, Finding, Severity, TrustedSubjects, WhoCan};
+use self::finding::{Audit, Finding, TrustedSubjects, WhoCan};
 use self::finding_id::{FindingId, Ignore};
 use self::ground::Ground;
 use self::judge::{Judged, judge};
-use self::reading::{Reading, Seen, UNNAMED_AUDIENCE};
+use self::reading::{Reading, Seen};
+use super::evaluate::caller::UNNAMED_AUDIENCE;
 use super::evaluate::glob::Glob;
 use crate::error::Result;
 use crate::name::{ProviderArn, RoleArn};
@@ -113,7 +116,7 @@ pub fn audit(roles: impl IntoIterator<Item = AuditedRole>, around: &Surroundings
                 why.extend(error.causes());
                 audit.findings.push(Finding {
                     id: FindingId::Unreadable,
-                    severity: Severity::Medium,
+                    severity: FindingId::Unreadable.severity(),
                     role_arn: role.arn.as_ref().map(ToString::to_string),
                     source: role.source.clone(),
                     statement: None,
@@ -180,20 +183,26 @@ fn trusted(seen: Seen, ground: &Ground<'_>, role: Option<&str>) -> TrustedSubjec
 }
 
 fn is_ignored(ignore: &[Ignore], id: FindingId, role: &AuditedRole) -> bool {
+    let arn = role.arn.as_ref().map(ToString::to_string);
     // Names of roles have no case (IAM API reference, `CreateRole`).
-    let fits = |wanted: &String| match (&role.arn, &role.source) {
-        (Some(arn), _) => {
-            let name = arn.name().as_str().to_ascii_lowercase();
-            Glob::wild(&wanted.to_ascii_lowercase()).matches(&name) || Glob::wild(wanted).matches(&arn.to_string())
-        }
-        (None, Some(source)) => Glob::wild(wanted).matches(source),
-        (None, None) => false,
+    let name = role.arn.as_ref().map(|arn| arn.name().as_str().to_ascii_lowercase());
+    // The file, with and without what tells the role apart in it.
+    let source = role.source.as_deref().map(|source| source.strip_prefix("./").unwrap_or(source));
+    let file = source.map(|source| source.rsplit_once(", ").map_or(source, |(file, _)| file));
+    let called = source.and_then(|source| source.rsplit_once(", role ")).map(|(_, name)| name.to_ascii_lowercase());
+    let fits = |wanted: &String| {
+        let exact = Glob::wild(wanted.strip_prefix("./").unwrap_or(wanted));
+        let folded = Glob::wild(&wanted.to_ascii_lowercase());
+        let places = [arn.as_deref(), source, file];
+        places.into_iter().flatten().any(|text| exact.matches(text))
+            || [&name, &called].into_iter().flatten().any(|text| folded.matches(text))
     };
     ignore.iter().any(|ignore| ignore.id == id && ignore.role.as_ref().is_none_or(fits))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::finding::Severity;
     use super::fixtures::{
         BLUE, HOST, ROLE, STS, account, allow, allow_sub, arn, around, found_in, ids, provider, role,
     };
@@ -390,7 +399,7 @@ mod tests {
         let ids: Vec<Id> = all.findings.iter().map(|found| found.id).collect();
         assert_eq!(
             ids,
-            [Id::AnySubject, Id::Unreadable, Id::Unreadable, Id::NoAudience],
+            [Id::Unreadable, Id::Unreadable, Id::AnySubject, Id::NoAudience],
             "the worst first, then by place"
         );
         assert_eq!((all.roles, all.trusting, all.worst()), (3, 1, Some(Severity::High)));

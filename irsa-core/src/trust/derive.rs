@@ -87,7 +87,16 @@ pub(crate) fn derive(standing: &TrustPolicy, ownership: &Ownership, derivation: 
                 })
                 .cloned(),
         );
-        let in_foreign = |sub: &String| foreigners.admits(provider, sub, &audience);
+        // Whom a foreign statement lists by name stays there. One that merely covers a subject may be narrowed any day.
+        let listed: BTreeSet<String> = foreigners
+            .statements()
+            .filter_map(WebIdentity::read)
+            .filter(|web| web.trusts(provider))
+            .flat_map(|web| web.exact.into_iter().chain(web.patterns))
+            .collect();
+        let in_foreign = |sub: &String| {
+            !standing_subs.contains(sub) && listed.contains(sub) && foreigners.admits(provider, sub, &audience)
+        };
         let (patterns, exact): (BTreeSet<String>, BTreeSet<String>) =
             kept.into_iter().filter(|sub| !in_foreign(sub)).partition(|sub| sub.contains(['*', '?']));
         for (subs, like) in [(exact, false), (patterns, true)] {

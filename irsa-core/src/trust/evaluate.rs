@@ -8,14 +8,18 @@ pub(super) mod condition;
 pub(super) mod decision;
 pub(super) mod document;
 pub(super) mod glob;
+pub(super) mod literal;
+pub(super) mod operator;
 pub(super) mod reasons;
+mod region;
 pub(super) mod subjects;
+pub(super) mod value;
 
 use self::caller::Caller;
 use self::completions::{Open, refine};
-use self::condition::Truth;
 use self::decision::{Decision, TrustCheck};
 use self::document::{Effect, Statement, TrustDocument};
+use self::operator::Truth;
 
 /// The statements that count for a caller, with what they say.
 pub(super) struct Weighed<'a> {

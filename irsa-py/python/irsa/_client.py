@@ -42,7 +42,11 @@ class Client:
         kubeconfig: the kubeconfig file.
         context: the context of the kubeconfig; by default the one that belongs to the cluster.
         issuer, account: the issuer of the cluster's tokens and the account of the roles, in place of asking EKS.
-        session: a boto3 session; its credentials and its region are used.
+        session: a boto3 session; its credentials and its region are used. It is asked again for what expires.
+        iam, eks, sts: boto3 clients, which then make all calls to AWS, each of them as its method of that name: with
+            their retries, their stubs, their spies. `iam` is needed, and `eks` unless issuer and account are given.
+            Only tokens for API servers that are reached through EKS itself still come from the credentials of the
+            session, the profile or the default chain.
         timeout: the longest time for one binding from its first write, in seconds; by default 120.
 
     Raises:
@@ -65,10 +69,25 @@ class Client:
         issuer: str | None = None,
         account: str | None = None,
         session: Any = None,
+        iam: Any = None,
+        eks: Any = None,
+        sts: Any = None,
         timeout: float | None = None,
     ) -> None:
         self._core = Core.live(
-            cluster, region, profile, endpoint_url, kubeconfig, context, issuer, account, session, timeout
+            cluster,
+            region,
+            profile,
+            endpoint_url,
+            kubeconfig,
+            context,
+            issuer,
+            account,
+            session,
+            iam,
+            eks,
+            sts,
+            timeout,
         )
 
     @classmethod

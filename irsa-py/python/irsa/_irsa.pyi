@@ -268,6 +268,9 @@ class Core:
         issuer: str | None,
         account: str | None,
         session: object,
+        iam: object,
+        eks: object,
+        sts: object,
         timeout: float | None,
     ) -> Core: ...
     @staticmethod

@@ -6,13 +6,14 @@ use super::finding_id::FindingId;
 use super::ground::{Ground, Standing};
 use super::judge::Raw;
 use super::place::{account_of, places};
-use super::reading::{Reading, Seen, UNNAMED_AUDIENCE};
+use super::reading::{Reading, Seen};
 use super::repair::PLACEHOLDER;
 use super::words;
 use crate::name::ProviderArn;
-use crate::trust::evaluate::caller::SUBJECT_PREFIX;
-use crate::trust::evaluate::condition::{Family, Test};
+use crate::trust::evaluate::caller::{SUBJECT_PREFIX, UNNAMED_AUDIENCE};
+use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::document::{Effect, Statement, TrustDocument};
+use crate::trust::evaluate::operator::Family;
 use crate::trust::evaluate::reasons::shown;
 use crate::trust::evaluate::subjects::SubjectPart;
 
@@ -49,6 +50,25 @@ pub(in crate::trust) fn of_everybody(reading: &Reading<'_>, statement: usize, pr
     } else {
         FindingId::OtherProviderCondition
     }
+}
+
+/// Whether nothing but what the caller chooses decides who of a provider gets in by a statement: such conditions keep nobody
+/// out who means to get in.
+///
+/// Source: IAM user guide, "AWS global condition context keys", and STS API reference, `AssumeRoleWithWebIdentity`.
+pub(in crate::trust) fn is_up_to_the_caller(reading: &Reading<'_>, index: usize, provider: &ProviderArn) -> bool {
+    let Some(statement) = reading.document.statements.get(index) else { return false };
+    // A Deny in doubt may keep everybody out.
+    if reading.document.statements.iter().any(|statement| statement.effect == Effect::Deny) {
+        return false;
+    }
+    const CHOSEN: [&str; 5] =
+        ["aws:referer", "aws:requestedregion", "aws:securetransport", "aws:useragent", "sts:rolesessionname"];
+    let is_chosen = |test: &Test| CHOSEN.contains(&test.key.to_ascii_lowercase().as_str());
+    let is_known =
+        |test: &Test| is_claim(test, provider, "sub") || is_claim(test, provider, "aud") || is_foreign(test, provider);
+    let plain = statement.in_doubt.is_none() && !statement.principal.is_all_of_aws();
+    plain && statement.tests.iter().all(|test| is_chosen(test) || is_known(test))
 }
 
 /// The tests, or the want of them, that show a finding.
@@ -156,8 +176,13 @@ fn is_denied(reading: &Reading<'_>, ground: &Ground<'_>, index: usize, provider:
     let alone = TrustDocument::of_statement(statement.clone());
     let audiences = reading.audiences(ground.standing(provider));
     let mut audiences = audiences.iter().map(String::as_str).chain([UNNAMED_AUDIENCE]);
-    audiences
-        .any(|audience| alone.subjects(provider, audience).parts.iter().any(|part| is_somebody(provider, part, ground)))
+    audiences.any(|audience| {
+        alone
+            .subjects_within(provider, audience, &reading.work)
+            .parts
+            .iter()
+            .any(|part| is_somebody(provider, part, ground))
+    })
 }
 
 fn dead_subject(seen: &Seen, statement: &Statement) -> String {

@@ -79,12 +79,12 @@ struct Object {
     arn: Option<String>,
     #[serde(rename = "AssumeRolePolicyDocument")]
     trust_policy: Option<DocumentText>,
-    #[serde(rename = "RolePolicyList", default)]
-    inline: Vec<Inline>,
-    #[serde(rename = "AttachedManagedPolicies", default)]
-    attached: Vec<Attached>,
-    #[serde(rename = "Tags", default)]
-    tags: Vec<Tag>,
+    #[serde(rename = "RolePolicyList")]
+    inline: Option<Vec<Inline>>,
+    #[serde(rename = "AttachedManagedPolicies")]
+    attached: Option<Vec<Attached>>,
+    #[serde(rename = "Tags")]
+    tags: Option<Vec<Tag>>,
     #[serde(rename = "PermissionsBoundary")]
     boundary: Option<Boundary>,
     #[serde(rename = "Statement")]
@@ -134,9 +134,9 @@ impl Object {
             arn,
             trust_policy: self.trust_policy.map(|text| text.0).unwrap_or_default(),
             source: Some(source),
-            attached: self.attached.into_iter().map(|policy| policy.policy_arn).collect(),
-            inline: self.inline.into_iter().map(|policy| policy.policy_document.0).collect(),
-            tags: self.tags.into_iter().map(|tag| (tag.key, tag.value)).collect::<BTreeMap<_, _>>(),
+            attached: self.attached.into_iter().flatten().map(|policy| policy.policy_arn).collect(),
+            inline: self.inline.into_iter().flatten().map(|policy| policy.policy_document.0).collect(),
+            tags: self.tags.into_iter().flatten().map(|tag| (tag.key, tag.value)).collect::<BTreeMap<_, _>>(),
             permissions_boundary: self.boundary.map(|boundary| boundary.permissions_boundary_arn),
         });
         roles
@@ -154,7 +154,8 @@ impl<'de> Deserialize<'de> for DocumentText {
             return Ok(Self(text));
         }
         let inside: String = serde_json::from_str(&text).map_err(serde::de::Error::custom)?;
-        let encoded = inside.trim_start().get(..3).is_some_and(|head| head.eq_ignore_ascii_case("%7b"));
+        // No JSON begins with `%`; a document that begins with white space is encoded with it.
+        let encoded = inside.starts_with('%');
         Ok(Self(if encoded { percent_decode_str(&inside).decode_utf8_lossy().into_owned() } else { inside }))
     }
 }

@@ -91,7 +91,7 @@ finding_ids! {
     DefaultServiceAccount = "default-service-account", Medium, "The service account `default` may assume the role",
         "Every pod that names no service account runs as `default` of its namespace, and gets in. Use a service account of \
          its own.";
-    Unreadable = "unreadable", Medium, "The trust policy cannot be read",
+    Unreadable = "unreadable", High, "The trust policy cannot be read",
         "The document is not a trust policy, so nothing can be said of who gets in.";
     AnyName = "any-name", Low, "Any service account of a namespace may assume the role",
         "Whoever can create a pod in the namespace gets in. It is worse in `kube-system` and `default`, where many have \

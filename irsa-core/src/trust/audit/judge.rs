@@ -13,9 +13,9 @@ use super::reading::{Reading, Seen};
 use super::repair::{Repair, repaired};
 use super::words;
 use crate::name::ProviderArn;
-use crate::trust::evaluate::condition::Truth;
 use crate::trust::evaluate::decision::Decision;
 use crate::trust::evaluate::document::Effect;
+use crate::trust::evaluate::operator::Truth;
 
 /// What was found of one role.
 #[derive(Debug)]
@@ -91,33 +91,37 @@ pub(in crate::trust) fn judge(
 pub(in crate::trust) fn facts(reading: &Reading<'_>, ground: &Ground<'_>) -> Facts {
     let open = reading.of_any_provider();
     let others = others(reading);
-    let trusting = !reading.named.is_empty() || open == Truth::True;
     let mut raw = Vec::new();
     anybody(reading, open, &others, &mut raw);
+    let told: BTreeSet<usize> = raw.iter().filter_map(|found| found.statement).collect();
     let mut seen = Vec::new();
-    for provider in reading.providers(ground, open) {
+    for provider in reading.providers(ground, false) {
         let standing = ground.standing(&provider);
         if standing == Standing::Missing {
             stale_provider(reading, &provider, &mut raw);
             continue;
         }
         let (of_provider, any_audience) = reading.seen(&provider, ground);
-        let judging = Judging { reading, ground, provider: &provider, standing, seen: &of_provider };
+        let judging = Judging { reading, ground, provider: &provider, standing, seen: &of_provider, told: &told };
         judging.subjects(&mut raw);
         judging.audiences(&any_audience, &mut raw);
         seen.extend(of_provider);
     }
+    if open == Truth::Unknown && seen.is_empty() && raw.is_empty() {
+        of_aws(reading, &mut raw);
+    }
+    let trusting = !reading.named.is_empty() || open == Truth::True || !seen.is_empty();
     let takes_tokens = reading.document.statements.iter().any(|statement| !statement.principal.federated.is_empty());
     if trusting || takes_tokens {
         elsewhere(reading, &mut raw);
         other_sides(&others, &seen, &mut raw);
         powerful(reading, ground, &seen, &mut raw);
         causes::nobody(reading, ground, &seen, &mut raw);
-        if let [note, ..] = reading.document.notes() {
-            let mut found = Raw::new(FindingId::RefusedByIam, None, note.clone());
-            found.evidence = reading.document.notes().to_vec();
-            raw.push(found);
-        }
+    }
+    if let ([note, ..], true) = (reading.document.notes(), trusting || takes_tokens || !raw.is_empty()) {
+        let mut found = Raw::new(FindingId::RefusedByIam, None, note.clone());
+        found.evidence = reading.document.notes().to_vec();
+        raw.push(found);
     }
     raw.sort_by_key(|found| (found.statement, found.id));
     Facts { trusting, seen, others, raw }
@@ -130,6 +134,8 @@ struct Judging<'a> {
     provider: &'a ProviderArn,
     standing: Standing<'a>,
     seen: &'a [Seen],
+    /// The statements of which it is told already that they let everybody in.
+    told: &'a BTreeSet<usize>,
 }
 
 /// What one finding of subjects is gathered under: kind and statement.
@@ -155,9 +161,15 @@ impl Judging<'_> {
     fn ids(&self, seen: &Seen, place: &Place, statement: usize) -> Vec<FindingId> {
         let reach = place.reach();
         if seen.part.decision == Decision::Unknown {
+            let read = self.reading.document.statements.get(statement);
             // Whether `{"AWS": "*"}` covers tokens is no matter where everybody of AWS gets in.
-            let of_aws = self.reading.document.statements.get(statement).is_some_and(|s| s.principal.is_all_of_aws());
-            return if of_aws { Vec::new() } else { vec![FindingId::Undecided] };
+            if read.is_some_and(|read| read.principal.is_all_of_aws()) && self.told.contains(&statement) {
+                return Vec::new();
+            }
+            let wide = matches!(reach, Reach::Cluster | Reach::AnyNamespace);
+            if !(wide && causes::is_up_to_the_caller(self.reading, statement, self.provider)) {
+                return vec![FindingId::Undecided];
+            }
         }
         match reach {
             Reach::Cluster => vec![causes::of_everybody(self.reading, statement, self.provider)],
@@ -186,6 +198,10 @@ impl Judging<'_> {
         found.provider = Some(self.provider.clone());
         found.severity = severity(id, subjects);
         found.evidence = words::evidence(subjects);
+        if id != FindingId::Undecided {
+            let conditions: BTreeSet<&String> = subjects.iter().flat_map(|(seen, _)| &seen.part.conditions).collect();
+            found.evidence.extend(conditions.into_iter().map(|condition| format!("where {condition}")));
+        }
         if let Some(read) = self.reading.document.statements.get(statement) {
             found.evidence.extend(causes::tests(read, self.provider, id));
         }
@@ -288,6 +304,18 @@ fn anybody(reading: &Reading<'_>, open: Truth, others: &[OtherPrincipal], raw: &
         found.evidence.extend(statement.tests.iter().take(words::MOST).map(crate::trust::evaluate::reasons::shown));
         found.repair = Repair::Principal;
         raw.push(found);
+    }
+}
+
+/// Where only `{"AWS": "*"}` may let tokens in, and no provider is known whose subjects could be told.
+fn of_aws(reading: &Reading<'_>, raw: &mut Vec<Raw>) {
+    for (index, statement) in reading.document.statements.iter().enumerate() {
+        if statement.effect == Effect::Allow && statement.concerns && statement.principal.is_all_of_aws() {
+            let message = "whether principals of AWS by a wildcard cover tokens of OIDC providers is not documented:                            if they do, tokens of every provider of the account get in";
+            let mut found = Raw::new(FindingId::Undecided, index, message);
+            (found.severity, found.repair) = (Severity::Medium, Repair::Principal);
+            raw.push(found);
+        }
     }
 }
 

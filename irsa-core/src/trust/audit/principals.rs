@@ -7,8 +7,10 @@ use super::finding::OtherPrincipal;
 use super::reading::Reading;
 use crate::document::strings;
 use crate::name::{AccountId, ProviderArn, RoleArn};
-use crate::trust::evaluate::condition::{Test, Truth, is_of_an_issuer};
+use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::glob::Glob;
+use crate::trust::evaluate::operator::Truth;
+use crate::trust::evaluate::value::is_of_an_issuer;
 
 /// The actions by which somebody comes to hold a session of a role (STS API reference).
 const WAYS_IN: [&str; 3] = ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"];
@@ -82,7 +84,12 @@ pub(in crate::trust) fn others(reading: &Reading<'_>) -> Vec<OtherPrincipal> {
     let mut others = Vec::new();
     for (index, statement) in reading.statements().filter(|(_, statement)| effect(statement) == Some("Allow")) {
         let tests = reading.document.statements.get(index).map(|read| &read.tests[..]).unwrap_or_default();
-        for principal in principals(statement) {
+        // Everybody but some is nearly everybody.
+        let named = match statement.contains_key("NotPrincipal") {
+            true => vec![("everyone", "*".to_owned())],
+            false => principals(statement),
+        };
+        for principal in named {
             let (kind, text) = &principal;
             // Which actions a kind of caller can use at all.
             let fits = |action: &&str| match *kind {

@@ -1,9 +1,9 @@
 //! One role read for judging: its document, and everybody whom tokens of OIDC providers let in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value as Json};
 
 use super::AuditedRole;
 use super::causes::is_somebody;
@@ -12,14 +12,15 @@ use super::place::{Place, places};
 use crate::document::{LONGEST_DOCUMENT, one_or_many, parse_strict};
 use crate::error::Result;
 use crate::name::{Audience, ProviderArn};
-use crate::trust::evaluate::caller::SUBJECT_PREFIX;
-use crate::trust::evaluate::condition::{Family, Test, Truth};
+use crate::trust::evaluate::caller::{Caller, SUBJECT_PREFIX, UNNAMED_AUDIENCE};
+use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::decision::Decision;
-use crate::trust::evaluate::document::{Effect, Statement, TrustDocument};
+use crate::trust::evaluate::document::{Effect, TrustDocument};
+use crate::trust::evaluate::glob::Work;
+use crate::trust::evaluate::operator::{Family, Truth};
 use crate::trust::evaluate::subjects::{SubjectPart, SubjectSet};
+use crate::trust::evaluate::value::{Value, is_of_an_issuer};
 
-/// An audience that nobody has: who is let in with it is let in with any. `.invalid` is kept free (RFC 2606).
-pub(in crate::trust) const UNNAMED_AUDIENCE: &str = "any-audience.invalid";
 /// An issuer that nobody has: who of it is let in, is let in whatever the provider.
 const UNNAMED_ISSUER: &str = "https://any-issuer.invalid";
 
@@ -27,10 +28,12 @@ const UNNAMED_ISSUER: &str = "https://any-issuer.invalid";
 #[derive(Debug)]
 pub(in crate::trust) struct Reading<'a> {
     pub(in crate::trust) role: &'a AuditedRole,
-    pub(in crate::trust) value: Value,
+    pub(in crate::trust) value: Json,
     pub(in crate::trust) document: TrustDocument,
     /// The OIDC providers that it names.
     pub(in crate::trust) named: BTreeSet<ProviderArn>,
+    /// What may still be spent on this role, whatever is asked.
+    pub(in crate::trust) work: Rc<Work>,
 }
 
 /// Subjects of a provider who get in, or may.
@@ -69,17 +72,22 @@ impl<'a> Reading<'a> {
         let value = parse_strict("trust policy", text)?;
         let document = TrustDocument::from_value(&value)?;
         let named = document.providers();
-        Ok(Self { role, value, document, named })
+        Ok(Self { role, value, document, named, work: Rc::new(Work::of_role()) })
     }
 
     /// The same role with another document.
-    pub(in crate::trust) fn with(&self, value: Value) -> Result<Self> {
+    pub(in crate::trust) fn with(&self, value: Json) -> Result<Self> {
         let document = TrustDocument::from_value(&value)?;
         let named = document.providers();
-        Ok(Self { role: self.role, value, document, named })
+        Ok(Self { role: self.role, value, document, named, work: Rc::clone(&self.work) })
     }
 
-    pub(in crate::trust) fn statements(&self) -> impl Iterator<Item = (usize, &Map<String, Value>)> {
+    /// Who of a provider gets in with an audience, or may.
+    pub(in crate::trust) fn subjects(&self, provider: &ProviderArn, audience: &str) -> SubjectSet {
+        self.document.subjects_within(provider, audience, &self.work)
+    }
+
+    pub(in crate::trust) fn statements(&self) -> impl Iterator<Item = (usize, &Map<String, Json>)> {
         let list = one_or_many(self.value.get("Statement")).iter().enumerate();
         list.filter_map(|(index, statement)| Some((index, statement.as_object()?)))
     }
@@ -90,40 +98,63 @@ impl<'a> Reading<'a> {
         arn.is_none_or(|arn| arn.account() == provider.account() && arn.partition() == provider.partition())
     }
 
-    /// Whether it lets in, or may let in, callers of providers that it does not name.
-    pub(in crate::trust) fn of_any_provider(&self) -> Truth {
-        let may_be = |statement: &Statement| {
+    /// Whether some statement is, or may be, about callers of providers that it does not name.
+    fn is_wild(&self) -> bool {
+        self.document.statements.iter().any(|statement| {
             let principal = &statement.principal;
             let wild = principal.everyone || principal.inverted || principal.is_all_of_aws();
             let any = wild || statement.in_doubt.is_some() || principal.federated.iter().any(|arn| arn == "*");
             statement.effect == Effect::Allow && statement.concerns && any
-        };
-        if !self.document.statements.iter().any(may_be) {
+        })
+    }
+
+    /// Whether it lets in, or may let in, callers of providers that it does not name, whatever the provider.
+    pub(in crate::trust) fn of_any_provider(&self) -> Truth {
+        if !self.is_wild() {
             return Truth::False;
         }
         let Some(unnamed) = self.unnamed_provider() else { return Truth::False };
         let audiences = self.audiences(Standing::NotKnown);
         let found = audiences.iter().map(String::as_str).chain([UNNAMED_AUDIENCE]).flat_map(|audience| {
-            let SubjectSet { parts } = self.document.subjects(&unnamed, audience);
+            let SubjectSet { parts } = self.subjects(&unnamed, audience);
             parts.into_iter().map(|part| if part.decision == Decision::Allow { Truth::True } else { Truth::Unknown })
         });
         found.max().unwrap_or(Truth::False)
     }
 
     fn unnamed_provider(&self) -> Option<ProviderArn> {
-        let issuer = UNNAMED_ISSUER.parse().ok()?;
+        self.provider_of(UNNAMED_ISSUER)
+    }
+
+    /// The provider of an issuer in the account of the role; where that is not known, in one that nobody has.
+    fn provider_of(&self, issuer: &str) -> Option<ProviderArn> {
+        let issuer = issuer.parse().ok()?;
         match &self.role.arn {
             Some(arn) => Some(ProviderArn::new(arn.partition().clone(), arn.account().clone(), issuer)),
             None => Some(ProviderArn::new("aws".parse().ok()?, "000000000000".parse().ok()?, issuer)),
         }
     }
 
-    /// The providers whose subjects are to be told: those of the role's account that it names; and where it is open to any,
-    /// all that are known.
-    pub(in crate::trust) fn providers(&self, ground: &Ground<'_>, open: Truth) -> BTreeSet<ProviderArn> {
+    /// The providers whose subjects are to be told: those of the role's account that it names; and where its principal is a
+    /// wildcard, or all are wanted, those that are known and those whose keys it tests.
+    pub(in crate::trust) fn providers(&self, ground: &Ground<'_>, all: bool) -> BTreeSet<ProviderArn> {
         let mut providers = self.named.clone();
-        if let (Some(arn), true) = (&self.role.arn, open != Truth::False) {
-            providers.extend(ground.providers_of(arn.account()).cloned());
+        if all || self.is_wild() {
+            let known = self.role.arn.iter().flat_map(|arn| ground.providers_of(arn.account()));
+            providers.extend(known.cloned());
+            let keys = self.document.statements.iter().flat_map(|statement| &statement.tests).map(|test| &test.key);
+            let issuers: BTreeSet<&str> =
+                keys.filter(|key| is_of_an_issuer(key)).filter_map(|key| Some(key.rsplit_once(':')?.0)).collect();
+            let named = |issuer: &&&str| {
+                let is_it = |known: &ProviderArn| known.issuer().host_path().eq_ignore_ascii_case(issuer);
+                !providers.iter().any(is_it)
+            };
+            let tested: Vec<ProviderArn> = issuers
+                .iter()
+                .filter(named)
+                .filter_map(|issuer| self.provider_of(&format!("https://{issuer}")))
+                .collect();
+            providers.extend(tested);
         }
         providers.retain(|provider| self.is_own(provider));
         providers
@@ -165,11 +196,12 @@ impl<'a> Reading<'a> {
             && !named.iter().any(|audience| audience.contains("${"));
         let (told_apart, mut alike): (BTreeSet<String>, BTreeSet<String>) =
             asked.into_iter().partition(|audience| !literal || named.contains(audience));
-        for audience in told_apart {
-            let parts = self.document.subjects(provider, &audience).parts;
-            see(&shared, parts, &BTreeSet::from([audience]), &mut all);
+        for audiences in self.alike(provider, told_apart) {
+            let Some(first) = audiences.first() else { continue };
+            let parts = self.subjects(provider, first).parts;
+            see(&shared, parts, &audiences, &mut all);
         }
-        let parts = self.document.subjects(provider, UNNAMED_AUDIENCE).parts;
+        let parts = self.subjects(provider, UNNAMED_AUDIENCE).parts;
         let lets_in = |part: &&SubjectPart| part.decision == Decision::Allow && is_somebody(provider, part, ground);
         let certain = parts.iter().filter(lets_in);
         let open = certain.filter_map(|part| index_of(&part.statement)).collect();
@@ -180,6 +212,24 @@ impl<'a> Reading<'a> {
             see(&shared, parts, &alike, &mut all);
         }
         (all, open)
+    }
+}
+
+impl Reading<'_> {
+    /// Audiences by what the tests of them say: those of which all say the same are alike.
+    fn alike(&self, provider: &ProviderArn, audiences: BTreeSet<String>) -> Vec<BTreeSet<String>> {
+        let by_variable = |value: &Value| value.variables().next().is_some();
+        let tests = || self.document.statements.iter().flat_map(|statement| &statement.tests);
+        if tests().flat_map(|test| &test.values).any(by_variable) {
+            return audiences.into_iter().map(|audience| BTreeSet::from([audience])).collect();
+        }
+        let mut groups: BTreeMap<Vec<Truth>, BTreeSet<String>> = BTreeMap::new();
+        for audience in audiences {
+            let caller = Caller::new(provider.clone(), "", audience.as_str());
+            let said = self.audience_tests().map(|test| test.holds(&caller)).collect();
+            groups.entry(said).or_default().insert(audience);
+        }
+        groups.into_values().collect()
     }
 }
 

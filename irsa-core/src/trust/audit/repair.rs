@@ -12,14 +12,15 @@ use super::ground::{Ground, Standing};
 use super::judge::{Raw, facts};
 use super::place::{Reach, places};
 use super::principals::others;
-use super::reading::{Reading, UNNAMED_AUDIENCE};
+use super::reading::Reading;
 use crate::document::strings;
 use crate::name::{Audience, Issuer, ProviderArn};
 use crate::ownership::Ownership;
-use crate::trust::evaluate::caller::{Caller, SUBJECT_PREFIX};
-use crate::trust::evaluate::condition::{Family, Operator, Truth, is_of_an_issuer};
+use crate::trust::evaluate::caller::{Caller, SUBJECT_PREFIX, UNNAMED_AUDIENCE};
 use crate::trust::evaluate::decision::Decision;
 use crate::trust::evaluate::glob::Glob;
+use crate::trust::evaluate::operator::{Family, Operator};
+use crate::trust::evaluate::value::is_of_an_issuer;
 
 /// Stands for a subject that nobody can tell. No service account can have it, since names have no upper-case letters.
 pub(in crate::trust) const PLACEHOLDER: &str = "system:serviceaccount:NAMESPACE:NAME";
@@ -43,6 +44,9 @@ pub(in crate::trust) enum Repair {
     Principal,
 }
 
+/// The most audiences of a document whose repairs are proved.
+const MOST_AUDIENCES: usize = 100;
+
 /// The document with a finding repaired; `all` are the findings of the document as it is.
 pub(in crate::trust) fn repaired(
     reading: &Reading<'_>,
@@ -50,7 +54,7 @@ pub(in crate::trust) fn repaired(
     found: &Raw,
     all: &[Raw],
 ) -> Option<Value> {
-    let index = found.statement.filter(|_| found.repair != Repair::None)?;
+    let index = found.statement.filter(|_| found.repair != Repair::None && !reading.work.is_spent())?;
     let repairing = Repairing { reading, ground, found, index };
     let before = all.iter().filter(|raw| raw.id == found.id).count();
     let proved = |fixed: Value| {
@@ -59,8 +63,8 @@ pub(in crate::trust) fn repaired(
         // Others than the provider of the finding keep their own statements as they were.
         let mut providers: BTreeSet<ProviderArn> = found.provider.iter().cloned().collect();
         if providers.is_empty() {
-            providers = reading.providers(ground, Truth::True);
-            providers.extend(fixed.providers(ground, Truth::True));
+            providers = reading.providers(ground, true);
+            providers.extend(fixed.providers(ground, true));
         }
         (gone && admits_no_more(reading, &fixed, providers)).then_some(fixed.value)
     };
@@ -335,9 +339,13 @@ fn admits_no_more(old: &Reading<'_>, new: &Reading<'_>, providers: BTreeSet<Prov
         let mut audiences = old.audiences(Standing::NotKnown);
         audiences.extend(new.audiences(Standing::NotKnown));
         audiences.insert(UNNAMED_AUDIENCE.to_owned());
+        // What is not proved is not proposed.
+        if audiences.len() > MOST_AUDIENCES || old.work.is_spent() {
+            return false;
+        }
         for audience in audiences {
-            let before = old.document.subjects(&provider, &audience);
-            let beyond = new.document.subjects(&provider, &audience).beyond(std::slice::from_ref(&before));
+            let before = old.subjects(&provider, &audience);
+            let beyond = new.subjects(&provider, &audience).beyond(std::slice::from_ref(&before), &old.work);
             if !beyond.iter().all(|pattern| pattern == PLACEHOLDER) {
                 return false;
             }
@@ -601,8 +609,8 @@ mod tests {
             let found = found_in(&made, &Surroundings::default());
             let document = TrustDocument::parse(&made.trust_policy).unwrap();
             let stranger = format!("{SUBJECT_PREFIX}fresh:fresh");
-            let named = document.providers();
-            let open = [HOST, BLUE, "gone.example"].into_iter().filter(|host| named.contains(&provider(host)));
+            // As a principal, or by the keys that are tested behind a wildcard.
+            let open = [HOST, BLUE, "gone.example", "other.example/x"].into_iter().filter(|host| made.trust_policy.contains(host));
             let strangers = open.clone().any(|host| {
                 [STS, "vault", "*", "else"].iter().any(|aud| decide(&document, host, &stranger, aud) == Decision::Allow)
             });

@@ -6,14 +6,12 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Audience, ProviderArn};
-use crate::trust::evaluate::caller::Caller;
+use crate::trust::evaluate::caller::{Caller, UNNAMED_AUDIENCE};
 use crate::trust::evaluate::decision::Decision;
 use crate::trust::evaluate::document::TrustDocument;
+use crate::trust::evaluate::glob::Work;
 use crate::trust::evaluate::subjects::SubjectSet;
 use crate::trust::{TrustCheck, TrustPolicy};
-
-/// An audience that no document names, for what every other audience gets.
-const ANY_OTHER: &str = "any-other-audience.irsa.gen3.org";
 
 impl TrustPolicy {
     /// A policy of one statement, or of some, in place of those of this one.
@@ -83,7 +81,7 @@ impl TrustPolicy {
         for provider in own.providers() {
             for audience in own.audiences(&provider) {
                 let theirs: Vec<SubjectSet> = others.iter().map(|other| other.subjects(&provider, &audience)).collect();
-                found.extend(own.subjects(&provider, &audience).beyond(&theirs));
+                found.extend(own.subjects(&provider, &audience).beyond(&theirs, &Work::new()));
             }
         }
         Ok(found)
@@ -93,7 +91,7 @@ impl TrustPolicy {
 impl TrustDocument {
     /// Audiences that stand for all: those that the document tells apart, that of STS, and one that it does not name.
     pub(crate) fn audiences(&self, provider: &ProviderArn) -> BTreeSet<String> {
-        let mut audiences = BTreeSet::from([Audience::sts().to_string(), ANY_OTHER.to_owned()]);
+        let mut audiences = BTreeSet::from([Audience::sts().to_string(), UNNAMED_AUDIENCE.to_owned()]);
         audiences.extend(self.tested_audiences(provider));
         audiences
     }

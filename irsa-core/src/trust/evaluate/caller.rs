@@ -6,6 +6,10 @@ use crate::name::{Namespace, ProviderArn, ServiceAccountName};
 /// What every service account's `sub` claim begins with (Kubernetes documentation, "Managing Service Accounts").
 pub(crate) const SUBJECT_PREFIX: &str = "system:serviceaccount:";
 
+/// An audience that no document can name, since IAM takes no character beyond Latin-1: who is let in with it is let in with
+/// any that is not named.
+pub(in crate::trust) const UNNAMED_AUDIENCE: &str = "any audience \u{2026}";
+
 /// A caller of `sts:AssumeRoleWithWebIdentity`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Caller {

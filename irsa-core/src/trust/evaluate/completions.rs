@@ -8,13 +8,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::caller::Caller;
-use super::condition::{Family, Held, Network, Resolved, Set, Test, Truth, Value, boolean, date, held, number};
+use super::condition::Test;
 use super::decision::Decision;
 use super::document::Statement;
 use super::glob::{Glob, ways};
+use super::literal::{Network, boolean, date, number};
+use super::operator::{Family, Order, Set, Truth};
+use super::value::{Held, Resolved, Value, held};
 
 /// The most completions that are tried.
 const MOST: usize = 1 << 14;
+/// The most comparisons that are spent on telling apart the numbers, dates or addresses that a key could have.
+const MOST_COMPARISONS: usize = 2_000_000;
 /// The most kinds of values of a key that may have several at once.
 const MOST_KINDS: usize = 10;
 
@@ -281,7 +286,12 @@ fn kinds(tests: &[(Test, Vec<Glob>)]) -> Option<Vec<Vec<bool>>> {
             continue;
         }
         let chosen: Vec<&(Test, Vec<Glob>)> = places.iter().filter_map(|at| tests.get(*at)).collect();
-        let ways = bucket.ways(&chosen)?;
+        let mut ways = bucket.ways(&chosen)?;
+        if !matches!(bucket, Bucket::Text) && !tests.iter().any(|(test, _)| is_typed(&test.key)) {
+            // What is of another type fits nothing; whether the negated operators then hold, AWS does not say.
+            ways.insert(vec![false; chosen.len()]);
+            ways.insert(chosen.iter().map(|(test, _)| test.operator.negated).collect());
+        }
         let mut combined = BTreeSet::new();
         for kind in &kinds {
             for way in &ways {
@@ -300,6 +310,27 @@ fn kinds(tests: &[(Test, Vec<Glob>)]) -> Option<Vec<Vec<bool>>> {
         }
     }
     Some(kinds.into_iter().collect())
+}
+
+/// Whether AWS itself says of what type the values of a key are.
+///
+/// Source: IAM user guide, "AWS global condition context keys", "Data type" of each.
+fn is_typed(key: &str) -> bool {
+    const TYPED: [&str; 12] = [
+        "aws:currenttime",
+        "aws:ec2instancesourceprivateipv4",
+        "aws:epochtime",
+        "aws:multifactorauthage",
+        "aws:multifactorauthpresent",
+        "aws:principalisawsservice",
+        "aws:securetransport",
+        "aws:sourceip",
+        "aws:tokenissuetime",
+        "aws:viaawsservice",
+        "aws:vpcsourceip",
+        "sts:durationseconds",
+    ];
+    TYPED.contains(&key.to_ascii_lowercase().as_str())
 }
 
 /// Operators that compare values of one type.
@@ -338,8 +369,8 @@ impl Bucket {
                 };
                 Some(ways(&globs)?.iter().map(by_test).collect())
             }
-            Self::Number => Some(ordered(tests, number)),
-            Self::Date => Some(ordered(tests, date)),
+            Self::Number => ordered(tests, number),
+            Self::Date => ordered(tests, date),
             Self::Bool => {
                 let fits = |actual: bool| {
                     tests
@@ -349,41 +380,57 @@ impl Bucket {
                 };
                 Some([true, false].into_iter().map(fits).collect())
             }
-            Self::Address => Some(addresses(tests)),
+            Self::Address => addresses(tests),
         }
     }
 }
 
 /// Numbers between, at and beyond those that the tests name stand for all numbers.
-fn ordered(tests: &[&(Test, Vec<Glob>)], read: fn(&str) -> Option<f64>) -> BTreeSet<Vec<bool>> {
+fn ordered(tests: &[&(Test, Vec<Glob>)], read: fn(&str) -> Option<f64>) -> Option<BTreeSet<Vec<bool>>> {
     let mut named: Vec<f64> =
         tests.iter().flat_map(|(test, _)| &test.values).filter_map(|value| read(&value.text)).collect();
     named.sort_by(f64::total_cmp);
     let between = named.windows(2).filter_map(|pair| Some((pair.first()? + pair.last()?) / 2.0));
     let beyond = [named.first().map(|first| first - 1.0), named.last().map(|last| last + 1.0)];
     let candidates: Vec<f64> = between.chain(beyond.into_iter().flatten()).chain(named.iter().copied()).collect();
+    if candidates.len().saturating_mul(named.len()) > MOST_COMPARISONS {
+        return None;
+    }
+    let wanted: Vec<(Option<Order>, Vec<f64>)> = tests
+        .iter()
+        .map(|(test, _)| {
+            let order = match test.operator.family {
+                Family::Numeric(order) | Family::Date(order) => Some(order),
+                _ => None,
+            };
+            (order, test.values.iter().filter_map(|value| read(&value.text)).collect())
+        })
+        .collect();
     let fits = |actual: &f64| {
-        let of = |(test, _): &&(Test, Vec<Glob>)| {
-            let (Family::Numeric(order) | Family::Date(order)) = test.operator.family else { return false };
-            test.values.iter().filter_map(|value| read(&value.text)).any(|wanted| order.holds(*actual, wanted))
+        let of = |(order, wanted): &(Option<Order>, Vec<f64>)| {
+            order.is_some_and(|order| wanted.iter().any(|wanted| order.holds(*actual, *wanted)))
         };
-        tests.iter().map(of).collect()
+        wanted.iter().map(of).collect()
     };
-    candidates.iter().map(fits).collect()
+    Some(candidates.iter().map(fits).collect())
 }
 
 /// The first and last address of every range, and those beside it, stand for all addresses.
-fn addresses(tests: &[&(Test, Vec<Glob>)]) -> BTreeSet<Vec<bool>> {
-    let networks = |test: &Test| test.values.iter().filter_map(|value| Network::parse(&value.text)).collect::<Vec<_>>();
+fn addresses(tests: &[&(Test, Vec<Glob>)]) -> Option<BTreeSet<Vec<bool>>> {
+    let of_test = |test: &Test| test.values.iter().filter_map(|value| Network::parse(&value.text)).collect();
+    let networks: Vec<Vec<Network>> = tests.iter().map(|(test, _)| of_test(test)).collect();
     let mut candidates = BTreeSet::from([(true, 0), (true, u128::from(u32::MAX)), (false, 0), (false, u128::MAX)]);
-    for network in tests.iter().flat_map(|(test, _)| networks(test)) {
+    for network in networks.iter().flatten() {
         let most = if network.v4 { u128::from(u32::MAX) } else { u128::MAX };
         candidates.extend([(network.v4, network.first), (network.v4, network.last)]);
         candidates.extend(network.first.checked_sub(1).map(|before| (network.v4, before)));
         candidates.extend(network.last.checked_add(1).filter(|after| *after <= most).map(|after| (network.v4, after)));
     }
+    if candidates.len().saturating_mul(networks.iter().map(Vec::len).sum()) > MOST_COMPARISONS {
+        return None;
+    }
     let fits = |(v4, address): &(bool, u128)| {
-        tests.iter().map(|(test, _)| networks(test).iter().any(|network| network.has(*v4, *address))).collect()
+        networks.iter().map(|networks| networks.iter().any(|network| network.has(*v4, *address))).collect()
     };
-    candidates.iter().map(fits).collect()
+    Some(candidates.iter().map(fits).collect())
 }

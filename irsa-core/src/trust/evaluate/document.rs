@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value as Json};
 
 use super::caller::Caller;
-use super::condition::{Operator, Test, Truth, Value};
+use super::condition::Test;
 use super::glob::Glob;
+use super::operator::{Operator, Truth};
+use super::value::Value;
 use crate::document::{DocumentKind, LONGEST_DOCUMENT, check, one_or_many, parse_strict, unknown_key};
 use crate::error::{Error, Result};
 use crate::name::ProviderArn;
@@ -59,6 +61,8 @@ pub(in crate::trust) struct Statement {
     pub(in crate::trust) actions: Vec<String>,
     /// Whether it is about the action of IRSA.
     pub(in crate::trust) concerns: bool,
+    /// Whether it is about `sts:AssumeRole`, the action of principals of AWS.
+    assumes: bool,
     /// What cannot be told because IAM would not store such a statement.
     pub(in crate::trust) in_doubt: Option<&'static str>,
     pub(in crate::trust) tests: Vec<Test>,
@@ -139,6 +143,15 @@ impl TrustDocument {
         &self.notes
     }
 
+    /// Whether an Allow statement is about `sts:AssumeRole` of callers of whatever AWS account.
+    pub(crate) fn lets_in_any_principal(&self) -> bool {
+        self.statements.iter().any(|statement| {
+            let principal = &statement.principal;
+            let wild = principal.everyone || principal.inverted || principal.is_all_of_aws();
+            statement.effect == Effect::Allow && wild && statement.assumes
+        })
+    }
+
     /// The OIDC providers that it names as principals, whatever it says of them.
     pub fn providers(&self) -> BTreeSet<ProviderArn> {
         let named = self.statements.iter().flat_map(|statement| &statement.principal.federated);
@@ -199,13 +212,16 @@ impl Statement {
             _ => return refuse(&place, statement, "must have Action or NotAction, one of them"),
         };
         // IAM user guide, "Action": actions have no case, and `*` and `?` are wildcards.
-        let covers = actions.iter().any(|action| Glob::wild(&action.to_ascii_lowercase()).matches(ACTION));
+        let covers = |wanted: &str| {
+            actions.iter().any(|action| Glob::wild(&action.to_ascii_lowercase()).matches(wanted)) != inverted
+        };
+        let (concerns, assumes) = (covers(ACTION), covers("sts:assumerole"));
         let (principal, mut in_doubt) = Principal::read(object, &place)?;
         if object.get("Resource").is_some_and(|resource| resource != "*") || object.contains_key("NotResource") {
             in_doubt = Some("it names a resource, which a trust policy does not have");
         }
         let tests = read_condition(object.get("Condition"), &place, variables)?;
-        Ok(Self { label: place, effect, principal, actions, concerns: covers != inverted, in_doubt, tests })
+        Ok(Self { label: place, effect, principal, actions, concerns, assumes, in_doubt, tests })
     }
 
     /// Whether it is about a caller, but for its conditions.

@@ -2,6 +2,7 @@
 //!
 //! Source: IAM user guide, "IAM JSON policy elements: Condition operators", `StringLike`.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
@@ -22,6 +23,9 @@ pub(in crate::trust) enum Symbol {
 const MOST: usize = 64;
 /// The most steps that are spent on one intersection.
 const STEPS: usize = 20_000;
+/// The most steps that are spent on one answer, and on all that is asked about one role.
+const STEPS_OF_ANSWER: usize = 400_000;
+const STEPS_OF_ROLE: usize = 1_000_000;
 /// The longest patterns together, in characters, whose intersection is looked for.
 const LONGEST: usize = 1_000;
 /// The most steps that are spent on a cover.
@@ -30,6 +34,31 @@ const STEPS_OF_COVER: usize = 1_000_000;
 const STATES: usize = 2_000;
 /// The most patterns that are put into one automaton, and the most work, in places of patterns, that is spent on it.
 const JOINT: (usize, usize) = (400, 2_000_000);
+
+/// The steps that may still be spent on one answer, so that a small document cannot ask for endless work. Where they are
+/// spent, patterns are not compared any more: sets are told too large, and say so.
+#[derive(Debug)]
+pub(in crate::trust) struct Work(Cell<usize>);
+
+impl Work {
+    /// For one answer.
+    pub(in crate::trust) fn new() -> Self {
+        Self(Cell::new(STEPS_OF_ANSWER))
+    }
+
+    /// For all answers about one role.
+    pub(in crate::trust) fn of_role() -> Self {
+        Self(Cell::new(STEPS_OF_ROLE))
+    }
+
+    pub(in crate::trust) fn is_spent(&self) -> bool {
+        self.0.get() == 0
+    }
+
+    pub(in crate::trust) fn spend(&self, steps: usize) {
+        self.0.set(self.0.get().saturating_sub(steps));
+    }
+}
 
 /// A pattern; one without `*` and `?` is a literal.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -155,13 +184,31 @@ impl Glob {
         }
     }
 
-    /// What fits both, as patterns; nothing when that takes too many.
-    pub(in crate::trust) fn intersect(&self, other: &Self) -> Option<Vec<Self>> {
+    /// The same as [`covers`](Self::covers), as far as there is work left.
+    pub(in crate::trust) fn surely_covers(&self, other: &Self, work: &Work) -> bool {
+        if work.is_spent() {
+            return false;
+        }
+        work.spend(1);
+        if self.is_literal() {
+            return self == other || (self.0.len() == other.0.len() && self.covers(other));
+        }
+        work.spend(self.0.len().max(other.0.len()) / 8);
+        self.covers(other)
+    }
+
+    /// What fits both, as patterns; nothing when that takes too many, or there is no work left.
+    pub(in crate::trust) fn intersect(&self, other: &Self, work: &Work) -> Option<Vec<Self>> {
+        if work.is_spent() {
+            return None;
+        }
+        work.spend(1);
         // Most patterns begin differently.
         let fixed = self.0.iter().zip(&other.0).take_while(|(one, two)| **one != Symbol::Many && **two != Symbol::Many);
         if fixed.into_iter().any(|(one, two)| one.meet(*two).is_none()) {
             return Some(Vec::new());
         }
+        work.spend(self.0.len().max(other.0.len()) / 8);
         if self.covers(other) {
             return Some(vec![other.clone()]);
         }
@@ -176,7 +223,9 @@ impl Glob {
             return None;
         }
         let mut meeting = Meeting { prefix: Vec::new(), found: BTreeSet::new(), steps: STEPS };
-        meeting.meet(&self.0, &other.0)?;
+        let met = meeting.meet(&self.0, &other.0);
+        work.spend(STEPS - meeting.steps + meeting.found.len() * meeting.found.len());
+        met?;
         let mut kept: Vec<Self> = Vec::new();
         for glob in meeting.found {
             if !kept.iter().any(|known| known.covers(&glob)) {
@@ -393,7 +442,7 @@ mod tests {
     #[test]
     fn an_intersection_is_told_by_patterns() {
         let met = |a: &str, b: &str| {
-            let globs = Glob::wild(a).intersect(&Glob::wild(b)).unwrap();
+            let globs = Glob::wild(a).intersect(&Glob::wild(b), &Work::new()).unwrap();
             globs.iter().map(ToString::to_string).collect::<BTreeSet<_>>()
         };
         assert_eq!(met("a*", "*b"), BTreeSet::from(["a*b".to_owned()]));
@@ -407,7 +456,11 @@ mod tests {
     fn too_much_is_said_to_be_too_much() {
         let many: String = ('a'..='z').map(|c| format!("*{c}")).collect();
         let reversed: String = ('a'..='z').rev().map(|c| format!("*{c}")).collect();
-        assert_eq!(Glob::wild(&many).intersect(&Glob::wild(&reversed)), None);
+        assert_eq!(Glob::wild(&many).intersect(&Glob::wild(&reversed), &Work::new()), None);
+        let work = Work::new();
+        work.spend(STEPS_OF_ANSWER);
+        assert_eq!(Glob::wild("a*").intersect(&Glob::wild("*b"), &work), None);
+        assert!(!Glob::wild("a*").surely_covers(&Glob::wild("ab"), &work));
     }
 
     fn pattern() -> impl Strategy<Value = String> {
@@ -418,7 +471,7 @@ mod tests {
         #[test]
         fn the_algebra_agrees_with_matching(a in pattern(), b in pattern(), texts in proptest::collection::vec("[abc]{0,5}", 30)) {
             let (a, b) = (Glob::wild(&a), Glob::wild(&b));
-            let both = a.intersect(&b).unwrap();
+            let both = a.intersect(&b, &Work::new()).unwrap();
             let ways = ways(&[&a, &b]).unwrap();
             for text in &texts {
                 let (in_a, in_b) = (a.matches(text), b.matches(text));

@@ -3,10 +3,12 @@
 use super::Weighed;
 use super::caller::{Caller, SUBJECT_PREFIX};
 use super::completions::OpenTest;
-use super::condition::{Family, Held, Test, Truth, held, is_of_an_issuer};
+use super::condition::Test;
 use super::decision::Decision;
 use super::document::{Effect, Principal, Statement};
 use super::glob::Glob;
+use super::operator::{Family, Truth};
+use super::value::{Held, held, is_of_an_issuer};
 
 /// Longer lists are cut in messages.
 const MOST_SHOWN: usize = 5;
@@ -67,7 +69,7 @@ fn what(open: &OpenTest<'_>) -> String {
         }
         OpenTest::Doubt { why, .. } => format!("what IAM makes of it, since {why}"),
         OpenTest::Test { test, given, .. } => {
-            let variables: Vec<&str> = test.values.iter().flat_map(super::condition::Value::variables).collect();
+            let variables: Vec<&str> = test.values.iter().flat_map(super::value::Value::variables).collect();
             match (given, variables.is_empty(), test.operator.family) {
                 (_, _, Family::Other) => format!("{}, an operator that is not known", shown(test)),
                 (true, false, _) => format!("{} in {}", variables.join(", "), shown(test)),

@@ -6,15 +6,15 @@
 
 use super::caller::Caller;
 use super::completions::{OpenTest, settled};
-use super::condition::{Family, Held, Resolved, Test, Truth, Value, held};
+use super::condition::Test;
 use super::decision::Decision;
 use super::document::{Effect, Statement, TrustDocument};
-use super::glob::Glob;
+use super::glob::{Glob, Work};
+use super::operator::{Family, Truth};
 use super::reasons;
+use super::region::{Region, Union};
+use super::value::{Held, Resolved, Value, held};
 use crate::name::ProviderArn;
-
-/// The most parts that a set is told by; beyond, it is told too large, and says so.
-const MOST: usize = 4096;
 
 /// A set of `sub` claims of one provider with one audience: who is let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,24 +75,25 @@ impl SubjectSet {
     /// Whether everybody whom a pattern covers is let in.
     pub(in crate::trust) fn admits_all_of(&self, pattern: &str) -> bool {
         let all = Union { regions: vec![Region::of(Glob::wild(pattern))], exact: true };
-        all.minus(&self.union(&[Decision::Allow])).regions.is_empty()
+        all.minus(&self.union(&[Decision::Allow]), &Work::new()).regions.is_empty()
     }
 
     /// Whether more than single ones of those whom a pattern covers may be let in.
     pub(in crate::trust) fn meets_pattern(&self, pattern: &str) -> bool {
         let pattern = Glob::wild(pattern);
-        self.parts.iter().any(|part| match part.region.glob.intersect(&pattern) {
+        self.parts.iter().any(|part| match part.region.glob.intersect(&pattern, &Work::new()) {
             Some(met) => met.iter().any(|glob| !glob.is_literal()),
             None => true,
         })
     }
 
     /// Who is let in here and by none of the others, as patterns; who may be, where none of them may.
-    pub(in crate::trust) fn beyond(&self, others: &[Self]) -> Vec<String> {
-        let known =
-            |decisions: &[Decision]| others.iter().fold(Union::nothing(), |all, set| all.and(set.union(decisions)));
-        let for_certain = self.union(&[Decision::Allow]).minus(&known(&[Decision::Allow]));
-        let in_doubt = self.union(&[Decision::Unknown]).minus(&known(&[Decision::Allow, Decision::Unknown]));
+    pub(in crate::trust) fn beyond(&self, others: &[Self], work: &Work) -> Vec<String> {
+        let known = |decisions: &[Decision]| {
+            others.iter().fold(Union::nothing(), |all, set| all.and(set.union(decisions), work))
+        };
+        let for_certain = self.union(&[Decision::Allow]).minus(&known(&[Decision::Allow]), work);
+        let in_doubt = self.union(&[Decision::Unknown]).minus(&known(&[Decision::Allow, Decision::Unknown]), work);
         let regions = for_certain.regions.into_iter().chain(in_doubt.regions);
         regions.map(|region| region.glob.to_string()).collect()
     }
@@ -100,173 +101,6 @@ impl SubjectSet {
     /// Whether nobody gets in, under no circumstances.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
-    }
-}
-
-/// What fits a pattern and none of the others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Region {
-    glob: Glob,
-    except: Vec<Glob>,
-}
-
-impl Region {
-    fn of(glob: Glob) -> Self {
-        Self { glob, except: Vec::new() }
-    }
-
-    fn contains(&self, subject: &str) -> bool {
-        self.glob.matches(subject) && !self.except.iter().any(|glob| glob.matches(subject))
-    }
-
-    fn is_empty(&self) -> bool {
-        self.except.iter().any(|except| except.covers(&self.glob))
-    }
-
-    /// Without what fits a pattern that it meets.
-    fn less(mut self, gone: &Glob) -> Option<Self> {
-        if gone.covers(&self.glob) {
-            return None;
-        }
-        if !self.except.iter().any(|known| known.covers(gone)) {
-            self.except.retain(|known| !gone.covers(known));
-            self.except.push(gone.clone());
-        }
-        Some(self)
-    }
-
-    /// Leaves out what the pattern does not have anyway, and what another exception has.
-    fn tidied(mut self) -> Option<Self> {
-        if self.is_empty() {
-            return None;
-        }
-        let meets = |except: &Glob| self.glob.intersect(except).is_none_or(|met| !met.is_empty());
-        let mut kept: Vec<Glob> = Vec::new();
-        for except in self.except.iter().filter(|except| meets(except)) {
-            if !kept.iter().any(|known| known.covers(except)) {
-                kept.retain(|known| !except.covers(known));
-                kept.push(except.clone());
-            }
-        }
-        self.except = kept;
-        Some(self)
-    }
-}
-
-/// A union of regions; too large where it could not be told exactly.
-#[derive(Clone, Debug, Default)]
-struct Union {
-    regions: Vec<Region>,
-    exact: bool,
-}
-
-impl Union {
-    fn all() -> Self {
-        Self { regions: vec![Region::of(Glob::all())], exact: true }
-    }
-
-    fn nothing() -> Self {
-        Self { regions: Vec::new(), exact: true }
-    }
-
-    /// What also fits one of some patterns.
-    fn within(self, globs: &[Glob]) -> Self {
-        let mut exact = self.exact;
-        let mut regions = Vec::new();
-        for region in &self.regions {
-            for glob in globs {
-                let met = region.glob.intersect(glob).unwrap_or_else(|| {
-                    exact = false;
-                    vec![region.glob.clone()]
-                });
-                let each = met.into_iter().map(|glob| Region { glob, except: region.except.clone() });
-                regions.extend(each.filter_map(Region::tidied));
-                if regions.len() > MOST {
-                    // The whole of what there was is more, and true.
-                    return Self { regions: self.regions, exact: false };
-                }
-            }
-        }
-        Self { regions, exact }.tidied()
-    }
-
-    /// What fits none of some patterns.
-    fn without(mut self, globs: &[Glob]) -> Self {
-        self.regions = self
-            .regions
-            .into_iter()
-            .filter_map(|mut region| {
-                region.except.extend(globs.iter().cloned());
-                region.tidied()
-            })
-            .collect();
-        self
-    }
-
-    /// What is not in another union. That one must be exact, or told too small.
-    fn minus(self, other: &Self) -> Self {
-        let (mut left, mut split) = (self, false);
-        for gone in &other.regions {
-            if gone.except.is_empty() {
-                left.regions.retain(|region| !gone.glob.covers(&region.glob));
-            }
-            let meets = |region: &Region| region.glob.intersect(&gone.glob).is_none_or(|met| !met.is_empty());
-            let met: Vec<bool> = left.regions.iter().map(meets).collect();
-            if !met.contains(&true) {
-                continue;
-            }
-            split = true;
-            let (mut regions, mut exact) = (Vec::new(), left.exact);
-            for (region, met) in left.regions.iter().zip(met) {
-                if !met {
-                    regions.push(region.clone());
-                    continue;
-                }
-                // What is outside of the pattern, and what is inside but among its exceptions.
-                regions.extend(region.clone().less(&gone.glob));
-                for back in &gone.except {
-                    let met = region.glob.intersect(back).unwrap_or_else(|| {
-                        exact = false;
-                        vec![region.glob.clone()]
-                    });
-                    let each = met.into_iter().map(|glob| Region { glob, except: region.except.clone() });
-                    regions.extend(each.filter_map(Region::tidied));
-                }
-            }
-            if regions.len() > MOST {
-                return Self { exact: false, ..left };
-            }
-            left = Self { regions, exact };
-        }
-        if split { left.tidied() } else { left }
-    }
-
-    /// Nothing, where it is told too large.
-    fn or_nothing(self) -> Self {
-        if self.exact { self } else { Self::nothing() }
-    }
-
-    fn and(mut self, other: Self) -> Self {
-        self.exact &= other.exact;
-        self.regions.extend(other.regions);
-        self.tidied()
-    }
-
-    /// Leaves out regions that others have.
-    fn tidied(mut self) -> Self {
-        let mut kept: Vec<Region> = Vec::new();
-        for region in self.regions {
-            let has = |known: &Region, region: &Region| {
-                known.glob.covers(&region.glob)
-                    && known.except.iter().all(|except| region.except.iter().any(|own| own.covers(except)))
-            };
-            if !kept.iter().any(|known| has(known, &region)) {
-                kept.retain(|known| !has(&region, known));
-                kept.push(region);
-            }
-        }
-        self.regions = kept;
-        self
     }
 }
 
@@ -286,17 +120,22 @@ impl TrustDocument {
     /// Conjunctions of literals and patterns are told exactly. Where several statements depend on what is not given, or where
     /// it would take too many patterns, a part is told too large and marked so.
     pub fn subjects(&self, provider: &ProviderArn, audience: &str) -> SubjectSet {
+        self.subjects_within(provider, audience, &Work::new())
+    }
+
+    /// The same, as far as there is work left; the rest is told too large.
+    pub(in crate::trust) fn subjects_within(&self, provider: &ProviderArn, audience: &str, work: &Work) -> SubjectSet {
         let caller = Caller::new(provider.clone(), "", audience);
         let arn = provider.to_string();
         let sets: Vec<(&Statement, Sets)> = self
             .statements
             .iter()
-            .map(|statement| (statement, sets_of(statement, &caller, &arn)))
+            .map(|statement| (statement, sets_of(statement, &caller, &arn, work)))
             .filter(|(_, sets)| !sets.at_most.regions.is_empty())
             .collect();
         let denies = || sets.iter().filter(|(statement, _)| statement.effect == Effect::Deny);
-        let denied = denies().fold(Union::nothing(), |all, (_, sets)| all.and(sets.certain.clone()));
-        let deniable = denies().fold(Union::nothing(), |all, (_, sets)| all.and(sets.at_most.clone()));
+        let denied = denies().fold(Union::nothing(), |all, (_, sets)| all.and(sets.certain.clone(), work));
+        let deniable = denies().fold(Union::nothing(), |all, (_, sets)| all.and(sets.at_most.clone(), work));
         let in_doubt = sets.iter().filter(|(_, sets)| !sets.conditions.is_empty()).count();
 
         let allows = || sets.iter().filter(|(statement, _)| statement.effect == Effect::Allow);
@@ -306,15 +145,15 @@ impl TrustDocument {
         ];
         let (mut parts, mut allowed) = (Vec::new(), Union::nothing());
         for (statement, set) in allows() {
-            let certain = set.certain.clone().minus(&deniable).or_nothing();
+            let certain = set.certain.clone().minus(&deniable, work).or_nothing();
             for region in &certain.regions {
                 // A Deny that is told too large leaves too little here, and the rest in doubt.
                 parts.push(part(region, statement, Decision::Allow, (true, Vec::new()), gone.clone()));
             }
-            allowed = allowed.and(certain);
+            allowed = allowed.and(certain, work);
         }
         for (statement, set) in allows() {
-            let open = set.at_most.clone().minus(&denied).minus(&allowed);
+            let open = set.at_most.clone().minus(&denied, work).minus(&allowed, work);
             for region in &open.regions {
                 let mut conditions = set.conditions.clone();
                 for (deny, sets) in denies().filter(|(_, sets)| !sets.conditions.is_empty()) {
@@ -322,7 +161,7 @@ impl TrustDocument {
                         .at_most
                         .regions
                         .iter()
-                        .any(|other| region.glob.intersect(&other.glob).is_none_or(|met| !met.is_empty()));
+                        .any(|other| region.glob.intersect(&other.glob, work).is_none_or(|met| !met.is_empty()));
                     if meets {
                         conditions.extend(
                             sets.conditions.iter().map(|condition| format!("{} denies: {condition}", deny.label)),
@@ -367,7 +206,7 @@ fn part(
     }
 }
 
-fn sets_of(statement: &Statement, caller: &Caller, provider: &str) -> Sets {
+fn sets_of(statement: &Statement, caller: &Caller, provider: &str, work: &Work) -> Sets {
     let mut certain = Union::nothing();
     let mut at_most = Union::nothing();
     let mut conditions = Vec::new();
@@ -407,8 +246,8 @@ fn sets_of(statement: &Statement, caller: &Caller, provider: &str) -> Sets {
                 }
                 (least, at_most) = match test.operator.negated {
                     // None of the patterns: fewer patterns let more through.
-                    true => (least.without(&large), at_most.without(&small)),
-                    false => (least.within(&small), at_most.within(&large)),
+                    true => (least.without(&large, work), at_most.without(&small, work)),
+                    false => (least.within(&small, work), at_most.within(&large, work)),
                 };
             }
             None => {
