@@ -102,7 +102,7 @@ async fn run_in_time(
         Backends { iam: Arc::new(iam), ..context.backends.clone() }
     });
     let context = Context { backends: paced.as_ref().unwrap_or(context.backends), ..*context };
-    let mut run = pin!(run_step(&context, step));
+    let mut run = pin!(async { run_step(&context, step).await.map_err(|error| context.plan.explained(error)) });
     // Time spent waiting for a turn moves the deadline. A time that no clock can tell is no deadline.
     let deadline = || left.checked_add(waited.total()).and_then(|allowed| begun.checked_add(allowed));
     let result = loop {
@@ -118,7 +118,7 @@ async fn run_in_time(
             }
         }
     };
-    (result.map_err(|error| context.plan.explained(error)), begun.elapsed().saturating_sub(waited.total()))
+    (result, begun.elapsed().saturating_sub(waited.total()))
 }
 
 /// Takes back what was made, where the role is new and all that failed was refused for good.

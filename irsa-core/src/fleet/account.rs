@@ -31,9 +31,9 @@ pub(super) struct BulkIam {
     /// The names of all policies that will be asked for together.
     names: BTreeSet<String>,
     named: Once<(), Arc<Vec<ManagedPolicy>>>,
-    documents: Once<PolicyArn, Option<String>>,
     all_names: Once<(), Vec<String>>,
     policies: Once<PolicyArn, Option<ManagedPolicy>>,
+    versions: Once<(PolicyArn, Option<String>), Option<String>>,
     providers: Once<ProviderArn, Option<OidcProvider>>,
     quotas: Once<(), Quotas>,
 }
@@ -59,8 +59,8 @@ impl BulkIam {
         }
         let by_name = |detail: RoleDetail| (detail.role.arn.name().as_str().to_ascii_lowercase(), detail);
         let roles = roles.map(|roles| roles.into_iter().map(by_name).collect());
-        let (named, documents, all_names, policies, providers, quotas) = Default::default();
-        Self { inner, roles, attached, names, named, documents, all_names, policies, providers, quotas }
+        let (named, all_names, policies, versions, providers, quotas) = Default::default();
+        Self { inner, roles, attached, names, named, all_names, policies, versions, providers, quotas }
     }
 
     /// What the list says of a role: nothing where there is no list.
@@ -73,17 +73,13 @@ impl BulkIam {
         self.named.get(&(), ask).await
     }
 
-    /// Whether the list of names tells that a policy exists and can be attached.
-    async fn is_named(&self, arn: &PolicyArn) -> bool {
-        arn.path() != OF_SERVICES
-            && self.names.contains(arn.name())
-            && self.every_named().await.is_ok_and(|known| known.iter().any(|known| known.arn == *arn))
+    /// A policy that the list of names tells of and that can be attached.
+    async fn in_list(&self, arn: &PolicyArn) -> Option<ManagedPolicy> {
+        if arn.path() == OF_SERVICES || !self.names.contains(arn.name()) {
+            return None;
+        }
+        self.every_named().await.ok()?.iter().find(|known| known.arn == *arn).cloned()
     }
-}
-
-/// A policy of which a list tells that it is there.
-fn known(arn: &PolicyArn) -> ManagedPolicy {
-    ManagedPolicy { arn: arn.clone(), attachable: true, default_version: None }
 }
 
 #[async_trait]
@@ -142,12 +138,12 @@ impl IamBackend for BulkIam {
 
     async fn policy(&self, arn: &PolicyArn) -> Result<Option<ManagedPolicy>> {
         if self.attached.contains(arn) {
-            return Ok(Some(known(arn)));
+            return Ok(Some(ManagedPolicy { arn: arn.clone(), attachable: true, default_version: None }));
         }
         let ask = async {
-            match self.is_named(arn).await {
-                true => Ok(Some(known(arn))),
-                false => self.inner.policy(arn).await,
+            match self.in_list(arn).await {
+                Some(known) => Ok(Some(known)),
+                None => self.inner.policy(arn).await,
             }
         };
         self.policies.get(arn, ask).await
@@ -158,14 +154,15 @@ impl IamBackend for BulkIam {
             return self.inner.policies_named(names).await;
         }
         match self.every_named().await {
-            Ok(known) => Ok(known.iter().filter(|known| names.contains(known.arn.name())).cloned().collect()),
+            Ok(known) => Ok(known.iter().filter(|policy| names.contains(policy.arn.name())).cloned().collect()),
             // One name that cannot be told must not stand in the way of the others.
             Err(_) => self.inner.policies_named(names).await,
         }
     }
 
     async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>> {
-        self.documents.get(arn, self.inner.policy_version(arn, version)).await
+        let question = (arn.clone(), version.clone());
+        self.versions.get(&question, self.inner.policy_version(arn, version)).await
     }
 
     async fn policy_names(&self) -> Result<Vec<String>> {

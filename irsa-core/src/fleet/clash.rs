@@ -55,8 +55,7 @@ fn bound(binding: &IrsaBinding) -> Vec<Subject> {
 
 /// The name that the role has, as far as it can be told without a call, in lower case.
 fn role_name(binding: &IrsaBinding) -> Option<String> {
-    let default = || binding.naming().short();
-    binding.role_name.clone().or_else(default).map(|name| name.as_str().to_ascii_lowercase())
+    binding.role_name.clone().or_else(|| binding.naming().short()).map(|name| name.as_str().to_ascii_lowercase())
 }
 
 fn clash(what: String, first: usize, second: usize) -> Error {

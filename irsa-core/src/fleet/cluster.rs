@@ -131,6 +131,10 @@ impl ClusterBackend for BulkCluster {
         self.names().await.map(|names| names.as_ref().clone())
     }
 
+    async fn config_value(&self, namespace: &Namespace, map: &str, key: &str) -> Result<Option<String>> {
+        self.inner.config_value(namespace, map, key).await
+    }
+
     async fn create_namespace(&self, namespace: &Namespace) -> Result<()> {
         self.inner.create_namespace(namespace).await
     }

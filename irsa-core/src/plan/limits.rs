@@ -116,7 +116,7 @@ pub(super) fn roles(quotas: &Quotas) -> Option<Use> {
     })
 }
 
-/// Refuses one more role than the account may have.
+/// Refuses one more role where the account has no room for it.
 pub(crate) fn check_roles(quotas: &Quotas) -> Result<()> {
     roles(quotas).map_or(Ok(()), |need| need.check())
 }
