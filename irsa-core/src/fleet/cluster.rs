@@ -139,10 +139,6 @@ impl ClusterBackend for BulkCluster {
         self.inner.create_namespace(namespace).await
     }
 
-    async fn config_value(&self, namespace: &Namespace, map: &str, key: &str) -> Result<Option<String>> {
-        self.inner.config_value(namespace, map, key).await
-    }
-
     async fn allowed(&self, review: &AccessReview) -> Result<bool> {
         self.reviews.get(review, self.inner.allowed(review)).await
     }
