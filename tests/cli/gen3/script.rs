@@ -90,6 +90,9 @@ fn the_commands_of_irsa_itself_take_nothing_over() {
     shell.script("default", "sa", ROLE, &[]);
     let before = shell.role(ROLE);
     let ran = shell.run(&format!("create sa -p {S3} --role-name {ROLE} --cluster sandbox"));
+    assert!(ran.code == 0 && ran.stderr.contains("[not-managed]"), "{ran}");
+    assert_eq!(shell.role(ROLE), before);
+    let ran = shell.run(&format!("create sa -p AmazonSQSReadOnlyAccess --role-name {ROLE} --cluster sandbox"));
     assert!(ran.code == 1 && ran.stderr.contains("was not made by irsa"), "{ran}");
     assert_eq!(shell.role(ROLE), before);
 }
