@@ -160,8 +160,10 @@ def test_a_role_that_others_made_is_adopted_and_keeps_its_trust(account: Account
     document = json.dumps({"Statement": statements, "Version": "2012-10-17"})
     account.iam._client.create_role(RoleName="old", AssumeRolePolicyDocument=document)
     client = account.client()
+    left_alone = client.apply(role(role_name="old", policies=[]))
+    assert not left_alone.changed and "not-managed" in [warning.id for warning in left_alone.warnings]
     with pytest.raises(irsa.NotOwnedError):
-        client.apply(role(role_name="old", policies=[]))
+        client.apply(role(role_name="old", policies=[], description="other"))
     assert writes(account.iam) == []
     report = client.apply(role(role_name="old", policies=[]), adopt=True)
     assert report.changed

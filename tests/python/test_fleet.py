@@ -96,7 +96,8 @@ def test_reports_are_plain_immutable_data(client: irsa.Client) -> None:
     wrong = irsa.Binding("default", "wrong", policies=["AmazonS3ReadOnly"])
     report = client.apply_all([*bindings(1), wrong], progress=told.append)
     assert report.bindings[1].error is not None
-    for thing in (report, *report.bindings, report.bindings[1].error, *told):
+    everything: list[Any] = [report, *report.bindings, report.bindings[1].error, *told]
+    for thing in everything:
         assert type(thing).from_dict(thing.to_dict()) == thing == pickle.loads(pickle.dumps(thing))
         assert json.loads(json.dumps(thing.to_dict())) == thing.to_dict()
         assert repr(thing).startswith(type(thing).__name__ + "(")

@@ -81,10 +81,10 @@ def test_a_twin_takes_and_gives_the_same(name: str) -> None:
 
 
 def test_help_tells_what_arguments_are_and_what_is_raised() -> None:
-    told = pydoc.render_doc(irsa.Client.apply, renderer=pydoc.plaintext)
+    told = pydoc.plain(pydoc.render_doc(irsa.Client.apply))
     for words in ("binding: Binding", "adopt: bool = False", "-> Report", "Args:", "Raises:", "IrsaError"):
         assert words in told.replace("'", "")
-    told = pydoc.render_doc(irsa.Binding, renderer=pydoc.plaintext)
+    told = pydoc.plain(pydoc.render_doc(irsa.Binding))
     for words in ("role_name", "3600 to 43200 seconds", "InvalidInputError"):
         assert words in told
     # On Python 3.9 a class that is not written in Python shows no arguments.
