@@ -88,17 +88,10 @@ def test_the_whole_installation(
     iam.put_role_policy(
         RoleName="karpenter-controller-role-demo", PolicyName="karpenter-controller-policy", PolicyDocument=ANY
     )
-    iam.update_assume_role_policy(
-        RoleName="demo-thanos-role",
-        PolicyDocument=json.dumps(
-            {
-                "Version": "2012-10-17",
-                "Statement": [
-                    {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
-                ],
-            }
-        ),
-    )
+    trust = iam.get_role(RoleName="demo-thanos-role")["Role"]["AssumeRolePolicyDocument"]
+    trust["Statement"] = [statement for statement in trust["Statement"] if "Service" in statement["Principal"]]
+    assert len(trust["Statement"]) == 1
+    iam.update_assume_role_policy(RoleName="demo-thanos-role", PolicyDocument=json.dumps(trust))
     core.delete_namespaced_service_account("fence-sa", "default")
     core.patch_namespaced_service_account("argo", "argo", {"metadata": {"annotations": {ROLE_ARN: None}}})
     drift = {

@@ -20,6 +20,18 @@ BLOCKS = BLOCK.findall((ROOT / "README.md").read_text())
 # What a test is not to run: the tests themselves, and a build.
 NOT_RUN = {"tests/run"}
 CARGO = "cargo run -p irsa-cli --"
+BUCKET = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
+# What eksctl has of the account that the README makes.
+CLUSTER_CONFIG = f"""
+apiVersion: eksctl.io/v1alpha5
+kind: ClusterConfig
+metadata: {{name: demo, region: us-east-1}}
+iam:
+  withOIDC: true
+  serviceAccounts:
+    - metadata: {{name: {SA}, namespace: default}}
+      attachPolicyARNs: ["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"]
+"""
 
 
 def blocks(language: str) -> list[str]:
@@ -70,12 +82,23 @@ def test_commands(irsa: Irsa, jobs: Seen, tmp_path: Path, block: str) -> None:
         (tmp_path / "policies").mkdir()
         (text,) = (block for block in blocks("json") if "AssumeRoleWithWebIdentity" in block)
         (tmp_path / "policies" / "s3-reader.json").write_text(text)
+    fleet = "bindings.yaml" in script
+    if fleet:
+        (manifest,) = (block for block in blocks("yaml") if "kind: IrsaBinding" in block)
+        (tmp_path / "bindings.yaml").write_text(manifest)
+        (tmp_path / "policies").mkdir()
+        (tmp_path / "policies" / "bucket.json").write_text(json.dumps(BUCKET))
+        (tmp_path / "cluster.yaml").write_text(CLUSTER_CONFIG)
     ran = subprocess.run(
         ["bash", "-euxc", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=120
     )
-    if trust:
+    if trust or fleet:
         irsa("delete", f"default/{SA}", "-o", "json").done()
     assert ran.returncode == 0, ran
+    if fleet:
+        irsa("delete", "jobs/worker", "-o", "json").done()
+        assert jobs.nothing() and len(list(tmp_path.glob("*.schema.json"))) == 1
+        return
     assert trust or gen3 or "changed" in ran.stdout
     if gen3:
         assert ran.stdout == f"demo-{SA}-role\nAmazonS3ReadOnlyAccess\nAmazonSQSReadOnlyAccess\n"
@@ -86,8 +109,9 @@ def test_commands(irsa: Irsa, jobs: Seen, tmp_path: Path, block: str) -> None:
 def test_manifest() -> None:
     """The lines of a Deployment, as they stand in the whole one."""
     whole = yaml.safe_load((ROOT / "examples" / "deployment.yaml").read_text())
-    for block in blocks("yaml"):
-        lines = yaml.safe_load(block)
+    for lines in (yaml.safe_load(block) for block in blocks("yaml")):
+        if lines.get("kind") == "IrsaBinding":
+            continue
         account = lines["spec"]["template"]["spec"]
         assert account == {"serviceAccountName": whole["spec"]["template"]["spec"]["serviceAccountName"]}
         assert account["serviceAccountName"] == SA

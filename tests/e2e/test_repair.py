@@ -188,8 +188,10 @@ def test_owner_lost(irsa: Irsa, made: Seen) -> None:
     """Without its tags a role with policies is somebody's: it is taken over only when asked for."""
     tags, ours = made.tags, made.statements
     untag(OWNER, ORIGIN)(made)
-    error = irsa("create", made.place, "-p", S3, "-o", "json").refused("not_owned")
+    error = irsa("create", made.place, "-p", S3, "-p", SQS, "-o", "json").refused("not_owned")
     assert "--adopt" in error["hint"]
+    fits = irsa("create", made.place, "-p", S3, "-o", "json").done()
+    assert not fits["changed"] and [warning["id"] for warning in fits["warnings"]] == ["not-managed"]
     assert made.tags == {}
     assert irsa("create", made.place, "-p", S3, "--adopt", "-o", "json").done()["changed"]
     assert (made.tags, made.statements) == ({**tags, ORIGIN: "adopted"}, ours)

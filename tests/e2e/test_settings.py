@@ -110,7 +110,7 @@ def test_exact_subjects(irsa: Irsa, seen: Seen) -> None:
 
 def test_role_kept(irsa: Irsa, made: Seen) -> None:
     report = irsa("delete", made.place, "--keep-role", "-o", "json").done()
-    assert [warning["id"] for warning in report["warnings"]] == ["role-kept"]
+    assert [warning["id"] for warning in report["warnings"]] == ["sessions-remain", "role-kept"]
     assert (made.account, made.subs, made.attached, made.tags) == (None, set(), {S3}, {})
 
 
@@ -119,7 +119,7 @@ def test_foreign_trust_keeps_the_role_unless_forced(irsa: Irsa, made: Seen) -> N
     made.iam.update_assume_role_policy(RoleName=made.role, PolicyDocument=json.dumps(trust))
     made.iam.put_role_policy(RoleName=made.role, PolicyName="mine", PolicyDocument=json.dumps(document("s3:*")))
     planned = irsa("delete", made.place, "--dry-run", "-o", "json").done()
-    assert [warning["id"] for warning in planned["warnings"]] == ["role-kept"]
+    assert [warning["id"] for warning in planned["warnings"]] == ["sessions-remain", "role-kept"]
     report = irsa("delete", made.place, "--force", "-o", "json").done()
     (lost,) = (step["detail"]["document"] for step in report["steps"] if step["action"] == "delete_inline_policy")
     assert lost == document("s3:*"), "what is lost is told in full"
@@ -130,8 +130,9 @@ def test_instance_profile_keeps_the_role(irsa: Irsa, made: Seen) -> None:
     made.iam.create_instance_profile(InstanceProfileName=made.role)
     made.iam.add_role_to_instance_profile(InstanceProfileName=made.role, RoleName=made.role)
     report = irsa("delete", made.place, "-o", "json").done()
-    (warning,) = report["warnings"]
-    assert warning["id"] == "role-kept" and made.role in warning["message"]
+    sessions, kept = report["warnings"]
+    assert sessions["id"] == "sessions-remain"
+    assert kept["id"] == "role-kept" and made.role in kept["message"]
     assert (made.subs, made.account) == (set(), None)
 
 
