@@ -86,9 +86,10 @@ impl Part {
 /// The service accounts whose `sub` fits a pattern and none of some others. Of those left out only whole places are taken
 /// off: what is left may be less, never more.
 pub(in crate::trust) fn places(pattern: &str, except: &[String]) -> Vec<Place> {
-    // Nothing is left out of a single subject.
+    // Of a single subject that is compared without case, the one that Kubernetes can have may be left out.
     if !pattern.contains(['*', '?']) {
-        let one = account_of(pattern).map(|(namespace, name)| (namespace.to_owned(), name.to_owned()));
+        let left = !except.iter().any(|except| Glob::wild(except).matches(pattern));
+        let one = account_of(pattern).filter(|_| left).map(|(namespace, name)| (namespace.to_owned(), name.to_owned()));
         return one.map(|(namespace, name)| Place { namespace, name, runs_on: false }).into_iter().collect();
     }
     let out: Vec<Place> = except.iter().flat_map(|pattern| split(pattern)).collect();
@@ -243,6 +244,8 @@ mod tests {
         assert_eq!(except("system:serviceaccount:ns:*", "system:serviceaccount:ns*"), 0);
         assert_eq!(except("*", "system:*"), 0);
         assert_eq!(except("*", "system:serviceaccount:ns:*"), 1);
+        assert_eq!(except("system:serviceaccount:ns:a", "system:serviceaccount:ns:a"), 0);
+        assert_eq!(except("system:serviceaccount:ns:a", "system:serviceaccount:ns:b"), 1);
     }
 
     proptest! {

@@ -568,7 +568,7 @@ mod tests {
     /// Every subject of the small universe.
     fn subjects() -> Vec<String> {
         let namespaces = ["ns", "prod", "prod-evil", "kube-system", "default", "gone", "fresh"];
-        let names = ["app", "default", "fresh"];
+        let names = ["app", "default", "fresh", "webapp"];
         let each = namespaces.iter().flat_map(|namespace| names.iter().map(move |name| (namespace, name)));
         each.map(|(namespace, name)| format!("{SUBJECT_PREFIX}{namespace}:{name}")).collect()
     }
@@ -618,7 +618,12 @@ mod tests {
             prop_assert_eq!(everybody.iter().any(|id| count(&found, *id) > 0), strangers);
 
             let others = subjects();
-            let audience = open.clone().any(|host| others.iter().any(|sub| decide(&document, host, sub, "else") == Decision::Allow));
+            let audience = open.clone().any(|host| {
+                // Of an issuer that is no cluster's, whoever is named is somebody.
+                let elsewhere = ["*", "*app", "somebody"].map(str::to_owned);
+                let named = elsewhere.iter().filter(|_| !host.starts_with("oidc.eks."));
+                others.iter().chain(named).any(|sub| decide(&document, host, sub, "else") == Decision::Allow)
+            });
             prop_assert_eq!(count(&found, FindingId::NoAudience) > 0, audience);
             let app_of_a_stranger = format!("{SUBJECT_PREFIX}fresh:app");
             let anywhere = open.clone().any(|host| {
