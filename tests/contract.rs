@@ -296,6 +296,7 @@ mod over {
             an_account_needs_its_namespace,
             a_dry_run_keeps_nothing,
             an_expected_version_must_hold,
+            an_account_is_made_only_where_there_is_none,
             annotations_are_removed_only_as_they_were_read,
             an_account_is_deleted_only_as_it_was_read,
             an_account_that_is_being_deleted_says_so,
@@ -331,7 +332,7 @@ fn annotated(namespace: &Namespace, annotations: &[(&str, &str)]) -> irsa_core::
         name: account_name(),
         labels: Default::default(),
         annotations: map(annotations),
-        expected: None,
+        expected: Default::default(),
     }
 }
 

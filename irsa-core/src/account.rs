@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::backend::{FIELD_MANAGER, FieldOwner, NewServiceAccount, ServiceAccount};
+use crate::backend::{Expected, FIELD_MANAGER, FieldOwner, NewServiceAccount, ServiceAccount};
 use crate::binding::{
     AUDIENCE_ANNOTATION, CREATED_ANNOTATION, IrsaBinding, ROLE_ARN_ANNOTATION, STS_REGIONAL_ENDPOINTS_ANNOTATION,
     TOKEN_EXPIRATION_ANNOTATION,
@@ -25,34 +25,60 @@ pub(crate) fn wanted(
     existing: Option<&ServiceAccount>,
     (force, audience): (bool, Option<&str>),
 ) -> Result<Option<NewServiceAccount>> {
-    let mut annotations = declared_annotations(binding, role, audience);
-    let mut labels: BTreeMap<String, String> =
-        binding.labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-    let mut expected = None;
+    let mut new = NewServiceAccount {
+        namespace: namespace.clone(),
+        name: name.clone(),
+        labels: binding.labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+        annotations: declared_annotations(binding, role, audience),
+        expected: Expected::Absent,
+    };
     match existing {
+        Some(account) => onto(new, role, account, force),
         None => {
-            annotations.insert(CREATED_ANNOTATION.to_owned(), "true".to_owned());
-        }
-        Some(account) => {
-            check_staying(account)?;
-            if !force {
-                check_annotation(account, role)?;
-            }
-            let holds = |wanted: &BTreeMap<String, String>, there: &BTreeMap<String, String>| {
-                wanted.iter().all(|(key, value)| there.get(key) == Some(value))
-            };
-            if holds(&annotations, &account.annotations) && holds(&labels, &account.labels) {
-                return Ok(None);
-            }
-            for owner in account.owners.iter().filter(|owner| owner.manager == FIELD_MANAGER && owner.apply) {
-                keep(&mut annotations, &owner.annotations, &account.annotations);
-                keep(&mut labels, &owner.labels, &account.labels);
-            }
-            expected = Some((account.uid.clone(), account.resource_version.clone()));
+            new.annotations.insert(CREATED_ANNOTATION.to_owned(), "true".to_owned());
+            Ok(Some(new))
         }
     }
-    let (namespace, name) = (namespace.clone(), name.clone());
-    Ok(Some(NewServiceAccount { namespace, name, labels, annotations, expected }))
+}
+
+/// What must be applied to an account that is there, so that it has what a new one would have; nothing when it has.
+///
+/// # Errors
+/// `Conflict` when the annotation names another role and `force` is not given ([`is_of_another_role`]), and when the account
+/// is being deleted.
+pub(crate) fn onto(
+    mut new: NewServiceAccount,
+    role: &RoleArn,
+    account: &ServiceAccount,
+    force: bool,
+) -> Result<Option<NewServiceAccount>> {
+    check_staying(account)?;
+    if !force {
+        check_annotation(account, role)?;
+    }
+    // Whoever made it, it was not made here.
+    new.annotations.remove(CREATED_ANNOTATION);
+    let holds = |wanted: &BTreeMap<String, String>, there: &BTreeMap<String, String>| {
+        wanted.iter().all(|(key, value)| there.get(key) == Some(value))
+    };
+    if holds(&new.annotations, &account.annotations) && holds(&new.labels, &account.labels) {
+        return Ok(None);
+    }
+    for owner in account.owners.iter().filter(|owner| owner.manager == FIELD_MANAGER && owner.apply) {
+        keep(&mut new.annotations, &owner.annotations, &account.annotations);
+        keep(&mut new.labels, &owner.labels, &account.labels);
+    }
+    Ok(Some(NewServiceAccount { expected: Expected::unchanged(account), ..new }))
+}
+
+/// What a dry run asks about: whether the server takes these fields. That an account is still absent is asked by the write,
+/// which then sees what to do with the one that came.
+pub(crate) fn tried(new: &NewServiceAccount) -> NewServiceAccount {
+    let expected = match &new.expected {
+        Expected::Absent => Expected::Anything,
+        expected => expected.clone(),
+    };
+    NewServiceAccount { expected, ..new.clone() }
 }
 
 fn declared_annotations(binding: &IrsaBinding, role: &RoleArn, audience: Option<&str>) -> BTreeMap<String, String> {
@@ -90,6 +116,14 @@ fn check_staying(account: &ServiceAccount) -> Result<()> {
         .with_hint("run the same command again when it is gone: it makes the account anew"))
 }
 
+/// What of an error tells the role that an account is annotated with.
+const ANOTHER_ROLE: &str = "annotation";
+
+/// Whether an account could not be bound because its annotation names another role: then it cannot be by trying again.
+pub(crate) fn is_of_another_role(error: &Error) -> bool {
+    error.kind() == ErrorKind::Conflict && error.context().iter().any(|(key, _)| *key == ANOTHER_ROLE)
+}
+
 /// An annotation with another role's ARN, whoever owns the field, is not taken over unasked.
 fn check_annotation(account: &ServiceAccount, role: &RoleArn) -> Result<()> {
     // The webhook takes an empty value for none.
@@ -106,7 +140,7 @@ fn check_annotation(account: &ServiceAccount, role: &RoleArn) -> Result<()> {
     };
     Err(Error::new(ErrorKind::Conflict, format!("service account {place} cannot be bound to {role}"))
         .with_cause(format!("its annotation {ROLE_ARN_ANNOTATION} names another role: {other}{owner}"))
-        .with_context("annotation", other.clone())
+        .with_context(ANOTHER_ROLE, other.clone())
         .with_hint("to take the annotation over, use --force; to use that role, name it with --role-name"))
 }
 
@@ -190,6 +224,22 @@ mod tests {
         assert_eq!(made.annotations.get(CREATED_ANNOTATION).map(String::as_str), Some("true"));
         assert_eq!(made.annotations.get(ROLE_ARN_ANNOTATION), Some(&role("r").to_string()));
         assert!(made.labels.is_empty());
+        assert_eq!(made.expected, Expected::Absent);
+        assert_eq!(tried(&made), NewServiceAccount { expected: Expected::Anything, ..made });
+    }
+
+    #[test]
+    fn an_account_that_came_in_between_is_not_made_here() {
+        let made = apply(&binding(), None, false).unwrap().unwrap();
+        let by_helm = account(&[("team", "data")], vec![owner("helm", true, &["team"])]);
+        let sent = onto(made.clone(), &role("r"), &by_helm, false).unwrap().unwrap();
+        assert_eq!(sent.annotations.keys().collect::<Vec<_>>(), [ROLE_ARN_ANNOTATION]);
+        assert_eq!((&sent.expected, &tried(&sent).expected), (&Expected::unchanged(&by_helm), &sent.expected));
+        let same = made.annotations.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect::<Vec<_>>();
+        assert_eq!(onto(made.clone(), &role("r"), &account(&same, vec![]), false).unwrap(), None);
+        let error = onto(made.clone(), &role("other"), &account(&same, vec![]), false).unwrap_err();
+        assert!(is_of_another_role(&error));
+        assert!(!is_of_another_role(&Error::new(ErrorKind::Conflict, "x")));
     }
 
     #[test]
@@ -215,7 +265,7 @@ mod tests {
         let sent = apply(&binding, Some(&there), false).unwrap().unwrap();
         let keys: Vec<&str> = sent.annotations.keys().map(String::as_str).collect();
         assert_eq!(keys, [ROLE_ARN_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION, CREATED_ANNOTATION]);
-        assert_eq!(sent.expected, Some(("u1".into(), "7".into())));
+        assert_eq!(sent.expected, Expected::unchanged(&there));
     }
 
     #[test]

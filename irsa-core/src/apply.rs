@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use self::run::{Done, run_step};
 use self::take_back::take_back;
+use crate::account::is_of_another_role;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fleet::Stop;
 use crate::guard::Guard;
@@ -124,13 +125,13 @@ async fn run_in_time(
 /// Takes back what was made, where the role is new and all that failed was refused for good.
 async fn take_back_if_refused(context: &Context<'_>, states: &mut [(&Step, State)]) -> Vec<Warning> {
     let mut failures = states.iter().filter_map(|(_, state)| match state {
-        State::Failed(error) => Some(error.kind()),
+        State::Failed(error) => Some(error.kind().is_permanent() || is_of_another_role(error)),
         _ => None,
     });
     let made = states
         .iter()
         .any(|(step, state)| matches!((step, state), (Step::CreateRole(_), State::Done(done)) if done.made));
-    let refused = failures.clone().next().is_some() && failures.all(ErrorKind::is_permanent);
+    let refused = failures.clone().next().is_some() && failures.all(|for_good| for_good);
     if made && refused && Guard::TakeBack.stands() { take_back(context, states).await } else { Vec::new() }
 }
 

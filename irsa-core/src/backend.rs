@@ -24,7 +24,7 @@ mod identity;
 pub use self::bulk::{PolicyScope, join_settings, policies_named};
 pub use self::call::{AwsCall, MOST_PAGES, is_finished};
 pub use self::cluster::{
-    AccessReview, Anchor, ClusterBackend, DRY_RUN_UNSUPPORTED, FIELD_MANAGER, FieldOwner, NewServiceAccount,
+    AccessReview, Anchor, ClusterBackend, DRY_RUN_UNSUPPORTED, Expected, FIELD_MANAGER, FieldOwner, NewServiceAccount,
     ServiceAccount, WriteMode,
 };
 #[cfg(feature = "kube")]

@@ -39,6 +39,8 @@ pub enum Guard {
     RightCluster,
     /// A provider that roles trust is not deleted.
     TrustedProvider,
+    /// An account is made only where there still is none.
+    AccountStillAbsent,
     /// An account is changed only as it was read.
     Preconditions,
     /// A new role whose policies are refused is taken back.
@@ -71,7 +73,7 @@ mod mutants {
 
     impl Guard {
         /// Every guard.
-        pub const ALL: [Self; 19] = [
+        pub const ALL: [Self; 20] = [
             Self::TrustBeforeAnnotation,
             Self::AccountLast,
             Self::SubjectTags,
@@ -88,6 +90,7 @@ mod mutants {
             Self::DryRun,
             Self::RightCluster,
             Self::TrustedProvider,
+            Self::AccountStillAbsent,
             Self::Preconditions,
             Self::TakeBack,
             Self::Waits,

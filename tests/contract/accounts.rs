@@ -1,7 +1,7 @@
 //! Service accounts, namespaces and config maps: reads, writes with their preconditions, rights.
 
 use irsa_core::ErrorKind;
-use irsa_core::backend::{AccessReview, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
+use irsa_core::backend::{AccessReview, Expected, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
 use irsa_core::name::Namespace;
 
 use super::{World, account_name, annotated, managers_of, map};
@@ -113,7 +113,7 @@ pub(super) async fn a_dry_run_keeps_nothing(world: &World) {
 pub(super) async fn an_expected_version_must_hold(world: &World) {
     let namespace = world.namespace().await;
     let write = async |expected: &ServiceAccount, value: &str| {
-        let expected = Some((expected.uid.clone(), expected.resource_version.clone()));
+        let expected = Expected::unchanged(expected);
         let account = NewServiceAccount { expected, ..annotated(&namespace, &[("a", value)]) };
         let written = world.cluster.apply_service_account(&account, WriteMode::Persist, false).await;
         written.map_err(|error| error.kind())
@@ -128,6 +128,28 @@ pub(super) async fn an_expected_version_must_hold(world: &World) {
     let other_uid = ServiceAccount { uid: first.uid.clone(), ..anew.clone() };
     assert_eq!(write(&other_uid, "3").await, Err(ErrorKind::Conflict), "it is another");
     assert_eq!(read(world, &namespace).await, Some(anew));
+}
+
+pub(super) async fn an_account_is_made_only_where_there_is_none(world: &World) {
+    let namespace = world.namespace().await;
+    let make = async |mode: WriteMode, value: &str| {
+        let account = NewServiceAccount { expected: Expected::Absent, ..annotated(&namespace, &[("a", value)]) };
+        world.cluster.apply_service_account(&account, mode, true).await.map_err(|error| error.kind())
+    };
+    assert_eq!(make(WriteMode::DryRun, "1").await.unwrap().annotations, map(&[("a", "1")]));
+    let made = make(WriteMode::Persist, "1").await.unwrap();
+    assert_eq!(made.annotations, map(&[("a", "1")]));
+    assert_eq!(managers_of(&made, "a"), [FIELD_MANAGER]);
+    assert_eq!(read(world, &namespace).await.as_ref(), Some(&made));
+    for (mode, value) in [(WriteMode::DryRun, "2"), (WriteMode::Persist, "2")] {
+        assert_eq!(make(mode, value).await, Err(ErrorKind::Conflict), "also by the same manager, forced");
+    }
+    assert_eq!(read(world, &namespace).await.as_ref(), Some(&made));
+    world.cluster.delete_service_account(&made).await.unwrap();
+    let (one, two) = futures::join!(make(WriteMode::Persist, "1"), make(WriteMode::Persist, "2"));
+    assert_eq!([&one, &two].iter().filter(|made| made.is_ok()).count(), 1, "{one:?} {two:?}");
+    let kept = read(world, &namespace).await;
+    assert_eq!(kept, one.or(two).ok());
 }
 
 pub(super) async fn annotations_are_removed_only_as_they_were_read(world: &World) {

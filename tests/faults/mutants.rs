@@ -22,6 +22,7 @@ enum Part {
     Retries,
     Rights,
     RaceOfSubjects,
+    RaceOfRoles,
     RaceWithDelete,
 }
 
@@ -30,6 +31,7 @@ fn part(guard: Guard) -> Part {
         Guard::TrustBeforeAnnotation => Part::Matrix(&["create", "move subjects and policies"]),
         Guard::AccountLast => Part::Cancelled(&["delete everything"]),
         Guard::SubjectTags | Guard::ReadAgain => Part::RaceOfSubjects,
+        Guard::AccountStillAbsent => Part::RaceOfRoles,
         Guard::DeletionMark => Part::RaceWithDelete,
         Guard::LeaveBeforeGain | Guard::LossBeforeJoin | Guard::DenyingDocuments | Guard::DenyingPolicies => {
             Part::Rights
@@ -83,6 +85,7 @@ fn violations(part: Part, guard: Option<Guard>) -> Vec<String> {
         }
         Part::Rights => found(&|| rights::violation(400, 0).into_iter().collect()),
         Part::RaceOfSubjects => found(&|| races::different_subjects().complaints),
+        Part::RaceOfRoles => found(&|| races::different_roles().complaints),
         Part::RaceWithDelete => found(&|| races::a_subject_against_the_delete_of_the_role().complaints),
     }
 }

@@ -110,6 +110,33 @@ fn two_who_make_the_same_binding() {
     tell("the same wish", &done);
 }
 
+/// Whoever is done has the account, and the role of whoever is not is taken back.
+pub(super) fn different_roles() -> Raced {
+    let roles = ["one", "two"];
+    let wishes = roles.map(|role| Request::create(bare("sa").with_role_name(role).build().unwrap()));
+    race(&world(), &wishes, |end, done| {
+        let account = end.clusters[&"sandbox".parse::<irsa_core::name::ClusterRef>().unwrap()].namespaces["default"]
+            .service_accounts
+            .get("sa");
+        let bound = account.and_then(|account| account.annotations.get(ROLE_ARN_ANNOTATION));
+        let mut found = Vec::new();
+        for (role, done) in roles.iter().zip(done) {
+            if *done && !bound.is_some_and(|arn| arn.ends_with(&format!("role/{role}"))) {
+                found.push(format!("{role} is done, and the account has {bound:?}"));
+            }
+            if *done != end.roles.keys().any(|name| name.as_str() == *role) {
+                found.push(format!("{role} is done: {done}, and its role is left or lost"));
+            }
+        }
+        found
+    })
+}
+
+#[test]
+fn two_who_give_one_account_different_roles() {
+    tell("different roles for one account", &different_roles());
+}
+
 pub(super) fn different_subjects() -> Raced {
     race(&after(&world(), create()), &[adds("d"), adds("e")], all_there(&["d", "e"]))
 }

@@ -6,8 +6,8 @@ use backon::BackoffBuilder;
 
 use super::Context;
 use crate::account::{self, Release};
-use crate::backend::{FIELD_MANAGER, NewRole, NewServiceAccount, OidcProvider, Role, ServiceAccount, WriteMode};
-use crate::binding::{CREATED_ANNOTATION, OWN_PREFIX, ROLE_ARN_ANNOTATION};
+use crate::backend::{Expected, NewRole, NewServiceAccount, OidcProvider, Role, ServiceAccount, WriteMode};
+use crate::binding::{OWN_PREFIX, ROLE_ARN_ANNOTATION};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
 use crate::name::{Audience, ClusterRef, Namespace, RoleName};
@@ -22,7 +22,10 @@ use crate::trust::{TrustPolicy, derive};
 pub(super) struct Done {
     /// Whether this run made the thing; a lost answer may mean that somebody else did.
     pub(super) made: bool,
-    pub(super) account: Option<ServiceAccount>,
+    /// The account as it is now.
+    pub(super) account: Option<Box<ServiceAccount>>,
+    /// The account that came after it was looked for, as it was before our write.
+    pub(super) found: Option<Box<ServiceAccount>>,
     pub(super) warnings: Vec<Warning>,
 }
 
@@ -91,8 +94,7 @@ pub(super) async fn run_step(context: &Context<'_>, step: &Step) -> Result<Done>
             gone_already(until_consistent(false, || iam.delete_role(role)).await)?
         }
         Step::ApplyServiceAccount { cluster, account, .. } => {
-            let applied = apply_account(context, cluster, account).await?;
-            return Ok(Done { made: true, account: Some(applied), ..Done::default() });
+            return apply_account(context, cluster, account).await;
         }
         Step::ReleaseServiceAccount { cluster, account, release } => {
             release_account(context, cluster, account, release).await?
@@ -117,30 +119,33 @@ async fn create_namespace(context: &Context<'_>, cluster: &ClusterRef, namespace
     }
 }
 
-/// Applies an account. One that somebody else made in the meantime is not marked as made here.
-async fn apply_account(
-    context: &Context<'_>,
-    cluster: &ClusterRef,
-    account: &NewServiceAccount,
-) -> Result<ServiceAccount> {
+/// Applies an account. Where it was to be made and somebody else came first, theirs gets what is wanted, if it is nobody's.
+async fn apply_account(context: &Context<'_>, cluster: &ClusterRef, account: &NewServiceAccount) -> Result<Done> {
     let backend = context.backends.cluster(cluster)?;
-    let unconditional;
-    let account = match Guard::Preconditions.stands() {
-        true => account,
-        false => {
-            unconditional = NewServiceAccount { expected: None, ..account.clone() };
-            &unconditional
-        }
+    let expected = match &account.expected {
+        Expected::Absent if !Guard::AccountStillAbsent.stands() => Expected::Anything,
+        Expected::Version { .. } if !Guard::Preconditions.stands() => Expected::Anything,
+        expected => expected.clone(),
     };
-    let applied = backend.apply_service_account(account, WriteMode::Persist, context.plan.force).await?;
-    let others = applied.owners.iter().any(|owner| owner.manager != FIELD_MANAGER || owner.other_fields);
-    if !(others && account.expected.is_none() && account.annotations.contains_key(CREATED_ANNOTATION)) {
-        return Ok(applied);
+    let force = context.plan.force;
+    let mut wanted = NewServiceAccount { expected, ..account.clone() };
+    let mut found = None;
+    for _ in 0..MOST_REPEATS {
+        match backend.apply_service_account(&wanted, WriteMode::Persist, force).await {
+            Err(error) if error.kind() == ErrorKind::Conflict && wanted.expected == Expected::Absent => {
+                let Some(there) = backend.service_account(&account.namespace, &account.name).await? else { continue };
+                let role = context.plan.role_arn.as_ref().ok_or(error)?;
+                match account::onto(account.clone(), role, &there, force)? {
+                    Some(next) => (wanted, found) = (next, Some(Box::new(there))),
+                    None => return Ok(Done::default()),
+                }
+            }
+            applied => return Ok(Done { made: true, account: Some(Box::new(applied?)), found, warnings: Vec::new() }),
+        }
     }
-    let mut again = account.clone();
-    again.annotations.remove(CREATED_ANNOTATION);
-    again.expected = Some((applied.uid, applied.resource_version));
-    backend.apply_service_account(&again, WriteMode::Persist, context.plan.force).await
+    let place = format!("{}/{}", account.namespace, account.name);
+    Err(Error::new(ErrorKind::Conflict, format!("cannot make service account {place}"))
+        .with_cause(format!("it came and went {MOST_REPEATS} times while it was being made")))
 }
 
 fn gone_already(result: Result<()>) -> Result<()> {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::run::Done;
 use super::{Context, State};
 use crate::account::{Release, release};
-use crate::backend::{FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
+use crate::backend::{Expected, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ownership::SUBJECT_TAG_PREFIX;
 use crate::plan::Step;
@@ -69,7 +69,7 @@ async fn undo(context: &Context<'_>, step: &Step, done: &Done) -> Result<bool> {
         Step::CreateRole(_) if done.made => until_consistent(false, || iam.delete_role(role)).await,
         Step::ApplyServiceAccount { cluster, account, existed } => {
             let backend = context.backends.cluster(cluster)?;
-            match (existed, &done.account) {
+            match (done.found.as_deref().or(existed.as_deref()), done.account.as_deref()) {
                 // Somebody else may have made it just before us: then only our fields are taken back.
                 (None, Some(made)) if release(made, &role_arn) == Release::Delete => {
                     backend.delete_service_account(made).await
@@ -78,7 +78,7 @@ async fn undo(context: &Context<'_>, step: &Step, done: &Done) -> Result<bool> {
                     let nothing = NewServiceAccount {
                         labels: BTreeMap::new(),
                         annotations: BTreeMap::new(),
-                        expected: Some((made.uid.clone(), made.resource_version.clone())),
+                        expected: Expected::unchanged(made),
                         ..account.clone()
                     };
                     backend.apply_service_account(&nothing, WriteMode::Persist, false).await.map(|_| ())
@@ -115,6 +115,6 @@ fn as_before(before: &ServiceAccount, sent: &NewServiceAccount, made: &ServiceAc
         name: before.name.clone(),
         labels: restored(&sent.labels, &before.labels, &owned.labels),
         annotations: restored(&sent.annotations, &before.annotations, &owned.annotations),
-        expected: Some((made.uid.clone(), made.resource_version.clone())),
+        expected: Expected::unchanged(made),
     }
 }

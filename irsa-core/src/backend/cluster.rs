@@ -81,8 +81,32 @@ pub struct NewServiceAccount {
     pub labels: BTreeMap<String, String>,
     /// Annotations.
     pub annotations: BTreeMap<String, String>,
-    /// Where set, the write happens only on the account of this uid and resource version: a new one means `Conflict`.
-    pub expected: Option<(String, String)>,
+    /// What must still be so for the write to happen; else `Conflict`.
+    pub expected: Expected,
+}
+
+/// What an account must be like for a write to happen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Expected {
+    /// Whatever is there, or nothing.
+    #[default]
+    Anything,
+    /// There is no such account.
+    Absent,
+    /// It is this one, and nobody has changed it since it was read.
+    Version {
+        /// Its uid.
+        uid: String,
+        /// Its resource version.
+        resource_version: String,
+    },
+}
+
+impl Expected {
+    /// The account as it was read.
+    pub fn unchanged(account: &ServiceAccount) -> Self {
+        Self::Version { uid: account.uid.clone(), resource_version: account.resource_version.clone() }
+    }
 }
 
 /// Whether a write is kept.

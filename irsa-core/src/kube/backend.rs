@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::call::{Connection, ONE_OBJECT, ONE_PAGE};
 use super::{KubeCluster, Source, account, refusal};
 use crate::backend::{
-    AccessReview, Anchor, ClusterBackend, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode,
+    AccessReview, Anchor, ClusterBackend, Expected, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Namespace, ServiceAccountName};
@@ -132,7 +132,9 @@ impl ClusterBackend for KubeCluster {
         match self.connection().await?.read(&operation, request, ONE_OBJECT).await {
             Ok(written) => understood(&operation, written),
             // The server calls another uid an invalid change of it.
-            Err(error) if account.expected.is_some() && refusal::is_another(&error) => Err(changed(operation)),
+            Err(error) if matches!(account.expected, Expected::Version { .. }) && refusal::is_another(&error) => {
+                Err(changed(operation))
+            }
             Err(error) => Err(error),
         }
     }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::fake::{Scenario, Seen, Server, account};
-use crate::backend::{AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, NewServiceAccount, ServiceAccount, WriteMode};
+use crate::backend::{
+    AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, Expected, NewServiceAccount, ServiceAccount, WriteMode,
+};
 use crate::error::{Error, ErrorKind};
 use crate::name::{Namespace, ServiceAccountName};
 
@@ -31,7 +33,7 @@ fn wanted() -> NewServiceAccount {
         name: name(),
         labels: BTreeMap::new(),
         annotations: annotations(),
-        expected: None,
+        expected: Expected::Anything,
     }
 }
 
@@ -78,7 +80,7 @@ async fn apply_sends_the_configuration_as_field_manager_irsa() {
 #[tokio::test]
 async fn a_forced_dry_run_with_preconditions_says_so() {
     let server = Server::new([Scenario::account("sa")]);
-    let expected = Some(("u-1".to_owned(), "7".to_owned()));
+    let expected = Expected::Version { uid: "u-1".to_owned(), resource_version: "7".to_owned() };
     let account = NewServiceAccount { expected, ..wanted() };
     server.cluster().apply_service_account(&account, WriteMode::DryRun, true).await.unwrap();
     let seen = only(server.seen());
@@ -116,8 +118,8 @@ async fn an_account_made_anew_is_a_conflict() {
     let message = "ServiceAccount \"sa\" is invalid: metadata.uid: Invalid value: \"u-1\": field is immutable";
     let immutable = || Scenario::status(422, "Invalid", message, &json!({"name": "sa", "kind": "ServiceAccount"}));
     let server = Server::new([immutable(), immutable()]);
-    let expected = Some(("u-1".to_owned(), "7".to_owned()));
-    for (expected, kind) in [(expected, ErrorKind::Conflict), (None, ErrorKind::InvalidInput)] {
+    let expected = Expected::Version { uid: "u-1".to_owned(), resource_version: "7".to_owned() };
+    for (expected, kind) in [(expected, ErrorKind::Conflict), (Expected::Anything, ErrorKind::InvalidInput)] {
         let account = NewServiceAccount { expected, ..wanted() };
         let error = server.cluster().apply_service_account(&account, WriteMode::Persist, false).await.unwrap_err();
         assert_eq!(error.kind(), kind);

@@ -170,7 +170,7 @@ async fn read_account(
         let Some(role) = future_role_arn(request, home) else { return Ok(None) };
         let sent = account::wanted(&request.binding, &role, (namespace, name), None, (request.force, None))?;
         let Some(sent) = sent else { return Ok(None) };
-        let answer = backend.apply_service_account(&sent, WriteMode::DryRun, request.force).await;
+        let answer = backend.apply_service_account(&account::tried(&sent), WriteMode::DryRun, request.force).await;
         Ok::<_, Error>(Some(DryRun { sent, answer }))
     };
     let (early, dry_run) = futures::join!(early, speculative);

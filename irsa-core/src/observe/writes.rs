@@ -120,7 +120,7 @@ async fn check_write(
     let answer = match answer {
         _ if !Guard::DryRun.stands() => return Ok(None),
         Some(answer) => answer.clone(),
-        None => backend.apply_service_account(wanted, WriteMode::DryRun, request.force).await,
+        None => backend.apply_service_account(&account::tried(wanted), WriteMode::DryRun, request.force).await,
     };
     let place = place(&wanted.namespace, &wanted.name);
     match answer {

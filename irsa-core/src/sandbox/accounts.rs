@@ -6,7 +6,7 @@ use super::apply::{apply, update};
 use super::fresh::uid;
 use super::refusal::{Answer, Refusal};
 use super::state::{AccountState, ClusterState, NamespaceState};
-use crate::backend::{FIELD_MANAGER, NewServiceAccount, ServiceAccount};
+use crate::backend::{Expected, FIELD_MANAGER, NewServiceAccount, ServiceAccount};
 use crate::error::ErrorKind;
 use crate::name::{AnnotationKey, LabelKey, LabelValue, Namespace, ServiceAccountName};
 
@@ -85,7 +85,7 @@ impl ClusterState {
         self.check("patch", "serviceaccounts", Some(namespace), name.as_str())?;
         check_metadata(name, &new.labels, &new.annotations)?;
         let live = self.account(namespace, name);
-        check_expected(name, live, new.expected.as_ref())?;
+        check_expected(name, live, &new.expected)?;
         match live {
             Some(live) => apply(live, FIELD_MANAGER, &new.labels, &new.annotations, force),
             None => {
@@ -205,12 +205,12 @@ fn modified(name: &ServiceAccountName) -> Refusal {
     Refusal::kubernetes("Conflict", message).with_hint(SEE_AGAIN)
 }
 
-fn check_expected(
-    name: &ServiceAccountName,
-    live: Option<&AccountState>,
-    expected: Option<&(String, String)>,
-) -> Answer<()> {
-    let Some((wanted_uid, wanted_version)) = expected else { return Ok(()) };
+fn check_expected(name: &ServiceAccountName, live: Option<&AccountState>, expected: &Expected) -> Answer<()> {
+    let (wanted_uid, wanted_version) = match expected {
+        Expected::Anything => return Ok(()),
+        Expected::Absent => return if live.is_some() { Err(modified(name)) } else { Ok(()) },
+        Expected::Version { uid, resource_version } => (uid, resource_version),
+    };
     let found = live.map(|live| (live.uid.as_str(), live.resource_version.to_string()));
     match found {
         Some((uid, version)) if uid == wanted_uid && version == *wanted_version => Ok(()),

@@ -8,7 +8,8 @@ use serde_json::json;
 use super::file::print;
 use super::{Sandbox, SandboxState};
 use crate::backend::{
-    ClusterBackend, IamBackend, NewRole, NewServiceAccount, OidcProvider, RoleSettings, ServiceAccount, WriteMode,
+    ClusterBackend, Expected, IamBackend, NewRole, NewServiceAccount, OidcProvider, RoleSettings, ServiceAccount,
+    WriteMode,
 };
 use crate::error::{Error, Result};
 use crate::name::{ClusterRef, InlinePolicyName, Namespace, PolicyArn, ProviderArn, RoleName, ServiceAccountName};
@@ -125,7 +126,11 @@ async fn make(sandbox: &Sandbox, (which, a, b, c, flag): Call) -> String {
         14 => shown(server.create_namespace(&namespace).await),
         15 | 16 => {
             let known = read().await;
-            let expected = known.filter(|_| c == 2).map(|known| (known.uid, known.resource_version));
+            let expected = match (known, c) {
+                (Some(known), 2) => Expected::unchanged(&known),
+                (_, 1) => Expected::Absent,
+                _ => Expected::Anything,
+            };
             let new = NewServiceAccount {
                 namespace: namespace.clone(),
                 name: name.clone(),
