@@ -64,6 +64,23 @@ def test_same_wish(irsa: Irsa, seen: Seen, tell: Any, writers: int) -> None:
 
 
 @pytest.mark.parametrize("writers", WRITERS)
+def test_different_roles(irsa: Irsa, seen: Seen, tell: Any, writers: int) -> None:
+    met = 0
+    for _ in range(ROUNDS):
+        roles = [Seen(seen.iam, seen.core, seen.ns, seen.name, f"{seen.role}-{number}") for number in range(writers)]
+        ran = together(irsa, *(("create", seen.place, "--role-name", role.role) for role in roles))
+        assert sorted(set(kinds(ran))) in (["conflict", "done"], ["done"]), kinds(ran)
+        done = [role for role, one in zip(roles, ran, strict=True) if one.code == 0]
+        assert len(done) == 1 and bound(done[0]), ([role.role for role in done], seen.annotation)
+        # What the others made is taken back.
+        left = [role.role for role in roles if role.found and role is not done[0]]
+        assert not left, (left, kinds(ran))
+        met += sum("create_role" in one.stdout for one in ran) - 1
+        irsa("delete", seen.place, "-o", "json").done()
+    tell(f"different roles for one account: {writers} writers, {ROUNDS} rounds, {met} made a role and lost, 0 left")
+
+
+@pytest.mark.parametrize("writers", WRITERS)
 def test_different_subjects(irsa: Irsa, made: Seen, tell: Any, writers: int) -> None:
     done = 0
     for round_ in range(ROUNDS):
