@@ -4,7 +4,7 @@ mod grammar;
 mod json;
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -128,15 +128,37 @@ pub(crate) fn check(value: &Value, kind: DocumentKind) -> Result<()> {
 
 /// What IAM demands of the text of a document: Latin-1, bounded.
 pub(crate) fn check_text(field: &'static str, value: &Value) -> Result<()> {
-    let text = value.to_string();
-    if let Some(c) = text.chars().find(|c| *c > '\u{FF}') {
+    let mut seen = Characters::default();
+    // Looks at what would be written, without keeping it: audits have many documents.
+    let _ = write!(seen, "{value}");
+    if let Some(c) = seen.foreign {
         return Err(Error::invalid(field, c.to_string(), "IAM takes no character beyond Latin-1 (U+00FF)"));
     }
-    if text.chars().count() > LONGEST_DOCUMENT {
+    if seen.count > LONGEST_DOCUMENT {
         let rule = format!("must have at most {LONGEST_DOCUMENT} characters");
-        return Err(Error::invalid(field, text, rule));
+        return Err(Error::invalid(field, value.to_string(), rule));
     }
     Ok(())
+}
+
+/// What a text has, while it is written.
+#[derive(Default)]
+struct Characters {
+    count: usize,
+    /// The first beyond Latin-1.
+    foreign: Option<char>,
+}
+
+impl fmt::Write for Characters {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.is_ascii() {
+            self.count += text.len();
+            return Ok(());
+        }
+        self.count += text.chars().count();
+        self.foreign = self.foreign.or_else(|| text.chars().find(|c| *c > '\u{FF}'));
+        Ok(())
+    }
 }
 
 /// One declared statement of a trust policy, checked alone.

@@ -2,10 +2,14 @@
 #![no_main]
 
 use irsa_core::PolicyDocument;
+use irsa_core::backend::AwsCall;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    if let Ok(document) = PolicyDocument::from_stored(text) {
+    // As IAM sends them: URL-encoded.
+    if let Ok(sent) = AwsCall::iam("GetRole", "cannot read role r").document(text)
+        && let Ok(document) = PolicyDocument::from_stored(&sent)
+    {
         let _ = (document.size(), document.has_deny());
     }
     let Ok(document) = PolicyDocument::parse(text) else { return };

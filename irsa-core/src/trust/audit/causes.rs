@@ -106,6 +106,10 @@ pub(in crate::trust) fn is_somebody(provider: &ProviderArn, part: &SubjectPart, 
     !places(&part.pattern, &part.except).is_empty() || !is_of_kubernetes(provider, &part.pattern, ground)
 }
 
+fn lets_in(seen: &Seen, ground: &Ground<'_>) -> bool {
+    !seen.places.is_empty() || !is_of_kubernetes(&seen.provider, &seen.part.pattern, ground)
+}
+
 /// Whether an issuer is one of EKS: `oidc.eks.REGION...`, or `oidc-eks.REGION...` for dual stack.
 fn is_eks(provider: &ProviderArn) -> bool {
     let host = provider.issuer().host_path();
@@ -114,7 +118,7 @@ fn is_eks(provider: &ProviderArn) -> bool {
 
 /// Allow statements, or values of them, by which nobody gets in although it looks as if somebody did.
 pub(in crate::trust) fn nobody(reading: &Reading<'_>, ground: &Ground<'_>, seen: &[Seen], raw: &mut Vec<Raw>) {
-    let lets_in = |seen: &Seen| is_somebody(&seen.provider, &seen.part, ground);
+    let lets_in = |seen: &Seen| lets_in(seen, ground);
     for (index, statement) in reading.document.statements.iter().enumerate() {
         let federated = &statement.principal.federated;
         if statement.effect != Effect::Allow || statement.principal.inverted || federated.is_empty() {

@@ -3,8 +3,11 @@
 //! Source: IAM user guide, "IAM JSON policy elements: Condition operators", `StringLike`.
 
 use std::cell::Cell;
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 /// One place of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,9 +63,34 @@ impl Work {
     }
 }
 
-/// A pattern; one without `*` and `?` is a literal.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(in crate::trust) struct Glob(Vec<Symbol>);
+/// A pattern; one without `*` and `?` is a literal. Copies share the text: sets of subjects are made of few patterns, often.
+#[derive(Clone, PartialEq, Eq)]
+pub(in crate::trust) struct Glob {
+    /// Tells most patterns apart at once.
+    digest: u64,
+    literal: bool,
+    /// Whether each character is just itself.
+    plain: bool,
+    symbols: Arc<[Symbol]>,
+}
+
+impl Hash for Glob {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.digest);
+    }
+}
+
+impl Ord for Glob {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.symbols.cmp(&other.symbols)
+    }
+}
+
+impl PartialOrd for Glob {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 pub(in crate::trust) fn fold(c: char) -> char {
     c.to_lowercase().next().unwrap_or(c)
@@ -79,12 +107,34 @@ impl Glob {
                 _ => glob.push(symbol),
             }
         }
-        Self(glob)
+        Self::of(glob)
+    }
+
+    /// Of symbols in their normal form.
+    fn of(symbols: Vec<Symbol>) -> Self {
+        let (mut digest, mut literal, mut plain) = (0xcbf2_9ce4_8422_2325_u64, true, true);
+        for symbol in &symbols {
+            let number = match symbol {
+                Symbol::Char(c) => u64::from(*c),
+                Symbol::Fold(c) => 1 << 32 | u64::from(*c),
+                Symbol::One => 2 << 32,
+                Symbol::Many => 3 << 32,
+            };
+            // FNV-1a, by symbols.
+            digest = (digest ^ number).wrapping_mul(0x0100_0000_01b3);
+            literal &= !matches!(symbol, Symbol::One | Symbol::Many);
+            plain &= matches!(symbol, Symbol::Char(_));
+        }
+        Self { digest, literal, plain, symbols: symbols.into() }
     }
 
     /// The pattern that everything fits.
     pub(in crate::trust) fn all() -> Self {
-        Self(vec![Symbol::Many])
+        Self::of(vec![Symbol::Many])
+    }
+
+    fn is_all(&self) -> bool {
+        *self.symbols == [Symbol::Many]
     }
 
     /// A text with `*` and `?`.
@@ -107,11 +157,11 @@ impl Glob {
             Symbol::One => Some('x'),
             Symbol::Many => None,
         };
-        self.0.iter().filter_map(one).collect()
+        self.symbols.iter().filter_map(one).collect()
     }
 
     pub(in crate::trust) fn is_literal(&self) -> bool {
-        !self.0.iter().any(|symbol| matches!(symbol, Symbol::One | Symbol::Many))
+        self.literal
     }
 
     /// Whether a text fits.
@@ -121,7 +171,7 @@ impl Glob {
         let mut again: Option<(usize, std::str::Chars<'_>)> = None;
         loop {
             let before = rest.clone();
-            match (self.0.get(at), rest.next()) {
+            match (self.symbols.get(at), rest.next()) {
                 (Some(Symbol::Many), _) => {
                     again = Some((at + 1, before.clone()));
                     (at, rest) = (at + 1, before);
@@ -146,14 +196,17 @@ impl Glob {
     pub(in crate::trust) fn matches_arn(&self, arn: &str) -> Option<bool> {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let wanted: Vec<Self> =
-            self.0.splitn(6, |symbol| *symbol == Symbol::Char(':')).map(|part| Self(part.to_vec())).collect();
+            self.symbols.splitn(6, |symbol| *symbol == Symbol::Char(':')).map(|part| Self::of(part.to_vec())).collect();
         let is_arn = parts.first() == Some(&"arn") && parts.len() == 6 && wanted.len() == 6;
         is_arn.then(|| wanted.iter().zip(parts).all(|(wanted, part)| wanted.matches(part)))
     }
 
     /// Whether everything that fits the other fits this one; a yes is certain.
     pub(in crate::trust) fn covers(&self, other: &Self) -> bool {
-        let (mine, theirs) = (&self.0, &other.0);
+        if self.is_all() {
+            return true;
+        }
+        let (mine, theirs) = (&self.symbols, &other.symbols);
         // Most patterns end differently.
         if let (Some(last), Some(theirs)) = (mine.last(), theirs.last())
             && *last != Symbol::Many
@@ -190,10 +243,13 @@ impl Glob {
             return false;
         }
         work.spend(1);
-        if self.is_literal() {
-            return self == other || (self.0.len() == other.0.len() && self.covers(other));
+        if self.plain {
+            return self == other;
         }
-        work.spend(self.0.len().max(other.0.len()) / 8);
+        if self.literal && self.symbols.len() != other.symbols.len() {
+            return false;
+        }
+        work.spend(self.symbols.len().max(other.symbols.len()) / 8);
         self.covers(other)
     }
 
@@ -203,12 +259,25 @@ impl Glob {
             return None;
         }
         work.spend(1);
+        if self.is_all() {
+            return Some(vec![other.clone()]);
+        }
+        if other.is_all() || (self.plain && self == other) {
+            return Some(vec![self.clone()]);
+        }
+        if self.plain && other.plain {
+            return Some(Vec::new());
+        }
         // Most patterns begin differently.
-        let fixed = self.0.iter().zip(&other.0).take_while(|(one, two)| **one != Symbol::Many && **two != Symbol::Many);
+        let fixed = self
+            .symbols
+            .iter()
+            .zip(&*other.symbols)
+            .take_while(|(one, two)| **one != Symbol::Many && **two != Symbol::Many);
         if fixed.into_iter().any(|(one, two)| one.meet(*two).is_none()) {
             return Some(Vec::new());
         }
-        work.spend(self.0.len().max(other.0.len()) / 8);
+        work.spend(self.symbols.len().max(other.symbols.len()) / 8);
         if self.covers(other) {
             return Some(vec![other.clone()]);
         }
@@ -216,14 +285,19 @@ impl Glob {
             return Some(vec![self.clone()]);
         }
         if self.is_literal() && other.is_literal() {
-            let met = self.0.iter().zip(&other.0).map(|(one, other)| one.meet(*other)).collect::<Option<Vec<_>>>();
-            return Some(met.filter(|_| self.0.len() == other.0.len()).map(Self).into_iter().collect());
+            let met = self
+                .symbols
+                .iter()
+                .zip(&*other.symbols)
+                .map(|(one, other)| one.meet(*other))
+                .collect::<Option<Vec<_>>>();
+            return Some(met.filter(|_| self.symbols.len() == other.symbols.len()).map(Self::of).into_iter().collect());
         }
-        if self.0.len() + other.0.len() > LONGEST {
+        if self.symbols.len() + other.symbols.len() > LONGEST {
             return None;
         }
         let mut meeting = Meeting { prefix: Vec::new(), found: BTreeSet::new(), steps: STEPS };
-        let met = meeting.meet(&self.0, &other.0);
+        let met = meeting.meet(&self.symbols, &other.symbols);
         work.spend(STEPS - meeting.steps + meeting.found.len() * meeting.found.len());
         met?;
         let mut kept: Vec<Self> = Vec::new();
@@ -237,7 +311,7 @@ impl Glob {
     }
 
     fn alphabet(&self, into: &mut BTreeSet<char>) {
-        for symbol in &self.0 {
+        for symbol in &*self.symbols {
             match symbol {
                 Symbol::Char(c) => drop(into.insert(*c)),
                 Symbol::Fold(c) => into.extend([*c, c.to_uppercase().next().unwrap_or(*c)]),
@@ -250,7 +324,7 @@ impl Glob {
     fn settle(&self, places: &mut BTreeSet<usize>) {
         let mut work: Vec<usize> = places.iter().copied().collect();
         while let Some(at) = work.pop() {
-            if self.0.get(at) == Some(&Symbol::Many) && places.insert(at + 1) {
+            if self.symbols.get(at) == Some(&Symbol::Many) && places.insert(at + 1) {
                 work.push(at + 1);
             }
         }
@@ -259,7 +333,7 @@ impl Glob {
     fn step(&self, places: &BTreeSet<usize>, c: char) -> BTreeSet<usize> {
         let mut next = BTreeSet::new();
         for at in places {
-            match self.0.get(*at) {
+            match self.symbols.get(*at) {
                 Some(Symbol::Many) => drop(next.insert(*at)),
                 Some(symbol) if symbol.takes(c) => drop(next.insert(at + 1)),
                 _ => {}
@@ -272,7 +346,7 @@ impl Glob {
 
 /// Every way in which one text can fit some of these patterns and not the others; nothing when there are too many to tell.
 pub(in crate::trust) fn ways(globs: &[&Glob]) -> Option<BTreeSet<Vec<bool>>> {
-    if globs.iter().all(|glob| glob.is_literal() && !glob.0.iter().any(|s| matches!(s, Symbol::Fold(_)))) {
+    if globs.iter().all(|glob| glob.plain) {
         let same = |literal: &Glob| globs.iter().map(|glob| *glob == literal).collect();
         return Some(globs.iter().map(|literal| same(literal)).chain([vec![false; globs.len()]]).collect());
     }
@@ -296,7 +370,7 @@ pub(in crate::trust) fn ways(globs: &[&Glob]) -> Option<BTreeSet<Vec<bool>>> {
     let (mut seen, mut work) = (BTreeSet::from([start.clone()]), VecDeque::from([start]));
     let mut found = BTreeSet::new();
     while let Some(state) = work.pop_front() {
-        found.insert(globs.iter().zip(&state).map(|(glob, places)| places.contains(&glob.0.len())).collect());
+        found.insert(globs.iter().zip(&state).map(|(glob, places)| places.contains(&glob.symbols.len())).collect());
         let places: usize = state.iter().map(|places| places.len() + 1).sum();
         work_left = work_left.checked_sub(places * alphabet.len())?;
         for c in &alphabet {
@@ -391,8 +465,8 @@ impl Meeting {
 impl fmt::Display for Glob {
     /// As IAM writes it: a character that is not a wildcard although it looks like one is `${*}` or `${?}`, a `$` is `${$}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::with_capacity(self.0.len());
-        for symbol in &self.0 {
+        let mut text = String::with_capacity(self.symbols.len());
+        for symbol in &*self.symbols {
             match symbol {
                 Symbol::Char(c @ ('*' | '?' | '$')) | Symbol::Fold(c @ ('*' | '?' | '$')) => {
                     text.extend(['$', '{', *c, '}'])

@@ -1,6 +1,6 @@
 //! The algebra of subjects: unions of patterns less patterns, told too large where they would take too many.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use super::glob::{Glob, Work};
 
@@ -177,22 +177,25 @@ impl Union {
             return self;
         }
         let is_one = |region: &Region| region.except.is_empty() && region.glob.is_literal();
-        let mut wide: Vec<Region> = Vec::new();
+        let mut wide: Vec<&Region> = Vec::new();
         for region in self.regions.iter().filter(|region| !is_one(region)) {
             if !wide.iter().any(|known| known.has(region, work)) {
                 wide.retain(|known| !region.has(known, work));
-                wide.push(region.clone());
+                wide.push(region);
             }
         }
         // Single subjects are many, and are told apart by looking at them.
-        let mut seen: BTreeSet<Glob> = BTreeSet::new();
-        self.regions.retain(|region| match is_one(region) {
-            true => seen.insert(region.glob.clone()) && !wide.iter().any(|known| known.has(region, work)),
-            false => wide.iter().position(|known| known == region).is_some_and(|at| {
-                wide.remove(at);
-                true
-            }),
-        });
+        let mut seen: HashSet<&Glob> = HashSet::with_capacity(self.regions.len());
+        let kept: Vec<bool> = self
+            .regions
+            .iter()
+            .map(|region| match is_one(region) {
+                true => seen.insert(&region.glob) && !wide.iter().any(|known| known.has(region, work)),
+                false => wide.iter().any(|known| std::ptr::eq(*known, region)),
+            })
+            .collect();
+        let mut kept = kept.into_iter();
+        self.regions.retain(|_| kept.next().unwrap_or(true));
         self
     }
 }
