@@ -355,7 +355,7 @@ impl Core {
     ) -> PyResult<Call>
     where
         T: Field + Send + 'static,
-        F: Future<Output = irsa_core::Result<T>> + 'static,
+        F: Future<Output = irsa_core::Result<T>> + Send + 'static,
     {
         self.telling(py, None, servers, |client, _| work(client))
     }
@@ -370,7 +370,7 @@ impl Core {
     ) -> PyResult<Call>
     where
         T: Field + Send + 'static,
-        F: Future<Output = irsa_core::Result<T>> + 'static,
+        F: Future<Output = irsa_core::Result<T>> + Send + 'static,
     {
         let reach = self.reach(py)?;
         Ok(Call::new(progress, move |teller| async move {

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::process;
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use irsa_core::{Error, ErrorKind};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::oneshot;
 
 use crate::data::Field;
@@ -22,19 +22,21 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// What a call gives.
 pub(crate) type Answer = irsa_core::Result<Box<dyn Field + Send>>;
 
+type Progress = Box<dyn Field + Send>;
+
 /// What a call tells: how far it is, and at last its answer.
 enum Told {
-    Progress(Box<dyn Field + Send>),
+    Progress(Progress),
     End(Answer),
 }
 
 /// Tells how far a call is.
 #[derive(Clone)]
-pub(crate) struct Teller(Arc<dyn Fn(Told) + Send + Sync>);
+pub(crate) struct Teller(Arc<dyn Fn(Progress) + Send + Sync>);
 
 impl Teller {
     pub(crate) fn tell(&self, progress: impl Field + Send + 'static) {
-        (self.0)(Told::Progress(Box::new(progress)));
+        (self.0)(Box::new(progress));
     }
 }
 
@@ -57,13 +59,16 @@ fn runtime(_attached: Python<'_>) -> Result<&'static Runtime> {
     }
 }
 
-/// Begins the work, on a thread that has it alone.
-type Begin = Box<dyn FnOnce(Teller) -> Pin<Box<dyn Future<Output = Answer>>> + Send>;
+/// Begins the work of a call.
+type Begin = Box<dyn FnOnce(Teller) -> Work + Send>;
+
+/// The work of a call.
+type Work = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// A call that is not begun yet.
 #[pyclass(frozen, module = "irsa._irsa")]
 pub(crate) struct Call {
-    begin: Mutex<Option<Begin>>,
+    work: Mutex<Option<Begin>>,
     /// Is told how far the call is, on the thread that waits or of the event loop.
     progress: Option<Py<PyAny>>,
 }
@@ -73,66 +78,61 @@ impl Call {
     pub(crate) fn new<T, F>(progress: Option<Py<PyAny>>, work: impl FnOnce(Teller) -> F + Send + 'static) -> Self
     where
         T: Field + Send + 'static,
-        F: Future<Output = irsa_core::Result<T>> + 'static,
+        F: Future<Output = irsa_core::Result<T>> + Send + 'static,
     {
-        let begin = |teller: Teller| -> Pin<Box<dyn Future<Output = Answer>>> {
+        let begin = |teller: Teller| -> Work {
             let work = work(teller);
             Box::pin(async { work.await.map(|value| Box::new(value) as Box<dyn Field + Send>) })
         };
-        Self { begin: Mutex::new(Some(Box::new(begin))), progress }
+        Self { work: Mutex::new(Some(Box::new(begin))), progress }
     }
 
-    /// Begins it; `deliver` gets what it tells, unless it is cut off before.
-    fn begin(&self, py: Python<'_>, deliver: impl Fn(Told) + Send + Sync + 'static) -> PyResult<Cut> {
-        let work = self.begin.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let work = work.ok_or_else(|| PyRuntimeError::new_err("a call is made once"))?;
-        let runtime = runtime(py)?;
-        let (cut, cut_off) = oneshot::channel();
-        let teller = Teller(Arc::new(deliver));
-        runtime.spawn_blocking(move || {
-            let answer = runtime.block_on(async {
-                tokio::select! {
-                    answer = work(teller.clone()) => Some(answer),
-                    _ = cut_off => None,
-                }
-            });
-            if let Some(answer) = answer {
-                (teller.0)(Told::End(answer));
-            }
-        });
-        Ok(Cut(Mutex::new(Some(cut))))
+    /// The work, which tells by `teller` how far it is.
+    fn begin(&self, teller: Teller) -> PyResult<Work> {
+        let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(work.ok_or_else(|| PyRuntimeError::new_err("a call is made once"))?(teller))
+    }
+
+    fn told(&self, py: Python<'_>, progress: &Progress) -> PyResult<()> {
+        let Some(callable) = &self.progress else { return Ok(()) };
+        callable.call1(py, (progress.field(py)?,)).map(drop)
     }
 }
 
 #[pymethods]
 impl Call {
     /// Makes the call and waits for its end; other threads go on, and Ctrl-C cuts it off.
+    ///
+    /// The work is done on this very thread: handing it to another costs more than most calls of a sandbox.
     fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let (sender, mut receiver) = channel();
-        // Cut off when it is dropped, as by Ctrl-C.
-        let _cut = self.begin(py, move |told| {
-            // Nobody listens after Ctrl-C.
-            let _ = sender.send(told);
-        })?;
+        let runtime = runtime(py)?;
+        // Where the work is cut off, it is dropped in its runtime.
+        let _entered = runtime.enter();
+        let (sender, mut progress) = unbounded_channel();
+        // Nobody listens after Ctrl-C.
+        let mut work = self.begin(Teller(Arc::new(move |progress| drop(sender.send(progress)))))?;
         loop {
-            let (back, told) = py.detach(move || {
-                let told = receiver.recv_timeout(PATIENCE);
-                (receiver, told)
-            });
-            receiver = back;
-            match told {
-                Ok(Told::End(answer)) => return given(py, answer),
-                Ok(Told::Progress(progress)) => {
-                    if let Some(callable) = &self.progress {
-                        callable.call1(py, (progress.field(py)?,))?;
+            let told = py.detach(|| {
+                runtime.block_on(async {
+                    tokio::select! {
+                        biased;
+                        answer = &mut work => Some(Told::End(answer)),
+                        Some(progress) = progress.recv() => Some(Told::Progress(progress)),
+                        () = tokio::time::sleep(PATIENCE) => None,
                     }
+                })
+            });
+            match told {
+                Some(Told::End(answer)) => {
+                    while let Ok(progress) = progress.try_recv() {
+                        self.told(py, &progress)?;
+                    }
+                    return given(py, answer);
                 }
-                Err(RecvTimeoutError::Timeout) => py.check_signals()?,
-                Err(RecvTimeoutError::Disconnected) => {
-                    let error = Error::new(ErrorKind::Unexpected, "the call ended without an answer");
-                    return Err(Failure::from(error).into());
-                }
+                Some(Told::Progress(progress)) => self.told(py, &progress)?,
+                None => {}
             }
+            py.check_signals()?;
         }
     }
 
@@ -142,14 +142,32 @@ impl Call {
         let future = event_loop.call_method0("create_future")?;
         let (home, awaited) = (event_loop.unbind(), future.clone().unbind());
         let progress = self.progress.as_ref().map(|callable| callable.clone_ref(py));
-        let cut = self.begin(py, move |told| {
+        let deliver = move |told| {
             // Where the interpreter has ended or the loop is closed, nobody waits any more.
             let _ = Python::try_attach(|py| {
                 let (awaited, progress) = (awaited.clone_ref(py), progress.as_ref().map(|each| each.clone_ref(py)));
                 let delivery = Delivery { awaited, progress, told: Mutex::new(Some(told)) };
                 home.call_method1(py, "call_soon_threadsafe", (delivery,)).map(|_| ())
             });
-        })?;
+        };
+        let deliver = Arc::new(deliver);
+        let teller = Arc::clone(&deliver);
+        let work = self.begin(Teller(Arc::new(move |progress| teller(Told::Progress(progress)))))?;
+        let runtime = runtime(py)?;
+        let (cut, cut_off) = oneshot::channel();
+        // A thread of its own: telling waits for the interpreter.
+        runtime.spawn_blocking(move || {
+            let answer = runtime.block_on(async {
+                tokio::select! {
+                    answer = work => Some(answer),
+                    _ = cut_off => None,
+                }
+            });
+            if let Some(answer) = answer {
+                deliver(Told::End(answer));
+            }
+        });
+        let cut = Cut(Mutex::new(Some(cut)));
         future.call_method1("add_done_callback", (cut,))?;
         Ok(future)
     }

@@ -117,15 +117,17 @@ pub fn read(name: &str, text: &str, cluster: Option<&ClusterRef>, file: ReadFile
 /// The documents of a text. A line that begins with `---` ends one wherever it stands (YAML 1.2.2, 9.1.2 and 9.2).
 fn documents<'a>(file: &'a str, text: &'a str) -> Vec<Document<'a>> {
     let mut documents = Vec::new();
-    let (mut begin, mut before, mut offset) = (0, 0, 0);
-    for (number, line) in text.split_inclusive('\n').enumerate() {
+    let (mut begin, mut before, mut offset, mut number) = (0, 0, 0, 0);
+    for line in text.split_inclusive('\n') {
         let marker =
             line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
         if marker && offset > begin {
             documents.push(Document { file, text: &text[begin..offset], before });
-            (begin, before) = (offset, number as u64);
+            (begin, before) = (offset, number);
         }
         offset += line.len();
+        // A carriage return alone breaks a line too (YAML 1.2.2, 5.4).
+        number += line.trim_end_matches(['\r', '\n']).matches('\r').count() as u64 + 1;
     }
     documents.push(Document { file, text: &text[begin..], before });
     documents
@@ -294,6 +296,8 @@ metadata:
                 format!("{head}spec:\n  polices: [x]\n"),
                 ["f.yaml:5:3: key \"polices\" is not known", "did you mean policies?"],
             ),
+            // Carriage returns break lines as well, in this document and in those before.
+            (format!("# a\r# b\r\n{head}---\n{head}specs: {{}}\n"), ["f.yaml:10:1: key \"specs\"", ""]),
             (format!("{head}specs: {{}}\n"), ["f.yaml:4:1: key \"specs\"", "did you mean spec?"]),
             (
                 format!("{head}---\n{head}spec: {{subjects: [{{namspace: b}}]}}\n"),

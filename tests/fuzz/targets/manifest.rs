@@ -10,7 +10,7 @@ const POLICY: &str =
 
 fuzz_target!(|text: &str| {
     let cluster = "demo".parse().expect("a name");
-    let lines = text.matches('\n').count() as u64 + 1;
+    let lines = text.matches(['\n', '\r']).count() as u64 + 1;
     match read("fuzzed.yaml", text, Some(&cluster), &|_| Ok(POLICY.to_owned())) {
         Ok(file) => {
             for declared in &file.bindings {
