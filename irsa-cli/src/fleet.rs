@@ -16,11 +16,11 @@ use crate::connect::{Connect, Need, Target};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::manifests::{self, Manifests};
+use crate::output;
 use crate::printer::Printer;
 use crate::progress::Bar;
 use crate::settings::contradiction;
-use crate::work::runtime;
-use crate::{logging, output};
+use crate::work::run_to_end;
 
 /// More bindings than this are pruned only with `--confirm-prune`.
 const FEW: usize = 10;
@@ -72,15 +72,8 @@ impl<'a> Fleet<'a> {
             Ok(asked) => asked,
             Err(error) => return output::refused(&error, global, printer),
         };
-        let runtime = match runtime() {
-            Ok(runtime) => runtime,
-            Err(error) => return output::failed(&error, global, printer),
-        };
-        let _log = logging::start(global.verbose, environment.takes_colour(environment.stderr_is_terminal));
-        let ended = runtime.block_on(self.work(asked, global, environment, connect, printer));
-        // A credential plug-in that still waits for its user must not keep the process alive.
-        runtime.shutdown_background();
-        match ended {
+        let ended = run_to_end(global, environment, self.work(asked, global, environment, connect, printer));
+        match ended.and_then(|ended| ended) {
             Ok(Some(told)) => output::fleet(&told, global, printer),
             Ok(None) => output::interrupted(!self.dry_run.preview(), global, printer),
             Err(error) if error.kind() == ErrorKind::InvalidInput => output::refused(&error, global, printer),
@@ -232,8 +225,8 @@ impl<'a> Fleet<'a> {
                 .with_cause(cause)
                 .with_hint("look at `irsa plan` with --prune, then give --confirm-prune"))
         };
-        if prunable.bindings > FEW {
-            return refused(format!("{} bindings would be removed, more than {FEW}", prunable.bindings));
+        if prunable.requests.len() > FEW {
+            return refused(format!("{} bindings would be removed, more than {FEW}", prunable.requests.len()));
         }
         if environment.stdin_is_terminal && environment.stderr_is_terminal {
             printer.say("Remove them? [y/N] ");

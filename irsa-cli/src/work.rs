@@ -99,14 +99,9 @@ impl Job {
         connect: &dyn Connect,
         printer: &mut Printer<'_>,
     ) -> Exit {
-        let runtime = match runtime() {
-            Ok(runtime) => runtime,
-            Err(error) => return output::failed(&error, global, printer),
-        };
-        let _log = logging::start(global.verbose, environment.takes_colour(environment.stderr_is_terminal));
         let spins = environment.stderr_is_terminal && !global.quiet && global.verbose == 0;
         let title = self.title();
-        let ended = runtime.block_on(async {
+        let ended = run_to_end(global, environment, async {
             let work = pin!(self.connect_and_do(environment, connect));
             tokio::select! {
                 answer = work => Some(answer),
@@ -114,8 +109,10 @@ impl Job {
                 never = progress::show(&title, spins) => match never {},
             }
         });
-        // A credential plug-in that still waits for its user must not keep the process alive.
-        runtime.shutdown_background();
+        let ended = match ended {
+            Ok(ended) => ended,
+            Err(error) => return output::failed(&error, global, printer),
+        };
         match ended {
             Some(Ok(answer)) => output::answered(self, &answer, global, printer),
             Some(Err((true, error))) if error.kind() == ErrorKind::InvalidInput => {
@@ -204,10 +201,15 @@ impl Job {
     }
 }
 
-/// What calls run on.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+/// Does the work of a command, and logs meanwhile.
+pub(crate) fn run_to_end<T>(global: &Global, environment: &Environment, work: impl Future<Output = T>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Error::new(ErrorKind::Unexpected, "cannot start").with_source(error))
+    let runtime = runtime.map_err(|error| Error::new(ErrorKind::Unexpected, "cannot start").with_source(error))?;
+    let _log = logging::start(global.verbose, environment.takes_colour(environment.stderr_is_terminal));
+    let ended = runtime.block_on(work);
+    // A credential plug-in that still waits for its user must not keep the process alive.
+    runtime.shutdown_background();
+    Ok(ended)
 }
 
 fn provider(command: &ProviderCommand) -> Result<(Work, DryRun)> {

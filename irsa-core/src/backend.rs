@@ -21,7 +21,7 @@ mod code;
 mod iam;
 mod identity;
 
-pub use self::bulk::{PolicyScope, join_settings, policies_named};
+pub use self::bulk::{PolicyScope, join_settings, policies_named, version_to_read};
 pub use self::call::{AwsCall, MOST_PAGES, is_finished};
 pub use self::cluster::{
     AccessReview, Anchor, ClusterBackend, DRY_RUN_UNSUPPORTED, Expected, FIELD_MANAGER, FieldOwner, NewServiceAccount,

@@ -176,11 +176,11 @@ impl Ownership {
         self.owner_member.iter().chain(self.further.values().flatten()).cloned().collect()
     }
 
-    /// Whether the tags record anybody but this subject, be it by a hash only.
-    pub(crate) fn records_others(&self, member: &Member) -> bool {
-        let key = member.tag_key();
-        let owner = self.owner.is_some() && !self.is_owner(member);
-        owner || self.further.keys().any(|further| *further != key)
+    /// Whether the tags record anybody but these subjects, be it by a hash only.
+    pub(crate) fn records_others(&self, members: &BTreeSet<Member>) -> bool {
+        let keys: BTreeSet<String> = members.iter().map(Member::tag_key).collect();
+        let owner = self.owner.is_some() && !members.iter().any(|member| self.is_owner(member));
+        owner || self.further.keys().any(|further| !keys.contains(further))
     }
 
     /// Whether some record tells no name, since it was cut or because there was no room for all.

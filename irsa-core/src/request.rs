@@ -67,7 +67,7 @@ impl Request {
         Self::new(binding, Verb::Update { remove_policies, remove_inline_policies, remove_subjects })
     }
 
-    /// Undo the binding.
+    /// Undo the binding: the subjects that it names leave the role, and the role goes with the last of them.
     pub fn delete(binding: IrsaBinding) -> Self {
         Self::new(binding, Verb::Delete { keep_role: false })
     }

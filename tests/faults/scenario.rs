@@ -257,6 +257,9 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     let of_two = after(&world(), Request::create(two_clusters.clone()));
     let exact = bare("sa").with_policy("ReadOnlyAccess").with_subject("default/d").with_exact(true).build().unwrap();
     let delete_everything = IrsaBinding::builder("sandbox", "jobs", "sa").build().unwrap();
+    let with = |name: &str, other: &str| bare(name).with_subject(format!("default/{other}"));
+    let delete_all = Request::delete(with("sa", "b").with_subject("default/c").build().unwrap());
+    let delete_two = Request::delete(with("sa", "c").build().unwrap());
     let no_provider = changed(&world(), |state| {
         let issuer = issuer_of(state, "sandbox");
         state.providers.remove(&issuer);
@@ -272,6 +275,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         Scenario::new("delete everything", made, Request::delete(delete_everything)),
         Scenario::new("delete the owner of several", shared(), delete("sa")),
         Scenario::new("delete one of several", shared(), delete("c")),
+        Scenario::new("delete all of several", shared(), delete_all),
+        Scenario::new("delete the owner and another of several", shared(), delete_two),
         Scenario::new("delete an adopted one", after(&adopted(), adopt()), delete("sa")),
         Scenario::new("create on two clusters", world(), Request::create(two_clusters)),
         Scenario::new(

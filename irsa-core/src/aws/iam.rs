@@ -18,6 +18,7 @@ use super::answer;
 use super::call::{Call, PAGE};
 use crate::backend::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
+    version_to_read,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Audience, InlinePolicyName, PolicyArn, ProviderArn, RoleName};
@@ -120,13 +121,7 @@ impl IamBackend for AwsBackend {
     }
 
     async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>> {
-        let version = match version {
-            Some(version) => version,
-            None => match self.policy(arn).await?.and_then(|policy| policy.default_version) {
-                Some(version) => version,
-                None => return Ok(None),
-            },
-        };
+        let Some(version) = version_to_read(self, arn, version).await? else { return Ok(None) };
         let call = Call::iam("GetPolicyVersion", format!("cannot read version {version} of policy {arn}"));
         let request = self.iam.get_policy_version().policy_arn(arn.to_string()).version_id(&version);
         let Some(found) = call.find(request.send(), GetPolicyVersionError::is_no_such_entity_exception).await? else {

@@ -57,6 +57,17 @@ pub async fn join_settings(
     Ok(roles)
 }
 
+/// Which version of a managed policy to read: the one that is given, else the default one, which takes `GetPolicy`.
+///
+/// # Errors
+/// Those of [`IamBackend::policy`].
+pub async fn version_to_read(iam: &dyn IamBackend, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>> {
+    match version {
+        Some(version) => Ok(Some(version)),
+        None => Ok(iam.policy(arn).await?.and_then(|policy| policy.default_version)),
+    }
+}
+
 /// What one look-up gave: `name` is the one that it could find, or nothing where it could find all.
 struct LookUp<'a> {
     name: Option<&'a str>,

@@ -70,22 +70,12 @@ fn twice(requests: &[Request], id: &dyn Fn(&ClusterRef) -> String) -> Result<()>
     for (at, request) in requests.iter().enumerate() {
         let binding = &request.binding;
         let place = (id(&binding.cluster), &binding.namespace, &binding.service_account);
-        if let Some(first) = seen.insert(place, at)
-            && !is_sequel(&requests[first], request)
-        {
+        if let Some(first) = seen.insert(place, at) {
             return Err(clash(format!("binding {binding} is declared twice"), first, at)
                 .with_hint("join the two: what both name is one role"));
         }
     }
     Ok(())
-}
-
-/// Whether a delete follows a change of the same role: a prune takes patterns away before the binding.
-fn is_sequel(first: &Request, then: &Request) -> bool {
-    matches!(first.verb, Verb::Update { .. })
-        && matches!(then.verb, Verb::Delete { .. })
-        && first.binding.role_name.is_some()
-        && first.binding.role_name == then.binding.role_name
 }
 
 fn fight(subject: &Subject, (first, one): (usize, &IrsaBinding), (second, other): (usize, &IrsaBinding)) -> Error {

@@ -16,10 +16,8 @@ use crate::request::{Request, Verb};
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Prunable {
-    /// Deletes, to be applied together with what is declared; the owner of a role comes after its further subjects.
+    /// Deletes, to be applied together with what is declared: one for each role, with all its subjects.
     pub requests: Vec<Request>,
-    /// The number of bindings that go: roles, each with all its subjects.
-    pub bindings: usize,
     /// What belongs to the set and cannot be removed.
     pub warnings: Vec<Warning>,
 }
@@ -53,11 +51,7 @@ impl Client {
         let kept = Kept::of(&declared, &clusters);
         let mut prunable = Prunable::default();
         for detail in roles.iter().filter(|detail| detail.role.tags.get(SET_TAG).is_some_and(|there| there == set)) {
-            prunable.add(detail, &clusters, &kept)?;
-        }
-        // Where only roles are declared, no API server is at hand.
-        for request in &mut prunable.requests {
-            request.binding.role_only = !self.backends.clusters.contains_key(&request.binding.cluster);
+            prunable.add(detail, &clusters, &kept, &self.backends.clusters)?;
         }
         Ok(prunable)
     }
@@ -92,7 +86,13 @@ impl Kept {
 }
 
 impl Prunable {
-    fn add(&mut self, detail: &RoleDetail, clusters: &BTreeMap<ClusterRef, Identity>, kept: &Kept) -> Result<()> {
+    fn add<T>(
+        &mut self,
+        detail: &RoleDetail,
+        clusters: &BTreeMap<ClusterRef, Identity>,
+        kept: &Kept,
+        reached: &BTreeMap<ClusterRef, T>,
+    ) -> Result<()> {
         let ownership = Ownership::from_tags(&detail.role.tags);
         let members = ownership.members();
         let home = |id: &ClusterId| clusters.iter().find(|(_, identity)| identity.cluster == *id).map(|(name, _)| name);
@@ -105,31 +105,21 @@ impl Prunable {
             self.warnings.push(Warning::new(WarningId::RoleKept, message));
             return Ok(());
         };
-        if home(&owner.cluster).is_none() {
-            return Ok(());
+        let Some(cluster) = home(&owner.cluster) else { return Ok(()) };
+        let (namespace, account) = (owner.namespace.as_str(), owner.name.as_str());
+        let mut binding = IrsaBinding::builder(cluster.to_string(), namespace, account)
+            .with_role_name(name.as_str())
+            // Where only roles are declared, no API server is at hand.
+            .with_role_only(!reached.contains_key(cluster));
+        for member in members.iter().filter(|member| *member != owner) {
+            let Some(at) = home(&member.cluster) else { continue };
+            let place = format!("{}/{}", member.namespace, member.name.as_str());
+            let subject = if at == cluster { place } else { format!("{at}:{place}") };
+            let has_account = matches!(member.name, SubjectName::Exact(_)) && reached.contains_key(at);
+            binding =
+                if has_account { binding.with_subject(subject) } else { binding.with_trust_only_subject(subject) };
         }
-        self.bindings += 1;
-        let builder = |member: &Member, cluster: &ClusterRef, account: &str| {
-            let namespace = member.namespace.as_str();
-            IrsaBinding::builder(cluster.to_string(), namespace, account).with_role_name(name.as_str()).build()
-        };
-        let reached = |member: &&Member| home(&member.cluster).is_some();
-        // A delete takes one service account out; patterns, which name none, go first.
-        let (exact, patterns): (Vec<&Member>, Vec<&Member>) =
-            members.iter().filter(reached).partition(|member| matches!(member.name, SubjectName::Exact(_)));
-        if let (false, Some(cluster)) = (patterns.is_empty(), home(&owner.cluster)) {
-            let mut update = Request::update(builder(owner, cluster, owner.name.as_str())?);
-            for pattern in patterns {
-                update = update.removing_subject(&pattern.shown(&owner.cluster))?;
-            }
-            self.requests.push(update);
-        }
-        let further = exact.into_iter().filter(|member| *member != owner);
-        for member in further.chain([owner]) {
-            if let Some(cluster) = home(&member.cluster) {
-                self.requests.push(Request::delete(builder(member, cluster, member.name.as_str())?));
-            }
-        }
+        self.requests.push(Request::delete(binding.build()?));
         Ok(())
     }
 }

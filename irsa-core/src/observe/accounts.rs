@@ -74,10 +74,7 @@ pub(super) struct DryRun {
 fn subjects_of(backends: &Backends, request: &Request) -> Vec<Subject> {
     let binding = &request.binding;
     let bound = binding.all_subjects().into_iter().filter(|subject| binding.has_account(subject));
-    let mut subjects: Vec<Subject> = match &request.verb {
-        Verb::Delete { .. } => bound.take(1).collect(),
-        Verb::Create | Verb::Update { .. } => bound.collect(),
-    };
+    let mut subjects: Vec<Subject> = bound.collect();
     if let Verb::Update { remove_subjects, .. } = &request.verb
         && !binding.role_only
     {

@@ -11,7 +11,7 @@ use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
 use crate::name::{InlinePolicyName, RoleArn, RoleName};
-use crate::ownership::Ownership;
+use crate::ownership::{Member, Ownership};
 use crate::request::{Request, Verb};
 use crate::retry::until_consistent;
 use crate::trust::TrustPolicy;
@@ -186,9 +186,19 @@ pub(super) async fn decide(
         }
         return Ok((named(&candidate.role, candidate.name), candidate.role));
     }
+    // Of several subjects that a delete takes away, some may be gone already.
+    let leaving = match &request.verb {
+        Verb::Delete { .. } => request.binding.all_subjects(),
+        Verb::Create | Verb::Update { .. } => Vec::new(),
+    };
+    let leaving: Vec<Member> =
+        leaving.iter().map(|subject| observed.member(request, subject)).collect::<Result<_>>()?;
     // The tags of a role that a delete keeps go first: what is left to undo then is irsa's own statement.
     let owned = |role: &ObservedRole| role.ownership.is_owned() || matches!(request.verb, Verb::Delete { .. });
-    let is_ours = |role: &ObservedRole| owned(role) && role.has_subject(&first, &providers);
+    let is_ours = |role: &ObservedRole| {
+        owned(role)
+            && (role.has_subject(&first, &providers) || leaving.iter().any(|one| role.has_subject(one, &providers)))
+    };
     let ours = candidate.role.filter(is_ours);
     let annotated = annotated_role(request, observed)?;
     match (annotated, ours) {

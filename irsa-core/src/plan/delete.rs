@@ -15,13 +15,16 @@ use crate::report::{Warning, WarningId};
 use crate::request::Request;
 use crate::trust::{Derivation, OwnKind, TrustPolicy, derive, own_kind};
 
-/// Plans a delete.
+/// Plans a delete: the subjects of the binding leave the role, and it goes if they were all.
 ///
-/// The role loses the subject first; then, if it goes, its policies and the role; the account, or its annotation, goes
-/// last, so that a run that broke off is found again by it.
+/// The role loses the subjects first; then, if it goes, its policies and the role; the account of the first subject, or its
+/// annotation, goes last, so that a run that broke off is found again by it.
 pub(super) fn plan(request: &Request, observed: &Observed, keep_role: bool) -> Result<Plan> {
     let home = observed.home(request)?;
-    let member = observed.member(request, &request.binding.first_subject())?;
+    let first = observed.member(request, &request.binding.first_subject())?;
+    let subjects = request.binding.all_subjects();
+    let all: BTreeSet<Member> =
+        subjects.iter().map(|subject| observed.member(request, subject)).collect::<Result<_>>()?;
     let arn = match (&observed.role, &observed.role_name) {
         (Some(role), _) => Some(role.role.arn.clone()),
         (None, Some(name)) => {
@@ -34,26 +37,54 @@ pub(super) fn plan(request: &Request, observed: &Observed, keep_role: bool) -> R
     plan.warnings.extend(observed.warnings.iter().cloned());
     let Some(arn) = arn else { return Ok(plan) };
     // A role that is gone leaves the annotation; the annotation's own ARN may have another path than we would guess.
-    let annotated = annotation(observed, &member);
+    let annotated = annotation(observed, &first);
     let bound = annotated.filter(|annotated| annotated.name() == arn.name()).unwrap_or(arn);
-    if !Guard::AccountLast.stands() {
-        plan.then(released(observed, &member, &bound).into_iter().collect());
-    }
-    let ours = match &observed.role {
-        Some(role) => {
-            let left_over = is_left_over(request, observed, role, &member)?;
-            leave(request, observed, role, &member, (keep_role, left_over), &mut plan)?
-        }
-        None => true,
+    let released = |members: &mut dyn Iterator<Item = &Member>| -> Vec<Step> {
+        members.filter_map(|member| released(observed, member, &bound)).collect()
     };
-    if ours || request.force {
-        plan.then(released(observed, &member, &bound).into_iter().collect());
-    } else if released(observed, &member, &bound).is_some() {
+    if !Guard::AccountLast.stands() {
+        plan.then(released(&mut all.iter()));
+    }
+    let further = released(&mut all.iter().filter(|member| **member != first));
+    let leaving = Leaving { first, all, further };
+    let outcome = match &observed.role {
+        Some(role) => {
+            let left_over = is_left_over(request, observed, role, &leaving.first)?;
+            leave(request, observed, role, &leaving, (keep_role, left_over), &mut plan)?
+        }
+        None => Left::Role,
+    };
+    let of_first = released(&mut [&leaving.first].into_iter());
+    if outcome == Left::Everything {
+        plan.then(of_first);
+    } else if outcome == Left::Role || request.force {
+        plan.then(leaving.further);
+        plan.then(of_first);
+    } else if !of_first.is_empty() {
         let message =
             format!("service account {} keeps its annotation: the role is not one of irsa's bindings", request.binding);
         plan.warnings.push(Warning::new(WarningId::AccountKept, message));
     }
     Ok(plan)
+}
+
+/// The subjects that leave.
+struct Leaving {
+    first: Member,
+    all: BTreeSet<Member>,
+    /// The steps that let the accounts of the others than the first go.
+    further: Vec<Step>,
+}
+
+/// What was planned of a binding that leaves its role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// Nothing: it is not a binding of irsa.
+    Nothing,
+    /// It leaves the role; the accounts are still to be let go.
+    Role,
+    /// The role goes, and the accounts with it, but that of the first subject.
+    Everything,
 }
 
 fn annotation(observed: &Observed, member: &Member) -> Option<RoleArn> {
@@ -73,44 +104,43 @@ fn is_left_over(request: &Request, observed: &Observed, role: &ObservedRole, mem
     Ok(bound && !may_let_in(&role.trust, member, &providers))
 }
 
-/// Takes the subject out of the role. Whether the binding was ours to undo.
+/// Takes the subjects out of the role.
 fn leave(
     request: &Request,
     observed: &Observed,
     role: &ObservedRole,
-    member: &Member,
+    leaving: &Leaving,
     (keep_role, left_over): (bool, bool),
     plan: &mut Plan,
-) -> Result<bool> {
+) -> Result<Left> {
     let providers = observed.cluster_providers(request)?;
-    if !role.has_subject(member, &providers) {
-        return not_ours(request, role, left_over, plan);
+    if !leaving.all.iter().any(|member| role.has_subject(member, &providers)) {
+        return not_ours(request, role, leaving, left_over, plan);
     }
-    let derivation = Derivation { providers, leaving: BTreeSet::from([member.clone()]), ..Derivation::default() };
+    let derivation = Derivation { providers, leaving: leaving.all.clone(), ..Derivation::default() };
     let without = derive(&role.trust, &role.ownership, &derivation)?.policy;
     let others_in_ours = without.statements().any(|statement| own_kind(statement) == Some(OwnKind::Subjects));
-    let others = role.ownership.records_others(member) || others_in_ours;
+    let others = role.ownership.records_others(&leaving.all) || others_in_ours;
     if !role.ownership.is_owned() {
         // The tags of a role that is kept go first: what is left then of a binding is its own statement.
-        let alone = role.present(&derivation.providers).iter().all(|present| present == member);
+        let alone = role.present(&derivation.providers).iter().all(|present| leaving.all.contains(present));
         if others || !alone || request.force {
-            return not_ours(request, role, left_over, plan);
+            return not_ours(request, role, leaving, left_over, plan);
         }
         keep(role, "it carries no owner tag", &without, &derivation, plan);
-        return Ok(true);
+        return Ok(Left::Role);
     }
     let stays = kept_because(role, &without, keep_role).filter(|_| !request.force);
     if others || stays.is_some() {
         // The sessions of a role that goes end with it.
-        let leaving = BTreeSet::from([member.clone()]);
-        plan.warnings.extend(findings::sessions(&observed.home(request)?.cluster, role, &leaving));
+        plan.warnings.extend(findings::sessions(&observed.home(request)?.cluster, role, &leaving.all));
     }
     match stays {
-        _ if others => leave_others(request, role, member, &derivation, plan)?,
+        _ if others => leave_others(request, role, &leaving.all, &derivation, plan)?,
         Some(why) => keep(role, &why, &without, &derivation, plan),
-        None => go(request, role, &without, plan)?,
+        None => return go(request, role, &without, &leaving.further, plan),
     }
-    Ok(true)
+    Ok(Left::Role)
 }
 
 /// The role stays, without the binding: its tags go first, so that a writer who still goes by them lets nobody in again.
@@ -125,7 +155,13 @@ fn keep(role: &ObservedRole, why: &str, without: &TrustPolicy, derivation: &Deri
 }
 
 /// A role that the subject has no part in is left alone. One that nobody owns goes if it is named and forced.
-fn not_ours(request: &Request, role: &ObservedRole, left_over: bool, plan: &mut Plan) -> Result<bool> {
+fn not_ours(
+    request: &Request,
+    role: &ObservedRole,
+    leaving: &Leaving,
+    left_over: bool,
+    plan: &mut Plan,
+) -> Result<Left> {
     let name = role.role.arn.name();
     let named = request.binding.role_name.is_some();
     match &role.ownership.owner {
@@ -134,34 +170,31 @@ fn not_ours(request: &Request, role: &ObservedRole, left_over: bool, plan: &mut 
                 .with_cause(format!("its owner is {owner}, and {} is not one of its subjects", request.binding))
                 .with_hint("name the binding that it belongs to"))
         }
-        None if named && request.force => {
-            go(request, role, &role.trust, plan)?;
-            Ok(true)
-        }
+        None if named && request.force => go(request, role, &role.trust, &leaving.further, plan),
         owner => {
             let why = match owner {
                 Some(owner) => format!("it belongs to {owner}"),
                 None => "it was not made by irsa; --force with --role-name deletes it all the same".to_owned(),
             };
             plan.warnings.push(Warning::new(WarningId::RoleKept, format!("role {name} is kept: {why}")));
-            Ok(left_over)
+            Ok(if left_over { Left::Role } else { Left::Nothing })
         }
     }
 }
 
-/// One of several subjects leaves: its tag, then its place in the trust policy.
+/// Some of several subjects leave: their tags, then their place in the trust policy.
 fn leave_others(
     request: &Request,
     role: &ObservedRole,
-    member: &Member,
+    leaving: &BTreeSet<Member>,
     derivation: &Derivation,
     plan: &mut Plan,
 ) -> Result<()> {
     let mut tags = role.role.tags.clone();
-    let mut struck = BTreeSet::from([member.tag_key()]);
-    if role.ownership.is_owner(member) {
+    let mut struck: BTreeSet<String> = leaving.iter().map(Member::tag_key).collect();
+    if leaving.iter().any(|member| role.ownership.is_owner(member)) {
         // A pattern names no binding, so it cannot own one.
-        let concrete = |other: &&Member| *other != member && matches!(other.name, SubjectName::Exact(_));
+        let concrete = |other: &&Member| !leaving.contains(*other) && matches!(other.name, SubjectName::Exact(_));
         let recorded = role.ownership.members();
         let present = role.present(&derivation.providers);
         match recorded.iter().find(concrete).or_else(|| present.iter().find(concrete)) {
@@ -201,8 +234,15 @@ fn created() -> BTreeMap<String, String> {
     BTreeMap::from([(ORIGIN_TAG.to_owned(), Origin::Created.as_str().to_owned())])
 }
 
-/// The role goes with all that is on it. Nobody is let in any more before the policies go: a managed one may deny.
-fn go(request: &Request, role: &ObservedRole, without: &TrustPolicy, plan: &mut Plan) -> Result<()> {
+/// The role goes with all that is on it. Nobody is let in any more before the policies go: a managed one may deny. Accounts
+/// of further subjects are let go before the role: without it, nothing would tell of them any more.
+fn go(
+    request: &Request,
+    role: &ObservedRole,
+    without: &TrustPolicy,
+    further: &[Step],
+    plan: &mut Plan,
+) -> Result<Left> {
     if !role.instance_profiles.is_empty() {
         let name = role.role.arn.name();
         return Err(Error::new(ErrorKind::Conflict, format!("role {name} cannot be deleted"))
@@ -226,8 +266,8 @@ fn go(request: &Request, role: &ObservedRole, without: &TrustPolicy, plan: &mut 
         let closed = if request.force { TrustPolicy::closed() } else { without.clone() };
         update_trust(role, &closed, &derivation, plan);
     }
-    plan.stages.extend(role_stages(role));
-    Ok(())
+    plan.stages.extend(role_stages(role, further));
+    Ok(Left::Everything)
 }
 
 fn update_trust(role: &ObservedRole, policy: &TrustPolicy, derivation: &Derivation, plan: &mut Plan) {
@@ -257,11 +297,11 @@ fn kept_because(role: &ObservedRole, without: &TrustPolicy, keep_role: bool) -> 
 }
 
 /// The role goes with its policies: what allows first, documents that deny after, then the role.
-fn role_stages(role: &ObservedRole) -> Vec<Vec<Step>> {
+fn role_stages(role: &ObservedRole, further: &[Step]) -> Vec<Vec<Step>> {
     let detach = role.attached.iter().cloned().map(Step::DetachPolicy);
     let documents = role.inline.iter().map(|(name, document)| Step::DeleteInlinePolicy(name.clone(), document.clone()));
     let (deny, allow): (Vec<Step>, Vec<Step>) =
         documents.partition(|step| matches!(step, Step::DeleteInlinePolicy(_, Some(document)) if document.has_deny()));
-    let stages = vec![detach.chain(allow).collect::<Vec<_>>(), deny, vec![Step::DeleteRole]];
+    let stages = vec![detach.chain(allow).collect::<Vec<_>>(), deny, further.to_vec(), vec![Step::DeleteRole]];
     stages.into_iter().filter(|stage| !stage.is_empty()).collect()
 }

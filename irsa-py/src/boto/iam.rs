@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use irsa_core::Result;
 use irsa_core::backend::{
     AwsCall, IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, PolicyScope, Quotas, Role, RoleDetail,
-    RoleSettings, is_finished, join_settings, policies_named,
+    RoleSettings, is_finished, join_settings, policies_named, version_to_read,
 };
 use irsa_core::name::{Audience, InlinePolicyName, PolicyArn, ProviderArn, RoleName};
 use serde_json::{Value, json};
@@ -135,13 +135,7 @@ impl IamBackend for Boto3Backend {
     }
 
     async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>> {
-        let version = match version {
-            Some(version) => version,
-            None => match self.policy(arn).await?.and_then(|policy| policy.default_version) {
-                Some(version) => version,
-                None => return Ok(None),
-            },
-        };
+        let Some(version) = version_to_read(self, arn, version).await? else { return Ok(None) };
         let doing = format!("cannot read version {version} of policy {arn}");
         let method = self.iam("get_policy_version", "GetPolicyVersion", doing);
         let asked = keywords!["PolicyArn": arn.to_string(), "VersionId": version.as_str()];
