@@ -22,6 +22,7 @@ pub(super) mod words;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use self::finding::{Audit, Finding, TrustedSubjects, WhoCan};
 use self::finding_id::{FindingId, Ignore};
@@ -44,6 +45,8 @@ pub struct AuditedRole {
     pub source: Option<String>,
     /// ARNs of the managed policies on it.
     pub attached: Vec<String>,
+    /// The documents of managed policies on it as JSON text, by ARN, as far as they are known.
+    pub managed: BTreeMap<String, Arc<str>>,
     /// Its inline policies as JSON text.
     pub inline: Vec<String>,
     /// Its tags.

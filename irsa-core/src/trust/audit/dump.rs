@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -87,8 +88,26 @@ struct Object {
     tags: Option<Vec<Tag>>,
     #[serde(rename = "PermissionsBoundary")]
     boundary: Option<Boundary>,
+    #[serde(rename = "Policies")]
+    policies: Option<Vec<Policy>>,
     #[serde(rename = "Statement")]
     statement: Option<IgnoredAny>,
+}
+
+/// A managed policy of a dump: those of the account, and those of AWS that are attached.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Policy {
+    arn: Option<String>,
+    policy_version_list: Option<Vec<Version>>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Version {
+    document: Option<DocumentText>,
+    #[serde(default)]
+    is_default_version: bool,
 }
 
 #[derive(serde::Deserialize)]
@@ -116,11 +135,25 @@ struct Boundary {
     permissions_boundary_arn: String,
 }
 
+impl Policy {
+    /// The document of the version that counts.
+    fn in_force(self) -> Option<(String, Arc<str>)> {
+        let version = self.policy_version_list?.into_iter().find(|version| version.is_default_version)?;
+        Some((self.arn?, version.document?.0.into()))
+    }
+}
+
 impl Object {
     fn into_roles(self, source: &str) -> Vec<AuditedRole> {
         let inside = self.details.into_iter().flatten().chain(self.roles.into_iter().flatten());
         let mut roles: Vec<AuditedRole> =
             inside.chain(self.role.map(|role| *role)).flat_map(|role| role.into_roles(source)).collect();
+        let documents: BTreeMap<String, Arc<str>> =
+            self.policies.into_iter().flatten().filter_map(Policy::in_force).collect();
+        for role in &mut roles {
+            let known = |arn: &String| Some((arn.clone(), Arc::clone(documents.get(arn)?)));
+            role.managed.extend(role.attached.iter().filter_map(known));
+        }
         if self.trust_policy.is_none() && self.arn.is_none() && self.name.is_none() {
             return roles;
         }
@@ -135,6 +168,7 @@ impl Object {
             trust_policy: self.trust_policy.map(|text| text.0).unwrap_or_default(),
             source: Some(source),
             attached: self.attached.into_iter().flatten().map(|policy| policy.policy_arn).collect(),
+            managed: BTreeMap::new(),
             inline: self.inline.into_iter().flatten().map(|policy| policy.policy_document.0).collect(),
             tags: self.tags.into_iter().flatten().map(|tag| (tag.key, tag.value)).collect::<BTreeMap<_, _>>(),
             permissions_boundary: self.boundary.map(|boundary| boundary.permissions_boundary_arn),
@@ -306,12 +340,21 @@ mod tests {
              "InstanceProfileList": []},
             {"RoleName": "odd", "Arn": "arn:odd", "AssumeRolePolicyDocument": TRUST},
             {"RoleName": "none", "Arn": ARN},
-        ], "Policies": [], "IsTruncated": false});
+        ], "Policies": [
+            {"Arn": "arn:aws:iam::aws:policy/AdministratorAccess", "PolicyVersionList": [
+                {"VersionId": "v2", "Document": "%7B%7D", "IsDefaultVersion": true},
+                {"VersionId": "v1", "Document": policy, "IsDefaultVersion": false}]},
+            {"Arn": "arn:aws:iam::123456789012:policy/unused", "PolicyVersionList": [
+                {"VersionId": "v1", "Document": policy, "IsDefaultVersion": true}]},
+        ], "IsTruncated": false});
         let roles = read(&text);
         assert_eq!(roles.len(), 3);
         assert_eq!(roles[0].trust_policy, TRUST);
         assert_eq!(roles[0].inline, [policy.to_string(), "{}".to_owned()]);
         assert_eq!(roles[0].attached, ["arn:aws:iam::aws:policy/AdministratorAccess"]);
+        let managed: Vec<_> = roles[0].managed.iter().map(|(arn, text)| (arn.as_str(), &**text)).collect();
+        assert_eq!(managed, [("arn:aws:iam::aws:policy/AdministratorAccess", "{}")]);
+        assert!(roles[1].managed.is_empty());
         assert_eq!(roles[1].source.as_deref(), Some("f.json, role arn:odd"));
         assert_eq!(roles[2].trust_policy, "");
     }

@@ -11,7 +11,7 @@ const POWERFUL: [&str; 3] = ["AdministratorAccess", "IAMFullAccess", "PowerUserA
 
 /// Why a role is powerful, in words; nothing where it is not known to be.
 ///
-/// What a customer-managed policy allows is not known here. A Deny elsewhere is not weighed.
+/// What a managed policy allows is known where its document is, or its name. A Deny elsewhere is not weighed.
 pub(in crate::trust) fn power(role: &AuditedRole) -> Option<String> {
     let managed = role.attached.iter().find(|arn| {
         let name = arn.split_once(":iam::aws:policy/").map(|(_, name)| name);
@@ -19,7 +19,12 @@ pub(in crate::trust) fn power(role: &AuditedRole) -> Option<String> {
     });
     let why = match managed {
         Some(arn) => format!("{arn} is attached"),
-        None => role.inline.iter().find_map(|document| inline(document))?,
+        None => {
+            let managed = role.managed.iter().find_map(|(arn, document)| Some(allows(arn, &power_of(document)?)));
+            let inline =
+                || role.inline.iter().find_map(|document| Some(allows("an inline policy", &power_of(document)?)));
+            managed.or_else(inline)?
+        }
     };
     Some(match &role.permissions_boundary {
         Some(boundary) => format!("{why}, within the boundary {boundary}"),
@@ -27,9 +32,14 @@ pub(in crate::trust) fn power(role: &AuditedRole) -> Option<String> {
     })
 }
 
-fn inline(document: &str) -> Option<String> {
-    let document = parse_strict("inline policy", document).ok()?;
-    let found = statements(&document).find_map(|statement| {
+fn allows(policy: &str, action: &str) -> String {
+    format!("{policy} allows {action} on every resource")
+}
+
+/// What a document allows that makes a role powerful.
+fn power_of(document: &str) -> Option<String> {
+    let document = parse_strict("policy", document).ok()?;
+    statements(&document).find_map(|statement| {
         let allows = statement.get("Effect").and_then(Value::as_str) == Some("Allow");
         let everywhere = strings(statement.get("Resource")).iter().any(|resource| resource == "*");
         if !allows || !everywhere || statement.contains_key("Condition") {
@@ -41,8 +51,7 @@ fn inline(document: &str) -> Option<String> {
             return (!iam_is_left_out).then(|| format!("all but {}", left_out.join(", ")));
         }
         strings(statement.get("Action")).into_iter().find(|action| is_powerful(action))
-    });
-    found.map(|action| format!("an inline policy allows {action} on every resource"))
+    })
 }
 
 fn is_powerful(action: &str) -> bool {
@@ -73,6 +82,14 @@ mod tests {
         for arn in ["arn:aws:iam::123456789012:policy/AdministratorAccess", "arn:aws:iam::aws:policy/ReadOnlyAccess"] {
             assert_eq!(of(arn), None);
         }
+    }
+
+    #[test]
+    fn managed_policies_are_looked_into_where_they_are_known() {
+        let document = json!({"Statement": {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}}).to_string();
+        let managed = [("arn:aws:iam::123456789012:policy/team".to_owned(), document.into())].into();
+        let why = power(&AuditedRole { managed, ..AuditedRole::default() }).unwrap();
+        assert_eq!(why, "arn:aws:iam::123456789012:policy/team allows iam:* on every resource");
     }
 
     #[test]

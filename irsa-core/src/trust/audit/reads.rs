@@ -99,6 +99,8 @@ fn audited(detail: RoleDetail) -> AuditedRole {
         attached: attached.iter().map(ToString::to_string).collect(),
         inline: inline.into_iter().map(|policy| policy.document).collect(),
         tags: role.tags,
+        // What a policy of the account allows would take a call more for each.
+        managed: BTreeMap::new(),
         permissions_boundary: role.permissions_boundary,
     }
 }
