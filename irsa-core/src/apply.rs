@@ -2,7 +2,8 @@
 //!
 //! # Guarantees
 //! Each step is idempotent, so the same request again finishes what broke off. The report names all that was done, failed
-//! or not begun, also on failure. A role made here whose later write is refused for good is taken back.
+//! or not begun, also on failure. A role made here whose later write is refused for good is taken back; so is one whose
+//! account turns out to belong to another role.
 
 mod run;
 mod take_back;

@@ -23,7 +23,7 @@ use crate::error::{Failure, Result};
 use crate::fleet::{All, Far, One};
 use crate::reach::{Live, Origin, Reach};
 use crate::report::Planned;
-use crate::runtime::{Call, Teller};
+use crate::runtime::{Call, Needs, Teller};
 
 /// The cluster of a sandbox.
 const SANDBOX_CLUSTER: &str = "sandbox";
@@ -189,7 +189,7 @@ impl Core {
         let needed: BTreeSet<ClusterRef> = requests.iter().flat_map(servers).collect();
         let options = FleetOptions::new().with_concurrency(concurrency).with_writes_per_second(writes_per_second);
         let progress = progress.map(|progress| progress.clone().unbind());
-        self.telling(py, progress, needed.into_iter().collect(), move |client, teller| async move {
+        self.long(py, progress, needed.into_iter().collect(), move |client, teller| async move {
             let tell = |progress: Progress<'_>| {
                 if let Progress::Ended { index, entry, done, total } = progress {
                     teller.tell(Far { done, total, index, entry: One::of(entry, dry_run) });
@@ -295,13 +295,23 @@ impl Core {
         named!(role_name);
         let role_name = RoleName::new(role_name).map_err(Failure::from)?;
         let clusters = vec![self.cluster.clone()];
-        self.call(py, clusters.clone(), move |client| async move { client.who_can(&role_name, &clusters).await })
+        self.long(
+            py,
+            None,
+            clusters.clone(),
+            move |client, _| async move { client.who_can(&role_name, &clusters).await },
+        )
     }
 
     fn audit_trust(&self, py: Python<'_>, ignore: &Bound<'_, PyAny>) -> PyResult<Call> {
         let ignore = crate::audit::ignored(ignore)?;
         let clusters = vec![self.cluster.clone()];
-        self.call(py, clusters.clone(), move |client| async move { client.audit_trust(&clusters, &ignore).await })
+        self.long(
+            py,
+            None,
+            clusters.clone(),
+            move |client, _| async move { client.audit_trust(&clusters, &ignore).await },
+        )
     }
 
     fn provider(&self, py: Python<'_>) -> PyResult<Call> {
@@ -357,11 +367,16 @@ impl Core {
         T: Field + Send + 'static,
         F: Future<Output = irsa_core::Result<T>> + Send + 'static,
     {
-        self.telling(py, None, servers, |client, _| work(client))
+        let needs = match self.reach(py)?.origin() {
+            Origin::Memory(_) => Needs::Nothing,
+            Origin::File(_) => Needs::Thread,
+            Origin::Live(_) => Needs::Waiting,
+        };
+        self.needing(py, needs, None, servers, |client, _| work(client))
     }
 
-    /// A call that tells how far it is.
-    fn telling<T, F>(
+    /// A call that may compute for long, or tells how far it is by `progress`.
+    fn long<T, F>(
         &self,
         py: Python<'_>,
         progress: Option<Py<PyAny>>,
@@ -372,8 +387,23 @@ impl Core {
         T: Field + Send + 'static,
         F: Future<Output = irsa_core::Result<T>> + Send + 'static,
     {
+        self.needing(py, Needs::Thread, progress, servers, work)
+    }
+
+    fn needing<T, F>(
+        &self,
+        py: Python<'_>,
+        needs: Needs,
+        progress: Option<Py<PyAny>>,
+        servers: Vec<ClusterRef>,
+        work: impl FnOnce(Client, Teller) -> F + Send + 'static,
+    ) -> PyResult<Call>
+    where
+        T: Field + Send + 'static,
+        F: Future<Output = irsa_core::Result<T>> + Send + 'static,
+    {
         let reach = self.reach(py)?;
-        Ok(Call::new(progress, move |teller| async move {
+        Ok(Call::new(needs, progress, move |teller| async move {
             let worked = async { work(reach.client(&servers).await?, teller).await };
             worked.await.map_err(|error| reach.explained(error))
         }))

@@ -10,7 +10,7 @@ use irsa_core::{Error, ErrorKind};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 
 use crate::data::Field;
@@ -59,6 +59,17 @@ fn runtime(_attached: Python<'_>) -> Result<&'static Runtime> {
     }
 }
 
+/// What a call needs of the runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Next to nothing: it is done in less time than handing it to another thread takes.
+    Nothing,
+    /// To wait for others, as for the network.
+    Waiting,
+    /// A thread of its own: it computes for long, or waits for a file.
+    Thread,
+}
+
 /// Begins the work of a call.
 type Begin = Box<dyn FnOnce(Teller) -> Work + Send>;
 
@@ -69,13 +80,18 @@ type Work = Pin<Box<dyn Future<Output = Answer> + Send>>;
 #[pyclass(frozen, module = "irsa._irsa")]
 pub(crate) struct Call {
     work: Mutex<Option<Begin>>,
+    needs: Needs,
     /// Is told how far the call is, on the thread that waits or of the event loop.
     progress: Option<Py<PyAny>>,
 }
 
 impl Call {
     /// A call; `progress` is told how far it is, where there is one.
-    pub(crate) fn new<T, F>(progress: Option<Py<PyAny>>, work: impl FnOnce(Teller) -> F + Send + 'static) -> Self
+    pub(crate) fn new<T, F>(
+        needs: Needs,
+        progress: Option<Py<PyAny>>,
+        work: impl FnOnce(Teller) -> F + Send + 'static,
+    ) -> Self
     where
         T: Field + Send + 'static,
         F: Future<Output = irsa_core::Result<T>> + Send + 'static,
@@ -84,13 +100,64 @@ impl Call {
             let work = work(teller);
             Box::pin(async { work.await.map(|value| Box::new(value) as Box<dyn Field + Send>) })
         };
-        Self { work: Mutex::new(Some(Box::new(begin))), progress }
+        Self { work: Mutex::new(Some(Box::new(begin))), needs, progress }
     }
 
-    /// The work, which tells by `teller` how far it is.
-    fn begin(&self, teller: Teller) -> PyResult<Work> {
+    fn take(&self) -> PyResult<Begin> {
         let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(work.ok_or_else(|| PyRuntimeError::new_err("a call is made once"))?(teller))
+        work.ok_or_else(|| PyRuntimeError::new_err("a call is made once"))
+    }
+
+    /// Begins the work on a thread of the runtime; what it tells arrives at the other end, unless it is cut off before.
+    fn begin(&self, py: Python<'_>) -> PyResult<(Cut, UnboundedReceiver<Told>)> {
+        let (runtime, work) = (runtime(py)?, self.take()?);
+        let (sender, told) = unbounded_channel();
+        let (cut, cut_off) = oneshot::channel();
+        let progress = sender.clone();
+        // Nobody listens after a cut.
+        let work = work(Teller(Arc::new(move |told| drop(progress.send(Told::Progress(told))))));
+        let work = async {
+            tokio::select! {
+                answer = work => Some(answer),
+                _ = cut_off => None,
+            }
+        };
+        let ended = match self.needs {
+            Needs::Nothing | Needs::Waiting => runtime.spawn(work),
+            Needs::Thread => runtime.spawn_blocking(move || runtime.block_on(work)),
+        };
+        runtime.spawn(async move {
+            let answer = ended.await.unwrap_or_else(|error| {
+                Some(Err(Error::new(ErrorKind::Unexpected, "the call ended without an answer").with_source(error)))
+            });
+            if let Some(answer) = answer {
+                drop(sender.send(Told::End(answer)));
+            }
+        });
+        Ok((Cut(Mutex::new(Some(cut))), told))
+    }
+
+    /// Does the work on this very thread.
+    fn here(&self, py: Python<'_>) -> PyResult<Answer> {
+        let runtime = runtime(py)?;
+        // Where the work is cut off, it is dropped in its runtime.
+        let _entered = runtime.enter();
+        let mut work = self.take()?(Teller(Arc::new(drop)));
+        loop {
+            let answer = py.detach(|| {
+                runtime.block_on(async {
+                    tokio::select! {
+                        biased;
+                        answer = &mut work => Some(answer),
+                        () = tokio::time::sleep(PATIENCE) => None,
+                    }
+                })
+            });
+            match answer {
+                Some(answer) => return Ok(answer),
+                None => py.check_signals()?,
+            }
+        }
     }
 
     fn told(&self, py: Python<'_>, progress: &Progress) -> PyResult<()> {
@@ -102,37 +169,32 @@ impl Call {
 #[pymethods]
 impl Call {
     /// Makes the call and waits for its end; other threads go on, and Ctrl-C cuts it off.
-    ///
-    /// The work is done on this very thread: handing it to another costs more than most calls of a sandbox.
     fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if self.needs == Needs::Nothing {
+            return given(py, self.here(py)?);
+        }
         let runtime = runtime(py)?;
-        // Where the work is cut off, it is dropped in its runtime.
-        let _entered = runtime.enter();
-        let (sender, mut progress) = unbounded_channel();
-        // Nobody listens after Ctrl-C.
-        let mut work = self.begin(Teller(Arc::new(move |progress| drop(sender.send(progress)))))?;
+        // Cut off when it is dropped, as by Ctrl-C.
+        let (_cut, mut told) = self.begin(py)?;
         loop {
-            let told = py.detach(|| {
+            let next = py.detach(|| {
                 runtime.block_on(async {
                     tokio::select! {
                         biased;
-                        answer = &mut work => Some(Told::End(answer)),
-                        Some(progress) = progress.recv() => Some(Told::Progress(progress)),
+                        told = told.recv() => Some(told),
                         () = tokio::time::sleep(PATIENCE) => None,
                     }
                 })
             });
-            match told {
-                Some(Told::End(answer)) => {
-                    while let Ok(progress) = progress.try_recv() {
-                        self.told(py, &progress)?;
-                    }
-                    return given(py, answer);
+            match next {
+                Some(Some(Told::End(answer))) => return given(py, answer),
+                Some(Some(Told::Progress(progress))) => self.told(py, &progress)?,
+                Some(None) => {
+                    let error = Error::new(ErrorKind::Unexpected, "the call ended without an answer");
+                    return Err(Failure::from(error).into());
                 }
-                Some(Told::Progress(progress)) => self.told(py, &progress)?,
-                None => {}
+                None => py.check_signals()?,
             }
-            py.check_signals()?;
         }
     }
 
@@ -151,23 +213,16 @@ impl Call {
             });
         };
         let deliver = Arc::new(deliver);
-        let teller = Arc::clone(&deliver);
-        let work = self.begin(Teller(Arc::new(move |progress| teller(Told::Progress(progress)))))?;
-        let runtime = runtime(py)?;
-        let (cut, cut_off) = oneshot::channel();
-        // A thread of its own: telling waits for the interpreter.
-        runtime.spawn_blocking(move || {
-            let answer = runtime.block_on(async {
-                tokio::select! {
-                    answer = work => Some(answer),
-                    _ = cut_off => None,
+        let (cut, mut told) = self.begin(py)?;
+        runtime(py)?.spawn(async move {
+            while let Some(told) = told.recv().await {
+                let deliver = Arc::clone(&deliver);
+                // A thread of its own for as long as it waits for the interpreter.
+                if tokio::task::spawn_blocking(move || deliver(told)).await.is_err() {
+                    return;
                 }
-            });
-            if let Some(answer) = answer {
-                deliver(Told::End(answer));
             }
         });
-        let cut = Cut(Mutex::new(Some(cut)));
         future.call_method1("add_done_callback", (cut,))?;
         Ok(future)
     }

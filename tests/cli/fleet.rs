@@ -228,17 +228,17 @@ fn a_cluster_config_of_eksctl_finds_the_roles_that_eksctl_made() {
 fn a_role_of_terraform_is_adopted_with_a_warning() {
     let shell = Shell::new().with_file(
         "app.yaml",
-        "apiVersion: irsa.gen3.org/v1alpha1\nkind: IrsaBinding\nmetadata: {name: a}\nspec: {roleName: made-by-terraform}\n",
+        "apiVersion: irsa.gen3.org/v1alpha1\nkind: IrsaBinding\nmetadata: {name: a}\nspec: {roleName: other-role}\n",
     );
     let mut role = irsa_core::RoleState::new(json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}));
     role.tags.insert("ManagedBy".into(), "Terraform".into());
-    shell.sandbox.put_role(&"made-by-terraform".parse().unwrap(), role).unwrap();
+    shell.sandbox.put_role(&"other-role".parse().unwrap(), role).unwrap();
     let refused = shell.run("apply -f app.yaml -o json");
     assert!(refused.code == 1 && refused.stderr.contains("was not made by irsa"), "{refused}");
     let adopted = shell.run("apply -f app.yaml --adopt -o json");
     let warnings = adopted.json()["bindings"][0]["warnings"].to_string();
-    assert!(adopted.code == 0 && warnings.contains("terraform") && warnings.contains("delete"), "{adopted}");
+    assert!(adopted.code == 0 && warnings.contains("managed-elsewhere") && warnings.contains("terraform"), "{adopted}");
 }
 
 #[test]

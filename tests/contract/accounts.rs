@@ -141,7 +141,7 @@ pub(super) async fn an_account_is_made_only_where_there_is_none(world: &World) {
     assert_eq!(made.annotations, map(&[("a", "1")]));
     assert_eq!(managers_of(&made, "a"), [FIELD_MANAGER]);
     assert_eq!(read(world, &namespace).await.as_ref(), Some(&made));
-    for (mode, value) in [(WriteMode::DryRun, "2"), (WriteMode::Persist, "2")] {
+    for (mode, value) in [(WriteMode::DryRun, "2"), (WriteMode::Persist, "2"), (WriteMode::Persist, "1")] {
         assert_eq!(make(mode, value).await, Err(ErrorKind::Conflict), "also by the same manager, forced");
     }
     assert_eq!(read(world, &namespace).await.as_ref(), Some(&made));

@@ -112,9 +112,13 @@ fn two_who_make_the_same_binding() {
 
 /// Whoever is done has the account, and the role of whoever is not is taken back.
 pub(super) fn different_roles() -> Raced {
+    different_roles_from(&world())
+}
+
+fn different_roles_from(state: &SandboxState) -> Raced {
     let roles = ["one", "two"];
     let wishes = roles.map(|role| Request::create(bare("sa").with_role_name(role).build().unwrap()));
-    race(&world(), &wishes, |end, done| {
+    race(state, &wishes, |end, done| {
         let account = end.clusters[&"sandbox".parse::<irsa_core::name::ClusterRef>().unwrap()].namespaces["default"]
             .service_accounts
             .get("sa");
@@ -135,6 +139,12 @@ pub(super) fn different_roles() -> Raced {
 #[test]
 fn two_who_give_one_account_different_roles() {
     tell("different roles for one account", &different_roles());
+    let bare_account = changed(&world(), |state| {
+        let cluster = state.clusters.get_mut(&"sandbox".parse::<irsa_core::name::ClusterRef>().unwrap()).unwrap();
+        let accounts = &mut cluster.namespaces.get_mut("default").unwrap().service_accounts;
+        accounts.insert("sa".parse().unwrap(), irsa_core::AccountState::default());
+    });
+    tell("different roles for one account that is there", &different_roles_from(&bare_account));
 }
 
 pub(super) fn different_subjects() -> Raced {

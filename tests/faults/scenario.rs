@@ -259,6 +259,10 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     let delete_everything = IrsaBinding::builder("sandbox", "jobs", "sa").build().unwrap();
     let with = |name: &str, other: &str| bare(name).with_subject(format!("default/{other}"));
     let delete_all = Request::delete(with("sa", "b").with_subject("default/c").build().unwrap());
+    let no_account = changed(&shared(), |state| {
+        let cluster = state.clusters.get_mut(&"sandbox".parse::<ClusterRef>().unwrap()).unwrap();
+        cluster.namespaces.get_mut("default").unwrap().service_accounts.remove("sa");
+    });
     let delete_two = Request::delete(with("sa", "c").build().unwrap());
     let no_provider = changed(&world(), |state| {
         let issuer = issuer_of(state, "sandbox");
@@ -276,7 +280,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         Scenario::new("delete the owner of several", shared(), delete("sa")),
         Scenario::new("delete one of several", shared(), delete("c")),
         Scenario::new("delete all of several", shared(), delete_all),
-        Scenario::new("delete the owner and another of several", shared(), delete_two),
+        Scenario::new("delete the owner and another of several", shared(), delete_two.clone()),
+        Scenario::new("delete the owner, who has no account, and another of several", no_account, delete_two),
         Scenario::new("delete an adopted one", after(&adopted(), adopt()), delete("sa")),
         Scenario::new("create on two clusters", world(), Request::create(two_clusters)),
         Scenario::new(

@@ -24,7 +24,7 @@ pub(super) struct Done {
     pub(super) made: bool,
     /// The account as it is now.
     pub(super) account: Option<Box<ServiceAccount>>,
-    /// The account that came after it was looked for, as it was before our write.
+    /// The account as it was before our write, where it was not as it had been read.
     pub(super) found: Option<Box<ServiceAccount>>,
     pub(super) warnings: Vec<Warning>,
 }
@@ -119,7 +119,8 @@ async fn create_namespace(context: &Context<'_>, cluster: &ClusterRef, namespace
     }
 }
 
-/// Applies an account. Where it was to be made and somebody else came first, theirs gets what is wanted, if it is nobody's.
+/// Applies an account. Where it is not any more as it was read, what is wanted is applied to what is there now, if that is
+/// nobody else's.
 async fn apply_account(context: &Context<'_>, cluster: &ClusterRef, account: &NewServiceAccount) -> Result<Done> {
     let backend = context.backends.cluster(cluster)?;
     let expected = match &account.expected {
@@ -129,23 +130,42 @@ async fn apply_account(context: &Context<'_>, cluster: &ClusterRef, account: &Ne
     };
     let force = context.plan.force;
     let mut wanted = NewServiceAccount { expected, ..account.clone() };
-    let mut found = None;
-    for _ in 0..MOST_REPEATS {
-        match backend.apply_service_account(&wanted, WriteMode::Persist, force).await {
-            Err(error) if error.kind() == ErrorKind::Conflict && wanted.expected == Expected::Absent => {
-                let Some(there) = backend.service_account(&account.namespace, &account.name).await? else { continue };
-                let role = context.plan.role_arn.as_ref().ok_or(error)?;
-                match account::onto(account.clone(), role, &there, force)? {
-                    Some(next) => (wanted, found) = (next, Some(Box::new(there))),
-                    None => return Ok(Done::default()),
+    let (mut found, mut pause) = (None, None);
+    let mut waits = waits().with_max_times(MOST_WAITS).build();
+    loop {
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
+        }
+        let error = match backend.apply_service_account(&wanted, WriteMode::Persist, force).await {
+            Err(error) if is_outdated(&error, &wanted) => error,
+            applied => return Ok(Done { made: true, account: Some(Box::new(applied?)), found, warnings: Vec::new() }),
+        };
+        match backend.service_account(&account.namespace, &account.name).await? {
+            None if wanted.expected != Expected::Absent => return Err(error),
+            // It came and went; or the server has reasons of its own, which are told in the end.
+            None => {}
+            Some(there) if wanted.expected == Expected::unchanged(&there) => return Err(error),
+            Some(there) => {
+                let Some(role) = &context.plan.role_arn else { return Err(error) };
+                let next = account::onto(account.clone(), role, &there, force)?;
+                found = Some(Box::new(there));
+                match next {
+                    Some(next) => wanted = next,
+                    None => return Ok(Done { found, ..Done::default() }),
                 }
             }
-            applied => return Ok(Done { made: true, account: Some(Box::new(applied?)), found, warnings: Vec::new() }),
+        }
+        pause = waits.next();
+        if pause.is_none() {
+            return Err(error);
         }
     }
-    let place = format!("{}/{}", account.namespace, account.name);
-    Err(Error::new(ErrorKind::Conflict, format!("cannot make service account {place}"))
-        .with_cause(format!("it came and went {MOST_REPEATS} times while it was being made")))
+}
+
+/// Whether a write may have been refused because the account is not as it was read.
+fn is_outdated(error: &Error, wanted: &NewServiceAccount) -> bool {
+    let of_fields = error.context().iter().any(|(key, _)| *key == "manager");
+    error.kind() == ErrorKind::Conflict && wanted.expected != Expected::Anything && !of_fields
 }
 
 fn gone_already(result: Result<()>) -> Result<()> {

@@ -22,7 +22,10 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub(super) async fn take_back(context: &Context<'_>, states: &mut [(&Step, State)]) -> Vec<Warning> {
     let mut left = Vec::new();
     let deadline = Instant::now() + LONGEST;
-    if tokio::time::timeout_at(deadline, joined_by_others(context)).await.unwrap_or(false) {
+    // Another run of the same binding goes by the role already.
+    let bound_by_others =
+        states.iter().any(|(_, state)| matches!(state, State::Done(done) if !done.made && done.found.is_some()));
+    if bound_by_others || tokio::time::timeout_at(deadline, joined_by_others(context)).await.unwrap_or(false) {
         let made = states.iter().filter(|(_, state)| matches!(state, State::Done(done) if done.made));
         return made.map(|(step, _)| left_behind(context, step, "somebody else has joined the role")).collect();
     }

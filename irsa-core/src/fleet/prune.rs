@@ -105,13 +105,22 @@ impl Prunable {
             self.warnings.push(Warning::new(WarningId::RoleKept, message));
             return Ok(());
         };
-        let Some(cluster) = home(&owner.cluster) else { return Ok(()) };
-        let (namespace, account) = (owner.namespace.as_str(), owner.name.as_str());
+        if home(&owner.cluster).is_none() {
+            return Ok(());
+        }
+        // A binding whose first subject has an account at hand, so that others' accounts are let go as well.
+        let at_hand = |member: &&Member| {
+            let exact = matches!(member.name, SubjectName::Exact(_));
+            exact && home(&member.cluster).is_some_and(|cluster| reached.contains_key(cluster))
+        };
+        let first = [owner].into_iter().chain(&members).find(at_hand).unwrap_or(owner);
+        let Some(cluster) = home(&first.cluster) else { return Ok(()) };
+        let (namespace, account) = (first.namespace.as_str(), first.name.as_str());
         let mut binding = IrsaBinding::builder(cluster.to_string(), namespace, account)
             .with_role_name(name.as_str())
             // Where only roles are declared, no API server is at hand.
             .with_role_only(!reached.contains_key(cluster));
-        for member in members.iter().filter(|member| *member != owner) {
+        for member in members.iter().filter(|member| *member != first) {
             let Some(at) = home(&member.cluster) else { continue };
             let place = format!("{}/{}", member.namespace, member.name.as_str());
             let subject = if at == cluster { place } else { format!("{at}:{place}") };

@@ -127,7 +127,8 @@ fn documents<'a>(file: &'a str, text: &'a str) -> Vec<Document<'a>> {
         }
         offset += line.len();
         // A carriage return alone breaks a line too (YAML 1.2.2, 5.4).
-        number += line.trim_end_matches(['\r', '\n']).matches('\r').count() as u64 + 1;
+        let within = line.strip_suffix('\n').unwrap_or(line);
+        number += within.strip_suffix('\r').unwrap_or(within).matches('\r').count() as u64 + 1;
     }
     documents.push(Document { file, text: &text[begin..], before });
     documents
@@ -297,7 +298,7 @@ metadata:
                 ["f.yaml:5:3: key \"polices\" is not known", "did you mean policies?"],
             ),
             // Carriage returns break lines as well, in this document and in those before.
-            (format!("# a\r# b\r\n{head}---\n{head}specs: {{}}\n"), ["f.yaml:10:1: key \"specs\"", ""]),
+            (format!("# a\r# b\r\r\n{head}---\n{head}specs: {{}}\n"), ["f.yaml:11:1: key \"specs\"", ""]),
             (format!("{head}specs: {{}}\n"), ["f.yaml:4:1: key \"specs\"", "did you mean spec?"]),
             (
                 format!("{head}---\n{head}spec: {{subjects: [{{namspace: b}}]}}\n"),

@@ -73,17 +73,20 @@ pub(super) struct DryRun {
 /// The accounts that a request reads: those that it binds, and those that it lets go.
 fn subjects_of(backends: &Backends, request: &Request) -> Vec<Subject> {
     let binding = &request.binding;
+    // A subject that leaves may be one of a cluster whose API server nobody can name.
+    let reachable = |subject: &Subject| backends.cluster(subject.cluster.as_ref().unwrap_or(&binding.cluster)).is_ok();
+    let first = binding.first_subject();
+    let is_read = |subject: &Subject| match &request.verb {
+        Verb::Delete { .. } => *subject == first || reachable(subject),
+        Verb::Create | Verb::Update { .. } => true,
+    };
     let bound = binding.all_subjects().into_iter().filter(|subject| binding.has_account(subject));
-    let mut subjects: Vec<Subject> = bound.collect();
+    let mut subjects: Vec<Subject> = bound.filter(is_read).collect();
     if let Verb::Update { remove_subjects, .. } = &request.verb
         && !binding.role_only
     {
-        // A subject that leaves may have been trust-only, on a cluster whose API server nobody can name.
-        let reachable = |subject: &&Subject| {
-            let cluster = subject.cluster.as_ref().unwrap_or(&binding.cluster);
-            subject.service_account().is_some() && backends.cluster(cluster).is_ok()
-        };
-        subjects.extend(remove_subjects.iter().filter(reachable).cloned());
+        let leaving = remove_subjects.iter().filter(|subject| subject.service_account().is_some());
+        subjects.extend(leaving.filter(|subject| reachable(subject)).cloned());
     }
     subjects
 }
@@ -167,7 +170,7 @@ async fn read_account(
         let Some(role) = future_role_arn(request, home) else { return Ok(None) };
         let sent = account::wanted(&request.binding, &role, (namespace, name), None, (request.force, None))?;
         let Some(sent) = sent else { return Ok(None) };
-        let answer = backend.apply_service_account(&account::tried(&sent), WriteMode::DryRun, request.force).await;
+        let answer = backend.apply_service_account(&sent, WriteMode::DryRun, request.force).await;
         Ok::<_, Error>(Some(DryRun { sent, answer }))
     };
     let (early, dry_run) = futures::join!(early, speculative);

@@ -219,17 +219,23 @@ pub(super) async fn decide(
     }
 }
 
-/// The role that the account of the first subject is annotated with.
+/// The role that the account of the first subject is annotated with; of a delete, that of any subject.
 fn annotated_role(request: &Request, observed: &Observed) -> Result<Option<RoleArn>> {
     let binding = &request.binding;
     let home = observed.home(request)?;
-    let key = AccountKey::new(&home.cluster, &binding.namespace, &binding.service_account);
-    let Some(value) = existing(observed, &key).and_then(|account| account.annotations.get(ROLE_ARN_ANNOTATION)) else {
-        return Ok(None);
-    };
-    if value.is_empty() {
-        return Ok(None);
+    let mut subjects = vec![binding.first_subject()];
+    if matches!(request.verb, Verb::Delete { .. }) {
+        subjects = binding.all_subjects();
     }
+    let mut value = None;
+    for subject in &subjects {
+        let key = AccountKey::of_member(&observed.member(request, subject)?);
+        let account = key.and_then(|key| existing(observed, &key));
+        value = value.or(account.and_then(|account| account.annotations.get(ROLE_ARN_ANNOTATION)));
+        // The webhook takes an empty value for none.
+        value = value.filter(|value| !value.is_empty());
+    }
+    let Some(value) = value else { return Ok(None) };
     let what = || format!("cannot tell which role service account {binding} is bound to");
     let hint = "repair the annotation, or name the role with --role-name";
     let arn: RoleArn = value

@@ -7,7 +7,9 @@ use futures::FutureExt;
 use super::accounts::{AccountKey, DryRun, ObservedAccount};
 use super::{Backends, Observed, place};
 use crate::account::{self, Release};
-use crate::backend::{AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, NewServiceAccount, ServiceAccount, WriteMode};
+use crate::backend::{
+    AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, Expected, NewServiceAccount, ServiceAccount, WriteMode,
+};
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
 use crate::guard::Guard;
 use crate::name::{ClusterRef, Namespace, RoleArn};
@@ -48,7 +50,7 @@ pub(super) async fn check_writes(
     Ok(())
 }
 
-/// Makes sure that the accounts of subjects that leave may be changed: they come last, when the role is gone already.
+/// Makes sure that the accounts of subjects that leave may be changed: they go when nobody is let in any more.
 async fn check_releases(backends: &Backends, request: &Request, observed: &mut Observed) -> Result<()> {
     let leaving: BTreeSet<AccountKey> = match &request.verb {
         Verb::Delete { .. } => observed.accounts.keys().cloned().collect(),
@@ -120,7 +122,15 @@ async fn check_write(
     let answer = match answer {
         _ if !Guard::DryRun.stands() => return Ok(None),
         Some(answer) => answer.clone(),
-        None => backend.apply_service_account(&account::tried(wanted), WriteMode::DryRun, request.force).await,
+        None => backend.apply_service_account(wanted, WriteMode::DryRun, request.force).await,
+    };
+    let answer = match answer {
+        // The account came in between. The write will see what to do with it; here it is asked whether there can be one.
+        Err(error) if error.kind() == ErrorKind::Conflict && wanted.expected == Expected::Absent => {
+            let anyhow = NewServiceAccount { expected: Expected::Anything, ..wanted.clone() };
+            backend.apply_service_account(&anyhow, WriteMode::DryRun, request.force).await
+        }
+        answer => answer,
     };
     let place = place(&wanted.namespace, &wanted.name);
     match answer {

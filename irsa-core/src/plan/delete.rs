@@ -47,24 +47,30 @@ pub(super) fn plan(request: &Request, observed: &Observed, keep_role: bool) -> R
     }
     let further = released(&mut all.iter().filter(|member| **member != first));
     let leaving = Leaving { first, all, further };
-    let outcome = match &observed.role {
+    let (outcome, left_over) = match &observed.role {
         Some(role) => {
-            let left_over = is_left_over(request, observed, role, &leaving.first)?;
-            leave(request, observed, role, &leaving, (keep_role, left_over), &mut plan)?
+            let left_over = left_over(request, observed, role, &leaving.all)?;
+            (leave(request, observed, role, &leaving, (keep_role, !left_over.is_empty()), &mut plan)?, left_over)
         }
-        None => Left::Role,
+        None => (Left::Role, BTreeSet::new()),
     };
     let of_first = released(&mut [&leaving.first].into_iter());
-    if outcome == Left::Everything {
-        plan.then(of_first);
-    } else if outcome == Left::Role || request.force {
-        plan.then(leaving.further);
-        plan.then(of_first);
-    } else if !of_first.is_empty() {
-        let message =
-            format!("service account {} keeps its annotation: the role is not one of irsa's bindings", request.binding);
-        plan.warnings.push(Warning::new(WarningId::AccountKept, message));
+    match outcome {
+        Left::Everything => plan.then(of_first),
+        Left::Remains if !request.force => plan.then(released(&mut left_over.iter())),
+        Left::Nothing if !request.force && of_first.is_empty() => {}
+        Left::Nothing if !request.force => {
+            let binding = &request.binding;
+            let message =
+                format!("service account {binding} keeps its annotation: the role is not one of irsa's bindings");
+            plan.warnings.push(Warning::new(WarningId::AccountKept, message));
+        }
+        Left::Role | Left::Remains | Left::Nothing => {
+            plan.then(leaving.further);
+            plan.then(of_first);
+        }
     }
+    plan.warnings.extend(out_of_reach(request, observed)?);
     Ok(plan)
 }
 
@@ -85,6 +91,28 @@ enum Left {
     Role,
     /// The role goes, and the accounts with it, but that of the first subject.
     Everything,
+    /// It has left before: annotations that a run left which broke off are still to be taken away.
+    Remains,
+}
+
+/// The accounts that cannot be let go: nobody can say how the API server of their cluster is reached.
+fn out_of_reach(request: &Request, observed: &Observed) -> Result<Vec<Warning>> {
+    let mut warnings = Vec::new();
+    for subject in request.binding.all_subjects().iter().filter(|subject| request.binding.has_account(subject)) {
+        let member = observed.member(request, subject)?;
+        let Some(key) = crate::observe::AccountKey::of_member(&member) else { continue };
+        let cluster = subject.cluster.as_ref().unwrap_or(&request.binding.cluster);
+        let gone = observed.identity(cluster)?.issuer.is_none();
+        if !gone && !observed.accounts.contains_key(&key) {
+            let message = format!(
+                "service account {}/{} of cluster {cluster} is left as it is: its API server is not reached",
+                member.namespace,
+                member.name.as_str()
+            );
+            warnings.push(Warning::new(WarningId::AccountKept, message));
+        }
+    }
+    Ok(warnings)
 }
 
 fn annotation(observed: &Observed, member: &Member) -> Option<RoleArn> {
@@ -94,14 +122,22 @@ fn annotation(observed: &Observed, member: &Member) -> Option<RoleArn> {
     account.annotations.get(crate::binding::ROLE_ARN_ANNOTATION)?.parse().ok()
 }
 
-/// Whether nothing is left of the binding but the annotation that irsa gave the account: what a delete leaves that broke
-/// off before its last step.
-fn is_left_over(request: &Request, observed: &Observed, role: &ObservedRole, member: &Member) -> Result<bool> {
+/// The subjects of which nothing is left but the annotation that irsa gave the account: what a delete leaves that broke off
+/// before its last steps.
+fn left_over(
+    request: &Request,
+    observed: &Observed,
+    role: &ObservedRole,
+    members: &BTreeSet<Member>,
+) -> Result<BTreeSet<Member>> {
     let providers = observed.cluster_providers(request)?;
-    let key = crate::observe::AccountKey::of_member(member);
-    let account = key.and_then(|key| crate::observe::existing(observed, &key));
-    let bound = account.is_some_and(|account| crate::account::is_bound_by_us(account, &role.role.arn));
-    Ok(bound && !may_let_in(&role.trust, member, &providers))
+    let is_left = |member: &&Member| {
+        let key = crate::observe::AccountKey::of_member(member);
+        let account = key.and_then(|key| crate::observe::existing(observed, &key));
+        let bound = account.is_some_and(|account| crate::account::is_bound_by_us(account, &role.role.arn));
+        bound && !may_let_in(&role.trust, member, &providers)
+    };
+    Ok(members.iter().filter(is_left).cloned().collect())
 }
 
 /// Takes the subjects out of the role.
@@ -177,7 +213,7 @@ fn not_ours(
                 None => "it was not made by irsa; --force with --role-name deletes it all the same".to_owned(),
             };
             plan.warnings.push(Warning::new(WarningId::RoleKept, format!("role {name} is kept: {why}")));
-            Ok(if left_over { Left::Role } else { Left::Nothing })
+            Ok(if left_over { Left::Remains } else { Left::Nothing })
         }
     }
 }

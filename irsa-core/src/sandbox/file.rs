@@ -81,7 +81,7 @@ impl StateFile {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, OWNER_ALONE);
         let file = options.open(&path);
-        let locked = file.and_then(|file| file.lock().map(|()| file));
+        let locked = file.and_then(|file| lock(&file).map(|()| file));
         locked.map_err(|error| refused(&path, "lock", &error))
     }
 
@@ -101,6 +101,16 @@ impl StateFile {
 /// Who may read and write a file that is made here. One that is there keeps its rights.
 #[cfg(unix)]
 const OWNER_ALONE: u32 = 0o600;
+
+/// Waits for the lock of a file, whatever signals come meanwhile.
+fn lock(file: &File) -> std::io::Result<()> {
+    loop {
+        match file.lock() {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            locked => return locked,
+        }
+    }
+}
 
 fn new_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
