@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import socket
@@ -189,6 +190,51 @@ def test_ctrl_c_ends_a_call_at_once(silent: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         waiting(silent).apply(role())
     assert time.perf_counter() - sent[0] < 0.2
+
+
+def test_ctrl_c_ends_the_wait_for_another_process(tmp_path: Path) -> None:
+    path = tmp_path / "sandbox.json"
+    client = irsa.Client.sandbox(path)
+    client.apply(role())
+    with (tmp_path / "sandbox.json.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        sent = [0.0]
+
+        def interrupt() -> None:
+            time.sleep(0.3)
+            # A signal that Python handles is no reason to give up.
+            os.kill(os.getpid(), signal.SIGUSR1)
+            time.sleep(0.1)
+            sent[0] = time.perf_counter()
+            os.kill(os.getpid(), signal.SIGINT)
+
+        handled: list[int] = []
+        before = signal.signal(signal.SIGUSR1, lambda number, _: handled.append(number))
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            client.create_provider(audiences=["other"])
+        assert time.perf_counter() - sent[0] < 0.2
+        signal.signal(signal.SIGUSR1, before)
+        assert handled == [signal.SIGUSR1]
+    client.create_provider(audiences=["other"])
+    assert not client.create_provider(audiences=["other"]).changed
+
+
+def test_more_calls_at_once_than_threads(silent: str) -> None:
+    async def many() -> list[BaseException | object]:
+        client = waiting(silent, timeout=20)
+        tasks = [asyncio.ensure_future(client.apply_async(role())) for _ in range(600)]
+        await asyncio.sleep(1)
+        # Others are not held up by those that wait.
+        began = time.perf_counter()
+        assert await irsa.Client.sandbox().list_async() == ()
+        assert time.perf_counter() - began < 2
+        for task in tasks:
+            task.cancel()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    ended = asyncio.run(many())
+    assert all(isinstance(one, asyncio.CancelledError) for one in ended)
 
 
 @pytest.fixture
