@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use irsa_core::name::ClusterRef;
 use irsa_core::{
-    Client, Error, ErrorKind, FleetEntry, FleetOptions, FleetReport, Progress, Prunable, Request, Result, Stop,
-    Warning, WarningId,
+    Client, Error, ErrorKind, FleetEntry, FleetOptions, FleetReport, IrsaBinding, Progress, Prunable, Request, Result,
+    Stop, Warning, WarningId,
 };
 use tokio::sync::mpsc;
 
@@ -96,7 +96,12 @@ impl<'a> Fleet<'a> {
         let requests = manifests.bindings.iter().map(|declared| {
             let mut binding = declared.binding.clone();
             binding.exact |= self.args.exact;
-            let request = Request::create(binding)
+            let request = Request::create(binding);
+            let request = match &declared.existing_role {
+                Some(arn) => request.with_existing_role(arn.clone()),
+                None => request,
+            };
+            let request = request
                 .with_adopt(self.args.adopt)
                 .with_force(self.args.force)
                 .with_create_namespace(self.args.create_namespace)
@@ -138,7 +143,10 @@ impl<'a> Fleet<'a> {
                 prunable = client.prunable(set, &requests) => prunable?,
                 () = connect.interrupted() => return Ok(None),
             };
-            self.confirm(set, &prunable, environment, printer)?;
+            tokio::select! {
+                confirmed = self.confirm(set, &prunable, environment, printer) => confirmed?,
+                () = connect.interrupted() => return Ok(None),
+            }
             warnings.extend(prunable.warnings);
             requests.extend(prunable.requests.into_iter().map(|delete| delete.with_preview(self.dry_run.preview())));
         }
@@ -204,7 +212,7 @@ impl<'a> Fleet<'a> {
     }
 
     /// Shows what a prune removes, and asks where that is possible.
-    fn confirm(
+    async fn confirm(
         &self,
         set: &str,
         prunable: &Prunable,
@@ -214,9 +222,16 @@ impl<'a> Fleet<'a> {
         if prunable.requests.is_empty() || self.dry_run.preview() {
             return Ok(());
         }
-        let names = prunable.requests.iter().map(|request| format!("  - {}\n", request.binding));
-        let names: Vec<String> = names.collect::<BTreeSet<_>>().into_iter().collect();
-        printer.talk(&format!("not declared any more in set {set}, and removed:\n{}", names.concat()));
+        let names: BTreeSet<String> = prunable.requests.iter().map(|request| removed(&request.binding)).collect();
+        let shown: String = names.into_iter().collect();
+        let shown = format!("not declared any more in set {set}, and removed:\n{shown}");
+        let asks = !self.confirm_prune && environment.stdin_is_terminal && environment.stderr_is_terminal;
+        // Nobody can answer a question about what is not shown.
+        if asks {
+            printer.say(&shown)
+        } else {
+            printer.talk(&shown)
+        }
         if self.confirm_prune {
             return Ok(());
         }
@@ -228,15 +243,24 @@ impl<'a> Fleet<'a> {
         if prunable.requests.len() > FEW {
             return refused(format!("{} bindings would be removed, more than {FEW}", prunable.requests.len()));
         }
-        if environment.stdin_is_terminal && environment.stderr_is_terminal {
+        if asks {
             printer.say("Remove them? [y/N] ");
-            let answer = environment.stdin.line().unwrap_or_default();
+            // On a thread of its own: Ctrl-C must not wait for an answer.
+            let stdin = environment.stdin.clone();
+            let answer = tokio::task::spawn_blocking(move || stdin.line().unwrap_or_default());
+            let answer = answer.await.unwrap_or_default();
             if !matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
                 return refused("it was not confirmed".to_owned());
             }
         }
         Ok(())
     }
+}
+
+/// A binding that goes, with all its subjects.
+fn removed(binding: &IrsaBinding) -> String {
+    let others: Vec<String> = binding.subjects.iter().map(ToString::to_string).collect();
+    if others.is_empty() { format!("  - {binding}\n") } else { format!("  - {binding}, {}\n", others.join(", ")) }
 }
 
 /// What is told while the work goes on.
@@ -272,7 +296,7 @@ impl Step {
 fn word(entry: &FleetEntry) -> Option<&'static str> {
     match (entry.error(), entry.report()) {
         (Some(_), _) => Some("failed"),
-        (None, Some(report)) if report.changed => Some("changed"),
+        (None, Some(report)) if report.changed => Some(if entry.removal { "removed" } else { "changed" }),
         _ => None,
     }
 }

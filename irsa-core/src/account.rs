@@ -116,8 +116,9 @@ pub(crate) fn is_of_another_role(error: &Error) -> bool {
 
 /// An annotation with another role's ARN, whoever owns the field, is not taken over unasked.
 fn check_annotation(account: &ServiceAccount, role: &RoleArn) -> Result<()> {
-    // The webhook takes an empty value for none.
-    let Some(other) = account.annotations.get(ROLE_ARN_ANNOTATION).filter(|value| !value.is_empty()) else {
+    // What is no ARN names no role, such as the `null` that gen3's script left.
+    let names_a_role = |value: &&String| value.starts_with("arn:");
+    let Some(other) = account.annotations.get(ROLE_ARN_ANNOTATION).filter(names_a_role) else {
         return Ok(());
     };
     if *other == role.to_string() || !Guard::AnnotationOfOthers.stands() {
@@ -266,8 +267,10 @@ mod tests {
         let error = apply(&binding(), Some(&there), false).unwrap_err();
         assert!(error.kind() == ErrorKind::Conflict && error.causes()[0].contains("role/other, set by helm"));
         assert!(apply(&binding(), Some(&there), true).unwrap().is_some());
-        let empty = account(&[(ROLE_ARN_ANNOTATION, "")], vec![]);
-        assert!(apply(&binding(), Some(&empty), false).unwrap().is_some());
+        for nothing in ["", "null"] {
+            let nothing = account(&[(ROLE_ARN_ANNOTATION, nothing)], vec![]);
+            assert!(apply(&binding(), Some(&nothing), false).unwrap().is_some());
+        }
     }
 
     #[test]

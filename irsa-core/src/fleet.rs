@@ -218,7 +218,10 @@ impl Client {
             let request = &fleet.requests[*index];
             let outcome = self.apply_planned(fleet, request, planned, changed).await;
             changed |= !matches!(&outcome, FleetOutcome::Done(report) if !report.changed);
-            entries.push((*index, FleetEntry { binding: request.binding.to_string(), outcome }));
+            entries.push((
+                *index,
+                FleetEntry { binding: request.binding.to_string(), removal: is_removal(request), outcome },
+            ));
         }
         entries
     }
@@ -301,4 +304,9 @@ fn by_role(requests: &[Request], plans: Vec<Result<Plan>>) -> Vec<Vec<(usize, Re
         }
     }
     groups
+}
+
+/// Whether a request takes a binding away.
+fn is_removal(request: &Request) -> bool {
+    matches!(request.verb, crate::request::Verb::Delete { .. })
 }

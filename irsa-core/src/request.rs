@@ -1,10 +1,11 @@
 //! What is asked for: a binding, what to do with it, and what that may touch.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::binding::IrsaBinding;
+use crate::document::PolicyDocument;
 use crate::error::{Error, Result};
-use crate::name::{InlinePolicyName, PolicyArn, PolicyRef, Subject, TagValue};
+use crate::name::{InlinePolicyName, PolicyArn, PolicyRef, RoleArn, Subject, TagValue};
 
 /// One request: make, change or undo a binding. Planned by [`Client::plan`](crate::Client::plan).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Request {
     pub preview: bool,
     /// The set of bindings that this one belongs to: a tag on the role.
     pub set: Option<TagValue>,
+    /// The role that must be there already: a create makes none.
+    pub existing_role: Option<RoleArn>,
 }
 
 /// What to do with a binding.
@@ -38,8 +41,9 @@ pub enum Verb {
     Update {
         /// Managed or inline policies to take away.
         remove_policies: BTreeSet<PolicyRef>,
-        /// Policies to take away that can only be inline ones.
-        remove_inline_policies: BTreeSet<InlinePolicyName>,
+        /// Policies to take away that can only be inline ones, with their document where that is known: by the convention
+        /// of gen3's script, copies of it go too.
+        remove_inline_policies: BTreeMap<InlinePolicyName, Option<PolicyDocument>>,
         /// Subjects to take away.
         remove_subjects: BTreeSet<Subject>,
     },
@@ -53,7 +57,8 @@ pub enum Verb {
 impl Request {
     fn new(binding: IrsaBinding, verb: Verb) -> Self {
         let (adopt, force, create_namespace, create_provider, preview) = (false, false, false, false, false);
-        Self { binding, verb, adopt, force, create_namespace, create_provider, preview, set: None }
+        let (set, existing_role) = (None, None);
+        Self { binding, verb, adopt, force, create_namespace, create_provider, preview, set, existing_role }
     }
 
     /// Make the binding, or repair what is there of it.
@@ -94,14 +99,14 @@ impl Request {
     ///
     /// # Errors
     /// `InvalidInput` when it is no name, is also to be added, or the request is no update.
-    pub fn removing_inline_policy(mut self, name: &str) -> Result<Self> {
+    pub fn removing_inline_policy(mut self, name: &str, document: Option<PolicyDocument>) -> Result<Self> {
         let name = InlinePolicyName::new(name)?;
         match &mut self.verb {
             _ if self.binding.inline_policies.contains_key(&name) => {
                 Err(Error::invalid("inline policy", name, "is to be added and removed at once"))
             }
             Verb::Update { remove_inline_policies, .. } => {
-                remove_inline_policies.insert(name);
+                remove_inline_policies.insert(name, document);
                 Ok(self)
             }
             _ => Err(Error::invalid("inline policy", name, "only an update takes policies away")),
@@ -138,6 +143,13 @@ impl Request {
         if let Verb::Delete { keep_role } = &mut self.verb {
             *keep_role = keep;
         }
+        self
+    }
+
+    /// Sets [`existing_role`](Self::existing_role). The binding must have the name and path of the role.
+    #[must_use]
+    pub fn with_existing_role(mut self, arn: RoleArn) -> Self {
+        self.existing_role = Some(arn);
         self
     }
 
@@ -193,19 +205,28 @@ impl Request {
         self.removed_policies().any(|policy| policy.matches(arn))
     }
 
-    /// Whether an update takes an inline policy away.
-    pub(crate) fn removes_inline(&self, policy: &InlinePolicyName) -> bool {
-        self.removed_policies().any(|name| self.means_inline(&name.to_string(), policy))
-            || self.removed_inline_policies().any(|name| self.means_inline(name.as_str(), policy))
+    /// Whether an update takes an inline policy away that has this document.
+    pub(crate) fn removes_inline(&self, policy: &InlinePolicyName, found: Option<&PolicyDocument>) -> bool {
+        self.removed_policies().any(|name| self.means_inline((&name.to_string(), None), (policy, found)))
+            || self
+                .removed_inline_policies()
+                .any(|(name, known)| self.means_inline((name.as_str(), known.as_ref()), (policy, found)))
     }
 
-    /// Whether a name means an inline policy of the role: that of the name, or a copy of it.
-    pub(crate) fn means_inline(&self, name: &str, policy: &InlinePolicyName) -> bool {
-        name == policy.as_str() || self.binding.convention.is_copy(policy, name)
+    /// Whether a name, of which perhaps the document is known, means an inline policy of the role: that of the name, or a
+    /// copy of it. The script cut names at the first dot, so of longer ones only what says the same is a copy for sure.
+    pub(crate) fn means_inline(
+        &self,
+        (name, known): (&str, Option<&PolicyDocument>),
+        (policy, found): (&InlinePolicyName, Option<&PolicyDocument>),
+    ) -> bool {
+        let same = known.is_some() && known == found;
+        let is_copy = || self.binding.convention.is_copy(policy, name) && (same || !name.contains('.'));
+        name == policy.as_str() || is_copy()
     }
 
-    /// The inline policies, and no others, that an update takes away.
-    pub(crate) fn removed_inline_policies(&self) -> impl Iterator<Item = &InlinePolicyName> {
+    /// The inline policies, and no others, that an update takes away, with their documents where those are known.
+    pub(crate) fn removed_inline_policies(&self) -> impl Iterator<Item = (&InlinePolicyName, &Option<PolicyDocument>)> {
         let removed = match &self.verb {
             Verb::Update { remove_inline_policies, .. } => Some(remove_inline_policies),
             _ => None,

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::data::{as_text, data, items, texts};
 use crate::error::{Result, invalid};
 use crate::json::{self, Input};
+use crate::runtime::{Call, Needs};
 
 as_text!(FindingId, Severity);
 
@@ -77,12 +78,12 @@ const KNOWN_KEYS: [&str; 6] = ["Statement", "RoleDetailList", "Roles", "Role", "
 #[pyfunction]
 #[pyo3(signature = (documents, *, ignore = None, providers = None, service_accounts = None))]
 #[pyo3(text_signature = "(documents, *, ignore=None, providers=None, service_accounts=None)")]
-pub(crate) fn audit_trust(
-    documents: &Bound<'_, PyAny>,
-    ignore: Option<&Bound<'_, PyAny>>,
-    providers: Option<&Bound<'_, PyAny>>,
-    service_accounts: Option<&Bound<'_, PyAny>>,
-) -> PyResult<Audit> {
+pub(crate) fn audit_trust<'py>(
+    documents: &Bound<'py, PyAny>,
+    ignore: Option<&Bound<'py, PyAny>>,
+    providers: Option<&Bound<'py, PyAny>>,
+    service_accounts: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
     let py = documents.py();
     let documents = read("documents", documents)?;
     let ignore = ignore.map(ignored).transpose()?.unwrap_or_default();
@@ -93,14 +94,15 @@ pub(crate) fn audit_trust(
     if let Some(accounts) = service_accounts {
         around.clusters = known_accounts(accounts)?;
     }
-    let audited = py.detach(|| {
+    // It may take long: Ctrl-C is not to wait for it.
+    let call = Call::new(Needs::Thread, None, move |_| async move {
         let mut roles = Vec::new();
         for document in documents {
             roles.extend(document.into_roles()?);
         }
-        Ok::<_, irsa_core::Error>(audit(roles, &around, &ignore))
+        Ok(audit(roles, &around, &ignore))
     });
-    Ok(Audit(audited.map_err(crate::error::Failure::from)?))
+    call.wait(py)
 }
 
 /// What is not to be reported.

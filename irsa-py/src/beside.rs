@@ -9,6 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tokio::sync::oneshot;
 
+use crate::runtime::attached;
+
 /// What other people's code raised: its text for errors of the library, and itself for `__cause__`.
 #[derive(Debug)]
 pub(crate) struct Raised {
@@ -57,7 +59,7 @@ pub(crate) async fn beside<T: Send + 'static>(
     };
     // Waiting for the interpreter must not hold up deadlines.
     let begun = tokio::task::spawn_blocking(move || {
-        Python::try_attach(|py| {
+        attached(|py| {
             let (function, keywords) = function(py)?;
             let delivery = Delivery(Mutex::new(Some(Box::new(deliver))));
             py.import("irsa._beside")?.getattr("start")?.call1((function, keywords, delivery)).map(|_| ())

@@ -188,6 +188,11 @@ impl Core {
         }
         let needed: BTreeSet<ClusterRef> = requests.iter().flat_map(servers).collect();
         let options = FleetOptions::new().with_concurrency(concurrency).with_writes_per_second(writes_per_second);
+        // What an `async def` gives would be thrown away.
+        let flags = |progress: &Bound<'_, PyAny>| progress.getattr("__code__")?.getattr("co_flags")?.extract::<u32>();
+        if progress.is_some_and(|progress| flags(progress).is_ok_and(|flags| flags & CO_COROUTINE != 0)) {
+            return Err(PyTypeError::new_err("progress: must be a plain function, not an `async def`"));
+        }
         let progress = progress.map(|progress| progress.clone().unbind());
         self.long(py, progress, needed.into_iter().collect(), move |client, teller| async move {
             let tell = |progress: Progress<'_>| {
@@ -342,6 +347,9 @@ impl Core {
         self.call(py, Vec::new(), move |client| async move { client.delete_provider(&cluster, force, dry_run).await })
     }
 }
+
+/// `inspect.CO_COROUTINE`.
+const CO_COROUTINE: u32 = 0x80;
 
 impl Core {
     fn new(cluster: ClusterRef, origin: Origin, timeout: Duration) -> Self {

@@ -172,13 +172,13 @@ fn read(place: &Place<'_, '_>, dates: Dates, left: &Cell<usize>) -> Result<Value
         let what = || invalid(format!("{place}: {number} is no number of JSON"));
         return Number::from_f64(number).map(Value::Number).ok_or_else(what);
     }
-    if let Ok(mapping) = object.cast::<PyMapping>() {
-        return read_object(place, mapping, dates, left);
-    }
+    // Asking whether something else is a mapping runs Python code, in which a Ctrl-C would be lost.
     let items: Vec<Bound<'_, PyAny>> = if let Ok(list) = object.cast::<PyList>() {
         list.iter().collect()
     } else if let Ok(tuple) = object.cast::<PyTuple>() {
         tuple.iter().collect()
+    } else if let Ok(mapping) = object.cast::<PyMapping>() {
+        return read_object(place, mapping, dates, left);
     } else if dates == Dates::Text && object.hasattr("isoformat")? {
         let text: String = object.call_method0("isoformat")?.extract()?;
         return Ok(Value::String(text));

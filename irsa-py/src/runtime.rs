@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::process;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use irsa_core::{Error, ErrorKind};
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -54,9 +55,60 @@ fn runtime(_attached: Python<'_>) -> Result<&'static Runtime> {
             // Never ended: that would wait for threads which a forked process does not have.
             let runtime: &'static Runtime = Box::leak(Box::new(made));
             *known = Some((process::id(), runtime));
+            // Of a forked process none of the threads is there that were counted.
+            ATTACHING.store(0, Ordering::SeqCst);
             Ok(runtime)
         }
     }
+}
+
+/// Whether the interpreter ends.
+static ENDING: AtomicBool = AtomicBool::new(false);
+/// How many of our threads are with the interpreter, or wait for it.
+static ATTACHING: AtomicUsize = AtomicUsize::new(0);
+/// How long its end waits for them.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// Does something with the interpreter on a thread of ours, unless it ends: that would end the thread with it, in the middle.
+pub(crate) fn attached<T>(work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
+    struct Counted;
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            ATTACHING.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+    ATTACHING.fetch_add(1, Ordering::SeqCst);
+    let _counted = Counted;
+    if ENDING.load(Ordering::SeqCst) { None } else { Python::try_attach(work) }
+}
+
+/// Keeps our threads away from the interpreter, which is about to end.
+#[pyfunction]
+pub(crate) fn end(py: Python<'_>) {
+    ENDING.store(true, Ordering::SeqCst);
+    py.detach(|| {
+        let deadline = Instant::now() + LAST_WAIT;
+        while ATTACHING.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+    });
+}
+
+/// Whether threads have room for our work, which is made for those of the runtime with their 2 MiB.
+fn has_room(py: Python<'_>) -> PyResult<bool> {
+    const ROOM: usize = 1 << 20;
+    let size: usize = py.import("_thread")?.call_method0("stack_size")?.extract()?;
+    Ok(size == 0 || size >= ROOM)
+}
+
+/// What a future can be ended with: StopIteration would end whoever awaits it.
+fn of_progress(py: Python<'_>, error: PyErr) -> PyErr {
+    if !error.is_instance_of::<PyStopIteration>(py) {
+        return error;
+    }
+    let raised = PyRuntimeError::new_err("progress raised StopIteration");
+    raised.set_cause(py, Some(error));
+    raised
 }
 
 /// What a call needs of the runtime.
@@ -76,12 +128,16 @@ type Begin = Box<dyn FnOnce(Teller) -> Work + Send>;
 /// The work of a call.
 type Work = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
+/// A call that was begun, and what comes of it.
+type UnderWay = (Cut, UnboundedReceiver<Told>);
+
 /// A call that is not begun yet.
 #[pyclass(frozen, module = "irsa._irsa")]
 pub(crate) struct Call {
     work: Mutex<Option<Begin>>,
+    under_way: Mutex<Option<UnderWay>>,
     needs: Needs,
-    /// Is told how far the call is, on the thread that waits or of the event loop.
+    /// Is told how far the call is, on the thread of the event loop.
     progress: Option<Py<PyAny>>,
 }
 
@@ -100,7 +156,7 @@ impl Call {
             let work = work(teller);
             Box::pin(async { work.await.map(|value| Box::new(value) as Box<dyn Field + Send>) })
         };
-        Self { work: Mutex::new(Some(Box::new(begin))), needs, progress }
+        Self { work: Mutex::new(Some(Box::new(begin))), under_way: Mutex::default(), needs, progress }
     }
 
     fn take(&self) -> PyResult<Begin> {
@@ -109,7 +165,7 @@ impl Call {
     }
 
     /// Begins the work on a thread of the runtime; what it tells arrives at the other end, unless it is cut off before.
-    fn begin(&self, py: Python<'_>) -> PyResult<(Cut, UnboundedReceiver<Told>)> {
+    fn begin(&self, py: Python<'_>) -> PyResult<UnderWay> {
         let (runtime, work) = (runtime(py)?, self.take()?);
         let (sender, told) = unbounded_channel();
         let (cut, cut_off) = oneshot::channel();
@@ -159,23 +215,35 @@ impl Call {
             }
         }
     }
-
-    fn told(&self, py: Python<'_>, progress: &Progress) -> PyResult<()> {
-        let Some(callable) = &self.progress else { return Ok(()) };
-        callable.call1(py, (progress.field(py)?,)).map(drop)
-    }
 }
 
 #[pymethods]
 impl Call {
     /// Makes the call and waits for its end; other threads go on, and Ctrl-C cuts it off.
-    fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        if self.needs == Needs::Nothing {
+    pub(crate) fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if self.needs == Needs::Nothing && has_room(py)? {
             return given(py, self.here(py)?);
         }
+        loop {
+            match self.step(py) {
+                Ok((false, _)) => {}
+                ended => {
+                    self.cut();
+                    return ended.map(|(_, answer)| answer);
+                }
+            }
+        }
+    }
+
+    /// Begins the call, or goes on with it: whether it has ended, and the answer or how far it is. No Python code is called
+    /// from here: at the end of the interpreter a thread that comes back to it is ended where it stands.
+    fn step<'py>(&self, py: Python<'py>) -> PyResult<(bool, Bound<'py, PyAny>)> {
         let runtime = runtime(py)?;
-        // Cut off when it is dropped, as by Ctrl-C.
-        let (_cut, mut told) = self.begin(py)?;
+        let known = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (cut, mut told) = match known {
+            Some(known) => known,
+            None => self.begin(py)?,
+        };
         loop {
             let next = py.detach(|| {
                 runtime.block_on(async {
@@ -187,8 +255,11 @@ impl Call {
                 })
             });
             match next {
-                Some(Some(Told::End(answer))) => return given(py, answer),
-                Some(Some(Told::Progress(progress))) => self.told(py, &progress)?,
+                Some(Some(Told::End(answer))) => return Ok((true, given(py, answer)?)),
+                Some(Some(Told::Progress(progress))) => {
+                    *self.under_way.lock().unwrap_or_else(PoisonError::into_inner) = Some((cut, told));
+                    return Ok((false, progress.field(py)?));
+                }
                 Some(None) => {
                     let error = Error::new(ErrorKind::Unexpected, "the call ended without an answer");
                     return Err(Failure::from(error).into());
@@ -198,6 +269,11 @@ impl Call {
         }
     }
 
+    /// Cuts the call off, if it has not ended.
+    fn cut(&self) {
+        drop(self.under_way.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
     /// Makes the call; gives a future of the running event loop. Cancelling that cuts the call off.
     fn future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?;
@@ -205,8 +281,8 @@ impl Call {
         let (home, awaited) = (event_loop.unbind(), future.clone().unbind());
         let progress = self.progress.as_ref().map(|callable| callable.clone_ref(py));
         let deliver = move |told| {
-            // Where the interpreter has ended or the loop is closed, nobody waits any more.
-            let _ = Python::try_attach(|py| {
+            // Where the loop is closed, nobody waits any more.
+            let _ = attached(|py| {
                 let (awaited, progress) = (awaited.clone_ref(py), progress.as_ref().map(|each| each.clone_ref(py)));
                 let delivery = Delivery { awaited, progress, told: Mutex::new(Some(told)) };
                 home.call_method1(py, "call_soon_threadsafe", (delivery,)).map(|_| ())
@@ -248,7 +324,8 @@ impl Delivery {
             (Told::End(answer), _) => Some(given(py, answer)),
             (Told::Progress(progress), Some(callable)) => {
                 // What it raises ends the call.
-                progress.field(py).and_then(|progress| callable.call1(py, (progress,))).err().map(Err)
+                let told = progress.field(py).and_then(|progress| callable.call1(py, (progress,)));
+                told.err().map(|error| Err(of_progress(py, error)))
             }
             (Told::Progress(_), None) => None,
         };

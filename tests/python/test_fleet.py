@@ -91,6 +91,21 @@ def test_what_progress_raises_ends_the_call(client: irsa.Client) -> None:
     assert client.apply_all(bindings(3)).failed == ()
 
 
+def test_what_progress_cannot_raise_into_a_future(client: irsa.Client) -> None:
+    def progress(_: irsa.Progress) -> None:
+        next(iter(()))
+
+    with pytest.raises(RuntimeError, match="progress raised StopIteration") as raised:
+        asyncio.run(client.apply_all_async(bindings(3), progress=progress))
+    assert isinstance(raised.value.__cause__, StopIteration)
+
+    async def never_awaited(_: irsa.Progress) -> None:
+        raise AssertionError
+
+    with pytest.raises(TypeError, match="progress: must be a plain function"):
+        client.apply_all(bindings(3), progress=never_awaited)
+
+
 def test_reports_are_plain_immutable_data(client: irsa.Client) -> None:
     told: list[irsa.Progress] = []
     wrong = irsa.Binding("default", "wrong", policies=["AmazonS3ReadOnly"])

@@ -381,6 +381,67 @@ def test_the_interpreter_may_end_during_a_call(silent: str) -> None:
     assert (done.stdout.strip(), done.returncode) == ("end", 0), done.stderr
 
 
+ENDING = {
+    "progress on threads": """
+import threading, time, irsa
+client = irsa.Client.sandbox()
+bindings = [irsa.Binding("default", f"w{i}") for i in range(4)]
+def work():
+    while True:
+        client.apply_all(bindings, progress=lambda p: time.sleep(0.001), writes_per_second=0)
+for _ in range(4):
+    threading.Thread(target=work, daemon=True).start()
+time.sleep(0.3)
+print("end")
+""",
+    "awaited": """
+import asyncio, irsa
+client = irsa.Client.sandbox()
+async def main():
+    tasks = [asyncio.create_task(client.apply_async(irsa.Binding("default", f"w{i}"))) for i in range(200)]
+    await asyncio.sleep(0.02)
+asyncio.run(main())
+print("end")
+""",
+}
+
+
+@pytest.mark.parametrize("code", ENDING.values(), ids=ENDING)
+def test_the_interpreter_may_end_while_calls_are_told_of(code: str) -> None:
+    for _ in range(8):
+        done = run(code)
+        assert (done.stdout.strip(), done.returncode) == ("end", 0), done.stderr
+
+
+def test_a_thread_may_have_a_small_stack() -> None:
+    done = run(
+        """
+        import threading, irsa
+        client = irsa.Client.sandbox()
+        threading.stack_size(128 * 1024)
+        binding = irsa.Binding("default", "a", policies=["AmazonS3ReadOnlyAccess"])
+        thread = threading.Thread(target=lambda: print(client.apply(binding).changed))
+        thread.start()
+        thread.join()
+        """
+    )
+    assert (done.stdout.strip(), done.returncode) == ("True", 0), done.stderr
+
+
+def test_progress_may_call_and_take_its_time() -> None:
+    client = irsa.Client.sandbox(timeout=1)
+    bindings = [role(f"w{number}") for number in range(20)]
+    nested: list[bool] = []
+
+    def progress(far: irsa.Progress) -> None:
+        if far.done == 1:
+            time.sleep(1.5)
+            nested.extend(client.apply(binding).changed for binding in bindings)
+
+    assert not client.apply_all(bindings, progress=progress, writes_per_second=0).failed
+    assert len(nested) == 20
+
+
 HANGING = """
 import sys, threading, time, irsa
 class Client:

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use irsa_core::{Error, Request, Result};
+use irsa_core::{Error, PolicyDocument, Request, Result};
 
 use crate::environment::Environment;
+use crate::inputs;
 use crate::settings::{PolicyInput, inline_name};
 
 /// The policy as `irsa create -p` takes it: what is a file is spelt as one.
@@ -17,12 +18,17 @@ pub(super) fn spelt(environment: &Environment, policy: &str) -> Result<String> {
     Ok(if file { format!("file://{policy}") } else { policy.to_owned() })
 }
 
-/// A request that takes a policy away: by a file, which need not be there any more, the inline policy that it became;
-/// otherwise whatever the name or ARN means.
+/// A request that takes a policy away: by a file, which need not be there any more where the role still has its policy, the
+/// inline policy that it became; otherwise whatever the name or ARN means.
 pub(super) fn removed(environment: &Environment, request: Request, policy: &str) -> Result<Request> {
     let spelt = spelt(environment, policy)?;
     match PolicyInput::of(&spelt) {
-        PolicyInput::File(path) => request.removing_inline_policy(&inline_name(path)),
+        PolicyInput::File(path) => {
+            // A file that says nothing any more still has its name.
+            let document = inputs::policy(environment, Path::new(path)).ok();
+            let document = document.and_then(|document| PolicyDocument::parse(&document.to_string()).ok());
+            request.removing_inline_policy(&inline_name(path), document)
+        }
         PolicyInput::Managed(policy) => request.removing_policy(policy),
     }
 }

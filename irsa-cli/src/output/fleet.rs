@@ -18,7 +18,8 @@ pub(super) fn text(entry: &FleetEntry, preview: bool) -> String {
     match &entry.outcome {
         FleetOutcome::Done(report) if !report.changed => String::new(),
         FleetOutcome::Done(report) => {
-            let text = report_text(report, Told::Changed);
+            let told = if entry.removal { Told::Deleted } else { Told::Changed };
+            let text = report_text(report, told);
             if preview { with_details(&text, &report.steps) } else { text }
         }
         FleetOutcome::Failed(error) => {
@@ -111,10 +112,18 @@ fn changed(text: &mut String, before: &Value, after: &Value) {
 pub(super) fn summary(told: &Fleet) -> String {
     let report = &told.report;
     let changed = report.entries.iter().filter(|entry| entry.error().is_none());
-    let changed = changed.filter_map(FleetEntry::report).filter(|report| report.changed).count();
-    let unchanged = report.succeeded() - changed;
-    let (verb, failed) = if told.dry_run.preview() { ("would change", "refused") } else { ("changed", "failed") };
+    let changed = changed.filter(|entry| entry.report().is_some_and(|report| report.changed));
+    let (removed, changed): (Vec<&FleetEntry>, Vec<&FleetEntry>) = changed.partition(|entry| entry.removal);
+    let (removed, changed) = (removed.len(), changed.len());
+    let unchanged = report.succeeded() - changed - removed;
+    let (verb, gone, failed) = match told.dry_run.preview() {
+        true => ("would change", "would be removed", "refused"),
+        false => ("changed", "removed", "failed"),
+    };
     let mut parts = vec![format!("{changed} {verb}"), format!("{unchanged} unchanged")];
+    if removed > 0 {
+        parts.insert(1, format!("{removed} {gone}"));
+    }
     if report.failed() > 0 {
         parts.push(format!("{} {failed}", report.failed()));
     }

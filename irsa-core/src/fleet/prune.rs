@@ -79,13 +79,45 @@ impl Kept {
         Self { members, roles }
     }
 
+    fn has_role(&self, detail: &RoleDetail) -> bool {
+        self.roles.contains(&detail.role.arn.name().as_str().to_ascii_lowercase())
+    }
+
     fn has(&self, detail: &RoleDetail, members: &BTreeSet<Member>) -> bool {
-        let name = detail.role.arn.name().as_str().to_ascii_lowercase();
-        self.roles.contains(&name) || members.iter().any(|member| self.members.contains(member))
+        self.has_role(detail) || members.iter().any(|member| self.members.contains(member))
     }
 }
 
 impl Prunable {
+    /// Tells of what is not declared any more in a role that is kept, since part of it is.
+    fn warn_of_undeclared(
+        &mut self,
+        detail: &RoleDetail,
+        members: &BTreeSet<Member>,
+        clusters: &BTreeMap<ClusterRef, Identity>,
+        kept: &Kept,
+    ) {
+        let name = detail.role.arn.name();
+        let Some(home) = members.iter().next().map(|member| &member.cluster) else { return };
+        if !kept.has_role(detail) {
+            let message = format!(
+                "role {name} is declared no more, but its service accounts are, with another role: it is kept; \
+                 `irsa delete` with --role-name {name} removes it"
+            );
+            self.warnings.push(Warning::new(WarningId::RoleKept, message));
+            return;
+        }
+        let here = |member: &&Member| clusters.values().any(|identity| identity.cluster == member.cluster);
+        for member in members.iter().filter(here).filter(|member| !kept.members.contains(*member)) {
+            let place = member.shown(home);
+            let message = format!(
+                "subject {place} of role {name} is declared no more, and keeps its rights: `irsa delete {place}` \
+                 takes it out, as --exact does"
+            );
+            self.warnings.push(Warning::new(WarningId::RoleKept, message));
+        }
+    }
+
     fn add<T>(
         &mut self,
         detail: &RoleDetail,
@@ -96,10 +128,14 @@ impl Prunable {
         let ownership = Ownership::from_tags(&detail.role.tags);
         let members = ownership.members();
         let home = |id: &ClusterId| clusters.iter().find(|(_, identity)| identity.cluster == *id).map(|(name, _)| name);
-        if !ownership.is_owned() || kept.has(detail, &members) {
+        let name = detail.role.arn.name();
+        if !ownership.is_owned() {
             return Ok(());
         }
-        let name = detail.role.arn.name();
+        if kept.has(detail, &members) {
+            self.warn_of_undeclared(detail, &members, clusters, kept);
+            return Ok(());
+        }
         let Some(owner) = members.iter().find(|member| ownership.is_owner(member)) else {
             let message = format!("role {name} belongs to the set, but its owner's record is cut: it is kept");
             self.warnings.push(Warning::new(WarningId::RoleKept, message));

@@ -21,6 +21,8 @@ pub enum FleetOutcome {
 pub struct FleetEntry {
     /// `NAMESPACE/NAME` of the service account.
     pub binding: String,
+    /// Whether it was to be removed.
+    pub removal: bool,
     /// What became of it.
     pub outcome: FleetOutcome,
 }

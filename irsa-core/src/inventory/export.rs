@@ -16,6 +16,7 @@ use crate::manifest::{Manifest, Metadata, Spec, SubjectSpec};
 use crate::name::{ClusterRef, Namespace, RoleArn, SubjectName};
 use crate::observe::{Backends, ObservedRole, place};
 use crate::ownership::Member;
+use crate::request::Request;
 use crate::trust::{OwnKind, WebIdentity, own_kind};
 
 /// The bindings of a cluster as manifests.
@@ -34,7 +35,51 @@ impl Client {
     /// # Errors
     /// `AccessDenied` where roles or service accounts may not be listed.
     pub async fn export(&self, cluster: &ClusterRef, namespace: Option<&Namespace>) -> Result<Export> {
-        self.in_time("reading the bindings", export(&self.backends, cluster, namespace)).await
+        let mut export = self.in_time("reading the bindings", export(&self.backends, cluster, namespace)).await?;
+        self.leave_out_what_changes(cluster, &mut export).await;
+        Ok(export)
+    }
+
+    /// Plans what was written, and leaves out what would change something, such as the trust policy that irsa would write in
+    /// another form.
+    async fn leave_out_what_changes(&self, cluster: &ClusterRef, export: &mut Export) {
+        let no_file = |path: &str| Err(Error::invalid("file", path, "is not read"));
+        let manifests = std::mem::take(&mut export.manifests);
+        let (mut kept, mut requests) = (Vec::new(), Vec::new());
+        for manifest in manifests {
+            match manifest.binding(Some(cluster), &no_file) {
+                Ok(binding) => {
+                    requests.push(Request::create(binding).with_preview(true));
+                    kept.push(manifest);
+                }
+                Err(error) => export.left_out.push(format!("{} cannot be declared: {error}", manifest.metadata.name)),
+            }
+        }
+        let plans = match self.plan_all(&requests).await {
+            Ok(plans) => plans,
+            Err(error) => {
+                export.left_out.push(format!("that the bindings plan to no change could not be seen: {error}"));
+                export.manifests = kept;
+                return;
+            }
+        };
+        for (manifest, plan) in kept.into_iter().zip(plans) {
+            let why = match plan {
+                Ok(plan) if plan.is_empty() => {
+                    export.manifests.push(manifest);
+                    continue;
+                }
+                Ok(plan) => {
+                    let steps = plan.report().steps;
+                    let actions: BTreeSet<String> = steps.iter().map(|step| step.action.to_string()).collect();
+                    format!("to declare it would {}", actions.into_iter().collect::<Vec<_>>().join(", "))
+                }
+                Err(error) => std::iter::once(error.to_string()).chain(error.causes()).collect::<Vec<_>>().join(": "),
+            };
+            let Metadata { namespace, name, .. } = &manifest.metadata;
+            let role = manifest.spec.role_name.as_deref().unwrap_or_default();
+            export.left_out.push(format!("binding {namespace}/{name} of role {role} stays as it is: {why}"));
+        }
     }
 }
 
@@ -141,6 +186,11 @@ impl Writer<'_> {
             }
         }
         members.extend(bound.keys().cloned());
+        if self.namespace.is_none() {
+            for wider in let_in.wider {
+                self.leave_out(format!("role {name} lets in {wider}, which is more than names of one namespace"));
+            }
+        }
         let home = |member: &&Member| member.cluster == *self.located.id();
         let exact = |member: &&Member| matches!(member.name, SubjectName::Exact(_));
         let role_only = bound.is_empty();
@@ -163,9 +213,6 @@ impl Writer<'_> {
             return;
         }
         let spec = self.spec(role, &members, &first, &bound);
-        for wider in let_in.wider {
-            self.leave_out(format!("role {name} lets in {wider}, which is more than names of one namespace"));
-        }
         let metadata = Metadata {
             name: first.name.as_str().to_owned(),
             namespace: first.namespace.to_string(),

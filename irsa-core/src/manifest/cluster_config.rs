@@ -11,7 +11,7 @@ use super::read::{Declared, Document, ManifestFile};
 use super::well_known::WellKnownPolicies;
 use crate::binding::IrsaBinding;
 use crate::error::{Error, Result};
-use crate::name::{Partition, Region, RoleArn};
+use crate::name::{Partition, Region, RoleArn, Subject};
 
 /// The name of the inline policy that `attachPolicy` becomes.
 const ATTACHED: &str = "attachPolicy";
@@ -102,8 +102,20 @@ pub(super) fn read(document: &Document<'_>, read: &mut ManifestFile) -> Result<(
                 entry.metadata.namespace, entry.metadata.name
             ));
         }
-        let made_by_eksctl = entry.role_name.is_none() && entry.attach_role_arn.is_none();
-        read.bindings.push(Declared { binding, place, made_by_eksctl });
+        let existing_role = entry.attach_role_arn.as_deref().map(str::parse::<RoleArn>).transpose()?;
+        let made_by_eksctl = entry.role_name.is_none() && existing_role.is_none();
+        let same = |known: &&mut Declared| {
+            let other = &known.binding;
+            existing_role.is_some()
+                && known.existing_role == existing_role
+                && (&other.cluster, &other.labels, &other.annotations, other.role_only)
+                    == (&binding.cluster, &binding.labels, &binding.annotations, binding.role_only)
+        };
+        // What shares a role is one binding of several service accounts.
+        match read.bindings.iter_mut().find(same) {
+            Some(known) => drop(known.binding.subjects.insert(Subject { cluster: None, ..binding.first_subject() })),
+            None => read.bindings.push(Declared { binding, place, made_by_eksctl, existing_role }),
+        }
     }
     Ok(())
 }
@@ -114,8 +126,17 @@ impl Entry {
         let mut builder = IrsaBinding::builder(cluster, namespace, name).with_role_only(self.role_only);
         if let Some(arn) = &self.attach_role_arn {
             let arn: RoleArn = arn.parse()?;
-            if self.role_name.is_some() {
-                return Err(Error::invalid("attachRoleARN", arn.to_string(), "contradicts roleName"));
+            let further = [
+                ("roleName", self.role_name.is_some()),
+                ("attachPolicyARNs", !self.attach_policy_arns.is_empty()),
+                ("attachPolicy", self.attach_policy.is_some()),
+                ("wellKnownPolicies", self.well_known_policies != WellKnownPolicies::default()),
+                ("permissionsBoundary", self.permissions_boundary.is_some()),
+                ("subjectPattern", self.subject_pattern.is_some()),
+            ];
+            // As eksctl has it: such a role is somebody else's, and only the account is annotated.
+            if let Some((key, _)) = further.into_iter().find(|(_, given)| *given) {
+                return Err(Error::invalid("attachRoleARN", arn.to_string(), format!("contradicts {key}")));
             }
             builder = builder.with_role_name(arn.name().as_str()).with_role_path(arn.path().as_str());
         }
@@ -184,6 +205,8 @@ iam:
       status: {roleARN: arn:aws-us-gov:iam::123456789012:role/x}
     - metadata: {name: attached, namespace: jobs}
       attachRoleARN: arn:aws-us-gov:iam::123456789012:role/made/by-hand
+    - metadata: {name: too, namespace: jobs}
+      attachRoleARN: arn:aws-us-gov:iam::123456789012:role/made/by-hand
 "#;
 
     fn no_file(path: &str) -> crate::Result<String> {
@@ -206,6 +229,9 @@ iam:
         assert!(inline.binding.inline_policies.keys().any(|name| name.as_str() == "attachPolicy"));
         let role = |role: &super::IrsaBinding| role.role_name.as_ref().map(ToString::to_string);
         assert_eq!((role(&attached.binding).as_deref(), attached.made_by_eksctl), (Some("by-hand"), false));
+        assert_eq!(attached.existing_role.as_ref().map(|arn| arn.name().as_str()), Some("by-hand"));
+        let subjects: Vec<String> = attached.binding.subjects.iter().map(ToString::to_string).collect();
+        assert_eq!(subjects, ["jobs/too"], "one binding of both");
         assert_eq!(attached.place.line, 24);
         let ignored = read.ignored.join("\n");
         for words in ["c.yaml:8:", "podIdentityAssociations", "tag alpha.eksctl.io/cluster-name", "subjectPattern"] {
@@ -219,10 +245,11 @@ iam:
             ("attachPolicyARNs", "attachPolicyARNS", "did you mean attachPolicyARNs?"),
             ("ebsCSIController", "ebsCsiController", "did you mean ebsCSIController"),
             ("name: s3-reader", "name: S3_reader", "service account name"),
+            ("attachRoleARN:", "attachPolicy: {}\n      attachRoleARN:", "contradicts attachPolicy"),
         ] {
             let error = read("c.yaml", &CONFIG.replace(from, to), None, &no_file).unwrap_err();
             let text = format!("{error} {} {}", error.causes().join(" "), error.hint().unwrap_or_default());
-            assert!(text.contains("c.yaml:1") && text.contains(words), "{text}");
+            assert!(text.contains("c.yaml:") && text.contains(words), "{text}");
         }
     }
 }

@@ -9,7 +9,7 @@ use super::places::Places;
 use super::{API_VERSION, KIND, Manifest, ReadFile, cluster_config};
 use crate::binding::IrsaBinding;
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
-use crate::name::{ClusterRef, Region};
+use crate::name::{ClusterRef, Region, RoleArn};
 
 /// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct Declared {
     /// Whether its role, where none is named, is one that eksctl has made: to be found by
     /// [`Client::finding_roles`](crate::Client::finding_roles).
     pub made_by_eksctl: bool,
+    /// The role that must exist, for [`Request::with_existing_role`](crate::Request::with_existing_role).
+    pub existing_role: Option<RoleArn>,
 }
 
 /// What a file holds.
@@ -150,7 +152,7 @@ impl Document<'_> {
     fn declared(&self, manifest: &Manifest, cluster: Option<&ClusterRef>, file: ReadFile<'_>) -> Result<Declared> {
         let binding = manifest.binding(cluster, file).map_err(|error| self.placed(error))?;
         let place = self.place_of(&manifest.metadata.name);
-        Ok(Declared { binding, place, made_by_eksctl: false })
+        Ok(Declared { binding, place, made_by_eksctl: false, existing_role: None })
     }
 
     /// Where a value stands; the beginning of the document where it is not found.

@@ -79,7 +79,11 @@ fn changing(request: &Request, declared: &BTreeSet<PolicyArn>, role: Option<&Obs
     if let Some(role) = role {
         let leaving = |arn: &&PolicyArn| !declared.contains(*arn) && (binding.exact || request.removes(arn));
         changing = declared.difference(&role.attached).chain(role.attached.iter().filter(leaving)).cloned().collect();
-        others += role.inline.keys().filter(|name| binding.exact || request.removes_inline(name)).count();
+        others += role
+            .inline
+            .iter()
+            .filter(|(name, document)| binding.exact || request.removes_inline(name, document.as_ref()))
+            .count();
     }
     if changing.len() + others > 1 { changing } else { BTreeSet::new() }
 }

@@ -22,6 +22,16 @@ use crate::trust::{Decision, Derivation, Derived, TrustPolicy, derive};
 /// Plans a create or an update.
 pub(super) fn plan(request: &Request, observed: &Observed) -> Result<Plan> {
     let goal = Goal::of(request, observed)?;
+    if let Some(arn) = &request.existing_role
+        && observed.role.as_ref().map(|role| &role.role.arn) != Some(arn)
+    {
+        let error = Error::new(ErrorKind::NotFound, format!("role {arn} does not exist")).with_code("NoSuchEntity");
+        let elsewhere = (arn.account(), arn.partition()) != (goal.arn.account(), goal.arn.partition());
+        return Err(match elsewhere {
+            true => error.with_cause(format!("the account of the cluster's provider is {}", goal.arn.account())),
+            false => error.with_hint("a role that is named by its ARN is never made: check the ARN"),
+        });
+    }
     let mut plan = Plan::new(request, Some(goal.arn.clone()));
     plan.warnings.extend(observed.warnings.iter().cloned());
     plan.then(prerequisites::providers(request, observed, &goal)?);

@@ -6,7 +6,7 @@ use super::goal::Goal;
 use super::managed::{Managed, ManagedSteps};
 use crate::backend::RoleSettings;
 use crate::document::PolicyDocument;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
 use crate::name::{InlinePolicyName, PolicyArn, SessionDuration};
 use crate::observe::{Observed, ObservedRole};
 use crate::report::{Warning, WarningId};
@@ -33,8 +33,12 @@ impl PolicyChanges {
         for policy in request.removed_policies() {
             let managed = role.attached.iter().filter(|arn| policy.matches(arn)).map(ToString::to_string);
             // The copies of a policy are one with it.
-            let inline = role.inline.keys().find(|name| request.means_inline(&policy.to_string(), name));
-            let inline = inline.map(|name| format!("inline policy {name}"));
+            let text = policy.to_string();
+            let means = |(name, found): &(&InlinePolicyName, &Option<PolicyDocument>)| {
+                request.means_inline((&text, None), (name, found.as_ref()))
+            };
+            let inline = role.inline.iter().find(means);
+            let inline = inline.map(|(name, _)| format!("inline policy {name}"));
             let found: Vec<String> = managed.chain(inline).collect();
             if goal.attach.iter().any(|arn| policy.matches(arn)) {
                 return Err(Error::invalid("policy", policy.to_string(), "is to be added and removed at once"));
@@ -50,10 +54,25 @@ impl PolicyChanges {
                 }
             }
         }
-        let is_there =
-            |name: &&InlinePolicyName| role.inline.keys().any(|known| request.means_inline(name.as_str(), known));
-        for name in request.removed_inline_policies().filter(|name| !is_there(name)) {
-            warnings.push(nothing_to_remove(&format!("inline policy {name}"), goal));
+        for (name, document) in request.removed_inline_policies() {
+            let means = |(known, found): (&InlinePolicyName, &Option<PolicyDocument>)| {
+                request.means_inline((name.as_str(), document.as_ref()), (known, found.as_ref()))
+            };
+            match role.inline.iter().any(means) {
+                true => {}
+                false if document.is_some() => {
+                    warnings.push(nothing_to_remove(&format!("inline policy {name}"), goal));
+                }
+                false => {
+                    let near = nearest(name.as_str(), role.inline.keys().map(InlinePolicyName::as_str));
+                    let error = Error::new(ErrorKind::NotFound, format!("inline policy {name} cannot be taken away"))
+                        .with_cause(format!("role {} has none of that name", goal.arn.name()));
+                    return Err(match did_you_mean(&near) {
+                        Some(hint) => error.with_hint(hint),
+                        None => error.with_hint("check the name of the file"),
+                    });
+                }
+            }
         }
         let undeclared = |arn: &&PolicyArn| !goal.attach.contains(*arn);
         let detach = role.attached.iter().filter(undeclared).filter(|arn| exact || request.removes(arn));
@@ -66,7 +85,8 @@ impl PolicyChanges {
             declared
                 .any(|(of, wanted)| binding.convention.is_copy(name, of.as_str()) && document.as_ref() == Some(wanted))
         };
-        let leaving = leaving.filter(|(name, before)| exact || request.removes_inline(name) || is_spare(name, before));
+        let leaving = leaving
+            .filter(|(name, before)| exact || request.removes_inline(name, before.as_ref()) || is_spare(name, before));
         let leaving = leaving.map(|(name, before)| Change { name: name.clone(), before: before.clone(), after: None });
         let wanted = binding.inline_policies.iter().map(|(name, after)| Change {
             name: name.clone(),

@@ -72,7 +72,7 @@ impl StateFile {
 
     /// The lock is on a file of its own, since the state's file is another one after each write. It is never removed: a
     /// process that waits for it would otherwise hold the lock of a file that nobody finds any more.
-    fn lock(&self) -> Result<File> {
+    fn lock(&self) -> Result<Lock> {
         let mut name = self.path.file_name().unwrap_or_default().to_owned();
         name.push(".lock");
         let path = self.path.with_file_name(name);
@@ -81,7 +81,7 @@ impl StateFile {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, OWNER_ALONE);
         let file = options.open(&path);
-        let locked = file.and_then(|file| lock(&file).map(|()| file));
+        let locked = file.and_then(Lock::of);
         locked.map_err(|error| refused(&path, "lock", &error))
     }
 
@@ -102,12 +102,26 @@ impl StateFile {
 #[cfg(unix)]
 const OWNER_ALONE: u32 = 0o600;
 
-/// Waits for the lock of a file, whatever signals come meanwhile.
-fn lock(file: &File) -> std::io::Result<()> {
-    loop {
-        match file.lock() {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            locked => return locked,
+/// The lock of a file.
+struct Lock(File);
+
+impl Lock {
+    /// Waits for it, whatever signals come meanwhile.
+    fn of(file: File) -> std::io::Result<Self> {
+        loop {
+            match file.lock() {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                locked => return locked.map(|()| Self(file)),
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file would not do: a process that was forked meanwhile holds the same lock.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the lock of a sandbox's file is kept until the file is closed everywhere");
         }
     }
 }

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from irsa._irsa import Binding, Core
+import os
+from collections.abc import Callable, Mapping, Sequence
+
+from irsa._irsa import (
+    Audit,
+    Binding,
+    BindingView,
+    Core,
+    FleetReport,
+    Plan,
+    Progress,
+    Provider,
+    Report,
+    TrustCheck,
+    WhoCan,
+)
 
 TYPE_CHECKING = False  # what `typing` has, without the time that importing it takes
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
-
-    from irsa._irsa import Audit, BindingView, FleetReport, Plan, Progress, Provider, Report, TrustCheck, WhoCan
 
     _Document = str | Mapping[str, Any]
 
@@ -272,9 +283,16 @@ class Client:
             TypeError, ValueError: an argument has another type, or is out of its bounds.
         """
         permit = _Permit(adopt, force, create_namespace, create_provider)
-        result: FleetReport = self._core.apply_all(
-            bindings, progress, concurrency, writes_per_second, permit, dry_run
-        ).wait()
+        call = self._core.apply_all(bindings, progress, concurrency, writes_per_second, permit, dry_run)
+        try:
+            ended, told = call.step()
+            while not ended:
+                if progress is not None:
+                    progress(told)
+                ended, told = call.step()
+        finally:
+            call.cut()
+        result: FleetReport = told
         return result
 
     async def apply_all_async(

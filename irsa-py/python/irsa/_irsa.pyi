@@ -325,6 +325,10 @@ class Call:
 
     def wait(self) -> Any:
         """Makes the call and waits for its end; other threads go on, and Ctrl-C cuts it off."""
+    def step(self) -> tuple[bool, Any]:
+        """Begins the call, or goes on with it: whether it has ended, and the answer or how far it is."""
+    def cut(self) -> None:
+        """Cuts the call off, if it has not ended."""
     def future(self) -> Awaitable[Any]:
         """Makes the call; gives a future of the running event loop. Cancelling that cuts the call off."""
 

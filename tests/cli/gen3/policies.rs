@@ -127,6 +127,18 @@ fn b8_a_file_tells_which_policy_goes() {
 }
 
 #[test]
+fn b8_files_that_the_script_called_the_same_are_told_apart() {
+    let shell = shell().with_file("policy.fence.json", GET).with_file("policy.sower.json", PUT);
+    let copies = [("policy-1590000000", GET), ("policy-1590000099", PUT)];
+    shell.script("default", "sa", "sandbox-sa-role", &copies);
+    shell.done("-u sa -p policy.sower.json -a d");
+    assert_eq!(shell.done("-l sa"), "AmazonS3ReadOnlyAccess\npolicy-1590000000\n");
+    // A file that is gone does not say which of them was made of it.
+    shell.fails(1, "-u sa -p gone/policy.fence.json -a d", "role sandbox-sa-role has none of that name");
+    assert_eq!(shell.done("-l sa"), "AmazonS3ReadOnlyAccess\npolicy-1590000000\n");
+}
+
+#[test]
 fn b8_a_file_means_no_managed_policy() {
     let shell = shell().with_file("mine.json", GET);
     shell.sandbox.add_policy("/", "mine").unwrap();
@@ -179,7 +191,13 @@ fn b18_an_unknown_policy_is_told() {
     assert!(said.contains("role sandbox-sa-role has none of that name either"), "{said}");
     assert!(said.contains("did you mean pol?"), "{said}");
     shell.fails(1, "-u sa -p arn:aws:iam::aws:policy/Nothing -a d", "does not exist");
-    // A policy that there is, but not on the role, is gone already; so is that of a file.
+    let said = shell.fails(1, "-u sa -p ./poll.json -a d", "inline policy poll cannot be taken away");
+    assert!(
+        said.contains("role sandbox-sa-role has none of that name") && said.contains("did you mean pol?"),
+        "{said}"
+    );
+    // A policy that there is, but not on the role, is gone already; so is that of a file that is there.
+    let shell = shell.with_file("x.json", GET);
     for line in
         [format!("-u sa -p {S3} -a d"), "-u sa -p AmazonS3ReadOnlyAccess -a d".into(), "-u sa -p x.json -a d".into()]
     {
