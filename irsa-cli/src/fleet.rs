@@ -96,12 +96,8 @@ impl<'a> Fleet<'a> {
         let requests = manifests.bindings.iter().map(|declared| {
             let mut binding = declared.binding.clone();
             binding.exact |= self.args.exact;
-            let request = Request::create(binding);
-            let request = match &declared.existing_role {
-                Some(arn) => request.with_existing_role(arn.clone()),
-                None => request,
-            };
-            let request = request
+            let request = Request::create(binding)
+                .with_existing_role(declared.existing_role.clone())
                 .with_adopt(self.args.adopt)
                 .with_force(self.args.force)
                 .with_create_namespace(self.args.create_namespace)

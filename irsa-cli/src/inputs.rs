@@ -5,7 +5,6 @@ use std::io::{self, ErrorKind as IoKind, Read};
 use std::path::Path;
 
 use irsa_core::{Error, ErrorKind, IrsaBinding, PolicyDocument, Result};
-use serde_json::Value;
 
 use crate::environment::Environment;
 
@@ -55,11 +54,9 @@ fn bounded<R: Read>(path: &Path, longest: u64, open: impl FnOnce() -> io::Result
 }
 
 /// Reads a policy document.
-pub(crate) fn policy(environment: &Environment, path: &Path) -> Result<Value> {
+pub(crate) fn policy(environment: &Environment, path: &Path) -> Result<PolicyDocument> {
     let document = PolicyDocument::parse(&text(environment, path)?);
-    document
-        .map(|document| document.as_value().clone())
-        .map_err(|error| error.during(format!("{} is not a policy document that IAM takes", path.display())))
+    document.map_err(|error| error.during(format!("{} is not a policy document that IAM takes", path.display())))
 }
 
 /// Reads a statement of a trust policy.

@@ -204,7 +204,7 @@ fn with_policies(
         }
     }
     for (name, path) in &files {
-        builder = builder.with_inline_document(name, inputs::policy(environment, Path::new(path))?);
+        builder = builder.with_inline_document(name, inputs::policy(environment, Path::new(path))?.as_value().clone());
     }
     Ok(builder)
 }

@@ -148,8 +148,8 @@ impl Request {
 
     /// Sets [`existing_role`](Self::existing_role). The binding must have the name and path of the role.
     #[must_use]
-    pub fn with_existing_role(mut self, arn: RoleArn) -> Self {
-        self.existing_role = Some(arn);
+    pub fn with_existing_role(mut self, arn: impl Into<Option<RoleArn>>) -> Self {
+        self.existing_role = arn.into();
         self
     }
 
@@ -241,6 +241,15 @@ impl Request {
             _ => None,
         };
         removed.into_iter().flatten()
+    }
+
+    /// The subjects by which the role is found: the first, which names the binding; of those that a delete takes away, any,
+    /// since some may be gone already.
+    pub(crate) fn finders(&self) -> Vec<Subject> {
+        match &self.verb {
+            Verb::Delete { .. } => self.binding.all_subjects(),
+            Verb::Create | Verb::Update { .. } => vec![self.binding.first_subject()],
+        }
     }
 
     /// Every cluster that the request touches.

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tokio::sync::oneshot;
 
-use crate::runtime::attached;
+use crate::ending::attached;
 
 /// What other people's code raised: its text for errors of the library, and itself for `__cause__`.
 #[derive(Debug)]

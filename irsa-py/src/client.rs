@@ -194,7 +194,7 @@ impl Core {
             return Err(PyTypeError::new_err("progress: must be a plain function, not an `async def`"));
         }
         let progress = progress.map(|progress| progress.clone().unbind());
-        self.long(py, progress, needed.into_iter().collect(), move |client, teller| async move {
+        self.needing(py, Needs::Thread, progress, needed.into_iter().collect(), move |client, teller| async move {
             let tell = |progress: Progress<'_>| {
                 if let Progress::Ended { index, entry, done, total } = progress {
                     teller.tell(Far { done, total, index, entry: One::of(entry, dry_run) });
@@ -300,23 +300,17 @@ impl Core {
         named!(role_name);
         let role_name = RoleName::new(role_name).map_err(Failure::from)?;
         let clusters = vec![self.cluster.clone()];
-        self.long(
-            py,
-            None,
-            clusters.clone(),
-            move |client, _| async move { client.who_can(&role_name, &clusters).await },
-        )
+        self.needing(py, Needs::Thread, None, clusters.clone(), move |client, _| async move {
+            client.who_can(&role_name, &clusters).await
+        })
     }
 
     fn audit_trust(&self, py: Python<'_>, ignore: &Bound<'_, PyAny>) -> PyResult<Call> {
         let ignore = crate::audit::ignored(ignore)?;
         let clusters = vec![self.cluster.clone()];
-        self.long(
-            py,
-            None,
-            clusters.clone(),
-            move |client, _| async move { client.audit_trust(&clusters, &ignore).await },
-        )
+        self.needing(py, Needs::Thread, None, clusters.clone(), move |client, _| async move {
+            client.audit_trust(&clusters, &ignore).await
+        })
     }
 
     fn provider(&self, py: Python<'_>) -> PyResult<Call> {
@@ -383,21 +377,7 @@ impl Core {
         self.needing(py, needs, None, servers, |client, _| work(client))
     }
 
-    /// A call that may compute for long, or tells how far it is by `progress`.
-    fn long<T, F>(
-        &self,
-        py: Python<'_>,
-        progress: Option<Py<PyAny>>,
-        servers: Vec<ClusterRef>,
-        work: impl FnOnce(Client, Teller) -> F + Send + 'static,
-    ) -> PyResult<Call>
-    where
-        T: Field + Send + 'static,
-        F: Future<Output = irsa_core::Result<T>> + Send + 'static,
-    {
-        self.needing(py, Needs::Thread, progress, servers, work)
-    }
-
+    /// A call that needs this of the runtime, and tells how far it is by `progress`.
     fn needing<T, F>(
         &self,
         py: Python<'_>,

@@ -8,6 +8,7 @@ mod boto;
 mod client;
 mod credentials;
 mod data;
+mod ending;
 mod error;
 mod fleet;
 mod json;
@@ -41,7 +42,7 @@ mod _irsa {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        let end = wrap_pyfunction!(super::runtime::end, module)?;
+        let end = wrap_pyfunction!(super::ending::end, module)?;
         module.py().import("atexit")?.call_method1("register", (end,))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }

@@ -3,9 +3,8 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::process;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use irsa_core::{Error, ErrorKind};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
@@ -15,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 
 use crate::data::Field;
+use crate::ending::{self, attached};
 use crate::error::{Failure, Result};
 
 /// How long Ctrl-C may go unseen.
@@ -55,43 +55,10 @@ fn runtime(_attached: Python<'_>) -> Result<&'static Runtime> {
             // Never ended: that would wait for threads which a forked process does not have.
             let runtime: &'static Runtime = Box::leak(Box::new(made));
             *known = Some((process::id(), runtime));
-            // Of a forked process none of the threads is there that were counted.
-            ATTACHING.store(0, Ordering::SeqCst);
+            ending::forget_threads();
             Ok(runtime)
         }
     }
-}
-
-/// Whether the interpreter ends.
-static ENDING: AtomicBool = AtomicBool::new(false);
-/// How many of our threads are with the interpreter, or wait for it.
-static ATTACHING: AtomicUsize = AtomicUsize::new(0);
-/// How long its end waits for them.
-const LAST_WAIT: Duration = Duration::from_secs(1);
-
-/// Does something with the interpreter on a thread of ours, unless it ends: that would end the thread with it, in the middle.
-pub(crate) fn attached<T>(work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
-    struct Counted;
-    impl Drop for Counted {
-        fn drop(&mut self) {
-            ATTACHING.fetch_sub(1, Ordering::SeqCst);
-        }
-    }
-    ATTACHING.fetch_add(1, Ordering::SeqCst);
-    let _counted = Counted;
-    if ENDING.load(Ordering::SeqCst) { None } else { Python::try_attach(work) }
-}
-
-/// Keeps our threads away from the interpreter, which is about to end.
-#[pyfunction]
-pub(crate) fn end(py: Python<'_>) {
-    ENDING.store(true, Ordering::SeqCst);
-    py.detach(|| {
-        let deadline = Instant::now() + LAST_WAIT;
-        while ATTACHING.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
-            std::thread::park_timeout(Duration::from_millis(1));
-        }
-    });
 }
 
 /// Whether threads have room for our work, which is made for those of the runtime with their 2 MiB.
@@ -109,6 +76,19 @@ fn of_progress(py: Python<'_>, error: PyErr) -> PyErr {
     let raised = PyRuntimeError::new_err("progress raised StopIteration");
     raised.set_cause(py, Some(error));
     raised
+}
+
+/// Waits for something beside the interpreter; nothing where it is time to look for signals.
+fn patiently<T: Send>(py: Python<'_>, runtime: &Runtime, work: impl Future<Output = T> + Send) -> Option<T> {
+    py.detach(|| {
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                done = work => Some(done),
+                () = tokio::time::sleep(PATIENCE) => None,
+            }
+        })
+    })
 }
 
 /// What a call needs of the runtime.
@@ -200,15 +180,7 @@ impl Call {
         let _entered = runtime.enter();
         let mut work = self.take()?(Teller(Arc::new(drop)));
         loop {
-            let answer = py.detach(|| {
-                runtime.block_on(async {
-                    tokio::select! {
-                        biased;
-                        answer = &mut work => Some(answer),
-                        () = tokio::time::sleep(PATIENCE) => None,
-                    }
-                })
-            });
+            let answer = patiently(py, runtime, &mut work);
             match answer {
                 Some(answer) => return Ok(answer),
                 None => py.check_signals()?,
@@ -245,15 +217,7 @@ impl Call {
             None => self.begin(py)?,
         };
         loop {
-            let next = py.detach(|| {
-                runtime.block_on(async {
-                    tokio::select! {
-                        biased;
-                        told = told.recv() => Some(told),
-                        () = tokio::time::sleep(PATIENCE) => None,
-                    }
-                })
-            });
+            let next = patiently(py, runtime, told.recv());
             match next {
                 Some(Some(Told::End(answer))) => return Ok((true, given(py, answer)?)),
                 Some(Some(Told::Progress(progress))) => {

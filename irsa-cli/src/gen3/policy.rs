@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use irsa_core::{Error, PolicyDocument, Request, Result};
+use irsa_core::{Error, Request, Result};
 
 use crate::environment::Environment;
 use crate::inputs;
@@ -26,7 +26,6 @@ pub(super) fn removed(environment: &Environment, request: Request, policy: &str)
         PolicyInput::File(path) => {
             // A file that says nothing any more still has its name.
             let document = inputs::policy(environment, Path::new(path)).ok();
-            let document = document.and_then(|document| PolicyDocument::parse(&document.to_string()).ok());
             request.removing_inline_policy(&inline_name(path), document)
         }
         PolicyInput::Managed(policy) => request.removing_policy(policy),

@@ -110,9 +110,13 @@ impl Prunable {
         let here = |member: &&Member| clusters.values().any(|identity| identity.cluster == member.cluster);
         for member in members.iter().filter(here).filter(|member| !kept.members.contains(*member)) {
             let place = member.shown(home);
+            let way = match member.name {
+                SubjectName::Exact(_) => format!("`irsa delete {place}`"),
+                _ => format!("`irsa update` with --remove-subject {place}"),
+            };
             let message = format!(
-                "subject {place} of role {name} is declared no more, and keeps its rights: `irsa delete {place}` \
-                 takes it out, as --exact does"
+                "subject {place} of role {name} is declared no more, and keeps its rights: {way} takes it out, as \
+                 --exact does"
             );
             self.warnings.push(Warning::new(WarningId::RoleKept, message));
         }

@@ -52,7 +52,10 @@ impl Client {
                     requests.push(Request::create(binding).with_preview(true));
                     kept.push(manifest);
                 }
-                Err(error) => export.left_out.push(format!("{} cannot be declared: {error}", manifest.metadata.name)),
+                Err(error) => {
+                    let role = manifest.spec.role_name.as_deref().unwrap_or_default();
+                    export.left_out.push(format!("role {role} cannot be declared: {}", why(&error)));
+                }
             }
         }
         let plans = match self.plan_all(&requests).await {
@@ -74,7 +77,7 @@ impl Client {
                     let actions: BTreeSet<String> = steps.iter().map(|step| step.action.to_string()).collect();
                     format!("to declare it would {}", actions.into_iter().collect::<Vec<_>>().join(", "))
                 }
-                Err(error) => std::iter::once(error.to_string()).chain(error.causes()).collect::<Vec<_>>().join(": "),
+                Err(error) => why(&error),
             };
             let Metadata { namespace, name, .. } = &manifest.metadata;
             let role = manifest.spec.role_name.as_deref().unwrap_or_default();
@@ -136,6 +139,10 @@ async fn export(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Na
         .manifests
         .sort_by(|a, b| (&a.metadata.namespace, &a.metadata.name).cmp(&(&b.metadata.namespace, &b.metadata.name)));
     Ok(writer.export)
+}
+
+fn why(error: &Error) -> String {
+    std::iter::once(error.to_string()).chain(error.causes()).collect::<Vec<_>>().join(": ")
 }
 
 struct Writer<'a> {
@@ -218,18 +225,9 @@ impl Writer<'_> {
             namespace: first.namespace.to_string(),
             ..Metadata::default()
         };
-        let manifest = Manifest { metadata, spec: Spec { role_only, ..spec }, ..Manifest::default() };
-        let no_file = |path: &str| Err(Error::invalid("file", path, "is not read"));
-        match manifest.binding(Some(self.cluster), &no_file) {
-            Ok(_) => {
-                self.bound.insert(first);
-                self.export.manifests.push(manifest);
-            }
-            Err(error) => {
-                let why = std::iter::once(error.to_string()).chain(error.causes()).collect::<Vec<_>>().join(": ");
-                self.leave_out(format!("role {name} cannot be declared: {why}"));
-            }
-        }
+        self.bound.insert(first);
+        let spec = Spec { role_only, ..spec };
+        self.export.manifests.push(Manifest { metadata, spec, ..Manifest::default() });
     }
 
     fn spec(

@@ -186,19 +186,12 @@ pub(super) async fn decide(
         }
         return Ok((named(&candidate.role, candidate.name), candidate.role));
     }
-    // Of several subjects that a delete takes away, some may be gone already.
-    let leaving = match &request.verb {
-        Verb::Delete { .. } => request.binding.all_subjects(),
-        Verb::Create | Verb::Update { .. } => Vec::new(),
-    };
-    let leaving: Vec<Member> =
-        leaving.iter().map(|subject| observed.member(request, subject)).collect::<Result<_>>()?;
+    let finders = request.finders();
+    let finders = finders.iter().map(|subject| observed.member(request, subject)).collect::<Result<Vec<Member>>>()?;
     // The tags of a role that a delete keeps go first: what is left to undo then is irsa's own statement.
     let owned = |role: &ObservedRole| role.ownership.is_owned() || matches!(request.verb, Verb::Delete { .. });
-    let is_ours = |role: &ObservedRole| {
-        owned(role)
-            && (role.has_subject(&first, &providers) || leaving.iter().any(|one| role.has_subject(one, &providers)))
-    };
+    let is_ours =
+        |role: &ObservedRole| owned(role) && finders.iter().any(|finder| role.has_subject(finder, &providers));
     let ours = candidate.role.filter(is_ours);
     let annotated = annotated_role(request, observed)?;
     match (annotated, ours) {
@@ -223,12 +216,8 @@ pub(super) async fn decide(
 fn annotated_role(request: &Request, observed: &Observed) -> Result<Option<RoleArn>> {
     let binding = &request.binding;
     let home = observed.home(request)?;
-    let mut subjects = vec![binding.first_subject()];
-    if matches!(request.verb, Verb::Delete { .. }) {
-        subjects = binding.all_subjects();
-    }
     let mut value = None;
-    for subject in &subjects {
+    for subject in &request.finders() {
         let key = AccountKey::of_member(&observed.member(request, subject)?);
         let account = key.and_then(|key| existing(observed, &key));
         value = value.or(account.and_then(|account| account.annotations.get(ROLE_ARN_ANNOTATION)));

@@ -8,12 +8,14 @@ pub(super) mod condition;
 pub(super) mod decision;
 pub(super) mod document;
 pub(super) mod glob;
+mod joint;
 pub(super) mod literal;
 pub(super) mod operator;
 pub(super) mod reasons;
 mod region;
 pub(super) mod subjects;
 pub(super) mod value;
+pub(super) mod work;
 
 use self::caller::Caller;
 use self::completions::{Open, refine};

@@ -5,7 +5,7 @@ use super::edit;
 use super::finding_id::FindingId;
 use super::ground::{Ground, Standing};
 use super::judge::Raw;
-use super::place::{account_of, places};
+use super::place::{Place, account_of, places};
 use super::reading::{Reading, Seen};
 use super::repair::PLACEHOLDER;
 use super::words;
@@ -103,11 +103,12 @@ pub(in crate::trust) fn is_of_kubernetes(provider: &ProviderArn, pattern: &str, 
 
 /// Whether a part is somebody: a service account that can be, or a subject of something else than a cluster.
 pub(in crate::trust) fn is_somebody(provider: &ProviderArn, part: &SubjectPart, ground: &Ground<'_>) -> bool {
-    !places(&part.pattern, &part.except).is_empty() || !is_of_kubernetes(provider, &part.pattern, ground)
+    is_anybody_at(&places(&part.pattern, &part.except), provider, part, ground)
 }
 
-fn lets_in(seen: &Seen, ground: &Ground<'_>) -> bool {
-    !seen.places.is_empty() || !is_of_kubernetes(&seen.provider, &seen.part.pattern, ground)
+/// The same, where the places of the part are known.
+fn is_anybody_at(places: &[Place], provider: &ProviderArn, part: &SubjectPart, ground: &Ground<'_>) -> bool {
+    !places.is_empty() || !is_of_kubernetes(provider, &part.pattern, ground)
 }
 
 /// Whether an issuer is one of EKS: `oidc.eks.REGION...`, or `oidc-eks.REGION...` for dual stack.
@@ -118,7 +119,7 @@ fn is_eks(provider: &ProviderArn) -> bool {
 
 /// Allow statements, or values of them, by which nobody gets in although it looks as if somebody did.
 pub(in crate::trust) fn nobody(reading: &Reading<'_>, ground: &Ground<'_>, seen: &[Seen], raw: &mut Vec<Raw>) {
-    let lets_in = |seen: &Seen| lets_in(seen, ground);
+    let lets_in = |seen: &Seen| is_anybody_at(&seen.places, &seen.provider, &seen.part, ground);
     for (index, statement) in reading.document.statements.iter().enumerate() {
         let federated = &statement.principal.federated;
         if statement.effect != Effect::Allow || statement.principal.inverted || federated.is_empty() {

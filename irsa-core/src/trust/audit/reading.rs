@@ -16,10 +16,10 @@ use crate::trust::evaluate::caller::{Caller, SUBJECT_PREFIX, UNNAMED_AUDIENCE};
 use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::decision::Decision;
 use crate::trust::evaluate::document::{Effect, TrustDocument};
-use crate::trust::evaluate::glob::Work;
 use crate::trust::evaluate::operator::{Family, Truth};
 use crate::trust::evaluate::subjects::{SubjectPart, SubjectSet};
 use crate::trust::evaluate::value::{Value, is_of_an_issuer};
+use crate::trust::evaluate::work::Work;
 
 /// An issuer that nobody has: who of it is let in, is let in whatever the provider.
 const UNNAMED_ISSUER: &str = "https://any-issuer.invalid";

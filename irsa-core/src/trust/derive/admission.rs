@@ -9,8 +9,8 @@ use crate::name::{Audience, ProviderArn};
 use crate::trust::evaluate::caller::{Caller, UNNAMED_AUDIENCE};
 use crate::trust::evaluate::decision::Decision;
 use crate::trust::evaluate::document::TrustDocument;
-use crate::trust::evaluate::glob::Work;
 use crate::trust::evaluate::subjects::SubjectSet;
+use crate::trust::evaluate::work::Work;
 use crate::trust::{TrustCheck, TrustPolicy};
 
 impl TrustPolicy {

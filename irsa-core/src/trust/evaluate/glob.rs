@@ -2,12 +2,13 @@
 //!
 //! Source: IAM user guide, "IAM JSON policy elements: Condition operators", `StringLike`.
 
-use std::cell::Cell;
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+
+use super::work::Work;
 
 /// One place of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,42 +27,10 @@ pub(in crate::trust) enum Symbol {
 const MOST: usize = 64;
 /// The most steps that are spent on one intersection.
 const STEPS: usize = 20_000;
-/// The most steps that are spent on one answer, and on all that is asked about one role.
-const STEPS_OF_ANSWER: usize = 400_000;
-const STEPS_OF_ROLE: usize = 1_000_000;
 /// The longest patterns together, in characters, whose intersection is looked for.
 const LONGEST: usize = 1_000;
 /// The most steps that are spent on a cover.
 const STEPS_OF_COVER: usize = 1_000_000;
-/// The most states of the joint automaton of several patterns.
-const STATES: usize = 2_000;
-/// The most patterns that are put into one automaton, and the most work, in places of patterns, that is spent on it.
-const JOINT: (usize, usize) = (400, 2_000_000);
-
-/// The steps that may still be spent on one answer, so that a small document cannot ask for endless work. Where they are
-/// spent, patterns are not compared any more: sets are told too large, and say so.
-#[derive(Debug)]
-pub(in crate::trust) struct Work(Cell<usize>);
-
-impl Work {
-    /// For one answer.
-    pub(in crate::trust) fn new() -> Self {
-        Self(Cell::new(STEPS_OF_ANSWER))
-    }
-
-    /// For all answers about one role.
-    pub(in crate::trust) fn of_role() -> Self {
-        Self(Cell::new(STEPS_OF_ROLE))
-    }
-
-    pub(in crate::trust) fn is_spent(&self) -> bool {
-        self.0.get() == 0
-    }
-
-    pub(in crate::trust) fn spend(&self, steps: usize) {
-        self.0.set(self.0.get().saturating_sub(steps));
-    }
-}
 
 /// A pattern; one without `*` and `?` is a literal. Copies share the text: sets of subjects are made of few patterns, often.
 #[derive(Clone, PartialEq, Eq)]
@@ -70,8 +39,8 @@ pub(in crate::trust) struct Glob {
     digest: u64,
     literal: bool,
     /// Whether each character is just itself.
-    plain: bool,
-    symbols: Arc<[Symbol]>,
+    pub(super) plain: bool,
+    pub(super) symbols: Arc<[Symbol]>,
 }
 
 impl Hash for Glob {
@@ -309,86 +278,10 @@ impl Glob {
         }
         Some(kept)
     }
-
-    fn alphabet(&self, into: &mut BTreeSet<char>) {
-        for symbol in &*self.symbols {
-            match symbol {
-                Symbol::Char(c) => drop(into.insert(*c)),
-                Symbol::Fold(c) => into.extend([*c, c.to_uppercase().next().unwrap_or(*c)]),
-                Symbol::One | Symbol::Many => {}
-            }
-        }
-    }
-
-    /// The places that a text may have come to, without reading a character.
-    fn settle(&self, places: &mut BTreeSet<usize>) {
-        let mut work: Vec<usize> = places.iter().copied().collect();
-        while let Some(at) = work.pop() {
-            if self.symbols.get(at) == Some(&Symbol::Many) && places.insert(at + 1) {
-                work.push(at + 1);
-            }
-        }
-    }
-
-    fn step(&self, places: &BTreeSet<usize>, c: char) -> BTreeSet<usize> {
-        let mut next = BTreeSet::new();
-        for at in places {
-            match self.symbols.get(*at) {
-                Some(Symbol::Many) => drop(next.insert(*at)),
-                Some(symbol) if symbol.takes(c) => drop(next.insert(at + 1)),
-                _ => {}
-            }
-        }
-        self.settle(&mut next);
-        next
-    }
-}
-
-/// Every way in which one text can fit some of these patterns and not the others; nothing when there are too many to tell.
-pub(in crate::trust) fn ways(globs: &[&Glob]) -> Option<BTreeSet<Vec<bool>>> {
-    if globs.iter().all(|glob| glob.plain) {
-        let same = |literal: &Glob| globs.iter().map(|glob| *glob == literal).collect();
-        return Some(globs.iter().map(|literal| same(literal)).chain([vec![false; globs.len()]]).collect());
-    }
-    if globs.len() > JOINT.0 {
-        return None;
-    }
-    let mut work_left = JOINT.1;
-    let mut alphabet = BTreeSet::new();
-    globs.iter().for_each(|glob| glob.alphabet(&mut alphabet));
-    // One character stands for all that no pattern names.
-    let other = ('\u{1}'..).find(|c| !alphabet.contains(c))?;
-    alphabet.insert(other);
-    let start: Vec<BTreeSet<usize>> = globs
-        .iter()
-        .map(|glob| {
-            let mut places = BTreeSet::from([0]);
-            glob.settle(&mut places);
-            places
-        })
-        .collect();
-    let (mut seen, mut work) = (BTreeSet::from([start.clone()]), VecDeque::from([start]));
-    let mut found = BTreeSet::new();
-    while let Some(state) = work.pop_front() {
-        found.insert(globs.iter().zip(&state).map(|(glob, places)| places.contains(&glob.symbols.len())).collect());
-        let places: usize = state.iter().map(|places| places.len() + 1).sum();
-        work_left = work_left.checked_sub(places * alphabet.len())?;
-        for c in &alphabet {
-            let next: Vec<_> = globs.iter().zip(&state).map(|(glob, places)| glob.step(places, *c)).collect();
-            if !seen.contains(&next) {
-                if seen.len() == STATES {
-                    return None;
-                }
-                seen.insert(next.clone());
-                work.push_back(next);
-            }
-        }
-    }
-    Some(found)
 }
 
 impl Symbol {
-    fn takes(self, c: char) -> bool {
+    pub(super) fn takes(self, c: char) -> bool {
         match self {
             Self::Char(own) => own == c,
             Self::Fold(own) => own == fold(c),
@@ -489,6 +382,8 @@ impl fmt::Debug for Glob {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trust::evaluate::joint::ways;
+    use crate::trust::evaluate::work::STEPS_OF_ANSWER;
     use proptest::prelude::*;
 
     #[test]

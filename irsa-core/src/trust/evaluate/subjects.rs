@@ -9,11 +9,12 @@ use super::completions::{OpenTest, settled};
 use super::condition::Test;
 use super::decision::Decision;
 use super::document::{Effect, Statement, TrustDocument};
-use super::glob::{Glob, Work};
+use super::glob::Glob;
 use super::operator::{Family, Truth};
 use super::reasons;
 use super::region::{Region, Union};
 use super::value::{Held, Resolved, Value, held};
+use super::work::Work;
 use crate::name::ProviderArn;
 
 /// A set of `sub` claims of one provider with one audience: who is let in.
