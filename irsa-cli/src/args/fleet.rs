@@ -64,8 +64,9 @@ pub(crate) struct PlanArgs {
 /// Print the manifest of what exists, whoever made it
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-The manifest plans to no change: what is there is declared as it is. What a manifest cannot say is told on standard
-error. `irsa apply --adopt` then takes the roles under management without changing rights.
+The manifest plans to no change: what is there is declared as it is. What it cannot say, or could not say without a
+change, is left out and told on standard error. `irsa apply --adopt` then takes the roles under management without
+changing rights.
 
 Examples:
   irsa export > bindings.yaml
@@ -91,7 +92,11 @@ A manifest is YAML or JSON, of one or many documents; `irsa schema` prints its J
     policies: [AmazonS3ReadOnlyAccess]
     inlinePolicies: {bucket: {file: policies/bucket.json}}
 
-A ClusterConfig of eksctl is read too: its iam.serviceAccounts.
+A ClusterConfig of eksctl is read too: its iam.serviceAccounts. A role that attachRoleARN names must exist.
+
+With --prune, bindings that belong to the set and are not declared any more are removed, each with its role and all its
+service accounts. They are shown first; on a terminal you are asked. Of a role that is declared still, service accounts
+that are not are told, and kept.
 
 Examples:
   irsa apply -f bindings.yaml
