@@ -141,7 +141,7 @@ fn conclude(plan: &Plan, states: Vec<(&Step, State)>, left: Vec<Warning>, stoppe
     let mut report = Report { steps: Vec::new(), changed: false, ..plan.report() };
     let mut first = None;
     for (step, state) in states {
-        let entry = |outcome| step.report(plan.role_name.as_ref(), outcome);
+        let entry = |outcome| step.report(plan, outcome);
         report.steps.push(match state {
             State::Waiting => entry(Outcome::NotRun),
             State::TakenBack => entry(Outcome::TakenBack),

@@ -25,7 +25,7 @@ use self::limits::Use;
 pub(crate) use self::limits::check_roles;
 pub(crate) use self::step::{Condemned, Step, TrustStep};
 use crate::error::Result;
-use crate::name::{RoleArn, RoleName};
+use crate::name::{ClusterRef, RoleArn, RoleName};
 use crate::observe::Observed;
 use crate::report::{Extra, Outcome, Report, Warning};
 use crate::request::{Request, Verb};
@@ -35,6 +35,8 @@ use crate::request::{Request, Verb};
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub(crate) binding: String,
+    /// The cluster of the binding: what is on others is told with theirs.
+    home: Option<ClusterRef>,
     pub(crate) role_name: Option<RoleName>,
     pub(crate) role_arn: Option<RoleArn>,
     pub(crate) stages: Vec<Vec<Step>>,
@@ -50,14 +52,16 @@ impl Plan {
         let role_name = role_arn.as_ref().map(|arn| arn.name().clone());
         let binding = request.binding.to_string();
         let (stages, extra, warnings, uses) = Default::default();
-        Self { binding, role_name, role_arn, stages, extra, warnings, force: request.force, uses }
+        let home = Some(request.binding.cluster.clone());
+        Self { binding, home, role_name, role_arn, stages, extra, warnings, force: request.force, uses }
     }
 
     /// A plan without a role, for steps that are all independent.
     pub(crate) fn of_steps(target: &str, steps: Vec<Step>) -> Self {
         let (role_name, role_arn, stages, extra, warnings, uses) = Default::default();
         let binding = target.to_owned();
-        let mut plan = Self { binding, role_name, role_arn, stages, extra, warnings, force: false, uses };
+        let home = None;
+        let mut plan = Self { binding, home, role_name, role_arn, stages, extra, warnings, force: false, uses };
         plan.then(steps);
         plan
     }
@@ -91,7 +95,7 @@ impl Plan {
             role_name: self.role_name.clone(),
             role_arn: self.role_arn.clone(),
             changed: !self.is_empty(),
-            steps: self.steps().map(|step| step.report(self.role_name.as_ref(), Outcome::Planned)).collect(),
+            steps: self.steps().map(|step| step.report(self, Outcome::Planned)).collect(),
             extra: self.extra.clone(),
             warnings: self.warnings.clone(),
         }

@@ -57,7 +57,7 @@ async fn joined_by_others(context: &Context<'_>) -> bool {
 }
 
 fn left_behind(context: &Context<'_>, step: &Step, why: &str) -> Warning {
-    let entry = step.report(context.plan.role_name.as_ref(), crate::report::Outcome::Done);
+    let entry = step.report(context.plan, crate::report::Outcome::Done);
     Warning::new(WarningId::LeftBehind, format!("{} {} is not taken back: {why}", entry.action, entry.target))
 }
 

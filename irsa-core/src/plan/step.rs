@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::Plan;
 use crate::account::Release;
 use crate::backend::{NewRole, NewServiceAccount, OidcProvider, RoleSettings, ServiceAccount};
 use crate::document::PolicyDocument;
-use crate::name::{Audience, ClusterRef, InlinePolicyName, Namespace, PolicyArn, ProviderArn, RoleName};
+use crate::name::{Audience, ClusterRef, InlinePolicyName, Namespace, PolicyArn, ProviderArn};
 use crate::observe::place;
 use crate::ownership::{DELETING, Member, ORIGIN_TAG, Ownership};
 use crate::report::{Outcome, StepReport};
@@ -121,17 +122,24 @@ impl Step {
         }
     }
 
-    /// What it does it to: the role's name where it names nothing else.
-    fn target(&self, role: Option<&RoleName>) -> String {
+    /// What it does it to: the role's name where it names nothing else. What is on another cluster than the binding's is
+    /// told with it, as subjects are written.
+    fn target(&self, plan: &Plan) -> String {
+        let on = |cluster: &ClusterRef, what: String| match &plan.home {
+            Some(home) if home != cluster => format!("{cluster}:{what}"),
+            _ => what,
+        };
         match self {
-            Self::CreateNamespace { namespace, .. } => namespace.to_string(),
+            Self::CreateNamespace { cluster, namespace } => on(cluster, namespace.to_string()),
             Self::CreateProvider(provider) => provider.arn.to_string(),
             Self::AddAudience { provider, .. } | Self::DeleteProvider(provider) => provider.to_string(),
             Self::AttachPolicy(arn) | Self::DetachPolicy(arn) => arn.to_string(),
             Self::PutInlinePolicy { name, .. } | Self::DeleteInlinePolicy(name, _) => name.to_string(),
-            Self::ApplyServiceAccount { account, .. } => place(&account.namespace, &account.name),
-            Self::ReleaseServiceAccount { account, .. } => place(&account.namespace, &account.name),
-            _ => role.map(ToString::to_string).unwrap_or_default(),
+            Self::ApplyServiceAccount { cluster, account, .. } => on(cluster, place(&account.namespace, &account.name)),
+            Self::ReleaseServiceAccount { cluster, account, .. } => {
+                on(cluster, place(&account.namespace, &account.name))
+            }
+            _ => plan.role_name.as_ref().map(ToString::to_string).unwrap_or_default(),
         }
     }
 
@@ -174,10 +182,10 @@ impl Step {
     }
 
     /// The step in a report.
-    pub(crate) fn report(&self, role: Option<&RoleName>, outcome: Outcome) -> StepReport {
+    pub(crate) fn report(&self, plan: &Plan, outcome: Outcome) -> StepReport {
         StepReport {
             action: self.action().to_owned(),
-            target: self.target(role),
+            target: self.target(plan),
             outcome,
             error: None,
             detail: self.detail(),

@@ -625,9 +625,10 @@ mod tests {
                 others.iter().chain(named).any(|sub| decide(&document, host, sub, "else") == Decision::Allow)
             });
             prop_assert_eq!(count(&found, FindingId::NoAudience) > 0, audience);
-            let app_of_a_stranger = format!("{SUBJECT_PREFIX}fresh:app");
+            let of_a_stranger = subjects().into_iter().filter(|sub| sub.contains(":fresh:")).collect::<Vec<_>>();
             let anywhere = open.clone().any(|host| {
-                [STS, "vault", "*", "else"].iter().any(|aud| decide(&document, host, &app_of_a_stranger, aud) == Decision::Allow)
+                let tokens = of_a_stranger.iter().flat_map(|sub| [STS, "vault", "*", "else"].map(|aud| (sub, aud)));
+                tokens.into_iter().any(|(sub, aud)| decide(&document, host, sub, aud) == Decision::Allow)
             });
             let any_namespace = count(&found, FindingId::AnyNamespace) > 0;
             prop_assert!(!anywhere || strangers || any_namespace, "{found:?}");
