@@ -109,6 +109,14 @@ impl<'a> Fleet<'a> {
             }
         });
         let requests: Vec<Request> = requests.collect::<Result<_>>()?;
+        let told = global.cluster.is_some() || global.issuer.is_some();
+        if let Some(cluster) = target.cluster.as_ref().filter(|_| told && !requests.is_empty())
+            && !requests.iter().flat_map(Request::clusters).any(|named| is_same(cluster, &named))
+        {
+            let what = format!("cluster {cluster} contradicts the manifests: every binding is of another one");
+            return Err(Error::new(ErrorKind::InvalidInput, what)
+                .with_hint("leave --cluster and --issuer out, or change the cluster in the manifests"));
+        }
         manifests::check(&requests, &manifests.bindings)?;
         if self.args.prune && requests.is_empty() {
             let what = "--prune is refused: the manifest declares nothing".to_owned();
@@ -139,8 +147,9 @@ impl<'a> Fleet<'a> {
                 prunable = client.prunable(set, &requests) => prunable?,
                 () = connect.interrupted() => return Ok(None),
             };
+            let several = have_several_clusters(requests.iter().chain(&prunable.requests));
             tokio::select! {
-                confirmed = self.confirm(set, &prunable, environment, printer) => confirmed?,
+                confirmed = self.confirm(set, &prunable, several, environment, printer) => confirmed?,
                 () = connect.interrupted() => return Ok(None),
             }
             warnings.extend(prunable.warnings);
@@ -151,9 +160,10 @@ impl<'a> Fleet<'a> {
         let begun = AtomicBool::new(false);
         let (sender, mut lines) = mpsc::unbounded_channel();
         let preview = self.dry_run.preview();
+        let several = have_several_clusters(&requests);
         let progress = |progress: Progress<'_>| {
             begun.store(!preview, Ordering::Relaxed);
-            if let Some(step) = Step::of(progress).filter(|_| !preview) {
+            if let Some(step) = Step::of(progress, several).filter(|_| !preview) {
                 // Nobody listens any more when the run was broken off.
                 let _ = sender.send(step);
             }
@@ -212,13 +222,15 @@ impl<'a> Fleet<'a> {
         &self,
         set: &str,
         prunable: &Prunable,
+        several: bool,
         environment: &Environment,
         printer: &mut Printer<'_>,
     ) -> Result<()> {
         if prunable.requests.is_empty() || self.dry_run.preview() {
             return Ok(());
         }
-        let names: BTreeSet<String> = prunable.requests.iter().map(|request| removed(&request.binding)).collect();
+        let names: BTreeSet<String> =
+            prunable.requests.iter().map(|request| removed(&request.binding, several)).collect();
         let shown: String = names.into_iter().collect();
         let shown = format!("not declared any more in set {set}, and removed:\n{shown}");
         let asks = !self.confirm_prune && environment.stdin_is_terminal && environment.stderr_is_terminal;
@@ -253,10 +265,24 @@ impl<'a> Fleet<'a> {
     }
 }
 
+/// Whether two ways to name a cluster can mean the same one.
+fn is_same(one: &ClusterRef, other: &ClusterRef) -> bool {
+    match (one, other) {
+        (ClusterRef::Name(_), _) | (_, ClusterRef::Name(_)) => one.name() == other.name(),
+        _ => one == other,
+    }
+}
+
+/// Whether their bindings have to be told with their clusters.
+fn have_several_clusters<'a>(requests: impl IntoIterator<Item = &'a Request>) -> bool {
+    output::fleet::has_several_clusters(requests.into_iter().map(|request| &request.binding.cluster))
+}
+
 /// A binding that goes, with all its subjects.
-fn removed(binding: &IrsaBinding) -> String {
-    let others: Vec<String> = binding.subjects.iter().map(ToString::to_string).collect();
-    if others.is_empty() { format!("  - {binding}\n") } else { format!("  - {binding}, {}\n", others.join(", ")) }
+fn removed(binding: &IrsaBinding, several: bool) -> String {
+    let first = output::fleet::named(&binding.cluster, &binding.to_string(), several);
+    let all: Vec<String> = [first].into_iter().chain(binding.subjects.iter().map(ToString::to_string)).collect();
+    format!("  - {}\n", all.join(", "))
 }
 
 /// What is told while the work goes on.
@@ -266,11 +292,11 @@ enum Step {
 }
 
 impl Step {
-    fn of(progress: Progress<'_>) -> Option<Self> {
+    fn of(progress: Progress<'_>, several: bool) -> Option<Self> {
         Some(match progress {
             Progress::Planned { changes, unchanged, refused } => Self::Planned { changes, unchanged, refused },
             Progress::Ended { entry, done, total, .. } => {
-                Self::Ended { binding: entry.binding.clone(), word: word(entry), done, total }
+                Self::Ended { binding: output::fleet::name(entry, several), word: word(entry), done, total }
             }
             _ => return None,
         })

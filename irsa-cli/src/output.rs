@@ -1,6 +1,6 @@
 //! What came of it, in words or as JSON, and the exit that goes with it.
 
-mod fleet;
+pub(crate) mod fleet;
 pub(crate) mod gen3;
 mod report;
 mod sarif;
@@ -73,11 +73,12 @@ pub(crate) fn answered(job: &Job, answer: &Answer, global: &Global, printer: &mu
 /// Prints what became of a fleet.
 pub(crate) fn fleet(told: &Fleet, global: &Global, printer: &mut Printer<'_>) -> Exit {
     let (report, preview) = (&told.report, told.dry_run.preview());
+    let several = fleet::has_several_clusters(report.entries.iter().map(|entry| &entry.cluster));
     let of_bindings = report.entries.iter().filter_map(|entry| Some((entry, entry.report()?)));
     warn(&told.warnings, printer);
     for (entry, of_binding) in of_bindings {
         for warning in &of_binding.warnings {
-            let message = format!("{}: {}", entry.binding, warning.message);
+            let message = format!("{}: {}", fleet::name(entry, several), warning.message);
             printer.warn(&Warning::new(warning.id, message));
         }
     }
@@ -85,13 +86,13 @@ pub(crate) fn fleet(told: &Fleet, global: &Global, printer: &mut Printer<'_>) ->
         printer.json(&fleet::document(told));
     } else {
         for entry in &report.entries {
-            printer.data(&fleet::text(entry, preview));
+            printer.data(&fleet::text(entry, several, preview));
         }
         printer.data(&fleet::summary(told));
     }
     for entry in &report.entries {
         if let Some(error) = entry.error() {
-            printer.complain(&complaint(error, Some(&entry.binding)));
+            printer.complain(&complaint(error, Some(&fleet::name(entry, several))));
         }
     }
     match () {
@@ -209,9 +210,10 @@ fn failed_as<'a>(tell: fn(&mut Printer<'a>, &str), error: &Error, global: &Globa
 
 /// Prints why a line was refused before anything was called.
 pub(crate) fn refused(error: &Error, global: &Global, printer: &mut Printer<'_>) -> Exit {
+    let in_file = error.context().iter().any(|(key, _)| *key == "file");
     let error = match error.hint() {
-        Some(_) => error.clone(),
-        None => error.clone().with_hint("--help says what each option takes"),
+        None if !in_file => error.clone().with_hint("--help says what each option takes"),
+        _ => error.clone(),
     };
     explain(&error, global, printer);
     Exit::Refused

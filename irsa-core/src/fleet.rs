@@ -218,10 +218,8 @@ impl Client {
             let request = &fleet.requests[*index];
             let outcome = self.apply_planned(fleet, request, planned, changed).await;
             changed |= !matches!(&outcome, FleetOutcome::Done(report) if !report.changed);
-            entries.push((
-                *index,
-                FleetEntry { binding: request.binding.to_string(), removal: is_removal(request), outcome },
-            ));
+            let (cluster, binding) = (request.binding.cluster.clone(), request.binding.to_string());
+            entries.push((*index, FleetEntry { cluster, binding, removal: is_removal(request), outcome }));
         }
         entries
     }

@@ -24,6 +24,7 @@ pub(crate) struct Why {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct One {
+    pub(crate) cluster: String,
     pub(crate) binding: String,
     pub(crate) outcome: Outcome,
     pub(crate) report: Option<Report>,
@@ -58,7 +59,8 @@ impl One {
             _ => Outcome::NotRun,
         };
         let error = entry.error().map(Why::of);
-        Self { binding: entry.binding.clone(), outcome, report: entry.report().cloned(), error }
+        let (cluster, binding) = (entry.cluster.to_string(), entry.binding.clone());
+        Self { cluster, binding, outcome, report: entry.report().cloned(), error }
     }
 }
 
@@ -107,6 +109,8 @@ data! {
 data! {
     /// What became of one binding of many.
     FleetEntry(One) {
+        /// The cluster of the service account, as the binding names it.
+        cluster,
         /// The service account, `NAMESPACE/NAME`.
         binding,
         /// `"done"`, `"failed"`, `"not_run"`, or `"planned"`.

@@ -148,6 +148,61 @@ fn a_prune_removes_what_the_set_no_longer_has_and_nothing_else() {
     assert_eq!(shell.sandbox.state().unwrap().roles.len(), 4);
 }
 
+/// A shell with a second cluster, `blue`.
+fn shell_with_blue(manifest: &str) -> Shell {
+    let shell = Shell::new().with_file("two.yaml", manifest);
+    let blue = "blue".parse().unwrap();
+    let _ = shell.sandbox.add_cluster(&blue).unwrap();
+    let issuer = shell.sandbox.state().unwrap().clusters[&blue].issuer.clone().unwrap();
+    shell.sandbox.add_provider(&issuer).unwrap();
+    shell
+}
+
+const ON_TWO: &str = r#"
+apiVersion: irsa.gen3.org/v1alpha1
+kind: IrsaBinding
+metadata: {name: reader}
+spec:
+  policies: [AmazonS3ReadOnlyAccess]
+  subjects: [{cluster: blue, namespace: default, serviceAccount: other}]
+---
+apiVersion: irsa.gen3.org/v1alpha1
+kind: IrsaBinding
+metadata: {name: reader}
+spec: {cluster: blue, policies: [AmazonS3ReadOnlyAccess]}
+"#;
+
+#[test]
+fn bindings_of_several_clusters_are_told_with_theirs() {
+    let shell = shell_with_blue(ON_TWO);
+    assert_snapshot!("apply_on_two_clusters", shell.run("apply -f two.yaml --set mine"));
+    let again = shell.run("plan -f two.yaml -o json").json();
+    let clusters: Vec<&Value> =
+        again["bindings"].as_array().unwrap().iter().map(|binding| &binding["cluster"]).collect();
+    assert_eq!(clusters, ["sandbox", "blue"]);
+    // What is declared no more is told with its cluster as well.
+    let (first, _) = ON_TWO.split_once("---").unwrap();
+    let shell = shell.with_file("one.yaml", first);
+    assert_snapshot!("prune_on_two_clusters", shell.run("apply -f one.yaml --set mine --prune"));
+}
+
+#[test]
+fn a_cluster_that_no_binding_is_of_is_refused() {
+    let shell = shell_with_blue(ON_TWO);
+    for line in
+        ["plan -f two.yaml --cluster green", "plan -f two.yaml --issuer https://a.example --account 123456789012"]
+    {
+        let (_, blue) = ON_TWO.split_once("---").unwrap();
+        let shell = shell_with_blue(blue);
+        let refused = shell.run(line);
+        assert!(refused.code == 2 && refused.stderr.contains("contradicts the manifests"), "{refused}");
+        assert_eq!(shell.sandbox.calls(), []);
+    }
+    // It is that of bindings that name none.
+    assert_eq!(shell.run("plan -f two.yaml --cluster sandbox").code, 0);
+    assert_eq!(shell.run("plan -f two.yaml --cluster arn:aws:eks:us-east-1:123456789012:cluster/sandbox").code, 0);
+}
+
 #[test]
 fn what_is_exported_plans_to_no_change() {
     let shell = shell();

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use anstyle::Style;
 use irsa_core::manifest::Manifest;
-use irsa_core::{FleetEntry, FleetOutcome, StepReport};
+use irsa_core::name::ClusterRef;
+use irsa_core::{FleetEntry, FleetOutcome, Report, StepReport};
 use serde_json::{Value, json};
 
 use super::report::{Told, text as report_text};
@@ -13,17 +14,38 @@ use crate::fleet::Told as Fleet;
 use crate::printer::{BAD, CHANGED, FAINT, GOOD, STRONG, plain, styled};
 use crate::trust::{Line, difference};
 
+/// Whether bindings have to be told with their clusters.
+pub(crate) fn has_several_clusters<'a>(mut clusters: impl Iterator<Item = &'a ClusterRef>) -> bool {
+    let first = clusters.next();
+    clusters.any(|cluster| Some(cluster) != first)
+}
+
+/// The binding of an entry, as [`named`] tells it.
+pub(crate) fn name(entry: &FleetEntry, several: bool) -> String {
+    named(&entry.cluster, &entry.binding, several)
+}
+
+/// A binding; with its cluster, as subjects are written, where there are several.
+pub(crate) fn named(cluster: &ClusterRef, binding: &str, several: bool) -> String {
+    if several { format!("{cluster}:{binding}") } else { binding.to_owned() }
+}
+
 /// One binding; nothing where nothing changes, and for one that was refused before its first step.
-pub(super) fn text(entry: &FleetEntry, preview: bool) -> String {
+pub(super) fn text(entry: &FleetEntry, several: bool, preview: bool) -> String {
+    let named = |report: &Report| {
+        let mut report = report.clone();
+        report.binding = name(entry, several);
+        report
+    };
     match &entry.outcome {
         FleetOutcome::Done(report) if !report.changed => String::new(),
         FleetOutcome::Done(report) => {
             let told = if entry.removal { Told::Deleted } else { Told::Changed };
-            let text = report_text(report, told);
+            let text = report_text(&named(report), told);
             if preview { with_details(&text, &report.steps) } else { text }
         }
         FleetOutcome::Failed(error) => {
-            error.report().map(|report| report_text(report, Told::Failed)).unwrap_or_default()
+            error.report().map(|report| report_text(&named(report), Told::Failed)).unwrap_or_default()
         }
         _ => String::new(),
     }
@@ -154,7 +176,9 @@ pub(super) fn document(told: &Fleet) -> Value {
             json!({"kind": "interrupted", "code": null, "message": "interrupted", "caused_by": [], "hint": hint});
     } else if let Some(first) = first {
         let mut error = error_document(first);
-        let failed = report.entries.iter().filter_map(|entry| Some(format!("{}: {}", entry.binding, entry.error()?)));
+        let several = has_several_clusters(report.entries.iter().map(|entry| &entry.cluster));
+        let failed =
+            report.entries.iter().filter_map(|entry| Some(format!("{}: {}", name(entry, several), entry.error()?)));
         error["message"] = json!(format!("{} of {} bindings failed", report.failed(), report.entries.len()));
         error["caused_by"] = json!(failed.collect::<Vec<_>>());
         document["error"] = error;
@@ -170,6 +194,7 @@ fn binding(entry: &FleetEntry, preview: bool) -> Value {
             "warnings": [],
         }),
     };
+    document["cluster"] = json!(entry.cluster);
     document["outcome"] = json!(match &entry.outcome {
         FleetOutcome::Done(_) if preview => "planned",
         FleetOutcome::Done(_) => "done",

@@ -91,7 +91,9 @@ pub(super) fn inline_policies(
             Document::Text(text) => PolicyDocument::parse(&text),
             Document::Parsed(value) => PolicyDocument::from_value(value),
         };
-        let document = document.map_err(|error| error.during(format!("inline policy {name} is not valid")))?;
+        let document = document.map_err(|error| {
+            error.during(format!("inline policy {name} is not valid")).with_context("policy", name.as_str())
+        })?;
         insert(&mut policies, "inline policy name", name, document)?;
     }
     let size: usize = policies.values().map(PolicyDocument::size).sum();

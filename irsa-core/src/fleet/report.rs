@@ -1,6 +1,7 @@
 //! What became of a fleet.
 
 use crate::error::Error;
+use crate::name::ClusterRef;
 use crate::report::Report;
 
 /// What became of one binding of a fleet.
@@ -19,6 +20,8 @@ pub enum FleetOutcome {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FleetEntry {
+    /// The cluster of the service account, as the request names it.
+    pub cluster: ClusterRef,
     /// `NAMESPACE/NAME` of the service account.
     pub binding: String,
     /// Whether it was to be removed.

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
+use serde_saphyr::Spanned;
 
+use super::places::{WHOLE, parts};
 use super::read::{Declared, Document, ManifestFile};
 use super::well_known::WellKnownPolicies;
 use crate::binding::IrsaBinding;
@@ -33,7 +35,7 @@ struct ClusterMetadata {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct ClusterIam {
-    service_accounts: Vec<Entry>,
+    service_accounts: Vec<Spanned<Entry>>,
     pod_identity_associations: Vec<IgnoredAny>,
 }
 
@@ -75,23 +77,25 @@ struct EntryMetadata {
 /// Reads the bindings of a ClusterConfig.
 pub(super) fn read(document: &Document<'_>, read: &mut ManifestFile) -> Result<()> {
     let config: ClusterConfig = document.parse()?;
-    let region = config.metadata.region.map(Region::new).transpose().map_err(|error| document.placed(error))?;
+    let region = config.metadata.region.map(Region::new).transpose().map_err(|error| document.placed(error, &WHOLE))?;
     if let (Some(one), Some(other)) = (&read.region, &region)
         && one != other
     {
         let error = Error::invalid("region", other.as_str(), format!("an earlier document of the file says {one}"));
-        return Err(document.placed(error.with_hint("put clusters of different regions into different files")));
+        return Err(document.placed(error.with_hint("put clusters of different regions into different files"), &WHOLE));
     }
     let partition =
         region.as_ref().map_or_else(|| Partition::of_region(""), |region| Partition::of_region(region.as_str()));
     read.region = read.region.take().or(region);
     if !config.iam.pod_identity_associations.is_empty() {
-        let place = document.place_of("podIdentityAssociations");
+        let place = document.place_of("podIdentityAssociations", &WHOLE);
         read.ignored.push(format!("{place}: podIdentityAssociations are not IRSA, and are left to eksctl"));
     }
-    for entry in &config.iam.service_accounts {
-        let place = document.place_of(&entry.metadata.name);
-        let binding = entry.binding(&config.metadata.name, &partition).map_err(|error| document.placed(error))?;
+    let entries = &config.iam.service_accounts;
+    for (Spanned { value: entry, .. }, part) in entries.iter().zip(parts(entries)) {
+        let place = document.place_of(&entry.metadata.name, &part);
+        let binding =
+            entry.binding(&config.metadata.name, &partition).map_err(|error| document.placed(error, &part))?;
         let eksctl = |key: &&String| key.starts_with("alpha.eksctl.io/") || key.starts_with("aws:");
         for key in entry.tags.keys().filter(eksctl) {
             read.ignored.push(format!("{place}: tag {key} is written by eksctl and CloudFormation only"));
@@ -106,13 +110,12 @@ pub(super) fn read(document: &Document<'_>, read: &mut ManifestFile) -> Result<(
         let made_by_eksctl = entry.role_name.is_none() && existing_role.is_none();
         let same = |known: &&mut Declared| {
             let other = &known.binding;
-            existing_role.is_some()
-                && known.existing_role == existing_role
+            known.existing_role == existing_role
                 && (&other.cluster, &other.labels, &other.annotations, other.role_only)
                     == (&binding.cluster, &binding.labels, &binding.annotations, binding.role_only)
         };
         // What shares a role is one binding of several service accounts.
-        match read.bindings.iter_mut().find(same) {
+        match existing_role.as_ref().and_then(|_| read.bindings.iter_mut().find(same)) {
             Some(known) => drop(known.binding.subjects.insert(Subject { cluster: None, ..binding.first_subject() })),
             None => read.bindings.push(Declared { binding, place, made_by_eksctl, existing_role }),
         }

@@ -1,25 +1,49 @@
 //! Where a value stands in a text, for errors that come after it was parsed.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
-/// Every key and scalar of a document, with its place.
+/// Every key and scalar of a document, with its place, in the order of the text.
 #[derive(Debug, Default)]
 pub(super) struct Places(Vec<(String, Location)>);
 
 impl Places {
     /// The places of a document; none where it cannot be parsed.
     pub(super) fn of(text: &str, options: serde_saphyr::Options) -> Self {
-        serde_saphyr::from_str_with_options(text, options).unwrap_or_default()
+        let mut places: Self = serde_saphyr::from_str_with_options(text, options).unwrap_or_default();
+        places.0.sort_by_key(|(_, at)| place(*at));
+        places
     }
 
-    /// The first place of a value: line and column, counted from 1.
-    pub(super) fn find(&self, value: &str) -> Option<(u64, u64)> {
-        let (_, place) = self.0.iter().find(|(known, _)| known == value)?;
-        Some((place.line(), place.column()))
+    /// The first place of a value in a part of the text.
+    pub(super) fn find(&self, value: &str, part: &Part) -> Option<Place> {
+        let begin = self.0.partition_point(|(_, at)| place(*at) < part.start);
+        let inside = self.0[begin..].iter().take_while(|(_, at)| place(*at) < part.end);
+        inside.filter(|(known, _)| known == value).map(|(_, at)| place(*at)).next()
     }
+}
+
+/// Line and column, counted from 1.
+pub(super) type Place = (u64, u64);
+
+/// What stands from one place up to another.
+pub(super) type Part = Range<Place>;
+
+/// A whole text.
+pub(super) const WHOLE: Part = (1, 1)..(u64::MAX, u64::MAX);
+
+/// The parts that the entries of a list are.
+pub(super) fn parts<T>(entries: &[Spanned<T>]) -> Vec<Part> {
+    let begins: Vec<Place> = entries.iter().map(|entry| place(entry.referenced)).collect();
+    let ends = begins.iter().skip(1).copied().chain([WHOLE.end]);
+    begins.iter().zip(ends).map(|(begin, end)| *begin..end).collect()
+}
+
+fn place(location: Location) -> Place {
+    (location.line(), location.column())
 }
 
 impl<'de> Deserialize<'de> for Places {

@@ -367,6 +367,9 @@ class FleetEntry:
     __hash__ = None  # type: ignore[assignment]
 
     @property
+    def cluster(self) -> str:
+        """The cluster of the service account, as the binding names it."""
+    @property
     def binding(self) -> str:
         """The service account, `NAMESPACE/NAME`."""
     @property
