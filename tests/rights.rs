@@ -200,3 +200,22 @@ async fn two_policies_that_allow_and_deny_have_no_safe_order() {
     world.create(World::bare().with_policy("both")).await.unwrap();
     world.update(World::bare().with_policy("both-too")).await.unwrap();
 }
+
+/// Somebody wrote a stranger into irsa's own statement, and took the policy away: the stranger must not get it back.
+#[tokio::test]
+async fn who_is_not_on_record_leaves_before_anything_is_given_back() {
+    let world = World::new();
+    let wanted = || World::binding().with_subject("kube-system/y");
+    world.create(wanted()).await.unwrap();
+    world.edit_role(ROLE, |role| {
+        let statement = &mut role.trust_policy["Statement"][0];
+        let condition = statement["Condition"]["StringEquals"].as_object_mut().unwrap();
+        let (_, subs) = condition.iter_mut().find(|(key, _)| key.ends_with(":sub")).unwrap();
+        subs.as_array_mut().unwrap().push(json!("system:serviceaccount:default:evil"));
+        role.attached.clear();
+    });
+    let report = world.create(wanted()).await.unwrap();
+    assert_eq!(actions(&report), ["update_trust_policy", "attach_policy"]);
+    assert!(!world.can_assume("sandbox", "default/evil", ROLE).await);
+    assert!(world.can_assume("sandbox", "kube-system/y", ROLE).await);
+}

@@ -111,7 +111,7 @@ impl<'a> Fleet<'a> {
         let requests: Vec<Request> = requests.collect::<Result<_>>()?;
         let told = global.cluster.is_some() || global.issuer.is_some();
         if let Some(cluster) = target.cluster.as_ref().filter(|_| told && !requests.is_empty())
-            && !requests.iter().flat_map(Request::clusters).any(|named| is_same(cluster, &named))
+            && !requests.iter().flat_map(Request::clusters).any(|named| cluster.may_be(&named))
         {
             let what = format!("cluster {cluster} contradicts the manifests: every binding is of another one");
             return Err(Error::new(ErrorKind::InvalidInput, what)
@@ -232,7 +232,7 @@ impl<'a> Fleet<'a> {
         let names: BTreeSet<String> =
             prunable.requests.iter().map(|request| removed(&request.binding, several)).collect();
         let shown: String = names.into_iter().collect();
-        let shown = format!("not declared any more in set {set}, and removed:\n{shown}");
+        let shown = format!("not declared any more in set {set}, to be removed:\n{shown}");
         let asks = !self.confirm_prune && environment.stdin_is_terminal && environment.stderr_is_terminal;
         // Nobody can answer a question about what is not shown.
         if asks {
@@ -262,14 +262,6 @@ impl<'a> Fleet<'a> {
             }
         }
         Ok(())
-    }
-}
-
-/// Whether two ways to name a cluster can mean the same one.
-fn is_same(one: &ClusterRef, other: &ClusterRef) -> bool {
-    match (one, other) {
-        (ClusterRef::Name(_), _) | (_, ClusterRef::Name(_)) => one.name() == other.name(),
-        _ => one == other,
     }
 }
 

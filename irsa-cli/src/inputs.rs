@@ -19,21 +19,17 @@ pub(crate) fn shown(path: &Path) -> String {
     if path.as_os_str() == STDIN { "standard input".to_owned() } else { path.display().to_string() }
 }
 
-/// Reads a text file.
+/// Reads a text file; a byte order mark is no part of it.
 pub(crate) fn text(environment: &Environment, path: &Path) -> Result<String> {
     bounded(path, LONGEST, || File::open(environment.path(path)))
 }
 
 /// Reads a text file, or standard input, of at most so many bytes; a byte order mark is no part of it.
 pub(crate) fn document(environment: &Environment, path: &Path, longest: u64) -> Result<String> {
-    let mut text = match path.as_os_str() == STDIN {
+    match path.as_os_str() == STDIN {
         true => bounded(path, longest, || environment.stdin.open()),
         false => bounded(path, longest, || File::open(environment.path(path))),
-    }?;
-    if text.starts_with('\u{feff}') {
-        text.drain(..'\u{feff}'.len_utf8());
     }
-    Ok(text)
 }
 
 fn bounded<R: Read>(path: &Path, longest: u64, open: impl FnOnce() -> io::Result<R>) -> Result<String> {
@@ -47,7 +43,12 @@ fn bounded<R: Read>(path: &Path, longest: u64, open: impl FnOnce() -> io::Result
         Err(error) => refused(error.to_string()),
         Ok(_) if bytes.len() as u64 > longest => refused(format!("it has more than {longest} bytes")),
         Ok(_) => match String::from_utf8(bytes) {
-            Ok(text) => Ok(text),
+            Ok(mut text) => {
+                if text.starts_with('\u{feff}') {
+                    text.drain(..'\u{feff}'.len_utf8());
+                }
+                Ok(text)
+            }
             Err(error) => refused(format!("byte {} is no UTF-8", error.utf8_error().valid_up_to() + 1)),
         },
     }

@@ -105,7 +105,7 @@ fn in_folder(environment: &Environment, folder: &Path) -> Result<Vec<PathBuf>> {
         let name = entry.map_err(failed)?.file_name();
         let file = folder.join(&name);
         let fits = |end: &str| file.extension().is_some_and(|own| own.eq_ignore_ascii_case(end));
-        if ENDS.iter().any(|end| fits(end)) && environment.path(&file).is_file() {
+        if ENDS.iter().any(|end| fits(end)) && !environment.path(&file).is_dir() {
             files.push(file);
         }
     }

@@ -112,6 +112,31 @@ impl fmt::Display for Cause {
 
 impl StdError for Cause {}
 
+/// A cause that tells all that is behind it in its own text.
+struct Summary {
+    text: String,
+    source: Box<dyn StdError + Send + Sync>,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// As the text: what is behind it may print requests, with what is secret in them.
+impl fmt::Debug for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Summary").field(&self.text).finish()
+    }
+}
+
+impl StdError for Summary {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(self.source.as_ref())
+    }
+}
+
 impl Error {
     /// An error of a kind, with what was being done, such as "cannot attach policy P to role R".
     pub fn new(kind: ErrorKind, operation: impl Into<Cow<'static, str>>) -> Self {
@@ -138,6 +163,12 @@ impl Error {
     #[must_use]
     pub fn with_cause(self, cause: impl Into<String>) -> Self {
         self.with_source(Cause(cause.into()))
+    }
+
+    /// Adds why it failed: told by `text` alone, while callers find `source` itself behind it.
+    #[must_use]
+    pub(crate) fn with_summary(self, text: String, source: Box<dyn StdError + Send + Sync>) -> Self {
+        self.with_source(Summary { text, source })
     }
 
     /// Adds why it failed.
@@ -220,7 +251,7 @@ impl Error {
             if causes.last() != Some(&text) {
                 causes.push(text);
             }
-            next = error.source();
+            next = error.source().filter(|_| !error.is::<Summary>());
         }
         causes
     }

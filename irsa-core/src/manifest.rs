@@ -11,7 +11,7 @@ mod well_known;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 pub use self::read::{Declared, FilePlace, ManifestFile, read};
@@ -52,7 +52,7 @@ pub struct Manifest {
     /// The service account.
     pub metadata: Metadata,
     /// The role, its policies and further subjects.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub spec: Spec,
 }
 
@@ -66,11 +66,16 @@ pub struct Metadata {
     #[serde(default = "default_namespace")]
     pub namespace: String,
     /// Labels that it gets.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// Annotations that it gets, besides those of IRSA.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+}
+
+/// What is null is not said, as for the API server.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 fn default_namespace() -> String {
@@ -101,20 +106,20 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions_boundary: Option<String>,
     /// Tags of the role.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
     /// Managed policies: ARNs, or names with or without their path.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<String>,
     /// Inline policies by name: a document, or `{file: PATH}` with a path from the folder of the manifest.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, InlinePolicySchema>")]
     pub inline_policies: BTreeMap<String, Value>,
     /// Further subjects of the role.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub subjects: Vec<SubjectSpec>,
     /// Further statements of the trust policy, for example for EC2.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub trust_statements: Vec<Value>,
     /// The audience of the token; by default `sts.amazonaws.com`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,10 +132,10 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sts_regional_endpoints: Option<bool>,
     /// Whether only the role is made and no service account is touched.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "std::ops::Not::not")]
     pub role_only: bool,
     /// Whether policies and subjects that are not declared are taken away.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "std::ops::Not::not")]
     pub exact: bool,
 }
 

@@ -53,16 +53,20 @@ impl<T: Wanted> Named for Given<'_, T> {
     type Value = T;
 
     fn named(self, argument: &str) -> PyResult<T> {
-        let Self(object, _) = self;
-        T::of(&object).map_err(|error| {
-            let py = object.py();
-            if error.is_instance_of::<PyTypeError>(py) {
-                return wrong_type(argument, T::WORDS, &object);
-            }
-            // An int that is too large, a text with a lone surrogate.
-            PyValueError::new_err(format!("{argument}: cannot be {}: {}", T::WORDS, error.value(py)))
-        })
+        value(argument, &self.0)
     }
+}
+
+/// The value of an object; `argument` is how errors call it.
+pub(crate) fn value<T: Wanted>(argument: &str, object: &Bound<'_, PyAny>) -> PyResult<T> {
+    T::of(object).map_err(|error| {
+        let py = object.py();
+        if error.is_instance_of::<PyTypeError>(py) {
+            return wrong_type(argument, T::WORDS, object);
+        }
+        // An int that is too large, a text with a lone surrogate.
+        PyValueError::new_err(format!("{argument}: cannot be {}: {}", T::WORDS, error.value(py)))
+    })
 }
 
 impl<T: Named> Named for Option<T> {

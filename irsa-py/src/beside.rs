@@ -10,6 +10,7 @@ use pyo3::types::PyDict;
 use tokio::sync::oneshot;
 
 use crate::ending::attached;
+use crate::runtime::context;
 
 /// What other people's code raised: its text for errors of the library, and itself for `__cause__`.
 #[derive(Debug)]
@@ -57,12 +58,14 @@ pub(crate) async fn beside<T: Send + 'static>(
         let _ = sender.send(read(result));
         drop(kept);
     };
+    let context = context();
     // Waiting for the interpreter must not hold up deadlines.
     let begun = tokio::task::spawn_blocking(move || {
         attached(|py| {
             let (function, keywords) = function(py)?;
             let delivery = Delivery(Mutex::new(Some(Box::new(deliver))));
-            py.import("irsa._beside")?.getattr("start")?.call1((function, keywords, delivery)).map(|_| ())
+            let context = context.map(|context| context.clone_ref(py));
+            py.import("irsa._beside")?.getattr("start")?.call1((function, keywords, delivery, context)).map(|_| ())
         })
     });
     match begun.await {

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use irsa_core::name::ClusterRef;
-use irsa_core::{Error, IrsaBinding, PolicyDocument};
+use irsa_core::{IrsaBinding, PolicyDocument};
 use pyo3::prelude::*;
 use pyo3::types::PyMapping;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::argument::{Given, named};
+use crate::argument::{Given, named, value};
 use crate::data::{data, items, texts};
 use crate::error::Result;
 use crate::json::{self, Input};
@@ -35,17 +36,17 @@ pub(crate) struct Wish {
     pub(crate) max_session_duration: Option<u32>,
     #[serde(default)]
     pub(crate) permissions_boundary: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) tags: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) policies: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "documents_or_texts")]
     pub(crate) inline: BTreeMap<String, Value>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) subjects: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) trust_only_subjects: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "statements_or_texts")]
     pub(crate) trust_statements: Vec<Value>,
     #[serde(default)]
     pub(crate) audience: Option<String>,
@@ -53,13 +54,13 @@ pub(crate) struct Wish {
     pub(crate) token_expiration: Option<u32>,
     #[serde(default)]
     pub(crate) sts_regional_endpoints: Option<bool>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) labels: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) annotations: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) role_only: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) exact: bool,
 }
 
@@ -235,6 +236,37 @@ data! {
     }
 }
 
+/// Documents of plain data, of which some can be texts.
+fn documents_or_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Value>, D::Error> {
+    let given: BTreeMap<String, Value> = or_default(deserializer)?;
+    let parsed = |(name, value)| match value {
+        Value::String(text) => PolicyDocument::parse(&text).map(|document| (name, document.into())),
+        value => Ok((name, value)),
+    };
+    given.into_iter().map(parsed).collect::<irsa_core::Result<_>>().map_err(D::Error::custom)
+}
+
+/// Statements of plain data, of which some can be texts.
+fn statements_or_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Value>, D::Error> {
+    let given: Vec<Value> = or_default(deserializer)?;
+    let parsed = |value| match value {
+        Value::String(text) => statement_of(text),
+        value => Ok(value),
+    };
+    given.into_iter().map(parsed).collect::<irsa_core::Result<_>>().map_err(D::Error::custom)
+}
+
+/// None is nothing, as for the keywords.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A statement of JSON text, which the builder reads strictly.
+fn statement_of(text: String) -> irsa_core::Result<Value> {
+    let binding = IrsaBinding::builder(SOME_CLUSTER, "default", "probe").with_trust_statement(text).build()?;
+    Ok(binding.trust_statements.into_iter().next().unwrap_or_default())
+}
+
 fn list(argument: &str, object: Option<&Bound<'_, PyAny>>) -> Result<Vec<String>> {
     object.map_or_else(|| Ok(Vec::new()), |object| texts(argument, object))
 }
@@ -247,19 +279,17 @@ fn by_name<'py>(argument: &str, object: Option<&Bound<'py, PyAny>>) -> Result<Ve
     };
     let mut found = Vec::new();
     for item in mapping.items()?.iter() {
-        let (key, value): (Bound<'py, PyAny>, Bound<'py, PyAny>) = item.extract()?;
-        let Ok(text) = key.extract() else {
-            return Err(json::wrong_type(format!("a key of {argument}"), "a str", &key).into());
-        };
-        found.push((text, value));
+        let pair = item.extract::<(Bound<'py, PyAny>, Bound<'py, PyAny>)>();
+        let (key, held) = pair.map_err(|_| json::wrong_type(format!("an item of {argument}"), "a pair", &item))?;
+        found.push((value(&format!("a key of {argument}"), &key)?, held));
     }
     Ok(found)
 }
 
 fn pairs(argument: &str, object: Option<&Bound<'_, PyAny>>) -> Result<BTreeMap<String, String>> {
-    let pair = |(key, value): (String, Bound<'_, PyAny>)| match value.extract() {
-        Ok(text) => Ok((key, text)),
-        Err(_) => Err(json::wrong_type(format!("{argument}[{key:?}]"), "a str", &value).into()),
+    let pair = |(key, held): (String, Bound<'_, PyAny>)| {
+        let text = value(&format!("{argument}[{key:?}]"), &held)?;
+        Ok((key, text))
     };
     by_name(argument, object)?.into_iter().map(pair).collect()
 }
@@ -284,12 +314,7 @@ fn statements(argument: &str, object: Option<&Bound<'_, PyAny>>) -> Result<Vec<V
         let place = format!("{argument}[{index}]");
         match Input::new(&place, item)? {
             Input::Value(value) => Ok(value),
-            // The builder reads text strictly.
-            Input::Text(text) => {
-                let probe = IrsaBinding::builder(SOME_CLUSTER, "default", "probe").with_trust_statement(text).build();
-                let binding = probe.map_err(|error: Error| error.during(format!("{place} is refused")))?;
-                Ok(binding.trust_statements.into_iter().next().unwrap_or_default())
-            }
+            Input::Text(text) => Ok(statement_of(text).map_err(|error| error.during(format!("{place} is refused")))?),
         }
     };
     items(argument, object)?.iter().enumerate().map(statement).collect()

@@ -14,12 +14,12 @@ use pyo3::Borrowed;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::argument::{Given, Named, named, object};
+use crate::argument::{Given, Named, named, object, value};
 use crate::binding::Binding;
 use crate::boto::Boto3Clients;
 use crate::credentials;
-use crate::data::Field;
-use crate::error::{Failure, Result};
+use crate::data::{Field, texts};
+use crate::error::{Failure, Result, invalid};
 use crate::fleet::{All, Far, One};
 use crate::reach::{Live, Origin, Reach};
 use crate::report::Planned;
@@ -116,7 +116,9 @@ impl Core {
                 return Err(PyTypeError::new_err(format!("session: must be a boto3 session, not {found}")));
             }
             if options.region.is_none() && session.hasattr("region_name")? {
-                options.region = session.getattr("region_name")?.extract()?;
+                let region = session.getattr("region_name")?;
+                let given = (!region.is_none()).then_some(&region);
+                options.region = given.map(|region| value("session.region_name", region)).transpose()?;
             }
             given = Some(credentials::of_session(session));
         }
@@ -141,7 +143,10 @@ impl Core {
         let cluster = cluster.as_deref().unwrap_or(SANDBOX_CLUSTER).parse::<ClusterRef>().map_err(Failure::from)?;
         let origin = match path {
             None => Origin::Memory(Sandbox::new()),
-            Some(path) => Origin::File(std::path::absolute(path)?),
+            Some(path) => {
+                let absolute = std::path::absolute(&path);
+                Origin::File(absolute.map_err(|error| invalid(format!("path: {path:?} is no path: {error}")))?)
+            }
         };
         let timeout = timeout.map(seconds).transpose()?.unwrap_or(Duration::from_secs(120));
         Ok(Self::new(cluster, origin, timeout))
@@ -188,9 +193,7 @@ impl Core {
         }
         let needed: BTreeSet<ClusterRef> = requests.iter().flat_map(servers).collect();
         let options = FleetOptions::new().with_concurrency(concurrency).with_writes_per_second(writes_per_second);
-        // What an `async def` gives would be thrown away.
-        let flags = |progress: &Bound<'_, PyAny>| progress.getattr("__code__")?.getattr("co_flags")?.extract::<u32>();
-        if progress.is_some_and(|progress| flags(progress).is_ok_and(|flags| flags & CO_COROUTINE != 0)) {
+        if progress.is_some_and(is_async) {
             return Err(PyTypeError::new_err("progress: must be a plain function, not an `async def`"));
         }
         let progress = progress.map(|progress| progress.clone().unbind());
@@ -205,21 +208,28 @@ impl Core {
         })
     }
 
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn update(
         &self,
         py: Python<'_>,
         binding: &Bound<'_, PyAny>,
+        add_policies: Option<&Bound<'_, PyAny>>,
         remove_policies: &Bound<'_, PyAny>,
+        add_subjects: Option<&Bound<'_, PyAny>>,
         remove_subjects: &Bound<'_, PyAny>,
         permit: Permit,
         dry_run: Given<'_, bool>,
     ) -> PyResult<Call> {
         named!(dry_run);
-        let mut request = permit.on(Request::update(self.wanted("binding", binding)?)).with_preview(dry_run);
-        for policy in crate::data::texts("remove_policies", remove_policies)? {
+        let mut wish = object::<Binding>("binding", "a Binding", binding)?.get().0.clone();
+        wish.policies = add_policies.map_or_else(|| Ok(Vec::new()), |added| texts("add_policies", added))?;
+        wish.subjects = add_subjects.map_or_else(|| Ok(Vec::new()), |added| texts("add_subjects", added))?;
+        let wanted = wish.on(&self.cluster).map_err(Failure::from)?;
+        let mut request = permit.on(Request::update(wanted)).with_preview(dry_run);
+        for policy in texts("remove_policies", remove_policies)? {
             request = request.removing_policy(&policy).map_err(Failure::from)?;
         }
-        for subject in crate::data::texts("remove_subjects", remove_subjects)? {
+        for subject in texts("remove_subjects", remove_subjects)? {
             request = request.removing_subject(&subject).map_err(Failure::from)?;
         }
         self.run(py, request)
@@ -325,7 +335,7 @@ impl Core {
         dry_run: Given<'_, bool>,
     ) -> PyResult<Call> {
         named!(dry_run);
-        let audiences = crate::data::texts("audiences", audiences)?.into_iter().map(Audience::new);
+        let audiences = texts("audiences", audiences)?.into_iter().map(Audience::new);
         let audiences: Vec<Audience> = audiences.collect::<irsa_core::Result<_>>().map_err(Failure::from)?;
         let cluster = self.cluster.clone();
         self.call(
@@ -412,6 +422,15 @@ impl Core {
         }
         Ok(Arc::clone(&known.1))
     }
+}
+
+/// Whether what a callable gives is a coroutine, which would be thrown away: an `async def`, a partial of one, or an object
+/// that has one as `__call__`.
+fn is_async(callable: &Bound<'_, PyAny>) -> bool {
+    let flags = |function: &Bound<'_, PyAny>| function.getattr("__code__")?.getattr("co_flags")?.extract::<u32>();
+    let inner = callable.getattr("func").unwrap_or_else(|_| callable.clone());
+    let own = flags(&inner).or_else(|_| inner.getattr("__call__").and_then(|call| flags(&call)));
+    own.is_ok_and(|flags| flags & CO_COROUTINE != 0)
 }
 
 /// The clusters whose API servers a request needs.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyList, PySequence, PyString, PyTuple, PyType};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::argument::value;
 use crate::error::{Result, invalid};
 use crate::json;
 
@@ -163,21 +164,23 @@ pub(crate) fn reduce<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyA
     Ok((class.getattr("from_dict")?, (data,)).into_pyobject(object.py())?.into_any())
 }
 
-/// A list of what a Python list or tuple holds; `argument` is how errors call it.
+/// A list of what a sequence holds, but for texts; `argument` is how errors call it.
 pub(crate) fn items<'py>(argument: &str, object: &Bound<'py, PyAny>) -> Result<Vec<Bound<'py, PyAny>>> {
     if let Ok(list) = object.cast::<PyList>() {
         return Ok(list.iter().collect());
     }
-    match object.cast::<PyTuple>() {
-        Ok(tuple) => Ok(tuple.iter().collect()),
-        Err(_) => Err(json::wrong_type(argument, "a list", object).into()),
+    if let Ok(tuple) = object.cast::<PyTuple>() {
+        return Ok(tuple.iter().collect());
+    }
+    let is_text = object.is_instance_of::<PyString>() || object.is_instance_of::<PyBytes>();
+    match object.cast::<PySequence>() {
+        Ok(sequence) if !is_text => Ok(sequence.to_list()?.iter().collect()),
+        _ => Err(json::wrong_type(argument, "a list", object).into()),
     }
 }
 
 /// A list of texts; `argument` is how errors call it.
 pub(crate) fn texts(argument: &str, object: &Bound<'_, PyAny>) -> Result<Vec<String>> {
-    let text = |(index, item): (usize, &Bound<'_, PyAny>)| {
-        item.extract().map_err(|_| json::wrong_type(format!("{argument}[{index}]"), "a str", item).into())
-    };
+    let text = |(index, item): (usize, &Bound<'_, PyAny>)| Ok(value(&format!("{argument}[{index}]"), item)?);
     items(argument, object)?.iter().enumerate().map(text).collect()
 }

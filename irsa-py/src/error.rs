@@ -103,8 +103,31 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     Ok(exception)
 }
 
-/// A text that speaks of options of the program, such as `--role-name`, with the keywords of Python in their place.
+/// Options that Python has under another name than theirs.
+const RENAMED: [(&str, &str); 8] = [
+    ("policy", "policies"),
+    ("add-policy", "add_policies"),
+    ("remove-policy", "remove_policies"),
+    ("subject", "subjects"),
+    ("add-subject", "add_subjects"),
+    ("remove-subject", "remove_subjects"),
+    ("tag", "tags"),
+    ("trust-statement", "trust_statements"),
+];
+
+/// Commands of the program, and what a client has for them.
+const METHODS: [(&str, &str); 5] = [
+    ("`irsa provider create`", "`create_provider`"),
+    ("`irsa create`", "`apply`"),
+    ("`irsa update", "`update"),
+    ("`irsa delete", "`delete"),
+    ("`irsa list`", "`list`"),
+];
+
+/// A text that speaks of commands and options of the program, such as `--role-name`, with the methods and keywords of Python
+/// in their place.
 fn in_keywords(text: &str) -> String {
+    let text = METHODS.iter().fold(text.to_owned(), |text, (command, method)| text.replace(command, method));
     let mut parts = text.split("--");
     let mut told = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -112,7 +135,8 @@ fn in_keywords(text: &str) -> String {
         let length = part.find(|c: char| !c.is_ascii_lowercase() && c != '-').unwrap_or(part.len());
         let (option, rest) = part.split_at(length);
         if begins && option.starts_with(|c: char| c.is_ascii_lowercase()) {
-            told.push_str(&option.replace('-', "_"));
+            let renamed = RENAMED.iter().find(|(known, _)| *known == option).map(|(_, keyword)| (*keyword).to_owned());
+            told.push_str(&renamed.unwrap_or_else(|| option.replace('-', "_")));
         } else {
             told.push_str("--");
             told.push_str(option);

@@ -9,9 +9,10 @@ use std::time::Duration;
 use irsa_core::{Error, ErrorKind};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::data::Field;
 use crate::ending::{self, attached};
@@ -42,21 +43,45 @@ impl Teller {
 }
 
 /// The runtime of this process. Locked only while attached, so that a fork never finds it locked by another thread.
-static RUNTIME: Mutex<Option<(u32, &'static Runtime)>> = Mutex::new(None);
+static RUNTIME: Mutex<Option<(u32, &'static Around)>> = Mutex::new(None);
+
+/// So many calls have threads of their own at once: each needs further ones, of which the runtime has 512.
+const OWN_THREADS: usize = 64;
+
+/// What all calls of this process share.
+struct Around {
+    runtime: Runtime,
+    own_threads: Semaphore,
+}
+
+tokio::task_local! {
+    /// The context variables of whoever makes the call.
+    static CONTEXT: Arc<Py<PyAny>>;
+}
+
+/// The context variables of whoever makes the call that this is a part of.
+pub(crate) fn context() -> Option<Arc<Py<PyAny>>> {
+    CONTEXT.try_with(Arc::clone).ok()
+}
 
 /// The runtime; a forked process makes its own, since the threads of the old one are not there.
-fn runtime(_attached: Python<'_>) -> Result<&'static Runtime> {
+fn runtime(attached: Python<'_>) -> Result<&'static Runtime> {
+    Ok(&around(attached)?.runtime)
+}
+
+fn around(_attached: Python<'_>) -> Result<&'static Around> {
     let mut known = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
     match *known {
-        Some((process, runtime)) if process == process::id() => Ok(runtime),
+        Some((process, around)) if process == process::id() => Ok(around),
         _ => {
             let made = Builder::new_multi_thread().worker_threads(2).thread_name("irsa").enable_all().build();
             let made = made.map_err(|error| Error::new(ErrorKind::Unexpected, "cannot start").with_source(error))?;
             // Never ended: that would wait for threads which a forked process does not have.
-            let runtime: &'static Runtime = Box::leak(Box::new(made));
-            *known = Some((process::id(), runtime));
+            let own_threads = Semaphore::new(OWN_THREADS);
+            let around: &'static Around = Box::leak(Box::new(Around { runtime: made, own_threads }));
+            *known = Some((process::id(), around));
             ending::forget_threads();
-            Ok(runtime)
+            Ok(around)
         }
     }
 }
@@ -89,6 +114,10 @@ fn patiently<T: Send>(py: Python<'_>, runtime: &Runtime, work: impl Future<Outpu
             }
         })
     })
+}
+
+fn without_answer() -> Error {
+    Error::new(ErrorKind::Unexpected, "the call ended without an answer")
 }
 
 /// What a call needs of the runtime.
@@ -146,7 +175,8 @@ impl Call {
 
     /// Begins the work on a thread of the runtime; what it tells arrives at the other end, unless it is cut off before.
     fn begin(&self, py: Python<'_>) -> PyResult<UnderWay> {
-        let (runtime, work) = (runtime(py)?, self.take()?);
+        let (Around { runtime, own_threads }, work) = (around(py)?, self.take()?);
+        let context = Arc::new(py.import("contextvars")?.call_method0("copy_context")?.unbind());
         let (sender, told) = unbounded_channel();
         let (cut, cut_off) = oneshot::channel();
         let progress = sender.clone();
@@ -154,18 +184,23 @@ impl Call {
         let work = work(Teller(Arc::new(move |told| drop(progress.send(Told::Progress(told))))));
         let work = async {
             tokio::select! {
-                answer = work => Some(answer),
+                biased;
                 _ = cut_off => None,
+                answer = work => Some(answer),
             }
         };
+        let work = CONTEXT.scope(context, work);
         let ended = match self.needs {
             Needs::Nothing | Needs::Waiting => runtime.spawn(work),
-            Needs::Thread => runtime.spawn_blocking(move || runtime.block_on(work)),
+            Needs::Thread => runtime.spawn(async move {
+                // It is never closed.
+                let _permit = own_threads.acquire().await;
+                let ended = runtime.spawn_blocking(move || runtime.block_on(work)).await;
+                ended.unwrap_or_else(|error| Some(Err(without_answer().with_source(error))))
+            }),
         };
         runtime.spawn(async move {
-            let answer = ended.await.unwrap_or_else(|error| {
-                Some(Err(Error::new(ErrorKind::Unexpected, "the call ended without an answer").with_source(error)))
-            });
+            let answer = ended.await.unwrap_or_else(|error| Some(Err(without_answer().with_source(error))));
             if let Some(answer) = answer {
                 drop(sender.send(Told::End(answer)));
             }
@@ -225,8 +260,7 @@ impl Call {
                     return Ok((false, progress.field(py)?));
                 }
                 Some(None) => {
-                    let error = Error::new(ErrorKind::Unexpected, "the call ended without an answer");
-                    return Err(Failure::from(error).into());
+                    return Err(Failure::from(without_answer()).into());
                 }
                 None => py.check_signals()?,
             }
@@ -244,12 +278,16 @@ impl Call {
         let future = event_loop.call_method0("create_future")?;
         let (home, awaited) = (event_loop.unbind(), future.clone().unbind());
         let progress = self.progress.as_ref().map(|callable| callable.clone_ref(py));
+        // Progress is told in the context of whoever awaits it.
+        let in_context = PyDict::new(py);
+        in_context.set_item("context", py.import("contextvars")?.call_method0("copy_context")?)?;
+        let in_context = in_context.unbind();
         let deliver = move |told| {
             // Where the loop is closed, nobody waits any more.
             let _ = attached(|py| {
                 let (awaited, progress) = (awaited.clone_ref(py), progress.as_ref().map(|each| each.clone_ref(py)));
                 let delivery = Delivery { awaited, progress, told: Mutex::new(Some(told)) };
-                home.call_method1(py, "call_soon_threadsafe", (delivery,)).map(|_| ())
+                home.call_method(py, "call_soon_threadsafe", (delivery,), Some(in_context.bind(py))).map(|_| ())
             });
         };
         let deliver = Arc::new(deliver);

@@ -129,6 +129,32 @@ fn files_folders_and_standard_input_are_read() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_manifest_that_is_lost_stops_a_prune() {
+    let shell = Shell::new();
+    std::fs::create_dir(shell.path().join("folder")).unwrap();
+    let shell = shell.with_file("folder/a.yaml", many(1)).with_file("folder/b.yaml", many(1).replace("sa-0", "sa-1"));
+    assert_eq!(shell.run("apply -f folder --set mine -q").code, 0);
+    std::fs::remove_file(shell.path().join("folder/b.yaml")).unwrap();
+    std::os::unix::fs::symlink("../gone", shell.path().join("folder/b.yaml")).unwrap();
+    let refused = shell.run("apply -f folder --set mine --prune --confirm-prune");
+    assert!(refused.code == 2 && refused.stderr.contains("folder/b.yaml"), "{refused}");
+    assert_eq!(shell.sandbox.state().unwrap().roles.len(), 2);
+}
+
+#[test]
+fn line_breaks_at_the_end_of_a_value_are_exported() {
+    let shell = Shell::new();
+    let description = "\ntrail\n\n";
+    let words = ["irsa", "create", "a", "--role-name", "a", "--description", description];
+    assert_eq!(shell.run_words(&words).code, 0);
+    let exported = shell.run("export");
+    let shell = shell.with_file("exported.yaml", &exported.stdout);
+    let planned = shell.run("plan -f exported.yaml --check");
+    assert_eq!(planned.code, 0, "{exported}{planned}");
+}
+
+#[test]
 fn a_prune_removes_what_the_set_no_longer_has_and_nothing_else() {
     let shell =
         shell().with_file("three.yaml", many(3)).with_file("one.yaml", many(1)).with_file("many.yaml", many(12));

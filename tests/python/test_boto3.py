@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
@@ -304,6 +305,47 @@ def test_a_stubbed_client_answers(account: Account) -> None:
         client = irsa.Client("demo", iam=iam, eks=account.eks)
         with pytest.raises(irsa.AccessDeniedError, match=r"iam\.get_open_id_connect_provider"):
             client.provider()
+
+
+REQUEST: ContextVar[str | None] = ContextVar("request", default=None)
+
+
+def test_clients_are_called_in_the_context_of_the_caller(account: Account) -> None:
+    seen: set[str | None] = set()
+    get_role = account.iam._client.get_role
+
+    def traced(**keywords: Any) -> Any:
+        seen.add(REQUEST.get())
+        return get_role(**keywords)
+
+    account.iam._client.get_role = traced
+    client = account.client()
+    token = REQUEST.set("one")
+    try:
+        client.apply(role())
+        assert seen == {"one"}
+        seen.clear()
+        told: list[str | None] = []
+
+        async def awaited() -> None:
+            REQUEST.set("two")
+            await client.apply_all_async([role("a"), role("b")], progress=lambda _: told.append(REQUEST.get()))
+
+        asyncio.run(awaited())
+        assert (seen, told) == ({"two"}, ["two", "two"])
+    finally:
+        REQUEST.reset(token)
+
+
+def test_many_fleets_at_once_do_not_wait_for_each_other(account: Account) -> None:
+    client = account.client(timeout=20)
+    client.apply(role())
+
+    async def many() -> list[irsa.FleetReport]:
+        return await asyncio.gather(*(client.plan_all_async([role()]) for _ in range(600)))
+
+    reports = asyncio.run(many())
+    assert not any(report.failed for report in reports)
 
 
 class Custom(Exception):

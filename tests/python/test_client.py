@@ -6,8 +6,10 @@ import copy
 import json
 import pickle
 import threading
+from collections import UserList
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -223,6 +225,10 @@ def test_reports_and_views_are_plain_immutable_data(client: irsa.Client) -> None
         ({"max_session_duration": -1}, ValueError, "max_session_duration: cannot be an int"),
         ({"token_expiration": 2**64}, ValueError, "token_expiration: cannot be an int"),
         ({"description": "\ud800"}, ValueError, "description: cannot be a str"),
+        ({"policies": ["\ud800"]}, ValueError, r"policies\[0\]: cannot be a str"),
+        ({"tags": {"a": "\ud800"}}, ValueError, r'tags\["a"\]: cannot be a str'),
+        ({"tags": {"\ud800": "a"}}, ValueError, "a key of tags: cannot be a str"),
+        ({"subjects": b"a/b"}, TypeError, "subjects: must be a list, not bytes"),
         ({"description": b"x"}, TypeError, "description: must be a str, not bytes"),
         ({"role_name": "x" * 65}, irsa.InvalidInputError, "role name"),
         ({"role_only": "no"}, TypeError, "role_only: must be a bool, not str"),
@@ -237,12 +243,63 @@ def test_what_cannot_be_a_binding_is_refused_by_its_name(settings: Any, error: t
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
+        ({"add_policies": "x"}, TypeError, "add_policies: must be a list, not str"),
+        ({"add_policies": [None]}, TypeError, r"add_policies\[0\]: must be a str, not NoneType"),
+        ({"add_subjects": "x"}, TypeError, "add_subjects: must be a list, not str"),
+        ({"remove_subjects": [5]}, TypeError, r"remove_subjects\[0\]: must be a str, not int"),
+    ],
+)
+def test_what_cannot_be_an_update_is_refused_by_its_name(
+    client: irsa.Client, options: Any, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        client.update("default", "worker", **options)
+
+
+def test_every_sequence_is_a_list() -> None:
+    given = irsa.Binding("default", "a", policies=UserList(["ReadOnlyAccess"]), subjects=("b/c",))
+    assert (given.policies, given.subjects) == (("ReadOnlyAccess",), ("b/c",))
+
+
+def test_plain_data_may_hold_documents_as_text_and_none() -> None:
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    statement = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    data = {
+        "namespace": "default",
+        "service_account": "a",
+        "inline": {"x": json.dumps(document)},
+        "trust_statements": [json.dumps(statement)],
+        "tags": None,
+        "policies": None,
+    }
+    read = irsa.Binding.from_dict(data)
+    assert read == irsa.Binding("default", "a", inline={"x": document}, trust_statements=[statement])
+    with pytest.raises(irsa.InvalidInputError, match="not valid JSON"):
+        irsa.Binding.from_dict({**data, "inline": {"x": "{"}})
+
+
+def test_hints_speak_of_methods_and_keywords(client: irsa.Client) -> None:
+    with pytest.raises(irsa.NotFoundError) as raised:
+        client.get("default", "nothing-like-it")
+    assert raised.value.hint == "`list` shows what there is; `apply` makes it"
+
+
+@pytest.mark.parametrize("path", ["", "a\0b"])
+def test_what_is_no_path_is_refused(path: str) -> None:
+    with pytest.raises(irsa.IrsaError):
+        irsa.Client.sandbox(path).list()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
         ({}, irsa.InvalidInputError, "no cluster is named"),
         ({"cluster": "demo", "issuer": "https://i.example"}, irsa.InvalidInputError, "account"),
         ({"cluster": "demo", "endpoint_url": "localhost"}, irsa.InvalidInputError, "URL"),
         ({"cluster": "demo", "timeout": 0}, ValueError, "timeout"),
         ({"cluster": "demo", "timeout": float("nan")}, ValueError, "timeout"),
         ({"cluster": "demo", "session": 5}, TypeError, "session: must be a boto3 session, not int"),
+        ({"cluster": "demo", "session": Mock()}, TypeError, "session.region_name: must be a str, not Mock"),
         ({"cluster": 5}, TypeError, "cluster: must be a str, not int"),
         ({"cluster": "demo", "timeout": "soon"}, TypeError, "timeout: must be a number, not str"),
         ({"cluster": "demo", "kubeconfig": 5}, TypeError, "kubeconfig: must be a path, not int"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import pickle
 import threading
@@ -123,12 +124,22 @@ def test_nothing_is_nothing(client: irsa.Client) -> None:
     assert (report.changed, report.bindings, report.failed) == (False, (), ())
 
 
+async def told_later(_: irsa.Progress) -> None: ...
+
+
+class ToldLater:
+    async def __call__(self, _: irsa.Progress) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "words"),
     [
         ("x", {}, TypeError, "bindings: must be a list, not str"),
         ([5], {}, TypeError, r"bindings\[0\]: must be a Binding, not int"),
         ([], {"progress": 5}, TypeError, "progress: must be callable, not int"),
+        ([], {"progress": told_later}, TypeError, "progress: must be a plain function, not an `async def`"),
+        ([], {"progress": functools.partial(told_later)}, TypeError, "progress: must be a plain function"),
+        ([], {"progress": ToldLater()}, TypeError, "progress: must be a plain function"),
         ([], {"concurrency": 0}, ValueError, "concurrency"),
         ([], {"concurrency": -1}, (ValueError, OverflowError), "."),
         ([], {"writes_per_second": float("nan")}, ValueError, "writes_per_second"),

@@ -8,6 +8,7 @@ import pydoc
 import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,13 @@ def test_signatures_are_right() -> None:
         "(documents, *, ignore=None, providers=None, service_accounts=None)"
     )
     assert str(inspect.signature(irsa.TrustCheck.from_dict)) == "(data, /)"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="`X | Y` of annotations is evaluated from 3.10 on")
+def test_annotations_can_be_evaluated() -> None:
+    """As FastAPI does for what it injects."""
+    for name, method in inspect.getmembers(irsa.Client, inspect.isfunction):
+        assert name in ("__repr__",) or typing.get_type_hints(method), name
 
 
 def test_importing_brings_little() -> None:

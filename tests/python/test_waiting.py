@@ -297,10 +297,15 @@ def test_credentials_are_those_of_the_profile_that_is_named(
         assert f"Credential={key}/" in requests[0]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENVIRONMENT")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    for name, key in ((None, "AKIDENVIRONMENT"), ("blue", "AKIDBLUE")):
+        requests.clear()
+        with pytest.raises(irsa.AccessDeniedError):
+            irsa.Client("demo", region="us-east-1", endpoint_url=url, profile=name).provider()
+        assert f"Credential={key}/" in requests[0], "a profile that is named is meant, whatever the environment holds"
     requests.clear()
-    with pytest.raises(irsa.AccessDeniedError):
-        irsa.Client("demo", region="us-east-1", endpoint_url=url).provider()
-    assert "Credential=AKIDENVIRONMENT/" in requests[0]
+    with pytest.raises(irsa.AccessDeniedError, match="nobody"):
+        irsa.Client("demo", region="us-east-1", endpoint_url=url, profile="nobody").provider()
+    assert requests == []
 
 
 def test_a_session_that_never_answers_does_not_hold_up_the_deadline(silent: str) -> None:
@@ -328,6 +333,19 @@ def test_a_session_without_credentials_is_denied(silent: str) -> None:
     session.get_credentials = lambda: None  # type: ignore[method-assign]
     with pytest.raises(irsa.IrsaError, match="no credentials"):
         irsa.Client("demo", endpoint_url=silent, session=session, timeout=5).apply(role())
+
+
+def test_what_a_session_raises_is_the_cause(silent: str) -> None:
+    session, raised = Session(), RuntimeError("the vault is sealed")
+
+    def sealed() -> Any:
+        raise raised
+
+    session.get_credentials = sealed  # type: ignore[method-assign]
+    with pytest.raises(irsa.AccessDeniedError, match="the vault is sealed") as failure:
+        irsa.Client("demo", endpoint_url=silent, session=session, timeout=5).apply(role())
+    assert failure.value.__cause__ is raised
+    assert str(failure.value).count("the vault is sealed") == 1
 
 
 def run(code: str, *args: str) -> subprocess.CompletedProcess[str]:

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use aws_config::default_provider::region::DefaultRegionChain;
 use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{AppName, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use irsa_core::aws::{AwsBackend, config_loader};
@@ -68,10 +71,23 @@ impl Connection {
     }
 }
 
+/// The credentials of a profile, whatever the environment holds.
+async fn of_profile(profile: &str, target: &Target) -> ProfileFileCredentialsProvider {
+    let region = match &target.region {
+        Some(region) => Some(aws_config::Region::new(region.to_string())),
+        None => DefaultRegionChain::builder().profile_name(profile).build().region().await,
+    };
+    let around = ProviderConfig::without_region().with_region(region);
+    ProfileFileCredentialsProvider::builder().configure(&around).profile_name(profile).build()
+}
+
 async fn configuration(target: &Target, credentials: Option<SharedCredentialsProvider>) -> SdkConfig {
     let mut loader = config_loader();
-    if let Some(credentials) = credentials {
-        loader = loader.credentials_provider(credentials);
+    match (credentials, &target.profile) {
+        (Some(credentials), _) => loader = loader.credentials_provider(credentials),
+        // The SDK's own chain asks the environment before a profile that was named; the aws CLI and boto3 do not.
+        (None, Some(profile)) => loader = loader.credentials_provider(of_profile(profile, target).await),
+        (None, None) => {}
     }
     if let Ok(name) = AppName::new("irsa") {
         loader = loader.app_name(name);

@@ -212,7 +212,8 @@ pub(super) fn yaml(manifests: &[Manifest]) -> String {
     let documents = manifests.iter().map(|manifest| {
         // JSON is YAML too.
         let text = serde_saphyr::to_string(manifest).unwrap_or_else(|_| super::document(manifest).to_string());
-        format!("{}\n", text.trim_end())
+        // Line breaks at the end can be part of the last value.
+        if text.ends_with('\n') { text } else { text + "\n" }
     });
     documents.collect::<Vec<_>>().join("---\n")
 }

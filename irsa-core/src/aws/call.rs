@@ -28,7 +28,7 @@ impl Call<'_> {
     pub(super) async fn send<T, E>(&self, request: impl Future<Output = Sent<T, E>>) -> Result<T>
     where
         T: RequestId,
-        E: ProvideErrorMetadata + std::error::Error + 'static,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         self.observed(request).await.map_err(|failure| error_of(self, failure))
     }
@@ -41,7 +41,7 @@ impl Call<'_> {
     ) -> Result<Option<T>>
     where
         T: RequestId,
-        E: ProvideErrorMetadata + std::error::Error + 'static,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         match self.observed(request).await {
             Ok(answer) => Ok(Some(answer)),
@@ -59,7 +59,7 @@ impl Call<'_> {
     ) -> Result<Option<Vec<T>>>
     where
         P: RequestId,
-        E: ProvideErrorMetadata + std::error::Error + 'static,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
         F: Future<Output = Sent<P, E>>,
     {
         let mut all = Vec::new();

@@ -81,7 +81,7 @@ impl EksTokenSource {
             return Ok((made.token.clone(), made.expires));
         }
         let credentials = self.credentials.provide_credentials().await;
-        let credentials = credentials.map_err(|error| no_credentials(&doing(&self.cluster), &error))?;
+        let credentials = credentials.map_err(|error| no_credentials(&doing(&self.cluster), Box::new(error)))?;
         // STS refuses the signature once the session that signed it has ended.
         let expires = credentials.expiry().map_or(now + VALID, |end| end.min(now + VALID));
         let token = self.presigned(credentials, now)?;

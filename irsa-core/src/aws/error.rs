@@ -16,8 +16,15 @@ use crate::error::{Error, ErrorKind};
 /// The error of a call. `SdkError` prints only "service error"; what the service said is in its metadata.
 pub(super) fn error_of<E>(call: &Call<'_>, failure: SdkError<E, HttpResponse>) -> Error
 where
-    E: ProvideErrorMetadata + StdError + 'static,
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
+    let failure = match failure {
+        failure if causes(&failure).any(|cause| cause.is::<CredentialsError>()) => match failure.into_source() {
+            Ok(source) => return call.placed(no_credentials(&call.doing, source)),
+            Err(failure) => failure,
+        },
+        failure => failure,
+    };
     let error = match &failure {
         SdkError::ServiceError(refusal) => refused(call, refusal.err(), refusal.raw()),
         SdkError::ResponseError(_) if causes(&failure).any(|cause| cause.is::<LengthLimitError>()) => {
@@ -29,14 +36,10 @@ where
             Error::new(ErrorKind::Unavailable, call.doing.clone()).with_cause(cause)
         }
         SdkError::TimeoutError(_) => unreached(call, ErrorKind::Timeout, &failure),
-        SdkError::DispatchFailure(dispatch) => match causes(&failure).find_map(|cause| cause.downcast_ref()) {
-            Some(error) => no_credentials(&call.doing, error),
-            None if dispatch.is_timeout() => unreached(call, ErrorKind::Timeout, &failure),
-            None if dispatch.is_io() || dispatch.as_other().is_some() => {
-                unreached(call, ErrorKind::Unavailable, &failure)
-            }
-            None => not_sent(call, &failure),
-        },
+        SdkError::DispatchFailure(dispatch) if dispatch.is_timeout() => unreached(call, ErrorKind::Timeout, &failure),
+        SdkError::DispatchFailure(dispatch) if dispatch.is_io() || dispatch.as_other().is_some() => {
+            unreached(call, ErrorKind::Unavailable, &failure)
+        }
         _ => not_sent(call, &failure),
     };
     let error = call.placed(error);
@@ -90,18 +93,20 @@ fn not_sent(call: &Call<'_>, failure: &(dyn StdError + 'static)) -> Error {
     ))
 }
 
-/// There are no credentials, or they could not be had.
-pub(super) fn no_credentials(doing: &str, error: &CredentialsError) -> Error {
+/// There are no credentials, or they could not be had: `failure` is a [`CredentialsError`], or has one behind it.
+pub(super) fn no_credentials(doing: &str, failure: Box<dyn StdError + Send + Sync>) -> Error {
+    let error = causes(failure.as_ref()).find_map(|cause| cause.downcast_ref());
     let (kind, hint) = match error {
-        CredentialsError::CredentialsNotLoaded(_) => {
+        Some(CredentialsError::CredentialsNotLoaded(_)) => {
             (ErrorKind::AccessDenied, "no AWS credentials were found: log in, or name a profile that has some")
         }
-        CredentialsError::ProviderTimedOut(_) => {
+        Some(CredentialsError::ProviderTimedOut(_)) => {
             (ErrorKind::Timeout, "the source of the AWS credentials did not answer in time")
         }
         _ => (ErrorKind::AccessDenied, "AWS credentials could not be had: log in again, or check the profile"),
     };
-    Error::new(kind, doing.to_owned()).with_cause(chain(error)).with_hint(hint)
+    let why = error.map_or_else(|| chain(failure.as_ref()), |error| chain(error));
+    Error::new(kind, doing.to_owned()).with_hint(hint).with_summary(why, failure)
 }
 
 /// An error and its sources.
@@ -226,6 +231,9 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::AccessDenied);
         assert_eq!(error.causes(), ["no credentials found in chain. Attempted: Environment: not set"]);
         assert!(error.hint().is_some());
+        // Who gave the credentials finds what it said itself.
+        let outer: &dyn StdError = &error;
+        assert!(causes(outer).any(|cause| cause.is::<CredentialsError>()), "{error:?}");
 
         let late = || CredentialsError::provider_timed_out(std::time::Duration::from_secs(5));
         assert_eq!(no_credentials(late).caller().await.unwrap_err().kind(), ErrorKind::Timeout);

@@ -94,12 +94,12 @@ fn one_role(
     id: &dyn Fn(&ClusterRef) -> String,
 ) -> Result<()> {
     let knows = |binding: &IrsaBinding, of: &IrsaBinding| {
-        let place = |subject: &Subject| {
-            let cluster = subject.cluster.as_ref().unwrap_or(&binding.cluster);
-            (id(cluster), subject.namespace.clone(), subject.name.clone())
-        };
         let wanted = of.first_subject();
-        binding.subjects.iter().any(|subject| place(subject) == place(&wanted))
+        binding.subjects.iter().any(|subject| {
+            let cluster = subject.cluster.as_ref().unwrap_or(&binding.cluster);
+            let same = id(cluster) == id(&of.cluster) || cluster.may_be(&of.cluster);
+            same && (&subject.namespace, &subject.name) == (&wanted.namespace, &wanted.name)
+        })
     };
     if !knows(one, other) && !knows(other, one) {
         return Err(clash(format!("bindings {one} and {other} both declare role {name}"), first, second)
@@ -215,6 +215,11 @@ mod tests {
                 sa("b/y").with_role_name("r").with_tag("k", "1"),
             ],
             vec![IrsaBinding::builder("demo", "a", "x"), IrsaBinding::builder("blue", "a", "x")],
+            // A name and an ARN can be one cluster.
+            vec![
+                sa("a/x").with_role_name("r").with_subject("arn:aws:eks:us-east-1:123456789012:cluster/blue:b/y"),
+                IrsaBinding::builder("blue", "b", "y").with_role_name("r"),
+            ],
         ] {
             assert_eq!(refusal(bindings), "");
         }

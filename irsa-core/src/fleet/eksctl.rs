@@ -18,8 +18,9 @@ const CLUSTER_TAG: &str = "alpha.eksctl.io/cluster-name";
 impl Client {
     /// The names of the roles that eksctl has made for bindings, in their order; nothing where there is none.
     ///
-    /// The annotation of the service account tells it, else the tags of the role; where roles may not be listed, the
-    /// annotation alone.
+    /// The annotation of the service account tells it where its role is there, else the tags of the role; where roles may not
+    /// be listed, the annotation alone. An annotation whose role is gone names the role that is made anew, in its own
+    /// account only.
     ///
     /// # Errors
     /// Those of listing roles and service accounts, but for `AccessDenied`.
@@ -42,19 +43,21 @@ impl Client {
                 tagged.insert((cluster, account), detail.role.arn.name());
             }
         }
+        let there: BTreeSet<&RoleArn> = roles.iter().map(|detail| &detail.role.arn).collect();
+        let own_account = roles.first().map(|detail| detail.role.arn.account());
         let found = bindings.iter().map(|binding| {
             let account = place(&binding.namespace, &binding.service_account);
-            let by_annotation = annotated.get(&(binding.cluster.clone(), account.clone())).cloned();
-            by_annotation.or_else(|| {
-                let cluster = binding.cluster.name()?.as_str();
-                tagged.get(&(cluster, account.as_str())).map(|name| (*name).clone())
-            })
+            let by_annotation = annotated.get(&(binding.cluster.clone(), account.clone()));
+            let standing = by_annotation.filter(|arn| there.contains(arn));
+            let by_tag = || tagged.get(&(binding.cluster.name()?.as_str(), account.as_str())).copied();
+            let gone = || by_annotation.filter(|arn| own_account.is_none_or(|own| own == arn.account()));
+            standing.map(RoleArn::name).or_else(by_tag).or_else(|| gone().map(RoleArn::name)).cloned()
         });
         Ok(found.collect())
     }
 
     /// The roles that the accounts of the bindings' clusters are annotated with.
-    async fn annotated(&self, bindings: &[IrsaBinding]) -> Result<BTreeMap<(ClusterRef, String), RoleName>> {
+    async fn annotated(&self, bindings: &[IrsaBinding]) -> Result<BTreeMap<(ClusterRef, String), RoleArn>> {
         let clusters: BTreeSet<&ClusterRef> = bindings.iter().map(|binding| &binding.cluster).collect();
         let mut annotated = BTreeMap::new();
         for cluster in clusters {
@@ -68,7 +71,7 @@ impl Client {
                 let role = account.annotations.get(ROLE_ARN_ANNOTATION).and_then(|arn| arn.parse::<RoleArn>().ok());
                 if let Some(role) = role {
                     let account = place(&account.namespace, &account.name);
-                    annotated.insert((cluster.clone(), account), role.name().clone());
+                    annotated.insert((cluster.clone(), account), role);
                 }
             }
         }

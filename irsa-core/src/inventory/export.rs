@@ -94,7 +94,12 @@ async fn export(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Na
         Ok::<_, Error>(located)
     };
     let (located, accounts, roles) = futures::join!(located, backend.service_accounts(), backends.iam.roles());
-    let (located, accounts, details) = (located?, accounts?, roles?);
+    let located = located?;
+    let needs = |error: Error, rights: &str| {
+        error.during("cannot tell which bindings there are").with_hint(format!("grant {rights}"))
+    };
+    let accounts = accounts.map_err(|error| needs(error, "the right to list service accounts of all namespaces"))?;
+    let details = roles.map_err(|error| needs(error, "iam:GetAccountAuthorizationDetails and iam:ListRoles"))?;
     let mut accounts_of: BTreeMap<String, Vec<&ServiceAccount>> = BTreeMap::new();
     for account in &accounts {
         if let Some(role) = annotation(account) {

@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
+use super::or_default;
 use super::places::{WHOLE, parts};
 use super::read::{Declared, Document, ManifestFile};
 use super::well_known::WellKnownPolicies;
@@ -22,8 +23,10 @@ const ATTACHED: &str = "attachPolicy";
 #[serde(rename_all = "camelCase")]
 struct ClusterConfig {
     metadata: ClusterMetadata,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     iam: ClusterIam,
+    #[serde(default, deserialize_with = "or_default")]
+    addons: Vec<Addon>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -32,29 +35,67 @@ struct ClusterMetadata {
     region: Option<String>,
 }
 
+/// Strict, since a misspelt `serviceAccounts` would declare nothing: all keys that eksctl knows.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct ClusterIam {
+    #[serde(deserialize_with = "or_default")]
     service_accounts: Vec<Spanned<Entry>>,
+    #[serde(deserialize_with = "or_default")]
     pod_identity_associations: Vec<IgnoredAny>,
+    #[serde(rename = "withOIDC")]
+    _with_oidc: Option<IgnoredAny>,
+    #[serde(rename = "serviceRoleARN")]
+    _service_role_arn: Option<IgnoredAny>,
+    #[serde(rename = "serviceRolePermissionsBoundary")]
+    _service_role_permissions_boundary: Option<IgnoredAny>,
+    #[serde(rename = "fargatePodExecutionRoleARN")]
+    _fargate_role_arn: Option<IgnoredAny>,
+    #[serde(rename = "fargatePodExecutionRolePermissionsBoundary")]
+    _fargate_role_permissions_boundary: Option<IgnoredAny>,
+    #[serde(rename = "autoCreatePodIdentityAssociations")]
+    _auto_create_pod_identity_associations: Option<IgnoredAny>,
+    #[serde(rename = "vpcResourceControllerPolicy")]
+    _vpc_resource_controller_policy: Option<IgnoredAny>,
+}
+
+/// An addon, as far as it can ask for a role of its service account.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Addon {
+    name: String,
+    #[serde(rename = "attachPolicyARNs")]
+    attach_policy_arns: Option<IgnoredAny>,
+    attach_policy: Option<IgnoredAny>,
+    well_known_policies: Option<IgnoredAny>,
+    #[serde(rename = "serviceAccountRoleARN")]
+    service_account_role_arn: Option<IgnoredAny>,
+}
+
+impl Addon {
+    fn wants_role(&self) -> bool {
+        [&self.attach_policy_arns, &self.attach_policy, &self.well_known_policies, &self.service_account_role_arn]
+            .into_iter()
+            .any(Option::is_some)
+    }
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Entry {
     metadata: EntryMetadata,
-    #[serde(default, rename = "attachPolicyARNs")]
+    #[serde(default, rename = "attachPolicyARNs", deserialize_with = "or_default")]
     attach_policy_arns: Vec<String>,
     attach_policy: Option<Value>,
     #[serde(rename = "attachRoleARN")]
     attach_role_arn: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     well_known_policies: WellKnownPolicies,
     permissions_boundary: Option<String>,
     role_name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     role_only: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     tags: BTreeMap<String, String>,
     subject_pattern: Option<String>,
     /// What eksctl writes; it declares nothing.
@@ -66,16 +107,41 @@ struct Entry {
 #[serde(deny_unknown_fields)]
 struct EntryMetadata {
     name: String,
-    #[serde(default = "super::default_namespace")]
-    namespace: String,
-    #[serde(default)]
+    namespace: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
     labels: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     annotations: BTreeMap<String, String>,
+}
+
+impl EntryMetadata {
+    fn namespace(&self) -> String {
+        given(&self.namespace).map_or_else(super::default_namespace, str::to_owned)
+    }
+}
+
+/// What a key says; eksctl takes an empty text for none.
+fn given(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.is_empty())
+}
+
+/// Refuses what can only be a misspelt `iam`: other keys are eksctl's.
+fn check_keys(document: &Document<'_>) -> Result<()> {
+    let keys: BTreeMap<String, IgnoredAny> = document.parse()?;
+    let misspelt =
+        |key: &str| key != "iam" && key.to_ascii_lowercase().trim_end_matches('s').starts_with("iam") && key.len() < 6;
+    match keys.keys().find(|key| misspelt(key)) {
+        Some(key) => {
+            let place = document.place_of(key, &WHOLE);
+            Err(place.refused(format!("key {key:?} is not known")).with_hint("did you mean iam?"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Reads the bindings of a ClusterConfig.
 pub(super) fn read(document: &Document<'_>, read: &mut ManifestFile) -> Result<()> {
+    check_keys(document)?;
     let config: ClusterConfig = document.parse()?;
     let region = config.metadata.region.map(Region::new).transpose().map_err(|error| document.placed(error, &WHOLE))?;
     if let (Some(one), Some(other)) = (&read.region, &region)
@@ -91,6 +157,10 @@ pub(super) fn read(document: &Document<'_>, read: &mut ManifestFile) -> Result<(
         let place = document.place_of("podIdentityAssociations", &WHOLE);
         read.ignored.push(format!("{place}: podIdentityAssociations are not IRSA, and are left to eksctl"));
     }
+    for addon in config.addons.iter().filter(|addon| addon.wants_role()) {
+        let place = document.place_of(&addon.name, &WHOLE);
+        read.ignored.push(format!("{place}: the role of addon {} is left to eksctl", addon.name));
+    }
     let entries = &config.iam.service_accounts;
     for (Spanned { value: entry, .. }, part) in entries.iter().zip(parts(entries)) {
         let place = document.place_of(&entry.metadata.name, &part);
@@ -100,14 +170,15 @@ pub(super) fn read(document: &Document<'_>, read: &mut ManifestFile) -> Result<(
         for key in entry.tags.keys().filter(eksctl) {
             read.ignored.push(format!("{place}: tag {key} is written by eksctl and CloudFormation only"));
         }
-        if entry.subject_pattern.is_some() {
+        if given(&entry.subject_pattern).is_some() {
             read.ignored.push(format!(
                 "{place}: besides subjectPattern the service account {}/{} itself is let in",
-                entry.metadata.namespace, entry.metadata.name
+                entry.metadata.namespace(),
+                entry.metadata.name
             ));
         }
-        let existing_role = entry.attach_role_arn.as_deref().map(str::parse::<RoleArn>).transpose()?;
-        let made_by_eksctl = entry.role_name.is_none() && existing_role.is_none();
+        let existing_role = given(&entry.attach_role_arn).map(str::parse::<RoleArn>).transpose()?;
+        let made_by_eksctl = given(&entry.role_name).is_none() && existing_role.is_none();
         let same = |known: &&mut Declared| {
             let other = &known.binding;
             known.existing_role == existing_role
@@ -125,17 +196,18 @@ pub(super) fn read(document: &Document<'_>, read: &mut ManifestFile) -> Result<(
 
 impl Entry {
     fn binding(&self, cluster: &str, partition: &Partition) -> Result<IrsaBinding> {
-        let EntryMetadata { name, namespace, labels, annotations } = &self.metadata;
-        let mut builder = IrsaBinding::builder(cluster, namespace, name).with_role_only(self.role_only);
-        if let Some(arn) = &self.attach_role_arn {
+        let EntryMetadata { name, labels, annotations, .. } = &self.metadata;
+        let namespace = self.metadata.namespace();
+        let mut builder = IrsaBinding::builder(cluster, &namespace, name).with_role_only(self.role_only);
+        if let Some(arn) = given(&self.attach_role_arn) {
             let arn: RoleArn = arn.parse()?;
             let further = [
-                ("roleName", self.role_name.is_some()),
+                ("roleName", given(&self.role_name).is_some()),
                 ("attachPolicyARNs", !self.attach_policy_arns.is_empty()),
                 ("attachPolicy", self.attach_policy.is_some()),
                 ("wellKnownPolicies", self.well_known_policies != WellKnownPolicies::default()),
-                ("permissionsBoundary", self.permissions_boundary.is_some()),
-                ("subjectPattern", self.subject_pattern.is_some()),
+                ("permissionsBoundary", given(&self.permissions_boundary).is_some()),
+                ("subjectPattern", given(&self.subject_pattern).is_some()),
             ];
             // As eksctl has it: such a role is somebody else's, and only the account is annotated.
             if let Some((key, _)) = further.into_iter().find(|(_, given)| *given) {
@@ -143,10 +215,10 @@ impl Entry {
             }
             builder = builder.with_role_name(arn.name().as_str()).with_role_path(arn.path().as_str());
         }
-        if let Some(role) = &self.role_name {
+        if let Some(role) = given(&self.role_name) {
             builder = builder.with_role_name(role);
         }
-        if let Some(boundary) = &self.permissions_boundary {
+        if let Some(boundary) = given(&self.permissions_boundary) {
             builder = builder.with_permissions_boundary(boundary);
         }
         for policy in &self.attach_policy_arns {
@@ -161,7 +233,7 @@ impl Entry {
         if let Some(document) = &self.attach_policy {
             builder = builder.with_inline_document(ATTACHED, document.clone());
         }
-        if let Some(pattern) = &self.subject_pattern {
+        if let Some(pattern) = given(&self.subject_pattern) {
             builder = builder.with_subject(format!("{namespace}/{pattern}"));
         }
         let own = |key: &&String| !key.starts_with("alpha.eksctl.io/") && !key.starts_with("aws:");
@@ -243,9 +315,33 @@ iam:
     }
 
     #[test]
+    fn what_is_empty_is_not_said() {
+        let head = "apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: demo}\n";
+        let count = |text: &str| read("c.yaml", &format!("{head}{text}"), None, &no_file).unwrap().bindings.len();
+        assert_eq!(count("iam:\n"), 0);
+        assert_eq!(count("iam:\n  serviceAccounts:\n"), 0);
+        let entry = "iam:\n  serviceAccounts:\n  - metadata: {name: a, namespace: '', labels: , annotations: }\n    \
+            attachPolicyARNs:\n    roleName: ''\n    permissionsBoundary: ''\n    tags:\n    attachRoleARN: ''\n";
+        let read = read("c.yaml", &format!("{head}{entry}"), None, &no_file).unwrap();
+        assert_eq!(read.bindings[0].binding.to_string(), "default/a");
+        assert!(read.bindings[0].made_by_eksctl);
+    }
+
+    #[test]
+    fn roles_of_addons_are_named() {
+        let text = "apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: demo}\naddons:\n- {name: vpc-cni, \
+            attachPolicyARNs: [x]}\n- {name: coredns}\n";
+        let ignored = read("c.yaml", text, None, &no_file).unwrap().ignored;
+        assert_eq!(ignored, ["c.yaml:5:10: the role of addon vpc-cni is left to eksctl"]);
+    }
+
+    #[test]
     fn its_entries_are_strict() {
         for (from, to, words) in [
             ("attachPolicyARNs", "attachPolicyARNS", "did you mean attachPolicyARNs?"),
+            ("serviceAccounts", "serviceaccounts", "did you mean serviceAccounts?"),
+            ("\niam:", "\nIAM:", "did you mean iam?"),
+            ("\niam:", "\niamm:", "did you mean iam?"),
             ("ebsCSIController", "ebsCsiController", "did you mean ebsCSIController"),
             ("name: s3-reader", "name: S3_reader", "service account name"),
             ("attachRoleARN:", "attachPolicy: {}\n      attachRoleARN:", "contradicts attachPolicy"),

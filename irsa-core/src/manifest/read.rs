@@ -26,6 +26,11 @@ pub struct FilePlace {
 }
 
 impl FilePlace {
+    /// What stands there is refused.
+    pub(super) fn refused(&self, what: String) -> Error {
+        self.in_context_of(Error::new(ErrorKind::InvalidInput, format!("{self}: {what}")))
+    }
+
     fn in_context_of(&self, error: Error) -> Error {
         error
             .with_context("file", self.file.clone())
@@ -136,7 +141,7 @@ fn documents<'a>(file: &'a str, text: &'a str) -> Vec<Document<'a>> {
     for line in text.split_inclusive('\n') {
         let marker =
             line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
-        if marker && offset > begin {
+        if marker && offset > begin && !is_prologue(&text[begin..offset]) {
             documents.push(Document::new(file, &text[begin..offset], before));
             (begin, before) = (offset, number);
         }
@@ -149,10 +154,24 @@ fn documents<'a>(file: &'a str, text: &'a str) -> Vec<Document<'a>> {
     documents
 }
 
+/// Whether a text is directives, which stand before the marker of their document (YAML 1.2.2, 9.1.1).
+fn is_prologue(text: &str) -> bool {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).peekable();
+    lines.peek().is_some() && lines.all(|line| line.starts_with('%'))
+}
+
+/// The most keys, values, lists and mappings of a document: those of some 100,000 bindings.
+const MOST_NODES: usize = 8_000_000;
+
 fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         with_snippet: false,
         strict_booleans: true,
+        // As many as the bytes that a file may have can hold; what aliases multiply is bounded by itself.
+        budget: serde_saphyr::budget! {
+            max_events: MOST_NODES * 2,
+            max_nodes: MOST_NODES,
+        },
     }
 }
 
@@ -214,7 +233,7 @@ impl<'a> Document<'a> {
             }
             other => (UserMessageFormatter.format_message(other).into_owned(), None),
         };
-        let error = place.in_context_of(Error::new(ErrorKind::InvalidInput, format!("{place}: {what}")));
+        let error = place.refused(what);
         match hint {
             Some(hint) => error.with_hint(hint),
             None => error,
@@ -227,7 +246,7 @@ impl<'a> Document<'a> {
             (Some(version), Some(kind)) => format!("kind {kind:?} of {version:?} is not known"),
             _ => "the document has no apiVersion and kind".to_owned(),
         };
-        place.in_context_of(Error::new(ErrorKind::InvalidInput, format!("{place}: {what}"))).with_hint(format!(
+        place.refused(what).with_hint(format!(
             "a binding has apiVersion {API_VERSION} and kind {KIND}; a ClusterConfig of eksctl is read too"
         ))
     }
@@ -301,6 +320,21 @@ metadata:
         assert_eq!((one.place.line, one.place.column), (5, 18));
         assert_eq!((two.binding.to_string(), two.binding.cluster.to_string()), ("default/two".into(), "demo".into()));
         assert_eq!(two.place.to_string(), "f.yaml:31:9");
+    }
+
+    #[test]
+    fn null_is_not_said_and_directives_belong_to_their_document() {
+        let text = format!(
+            "%YAML 1.2\n# c\n---\napiVersion: {API_VERSION}\nkind: {KIND}\nmetadata:\n  name: a\n  annotations:\n  labels: null\nspec:\n---\n"
+        );
+        let text = text
+            + &format!(
+                "apiVersion: {API_VERSION}\nkind: {KIND}\nmetadata: {{name: b}}\nspec: {{policies: null, tags: , exact: null}}\n"
+            );
+        let read = read("f", &text, Some(&"demo".parse().unwrap()), &no_file).unwrap();
+        let names: Vec<String> = read.bindings.iter().map(|declared| declared.binding.to_string()).collect();
+        assert_eq!(names, ["default/a", "default/b"]);
+        assert_eq!(read.bindings[0].place.line, 7);
     }
 
     #[test]

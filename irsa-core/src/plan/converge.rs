@@ -28,7 +28,12 @@ pub(super) fn plan(request: &Request, observed: &Observed) -> Result<Plan> {
         let error = Error::new(ErrorKind::NotFound, format!("role {arn} does not exist")).with_code("NoSuchEntity");
         let elsewhere = (arn.account(), arn.partition()) != (goal.arn.account(), goal.arn.partition());
         return Err(match elsewhere {
-            true => error.with_cause(format!("the account of the cluster's provider is {}", goal.arn.account())),
+            true => Error::new(
+                ErrorKind::InvalidInput,
+                format!("role {arn} is in another account than the cluster's provider"),
+            )
+            .with_cause(format!("roles of account {} alone are looked at", goal.arn.account()))
+            .with_hint("annotate the service account with it by hand: irsa cannot see what it trusts"),
             false => error.with_hint("a role that is named by its ARN is never made: check the ARN"),
         });
     }
@@ -194,7 +199,12 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         })
     };
     let known: BTreeSet<Member> = goal.declared.union(&present).cloned().collect();
-    let known = known.into_iter().filter(|member| !leaving.contains(member));
+    // Whom no record accounts for leaves at once, like those who are named: before anything is given.
+    let recorded = tagged.members();
+    let stale = |member: &Member| {
+        untagged.contains(&member.sub()) && !recorded.contains(member) && !goal.declared.contains(member)
+    };
+    let known = known.into_iter().filter(|member| !leaving.contains(member) && !stale(member));
     let (staying, mut waiting): (BTreeSet<Member>, BTreeSet<Member>) = known.partition(|member| let_in(&member));
     // Whom another writer has just recorded is let in by that writer at any time, and must not be taken out again.
     waiting.retain(|member| goal.declared.contains(member));

@@ -10,14 +10,19 @@ from _thread import start_new_thread
 TYPE_CHECKING = False  # what `typing` has, without the time that importing it takes
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Context
     from typing import Any
 
     _Deliver = Callable[[Any, BaseException | None], None]
 
 
-def start(function: Callable[..., Any], keywords: dict[str, Any], deliver: _Deliver) -> None:
-    """Starts `function(**keywords)`; `deliver` gets what it returns, or what it raises."""
-    start_new_thread(_call, (function, keywords, deliver))
+def start(function: Callable[..., Any], keywords: dict[str, Any], deliver: _Deliver, context: Context | None) -> None:
+    """Starts `function(**keywords)` in a context; `deliver` gets what it returns, or what it raises."""
+    if context is None:
+        start_new_thread(_call, (function, keywords, deliver))
+    else:
+        # A context is entered by one thread at a time.
+        start_new_thread(context.copy().run, (_call, function, keywords, deliver))
 
 
 def _call(function: Callable[..., Any], keywords: dict[str, Any], deliver: _Deliver) -> None:

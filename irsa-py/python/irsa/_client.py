@@ -19,12 +19,6 @@ from irsa._irsa import (
     WhoCan,
 )
 
-TYPE_CHECKING = False  # what `typing` has, without the time that importing it takes
-if TYPE_CHECKING:
-    from typing import Any
-
-    _Document = str | Mapping[str, Any]
-
 
 class _Permit:
     """What a change may touch."""
@@ -79,10 +73,10 @@ class Client:
         context: str | None = None,
         issuer: str | None = None,
         account: str | None = None,
-        session: Any = None,
-        iam: Any = None,
-        eks: Any = None,
-        sts: Any = None,
+        session: object = None,
+        iam: object = None,
+        eks: object = None,
+        sts: object = None,
         timeout: float | None = None,
     ) -> None:
         self._core = Core.live(
@@ -324,7 +318,7 @@ class Client:
         remove_policies: Sequence[str] = (),
         add_subjects: Sequence[str] | None = None,
         remove_subjects: Sequence[str] = (),
-        inline: Mapping[str, _Document] | None = None,
+        inline: Mapping[str, str | Mapping[str, object]] | None = None,
         role_name: str | None = None,
         role_path: str | None = None,
         description: str | None = None,
@@ -332,7 +326,7 @@ class Client:
         permissions_boundary: str | None = None,
         tags: Mapping[str, str] | None = None,
         trust_only_subjects: Sequence[str] | None = None,
-        trust_statements: Sequence[_Document] | None = None,
+        trust_statements: Sequence[str | Mapping[str, object]] | None = None,
         audience: str | None = None,
         token_expiration: int | None = None,
         sts_regional_endpoints: bool | None = None,
@@ -365,8 +359,6 @@ class Client:
         binding = Binding(
             namespace,
             service_account,
-            policies=add_policies,
-            subjects=add_subjects,
             inline=inline,
             role_name=role_name,
             role_path=role_path,
@@ -385,7 +377,9 @@ class Client:
             exact=exact,
         )
         permit = _Permit(adopt, force, create_namespace, create_provider)
-        result: Report = self._core.update(binding, remove_policies, remove_subjects, permit, dry_run).wait()
+        result: Report = self._core.update(
+            binding, add_policies, remove_policies, add_subjects, remove_subjects, permit, dry_run
+        ).wait()
         return result
 
     async def update_async(
@@ -397,7 +391,7 @@ class Client:
         remove_policies: Sequence[str] = (),
         add_subjects: Sequence[str] | None = None,
         remove_subjects: Sequence[str] = (),
-        inline: Mapping[str, _Document] | None = None,
+        inline: Mapping[str, str | Mapping[str, object]] | None = None,
         role_name: str | None = None,
         role_path: str | None = None,
         description: str | None = None,
@@ -405,7 +399,7 @@ class Client:
         permissions_boundary: str | None = None,
         tags: Mapping[str, str] | None = None,
         trust_only_subjects: Sequence[str] | None = None,
-        trust_statements: Sequence[_Document] | None = None,
+        trust_statements: Sequence[str | Mapping[str, object]] | None = None,
         audience: str | None = None,
         token_expiration: int | None = None,
         sts_regional_endpoints: bool | None = None,
@@ -423,8 +417,6 @@ class Client:
         binding = Binding(
             namespace,
             service_account,
-            policies=add_policies,
-            subjects=add_subjects,
             inline=inline,
             role_name=role_name,
             role_path=role_path,
@@ -443,7 +435,9 @@ class Client:
             exact=exact,
         )
         permit = _Permit(adopt, force, create_namespace, create_provider)
-        result: Report = await self._core.update(binding, remove_policies, remove_subjects, permit, dry_run).future()
+        result: Report = await self._core.update(
+            binding, add_policies, remove_policies, add_subjects, remove_subjects, permit, dry_run
+        ).future()
         return result
 
     def delete(

@@ -295,7 +295,9 @@ class Core:
     def update(
         self,
         binding: Binding,
+        add_policies: Sequence[str] | None,
         remove_policies: Sequence[str],
+        add_subjects: Sequence[str] | None,
         remove_subjects: Sequence[str],
         permit: object,
         dry_run: bool,
