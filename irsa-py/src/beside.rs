@@ -70,7 +70,9 @@ pub(crate) async fn beside<T: Send + 'static>(
     });
     match begun.await {
         Ok(Some(begun)) => begun?,
-        Ok(None) | Err(_) => return Err(PyRuntimeError::new_err("the interpreter has ended")),
+        Ok(None) | Err(_) => {
+            return Err(PyRuntimeError::new_err("the interpreter is ending: no Python code can be called any more"));
+        }
     }
     receiver.await.map_err(|_| PyRuntimeError::new_err("the call ended without an answer"))
 }

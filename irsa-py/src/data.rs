@@ -115,7 +115,7 @@ macro_rules! data {
                 }
             )*
 
-            /// The same as plain data, as the program prints it with `-o json`.
+            /// The same as plain data: dicts, lists, text, numbers, booleans and None.
             fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
                 Ok(crate::json::plain(py, &self.0)?)
             }

@@ -25,6 +25,11 @@ pub(crate) fn attached<T>(work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
     if ENDING.load(Ordering::SeqCst) { None } else { Python::try_attach(work) }
 }
 
+/// Whether the interpreter is about to end: no thread of ours reaches it any more.
+pub(crate) fn is_near() -> bool {
+    ENDING.load(Ordering::SeqCst)
+}
+
 /// Keeps our threads away from the interpreter, which is about to end.
 #[pyfunction]
 pub(crate) fn end(py: Python<'_>) {

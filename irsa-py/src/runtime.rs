@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use irsa_core::{Error, ErrorKind};
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tokio::runtime::{Builder, Runtime};
@@ -91,16 +91,6 @@ fn has_room(py: Python<'_>) -> PyResult<bool> {
     const ROOM: usize = 1 << 20;
     let size: usize = py.import("_thread")?.call_method0("stack_size")?.extract()?;
     Ok(size == 0 || size >= ROOM)
-}
-
-/// What a future can be ended with: StopIteration would end whoever awaits it.
-fn of_progress(py: Python<'_>, error: PyErr) -> PyErr {
-    if !error.is_instance_of::<PyStopIteration>(py) {
-        return error;
-    }
-    let raised = PyRuntimeError::new_err("progress raised StopIteration");
-    raised.set_cause(py, Some(error));
-    raised
 }
 
 /// Waits for something beside the interpreter; nothing where it is time to look for signals.
@@ -276,8 +266,12 @@ impl Call {
     fn future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?;
         let future = event_loop.call_method0("create_future")?;
+        if ending::is_near() {
+            return Err(PyRuntimeError::new_err("the interpreter is ending: nothing can be awaited any more"));
+        }
         let (home, awaited) = (event_loop.unbind(), future.clone().unbind());
         let progress = self.progress.as_ref().map(|callable| callable.clone_ref(py));
+        let hand_over = py.import("irsa._beside")?.getattr("hand_over")?.unbind();
         // Progress is told in the context of whoever awaits it.
         let in_context = PyDict::new(py);
         in_context.set_item("context", py.import("contextvars")?.call_method0("copy_context")?)?;
@@ -285,9 +279,8 @@ impl Call {
         let deliver = move |told| {
             // Where the loop is closed, nobody waits any more.
             let _ = attached(|py| {
-                let (awaited, progress) = (awaited.clone_ref(py), progress.as_ref().map(|each| each.clone_ref(py)));
-                let delivery = Delivery { awaited, progress, told: Mutex::new(Some(told)) };
-                home.call_method(py, "call_soon_threadsafe", (delivery,), Some(in_context.bind(py))).map(|_| ())
+                let call = (&hand_over, Delivery(Mutex::new(Some(told))), &awaited, &progress);
+                home.call_method(py, "call_soon_threadsafe", call, Some(in_context.bind(py))).map(|_| ())
             });
         };
         let deliver = Arc::new(deliver);
@@ -306,35 +299,19 @@ impl Call {
     }
 }
 
-/// Hands over what a call tells, on the thread of the event loop.
+/// What a call tells, for the thread of the event loop to take: what is done with it there is Python's alone, for a thread
+/// that ends with the interpreter ends where it stands.
 #[pyclass(frozen, module = "irsa._irsa")]
-struct Delivery {
-    awaited: Py<PyAny>,
-    progress: Option<Py<PyAny>>,
-    told: Mutex<Option<Told>>,
-}
+struct Delivery(Mutex<Option<Told>>);
 
 #[pymethods]
 impl Delivery {
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let awaited = self.awaited.bind(py);
-        let (Some(told), false) = (told, awaited.call_method0("done")?.is_truthy()?) else {
-            return Ok(());
-        };
-        let result = match (told, &self.progress) {
-            (Told::End(answer), _) => Some(given(py, answer)),
-            (Told::Progress(progress), Some(callable)) => {
-                // What it raises ends the call.
-                let told = progress.field(py).and_then(|progress| callable.call1(py, (progress,)));
-                told.err().map(|error| Err(of_progress(py, error)))
-            }
-            (Told::Progress(_), None) => None,
-        };
-        match result {
-            Some(Ok(value)) => awaited.call_method1("set_result", (value,)).map(|_| ()),
-            Some(Err(error)) => awaited.call_method1("set_exception", (error.into_value(py),)).map(|_| ()),
-            None => Ok(()),
+    /// Whether the call has ended, and the answer or how far it is. Raises what the call failed with.
+    fn take<'py>(&self, py: Python<'py>) -> PyResult<(bool, Bound<'py, PyAny>)> {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match told.ok_or_else(|| PyRuntimeError::new_err("what a call tells is taken once"))? {
+            Told::End(answer) => Ok((true, given(py, answer)?)),
+            Told::Progress(progress) => Ok((false, progress.field(py)?)),
         }
     }
 }

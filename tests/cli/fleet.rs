@@ -143,6 +143,28 @@ fn a_manifest_that_is_lost_stops_a_prune() {
 }
 
 #[test]
+fn an_export_says_what_declaring_would_change() {
+    let shell = Shell::new();
+    assert_eq!(shell.run("create pat-1 --role-name pat -q").code, 0);
+    let edited = shell.sandbox.edit(|state| {
+        let role = state.roles.get_mut("pat").unwrap();
+        role.tags.clear();
+        let condition = &mut role.trust_policy["Statement"][0]["Condition"];
+        let keys = condition["StringEquals"].as_object().unwrap().clone();
+        let like = keys.into_iter().map(|(key, value)| match key.ends_with(":sub") {
+            true => (key, json!("system:serviceaccount:default:pat-*")),
+            false => (key, value),
+        });
+        *condition = json!({"StringLike": like.collect::<serde_json::Map<_, _>>()});
+        Ok(())
+    });
+    edited.unwrap();
+    let exported = shell.run("export");
+    let told = "binding default/pat-1 of role pat stays as it is: to declare it would update trust policy";
+    assert!(exported.stderr.contains(told), "{exported}");
+}
+
+#[test]
 fn line_breaks_at_the_end_of_a_value_are_exported() {
     let shell = Shell::new();
     let description = "\ntrail\n\n";

@@ -511,3 +511,43 @@ except KeyboardInterrupt:
 """
     done = run(HANGING + code, what)
     assert (done.stdout.strip(), done.returncode, done.stderr) == ("True", 0, "")
+
+
+def test_the_interpreter_may_end_while_progress_is_told_to_an_event_loop() -> None:
+    code = """
+import asyncio, threading, time, irsa
+client = irsa.Client.sandbox()
+bindings = [irsa.Binding("default", f"w{n}") for n in range(20)]
+def slow(progress):
+    time.sleep(0.05)
+    sum(range(200000))
+async def main():
+    while True:
+        await client.apply_all_async(bindings, progress=slow, writes_per_second=0)
+threading.Thread(target=lambda: asyncio.run(main()), daemon=True).start()
+time.sleep(0.35)
+print("end")
+"""
+    for _ in range(5):
+        done = run(code)
+        assert (done.stdout.strip(), done.returncode, done.stderr) == ("end", 0, "")
+
+
+def test_nothing_is_awaited_for_ever_at_the_end_of_the_interpreter() -> None:
+    code = """
+import asyncio, atexit
+def late():
+    client.apply(irsa.Binding("default", "late"))
+    try:
+        asyncio.run(client.list_async())
+    except RuntimeError as error:
+        print(error)
+atexit.register(late)
+import irsa
+client = irsa.Client.sandbox()
+"""
+    done = run(code)
+    assert (done.stdout.strip(), done.returncode) == (
+        "the interpreter is ending: nothing can be awaited any more",
+        0,
+    )

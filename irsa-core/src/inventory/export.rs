@@ -11,11 +11,12 @@ use crate::binding::{
 };
 use crate::client::Client;
 use crate::document::check_trust_statement;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{Manifest, Metadata, Spec, SubjectSpec};
 use crate::name::{ClusterRef, Namespace, RoleArn, SubjectName};
 use crate::observe::{Backends, ObservedRole, place};
 use crate::ownership::Member;
+use crate::plan::Plan;
 use crate::request::Request;
 use crate::trust::{OwnKind, WebIdentity, own_kind};
 
@@ -66,7 +67,13 @@ impl Client {
                 return;
             }
         };
+        // What somebody else made is refused because it would be changed: by what, only an adoption tells.
+        let refused = |plan: &Result<Plan>| plan.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotOwned);
+        let adopting = requests.iter().zip(&plans).filter(|(_, plan)| refused(plan));
+        let adopting: Vec<Request> = adopting.map(|(request, _)| request.clone().with_adopt(true)).collect();
+        let mut adopted = self.plan_all(&adopting).await.unwrap_or_default().into_iter();
         for (manifest, plan) in kept.into_iter().zip(plans) {
+            let plan = if refused(&plan) { adopted.next().unwrap_or(plan) } else { plan };
             let why = match plan {
                 Ok(plan) if plan.is_empty() => {
                     export.manifests.push(manifest);
@@ -74,7 +81,12 @@ impl Client {
                 }
                 Ok(plan) => {
                     let steps = plan.report().steps;
-                    let actions: BTreeSet<String> = steps.iter().map(|step| step.action.to_string()).collect();
+                    // Tags come with every adoption.
+                    let actions: BTreeSet<String> = steps
+                        .iter()
+                        .map(|step| step.action.replace('_', " "))
+                        .filter(|action| action != "tag role" || steps.len() == 1)
+                        .collect();
                     format!("to declare it would {}", actions.into_iter().collect::<Vec<_>>().join(", "))
                 }
                 Err(error) => why(&error),
@@ -96,7 +108,9 @@ async fn export(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Na
     let (located, accounts, roles) = futures::join!(located, backend.service_accounts(), backends.iam.roles());
     let located = located?;
     let needs = |error: Error, rights: &str| {
-        error.during("cannot tell which bindings there are").with_hint(format!("grant {rights}"))
+        let denied = error.kind() == ErrorKind::AccessDenied;
+        let error = error.during("cannot tell which bindings there are");
+        if denied { error.with_hint(format!("grant {rights}")) } else { error }
     };
     let accounts = accounts.map_err(|error| needs(error, "the right to list service accounts of all namespaces"))?;
     let details = roles.map_err(|error| needs(error, "iam:GetAccountAuthorizationDetails and iam:ListRoles"))?;

@@ -34,6 +34,27 @@ def _call(function: Callable[..., Any], keywords: dict[str, Any], deliver: _Deli
         deliver(answer, None)
 
 
+def hand_over(delivery: Any, awaited: Any, progress: Callable[[Any], object] | None) -> None:
+    """Ends a future with the answer of its call, or tells how far that is: what `progress` raises ends it too."""
+    if awaited.done():
+        return
+    try:
+        ended, told = delivery.take()
+        if not ended:
+            if progress is not None:
+                progress(told)
+            return
+    except StopIteration as error:
+        # It would end whoever awaits.
+        raised = RuntimeError("progress raised StopIteration")
+        raised.__cause__ = error
+        awaited.set_exception(raised)
+    except BaseException as error:
+        awaited.set_exception(error)
+    else:
+        awaited.set_result(told)
+
+
 def credentials(session: Any) -> Any:
     """The credentials of a boto3 session as they are now, refreshed where that is due; None if it has none."""
     found = session.get_credentials()

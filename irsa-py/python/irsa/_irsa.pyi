@@ -54,7 +54,7 @@ class Audit:
     def warnings(self) -> tuple[WarningMessage, ...]:
         """What could not be read."""
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data, as the program prints it with `-o json`."""
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> Audit:
         """The object of plain data, as `to_dict` gives it."""
@@ -94,7 +94,7 @@ class Finding:
         repair that lets nobody new in.
         """
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data, as the program prints it with `-o json`."""
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> Finding:
         """The object of plain data, as `to_dict` gives it."""
@@ -120,7 +120,7 @@ class TrustCheck:
     def notes(self) -> tuple[str, ...]:
         """Why IAM itself would refuse to store the document, in words."""
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data, as the program prints it with `-o json`."""
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> TrustCheck:
         """The object of plain data, as `to_dict` gives it."""
@@ -250,7 +250,7 @@ class Binding:
     def exact(self) -> bool:
         """Whether what is not declared is taken away."""
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data, as the program prints it with `-o json`."""
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> Binding:
         """The object of plain data, as `to_dict` gives it."""
@@ -355,7 +355,7 @@ class FleetReport:
     def raise_for_failures(self) -> None:
         """Raises the failure of the first binding that failed, with its report; else nothing."""
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data, as the program prints it with `-o json`."""
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> FleetReport:
         """The object of plain data, as `to_dict` gives it."""
@@ -384,7 +384,7 @@ class FleetEntry:
     def error(self) -> BindingFailure | None:
         """Why it was refused or failed."""
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data, as the program prints it with `-o json`."""
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> FleetEntry:
         """The object of plain data, as `to_dict` gives it."""
@@ -413,7 +413,7 @@ class BindingFailure:
     def hint(self) -> str | None:
         """What can be done about it."""
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data, as the program prints it with `-o json`."""
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> BindingFailure:
         """The object of plain data, as `to_dict` gives it."""
@@ -439,7 +439,7 @@ class Progress:
     def entry(self) -> FleetEntry:
         """What became of it."""
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data, as the program prints it with `-o json`."""
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> Progress:
         """The object of plain data, as `to_dict` gives it."""
@@ -492,7 +492,7 @@ class BindingView:
     def problems(self) -> tuple[Problem, ...]:
         """What does not fit."""
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data, as the program prints it with `-o json`."""
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> BindingView:
         """The object of plain data, as `to_dict` gives it."""
@@ -527,7 +527,7 @@ class Plan:
     def warnings(self) -> tuple[WarningMessage, ...]:
         """What one should know."""
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data, as the program prints it with `-o json`."""
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> Plan:
         """The object of plain data, as `to_dict` gives it."""
@@ -547,7 +547,7 @@ class Problem:
     def message(self) -> str:
         """The thing in words."""
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data, as the program prints it with `-o json`."""
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> Problem:
         """The object of plain data, as `to_dict` gives it."""
@@ -579,7 +579,7 @@ class Provider:
     def tags(self) -> dict[str, str]:
         """Its tags."""
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data, as the program prints it with `-o json`."""
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> Provider:
         """The object of plain data, as `to_dict` gives it."""
@@ -614,7 +614,7 @@ class Report:
     def warnings(self) -> tuple[WarningMessage, ...]:
         """What one should know."""
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data, as the program prints it with `-o json`."""
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> Report:
         """The object of plain data, as `to_dict` gives it."""
@@ -643,7 +643,7 @@ class Step:
     def detail(self) -> Any:
         """The new or the lost value, such as an inline policy."""
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data, as the program prints it with `-o json`."""
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> Step:
         """The object of plain data, as `to_dict` gives it."""
@@ -663,7 +663,7 @@ class WarningMessage:
     def message(self) -> str:
         """The fact in words."""
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data, as the program prints it with `-o json`."""
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> WarningMessage:
         """The object of plain data, as `to_dict` gives it."""
@@ -695,7 +695,7 @@ class WhoCan:
     def warnings(self) -> tuple[WarningMessage, ...]:
         """What could not be read."""
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data, as the program prints it with `-o json`."""
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> WhoCan:
         """The object of plain data, as `to_dict` gives it."""
@@ -739,7 +739,7 @@ class TrustedSubjects:
     def annotated(self) -> tuple[str, ...]:
         """Those of them whose annotation names this role."""
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data, as the program prints it with `-o json`."""
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> TrustedSubjects:
         """The object of plain data, as `to_dict` gives it."""
@@ -774,7 +774,7 @@ class OtherPrincipal:
     def conditional(self) -> bool:
         """Whether conditions limit it."""
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data, as the program prints it with `-o json`."""
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], /) -> OtherPrincipal:
         """The object of plain data, as `to_dict` gives it."""
