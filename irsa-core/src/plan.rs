@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use self::limits::Use;
 pub(crate) use self::limits::check_roles;
 pub(crate) use self::step::{Condemned, Step, TrustStep};
+use crate::backend::Role;
 use crate::error::Result;
 use crate::name::{ClusterRef, RoleArn, RoleName};
 use crate::observe::Observed;
@@ -39,6 +40,8 @@ pub struct Plan {
     home: Option<ClusterRef>,
     pub(crate) role_name: Option<RoleName>,
     pub(crate) role_arn: Option<RoleArn>,
+    /// The role as it was, where something changes: reports tell what is written over.
+    was: Option<Box<Role>>,
     pub(crate) stages: Vec<Vec<Step>>,
     pub(crate) extra: Vec<Extra>,
     pub(crate) warnings: Vec<Warning>,
@@ -53,7 +56,7 @@ impl Plan {
         let binding = request.binding.to_string();
         let (stages, extra, warnings, uses) = Default::default();
         let home = Some(request.binding.cluster.clone());
-        Self { binding, home, role_name, role_arn, stages, extra, warnings, force: request.force, uses }
+        Self { binding, home, role_name, role_arn, was: None, stages, extra, warnings, force: request.force, uses }
     }
 
     /// A plan without a role, for steps that are all independent.
@@ -61,7 +64,8 @@ impl Plan {
         let (role_name, role_arn, stages, extra, warnings, uses) = Default::default();
         let binding = target.to_owned();
         let home = None;
-        let mut plan = Self { binding, home, role_name, role_arn, stages, extra, warnings, force: false, uses };
+        let mut plan =
+            Self { binding, home, role_name, role_arn, was: None, stages, extra, warnings, force: false, uses };
         plan.then(steps);
         plan
     }

@@ -106,7 +106,7 @@ impl Core {
             ..Options::default()
         };
         options.timeout = timeout.map(seconds).transpose()?;
-        let mut given = None;
+        let (mut given, named_region) = (None, options.region.clone());
         if let Some(session) = session {
             if options.profile.is_some() {
                 return Err(PyValueError::new_err("profile contradicts session: give only one of them"));
@@ -122,8 +122,11 @@ impl Core {
             }
             given = Some(credentials::of_session(session));
         }
-        if let (None, Some(region)) = (&options.region, boto.as_ref().and_then(Boto3Clients::region)) {
-            options.region = Some(region.to_string());
+        if let Some(own) = boto.as_ref().and_then(Boto3Clients::region).map(|region| region.to_string()) {
+            if let Some(region) = named_region.filter(|region| *region != own) {
+                return Err(PyValueError::new_err(format!("region {region} contradicts eks, which is of {own}")));
+            }
+            options.region = Some(own);
         }
         let environment = Environment::of_process();
         let target = Target::new(&options, &environment, Need::Cluster).map_err(Failure::from)?;

@@ -127,8 +127,8 @@ type Begin = Box<dyn FnOnce(Teller) -> Work + Send>;
 /// The work of a call.
 type Work = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-/// A call that was begun, and what comes of it.
-type UnderWay = (Cut, UnboundedReceiver<Told>);
+/// A call that was begun by a process, and what comes of it.
+type UnderWay = (u32, Cut, UnboundedReceiver<Told>);
 
 /// A call that is not begun yet.
 #[pyclass(frozen, module = "irsa._irsa")]
@@ -195,7 +195,7 @@ impl Call {
                 drop(sender.send(Told::End(answer)));
             }
         });
-        Ok((Cut(Mutex::new(Some(cut))), told))
+        Ok((process::id(), Cut(Mutex::new(Some(cut))), told))
     }
 
     /// Does the work on this very thread.
@@ -237,16 +237,23 @@ impl Call {
     fn step<'py>(&self, py: Python<'py>) -> PyResult<(bool, Bound<'py, PyAny>)> {
         let runtime = runtime(py)?;
         let known = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (cut, mut told) = match known {
+        let (process, cut, mut told) = match known {
             Some(known) => known,
             None => self.begin(py)?,
         };
+        if process != process::id() {
+            // What is under way is so in the process that began it; dropping it here could wait for its threads.
+            std::mem::forget((cut, told));
+            return Err(PyRuntimeError::new_err(
+                "this process was forked during the call, which goes on in its parent",
+            ));
+        }
         loop {
             let next = patiently(py, runtime, told.recv());
             match next {
                 Some(Some(Told::End(answer))) => return Ok((true, given(py, answer)?)),
                 Some(Some(Told::Progress(progress))) => {
-                    *self.under_way.lock().unwrap_or_else(PoisonError::into_inner) = Some((cut, told));
+                    *self.under_way.lock().unwrap_or_else(PoisonError::into_inner) = Some((process, cut, told));
                     return Ok((false, progress.field(py)?));
                 }
                 Some(None) => {
@@ -284,7 +291,7 @@ impl Call {
             });
         };
         let deliver = Arc::new(deliver);
-        let (cut, mut told) = self.begin(py)?;
+        let (_, cut, mut told) = self.begin(py)?;
         runtime(py)?.spawn(async move {
             while let Some(told) = told.recv().await {
                 let deliver = Arc::clone(&deliver);

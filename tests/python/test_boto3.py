@@ -474,6 +474,8 @@ def test_a_cluster_of_another_region_needs_its_own_client(account: Account) -> N
     elsewhere = "arn:aws:eks:eu-west-1:123456789012:cluster/blue"
     with pytest.raises(irsa.InvalidInputError, match="region us-east-1 contradicts the cluster's ARN"):
         irsa.Client(elsewhere, iam=account.iam, eks=account.eks)
+    with pytest.raises(ValueError, match="region eu-west-1 contradicts eks, which is of us-east-1"):
+        irsa.Client("demo", region="eu-west-1", iam=account.iam, eks=account.eks)
     with pytest.raises(irsa.InvalidInputError, match="eks: the boto3 client is one of us-east-1"):
         account.client().apply(role(trust_only_subjects=[f"{elsewhere}:default/other"]))
 

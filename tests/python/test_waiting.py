@@ -533,6 +533,27 @@ print("end")
         assert (done.stdout.strip(), done.returncode, done.stderr) == ("end", 0, "")
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_during_a_call_does_not_go_on_with_it() -> None:
+    code = """
+import os, irsa
+client, children = irsa.Client.sandbox(), []
+def fork(progress):
+    if not children:
+        children.append(os.fork())
+try:
+    client.apply_all([irsa.Binding("default", f"w{n}") for n in range(20)], progress=fork, writes_per_second=0)
+except RuntimeError as error:
+    print(error, flush=True)
+    os._exit(0)
+os.waitpid(children[0], 0)
+print(len(client.list()))
+"""
+    done = run(code)
+    told = "this process was forked during the call, which goes on in its parent"
+    assert (done.stdout.split("\n"), done.returncode) == ([told, "20", ""], 0)
+
+
 def test_nothing_is_awaited_for_ever_at_the_end_of_the_interpreter() -> None:
     code = """
 import asyncio, atexit

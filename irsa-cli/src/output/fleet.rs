@@ -74,25 +74,29 @@ fn details(step: &StepReport) -> String {
     match step.action.as_str() {
         "create_role" => {
             come(&mut text, &detail["trust_policy"]);
-            pairs(&mut text, GOOD, '+', &detail["tags"]);
+            pairs(&mut text, "", &detail["tags"], &Value::Null);
         }
         "update_trust_policy" => changed(&mut text, &detail["before"], &detail["after"]),
         "put_inline_policy" if detail.get("before").is_some() => {
             changed(&mut text, &detail["before"], &detail["document"]);
         }
         "put_inline_policy" => come(&mut text, &detail["document"]),
-        "tag_role" => pairs(&mut text, GOOD, '+', &detail["tags"]),
+        "tag_role" => pairs(&mut text, "", &detail["tags"], &detail["before"]["tags"]),
         "untag_role" => {
             for key in detail["keys"].as_array().into_iter().flatten().filter_map(Value::as_str) {
                 line(&mut text, BAD, '-', key);
             }
         }
-        "update_role" | "put_permissions_boundary" => pairs(&mut text, CHANGED, '~', detail),
+        "update_role" | "put_permissions_boundary" => pairs(&mut text, "", detail, &detail["before"]),
         "create_service_account" | "annotate_service_account" => {
-            pairs(&mut text, GOOD, '+', &detail["annotations"]);
-            pairs(&mut text, GOOD, '+', &detail["labels"]);
+            pairs(&mut text, "", &detail["annotations"], &detail["before"]["annotations"]);
+            pairs(&mut text, "label ", &detail["labels"], &detail["before"]["labels"]);
         }
-        "remove_annotations" => pairs(&mut text, BAD, '-', &detail["annotations"]),
+        "remove_annotations" => {
+            for (key, value) in detail["annotations"].as_object().into_iter().flatten() {
+                line(&mut text, BAD, '-', &format!("{key}: {}", scalar(value)));
+            }
+        }
         _ => {}
     }
     text
@@ -103,14 +107,23 @@ fn line(text: &mut String, style: Style, mark: char, what: &str) {
     let _ = writeln!(text, "      {}", styled(style, &format!("{mark} {}", plain(what))));
 }
 
-fn pairs(text: &mut String, style: Style, mark: char, values: &Value) {
-    for (key, value) in values.as_object().into_iter().flatten() {
-        match value {
-            Value::Null => {}
-            Value::String(value) => line(text, style, mark, &format!("{key}: {value}")),
-            value => line(text, style, mark, &format!("{key}: {value}")),
+/// Values by key, with what they are written over; `what` is what the keys are of.
+fn pairs(text: &mut String, what: &str, values: &Value, before: &Value) {
+    let values = values.as_object().into_iter().flatten();
+    for (key, value) in values.filter(|(_, value)| !value.is_null() && !value.is_object()) {
+        match before.get(key).filter(|before| !before.is_null()) {
+            Some(before) => {
+                let change = format!("{what}{key}: {} -> {}", scalar(before), scalar(value));
+                line(text, CHANGED, '~', &change);
+            }
+            None => line(text, GOOD, '+', &format!("{what}{key}: {}", scalar(value))),
         }
     }
+}
+
+/// A text without its quotes.
+fn scalar(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn come(text: &mut String, document: &Value) {
@@ -195,6 +208,7 @@ fn binding(entry: &FleetEntry, preview: bool) -> Value {
         }),
     };
     document["cluster"] = json!(entry.cluster);
+    document["removal"] = json!(entry.removal);
     document["outcome"] = json!(match &entry.outcome {
         FleetOutcome::Done(_) if preview => "planned",
         FleetOutcome::Done(_) => "done",

@@ -42,6 +42,7 @@ pub(super) fn text(report: &Report, told: Told) -> String {
         (Told::Failed, ..) => (ERROR, "failed"),
         (Told::Deleted, false, _) => (FAINT, "nothing to delete"),
         (_, false, _) => (FAINT, "unchanged"),
+        (Told::Deleted, _, true) => (CHANGED, "would be deleted"),
         (_, _, true) => (CHANGED, "would change"),
         (Told::Deleted, ..) => (GOOD, "deleted"),
         _ => (GOOD, "changed"),

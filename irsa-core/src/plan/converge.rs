@@ -42,7 +42,12 @@ pub(super) fn plan(request: &Request, observed: &Observed) -> Result<Plan> {
     plan.then(prerequisites::providers(request, observed, &goal)?);
     match &observed.role {
         None => create(request, observed, &goal, &mut plan)?,
-        Some(role) => update(request, observed, &goal, role, &mut plan)?,
+        Some(role) => {
+            update(request, observed, &goal, role, &mut plan)?;
+            if !plan.is_empty() {
+                plan.was = Some(Box::new(role.role.clone()));
+            }
+        }
     }
     plan.warnings.extend(findings::patterns(request));
     plan.warnings.extend(findings::declared_statements(request, &goal));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Plan;
 use crate::account::Release;
-use crate::backend::{NewRole, NewServiceAccount, OidcProvider, RoleSettings, ServiceAccount};
+use crate::backend::{NewRole, NewServiceAccount, OidcProvider, Role, RoleSettings, ServiceAccount};
 use crate::document::PolicyDocument;
 use crate::name::{Audience, ClusterRef, InlinePolicyName, Namespace, PolicyArn, ProviderArn};
 use crate::observe::place;
@@ -144,7 +144,7 @@ impl Step {
     }
 
     /// The new value, or the one that is lost.
-    fn detail(&self) -> Option<Value> {
+    fn detail(&self, was: Option<&Role>) -> Option<Value> {
         match self {
             Self::CreateProvider(provider) => Some(json!({"audiences": provider.audiences})),
             Self::AddAudience { audience, .. } => Some(json!({"audience": audience})),
@@ -156,12 +156,30 @@ impl Step {
             Self::UpdateTrust(trust) => {
                 Some(json!({"before": trust.before.as_value(), "after": trust.policy.as_value()}))
             }
-            Self::UpdateRole(settings) => Some(json!({
-                "description": settings.description,
-                "max_session_duration": settings.max_session_duration,
-            })),
-            Self::PutBoundary(arn) => Some(json!({"permissions_boundary": arn})),
-            Self::TagRole(tags) => Some(json!({"tags": tags})),
+            Self::UpdateRole(settings) => {
+                let after = json!({
+                    "description": settings.description,
+                    "max_session_duration": settings.max_session_duration,
+                });
+                let before = was.map(|role| {
+                    json!({
+                        "description": settings.description.as_ref().and(role.description.as_ref()),
+                        "max_session_duration": settings.max_session_duration.map(|_| role.max_session_duration),
+                    })
+                });
+                Some(with_before(after, before))
+            }
+            Self::PutBoundary(arn) => {
+                let before = was.and_then(|role| role.permissions_boundary.as_ref());
+                Some(with_before(
+                    json!({"permissions_boundary": arn}),
+                    before.map(|before| json!({"permissions_boundary": before})),
+                ))
+            }
+            Self::TagRole(tags) => {
+                let before = was.map(|role| written_over(&role.tags, tags)).filter(|before| !before.is_empty());
+                Some(with_before(json!({"tags": tags}), before.map(|before| json!({"tags": before}))))
+            }
             Self::Condemn(_) => Some(json!({"tags": {ORIGIN_TAG: DELETING}})),
             Self::UntagRole(keys) => Some(json!({"keys": keys})),
             Self::PutInlinePolicy { document, before: None, .. } => Some(json!({"document": document.as_value()})),
@@ -171,8 +189,14 @@ impl Step {
             Self::DeleteInlinePolicy(_, document) => {
                 document.as_ref().map(|document| json!({"document": document.as_value()}))
             }
-            Self::ApplyServiceAccount { account, .. } => {
-                Some(json!({"annotations": account.annotations, "labels": account.labels}))
+            Self::ApplyServiceAccount { account, existed, .. } => {
+                let before = existed.as_ref().map(|there| {
+                    let annotations = written_over(&there.annotations, &account.annotations);
+                    (annotations, written_over(&there.labels, &account.labels))
+                });
+                let before = before.filter(|(annotations, labels)| !annotations.is_empty() || !labels.is_empty());
+                let before = before.map(|(annotations, labels)| json!({"annotations": annotations, "labels": labels}));
+                Some(with_before(json!({"annotations": account.annotations, "labels": account.labels}), before))
             }
             Self::ReleaseServiceAccount { release: Release::Unannotate(keys), .. } => {
                 Some(json!({"annotations": keys}))
@@ -188,7 +212,23 @@ impl Step {
             target: self.target(plan),
             outcome,
             error: None,
-            detail: self.detail(),
+            detail: self.detail(plan.was.as_deref()),
         }
     }
+}
+
+/// What is written, with what it is written over.
+fn with_before(mut after: Value, before: Option<Value>) -> Value {
+    if let (Value::Object(after), Some(before)) = (&mut after, before) {
+        after.insert("before".to_owned(), before);
+    }
+    after
+}
+
+/// The values that are there and become others.
+fn written_over<'a>(
+    there: &'a BTreeMap<String, String>,
+    wanted: &BTreeMap<String, String>,
+) -> BTreeMap<&'a String, &'a String> {
+    there.iter().filter(|(key, value)| wanted.get(*key).is_some_and(|wanted| wanted != *value)).collect()
 }
