@@ -57,10 +57,14 @@ fn a_plan_reads_like_a_diff_and_apply_does_it() {
         .sandbox
         .edit(|state| {
             state.roles.get_mut(&role).unwrap().attached.clear();
+            let reader = state.roles.get_mut("sandbox-default-reader").unwrap();
+            assert_eq!(reader.tags.insert("team".to_owned(), "other".to_owned()).as_deref(), Some("data"));
             Ok(())
         })
         .unwrap();
-    assert_snapshot!("plan_drifted", shell.run("plan -f two.yaml"));
+    let planned = shell.run("plan -f two.yaml");
+    assert!(planned.stdout.contains("~ team: other -> data"), "{planned}");
+    assert_snapshot!("plan_drifted", planned);
 }
 
 #[test]
