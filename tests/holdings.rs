@@ -87,7 +87,8 @@ fn admits(state: &SandboxState, document: &TrustDocument, cluster: &str, place: 
     document.decide(&caller) == Decision::Allow
 }
 
-/// All statements of the policies of a role; of an AWS-managed policy is known only whether it denies.
+/// All statements of the policies of a role, one for each action that they list; of an AWS-managed policy is known only
+/// whether it denies.
 fn statements(state: &SandboxState, role: &RoleState) -> Vec<Value> {
     let managed = role.attached.iter().map(|arn| document(state, arn));
     let documents = managed.chain(role.inline.values().cloned());
@@ -99,7 +100,18 @@ fn statements(state: &SandboxState, role: &RoleState) -> Vec<Value> {
         statement.as_object_mut().unwrap().shift_remove("Sid");
         statement
     });
-    bare.collect()
+    let each = bare.flat_map(|statement| match statement["Action"].clone() {
+        Value::Array(actions) => {
+            let of = |action| {
+                let mut one = statement.clone();
+                one["Action"] = action;
+                one
+            };
+            actions.into_iter().map(of).collect()
+        }
+        _ => vec![statement],
+    });
+    each.collect()
 }
 
 fn document(state: &SandboxState, arn: &PolicyArn) -> Value {

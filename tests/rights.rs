@@ -44,6 +44,16 @@ fn document(statements: &[(&str, &str)]) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements.iter().map(statement).collect::<Vec<_>>()})
 }
 
+/// The same in as few statements as can be, which list their actions.
+fn with_lists(statements: &[(&str, &str)]) -> Value {
+    let actions = |wanted: &str| -> Vec<&str> {
+        statements.iter().filter(|(effect, _)| *effect == wanted).map(|(_, action)| *action).collect()
+    };
+    let sides = ["Allow", "Deny"].map(|effect| json!({"Effect": effect, "Action": actions(effect), "Resource": "*"}));
+    let sides = sides.into_iter().filter(|side| side["Action"] != json!([]));
+    json!({"Version": "2012-10-17", "Statement": sides.collect::<Vec<_>>()})
+}
+
 /// A world with customer-managed policies that deny.
 fn world() -> World {
     let world = World::new();
@@ -73,7 +83,8 @@ impl Wish {
         }
         for (name, statements) in &self.documents {
             let statements: Vec<(&str, &str)> = statements.iter().map(|index| STATEMENTS[*index]).collect();
-            binding = binding.with_inline_document(DOCUMENTS[*name], document(&statements));
+            let written = if *name == 0 { with_lists(&statements) } else { document(&statements) };
+            binding = binding.with_inline_document(DOCUMENTS[*name], written);
         }
         match self.boundary {
             Some(boundary) => binding.with_permissions_boundary(BOUNDARIES[boundary]),

@@ -7,6 +7,7 @@
 //! changes, then permissions come, then what denies leaves, then subjects come, then their accounts are annotated.
 
 mod accounts;
+mod content;
 mod converge;
 mod delete;
 mod documents;

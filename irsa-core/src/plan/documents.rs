@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::Step;
-use crate::document::{PolicyDocument, canonical_statement};
+use super::content::Content;
+use crate::document::PolicyDocument;
 use crate::guard::Guard;
 use crate::name::InlinePolicyName;
 
@@ -30,32 +31,8 @@ pub(super) struct DocumentSteps {
     pub(super) last: Vec<Step>,
 }
 
-/// What one document grants and denies: statements without Sid, by their meaning.
-#[derive(Debug, Default)]
-struct Content {
-    allows: BTreeMap<String, Value>,
-    denies: BTreeMap<String, Value>,
-}
-
-impl Content {
-    fn of(document: Option<&PolicyDocument>) -> Self {
-        let mut content = Self::default();
-        for statement in document.into_iter().flat_map(|document| crate::document::statements(document.as_value())) {
-            let mut bare = statement.clone();
-            // The same Sid may stand in both documents, with another meaning.
-            bare.shift_remove("Sid");
-            let bare = Value::Object(bare);
-            let meaning = canonical_statement(&bare).to_string();
-            let deny = statement.get("Effect").and_then(Value::as_str) == Some("Deny");
-            if deny {
-                content.denies.insert(meaning, bare)
-            } else {
-                content.allows.insert(meaning, bare)
-            };
-        }
-        content
-    }
-}
+/// Parts of statements by their meaning.
+type Parts = BTreeMap<String, Value>;
 
 /// How a document changes.
 struct Weighed<'a> {
@@ -82,31 +59,38 @@ impl Weighed<'_> {
     }
 
     /// What it grants that another document is to grant from now on.
-    fn moved(&self, wanted: &BTreeSet<String>) -> Vec<Value> {
+    fn moved(&self, wanted: &BTreeSet<String>) -> Parts {
         let moved = |meaning: &String| wanted.contains(meaning) && !self.after.allows.contains_key(meaning);
         let allows = self.before.allows.iter().filter(|(meaning, _)| moved(meaning));
-        allows.map(|(_, statement)| statement.clone()).collect()
+        allows.map(|(meaning, part)| (meaning.clone(), part.clone())).collect()
     }
 
     /// The document that only takes away: what it grants before and is wanted, here or elsewhere.
-    fn least(&self, moved: &[Value]) -> Option<PolicyDocument> {
+    fn least(&self, moved: &Parts) -> Option<PolicyDocument> {
         let stays = self.before.allows.iter().filter(|(meaning, _)| self.after.allows.contains_key(*meaning));
-        self.with(stays.map(|(_, statement)| statement).chain(moved))
+        self.with(stays.chain(moved))
     }
 
     /// The document that grants all that is wanted, and what another is about to grant.
-    fn most(&self, moved: &[Value]) -> Option<PolicyDocument> {
-        self.with(self.after.allows.values().chain(moved))
+    fn most(&self, moved: &Parts) -> Option<PolicyDocument> {
+        self.with(self.after.allows.iter().chain(moved))
     }
 
-    /// A document that grants these, and denies what it does before or afterwards.
-    fn with<'b>(&self, allows: impl Iterator<Item = &'b Value>) -> Option<PolicyDocument> {
-        let mut denies = self.before.denies.clone();
-        denies.extend(self.after.denies.clone());
-        let statements: Vec<Value> = allows.cloned().chain(denies.into_values()).collect();
+    /// A document that grants these, and denies what it does before or afterwards: one that is there or wanted, if that says
+    /// the same.
+    fn with<'b>(&self, allows: impl Iterator<Item = (&'b String, &'b Value)>) -> Option<PolicyDocument> {
+        let denies = self.before.denies.iter().chain(&self.after.denies);
+        let own = |(meaning, part): (&String, &Value)| (meaning.clone(), part.clone());
+        let content = Content { allows: allows.map(own).collect(), denies: denies.map(own).collect() };
+        if content == self.after {
+            return self.change.after.clone();
+        }
+        if content == self.before {
+            return self.change.before.clone();
+        }
         let like = self.change.after.as_ref().or(self.change.before.as_ref())?;
         let mut document = like.as_value().clone();
-        document["Statement"] = Value::Array(statements);
+        document["Statement"] = Value::Array(content.statements());
         PolicyDocument::from_value(document).ok()
     }
 
@@ -220,6 +204,32 @@ mod tests {
         assert_eq!(counts(&[change("x", &[GET], &[SEND])], true), (1, 1, 0));
         assert_eq!(counts(&[change("x", &[], &[GET, NO_PUT])], true), (1, 1, 0));
         assert_eq!(counts(&[change("x", &[GET, NO_PUT], &[SEND])], true), (1, 0, 1));
+    }
+
+    #[test]
+    fn what_stays_around_a_boundary_is_held_all_the_way() {
+        let of = |actions: &[&str]| {
+            let statement = json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
+            PolicyDocument::from_value(json!({"Version": "2012-10-17", "Statement": statement})).ok()
+        };
+        let change = Change {
+            name: "x".parse().unwrap(),
+            before: of(&["s3:Get*", "s3:Put*"]),
+            after: of(&["s3:List*", "s3:Get*"]),
+        };
+        let steps = document_steps(&[change], true, (0, 0));
+        let [Step::PutInlinePolicy { document, .. }] = &steps.first[..] else { panic!("{steps:?}") };
+        assert_eq!(Some(document), of(&["s3:Get*"]).as_ref());
+        assert_eq!((steps.then.len(), steps.last.len()), (1, 0));
+    }
+
+    #[test]
+    fn the_same_in_other_statements_is_one_write() {
+        let one = json!({"Effect": "Allow", "Action": ["s3:Get*", "sqs:*"], "Resource": "*"});
+        let before = PolicyDocument::from_value(json!({"Version": "2012-10-17", "Statement": one})).ok();
+        let change = Change { name: "x".parse().unwrap(), before, after: document(&[GET, SEND]) };
+        let steps = document_steps(&[change], true, (0, 0));
+        assert_eq!(steps.first.len() + steps.then.len() + steps.last.len(), 1);
     }
 
     #[test]
