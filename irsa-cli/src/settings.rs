@@ -5,7 +5,7 @@ use std::path::Path;
 use irsa_core::name::{ClusterRef, Namespace, RoleName, ServiceAccountName};
 use irsa_core::{Error, ErrorKind, IrsaBinding, IrsaBindingBuilder, Request, Result};
 
-use crate::args::{Account, CreateArgs, DeleteArgs, DryRun, SettingArgs, UpdateArgs};
+use crate::args::{Account, CreateArgs, DeleteArgs, DryRun, GetArgs, SettingArgs, UpdateArgs};
 use crate::environment::Environment;
 use crate::inputs;
 
@@ -109,6 +109,15 @@ pub(crate) fn delete(args: &DeleteArgs, cluster: &ClusterRef) -> Result<Request>
         .with_keep_role(args.keep_role)
         .with_force(args.force)
         .with_preview(args.dry_run.preview()))
+}
+
+/// What `irsa get` looks at where only the role is asked for.
+pub(crate) fn role_only(args: &GetArgs, cluster: &ClusterRef) -> Result<IrsaBinding> {
+    let mut builder = args.account.builder(cluster)?.with_role_only(true);
+    if let Some(name) = &args.role_name {
+        builder = builder.with_role_name(name);
+    }
+    builder.build()
 }
 
 /// The name of a role, parsed.

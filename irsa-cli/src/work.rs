@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use irsa_core::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountName};
-use irsa_core::{BindingView, Client, Error, ErrorKind, Export, ProviderView, Report, Request, Result};
+use irsa_core::{BindingView, Client, Error, ErrorKind, Export, IrsaBinding, ProviderView, Report, Request, Result};
 
 use crate::args::{Cli, Command, DryRun, Global, ProviderCommand};
 use crate::connect::{Connect, Need, Target};
@@ -17,12 +17,26 @@ use crate::{gen3, logging, output, progress, settings};
 #[derive(Clone, Debug)]
 pub(crate) enum Work {
     Bind(Box<Request>),
-    Get { namespace: Namespace, name: ServiceAccountName, role_name: Option<RoleName> },
-    List { namespace: Option<Namespace> },
-    Export { namespace: Option<Namespace> },
-    CreateProvider { audiences: Vec<Audience> },
+    Get {
+        namespace: Namespace,
+        name: ServiceAccountName,
+        role_name: Option<RoleName>,
+    },
+    /// The role of a binding alone.
+    GetRole(Box<IrsaBinding>),
+    List {
+        namespace: Option<Namespace>,
+    },
+    Export {
+        namespace: Option<Namespace>,
+    },
+    CreateProvider {
+        audiences: Vec<Audience>,
+    },
     ShowProvider,
-    DeleteProvider { force: bool },
+    DeleteProvider {
+        force: bool,
+    },
     Trust(Question),
     Gen3(gen3::Wish),
 }
@@ -64,6 +78,9 @@ impl Job {
                 (Work::Bind(Box::new(settings::update(environment, args, cluster)?)), args.dry_run)
             }
             Command::Delete(args) => (Work::Bind(Box::new(settings::delete(args, cluster)?)), args.dry_run),
+            Command::Get(args) if args.role_only => {
+                (Work::GetRole(Box::new(settings::role_only(args, cluster)?)), DryRun::default())
+            }
             Command::Get(args) => {
                 let (namespace, name) = args.account.names()?;
                 let role_name = settings::role_name(args.role_name.as_deref())?;
@@ -150,6 +167,7 @@ impl Job {
             Work::Get { namespace, name, role_name } => {
                 client.get(cluster, namespace, name, role_name.as_ref()).await.map(Answer::Binding)
             }
+            Work::GetRole(binding) => client.view(binding).await.map(Answer::Binding),
             Work::List { namespace } => client.list(cluster, namespace.as_ref()).await.map(Answer::Bindings),
             Work::Export { namespace } => client.export(cluster, namespace.as_ref()).await.map(Answer::Export),
             Work::CreateProvider { audiences } => {
@@ -178,7 +196,8 @@ impl Job {
     /// Whether it may leave something half done.
     fn writes(&self) -> bool {
         let looks = match &self.work {
-            Work::Get { .. } | Work::List { .. } | Work::Export { .. } | Work::ShowProvider | Work::Trust(_) => true,
+            Work::Get { .. } | Work::GetRole(_) | Work::List { .. } | Work::Export { .. } => true,
+            Work::ShowProvider | Work::Trust(_) => true,
             Work::Gen3(wish) => wish.looks(),
             _ => false,
         };
@@ -191,6 +210,7 @@ impl Job {
         match &self.work {
             Work::Bind(request) => format!("{} on {cluster}", request.binding),
             Work::Get { namespace, name, .. } => format!("{namespace}/{name} on {cluster}"),
+            Work::GetRole(binding) => format!("{binding} on {cluster}"),
             Work::List { .. } | Work::Export { .. } => format!("bindings of {cluster}"),
             Work::CreateProvider { .. } | Work::ShowProvider | Work::DeleteProvider { .. } => {
                 format!("OIDC provider of {cluster}")

@@ -32,17 +32,18 @@ impl Client {
         role_name: Option<&RoleName>,
     ) -> Result<BindingView> {
         let naming = Naming { convention: &Convention::Irsa, cluster: cluster.name(), namespace, service_account };
-        self.in_time("reading the binding", get(&self.backends, cluster, naming, role_name)).await
+        self.in_time("reading the binding", get(&self.backends, cluster, naming, (role_name, false))).await
     }
 
     /// One binding as it stands, as [`get`](Self::get) gives it, by the names and the convention of `binding`. By that of
-    /// gen3's script a role of the default name counts also without a tag, if it lets the service account in.
+    /// gen3's script a role of the default name counts also without a tag, if it lets the service account in. Of one that is
+    /// role-only no service account is looked at, and no API server is needed.
     ///
     /// # Errors
     /// Those of [`get`](Self::get).
     pub async fn view(&self, binding: &IrsaBinding) -> Result<BindingView> {
-        let read = get(&self.backends, &binding.cluster, binding.naming(), binding.role_name.as_ref());
-        self.in_time("reading the binding", read).await
+        let role = (binding.role_name.as_ref(), binding.role_only);
+        self.in_time("reading the binding", get(&self.backends, &binding.cluster, binding.naming(), role)).await
     }
 
     /// All bindings of a cluster, or of one namespace, in the order of their names.
@@ -51,6 +52,28 @@ impl Client {
     /// `AccessDenied` when roles or service accounts may not be listed.
     pub async fn list(&self, cluster: &ClusterRef, namespace: Option<&Namespace>) -> Result<Vec<BindingView>> {
         self.in_time("reading the bindings", list(&self.backends, cluster, namespace)).await
+    }
+}
+
+/// The service account of a binding.
+#[derive(Clone, Copy)]
+enum Account<'a> {
+    There(&'a ServiceAccount),
+    Missing,
+    /// Only the role is looked at.
+    NotAsked,
+}
+
+impl<'a> Account<'a> {
+    fn of(account: Option<&'a ServiceAccount>) -> Self {
+        account.map_or(Self::Missing, Self::There)
+    }
+
+    fn there(self) -> Option<&'a ServiceAccount> {
+        match self {
+            Self::There(account) => Some(account),
+            Self::Missing | Self::NotAsked => None,
+        }
     }
 }
 
@@ -94,11 +117,16 @@ async fn get(
     backends: &Backends,
     cluster: &ClusterRef,
     naming: Naming<'_>,
-    role_name: Option<&RoleName>,
+    (role_name, role_only): (Option<&RoleName>, bool),
 ) -> Result<BindingView> {
     let Naming { namespace, service_account: name, .. } = naming;
-    let backend = backends.cluster(cluster)?;
-    let (located, account) = futures::join!(place_of(backends, cluster), backend.service_account(namespace, name));
+    let account = async {
+        match role_only {
+            true => Ok(None),
+            false => backends.cluster(cluster)?.service_account(namespace, name).await,
+        }
+    };
+    let (located, account) = futures::join!(place_of(backends, cluster), account);
     let (located, account) = (located?, account?);
     let default = naming.default(&located.identity);
     let annotated = account.as_ref().and_then(annotation).map(str::parse::<RoleArn>);
@@ -114,7 +142,7 @@ async fn get(
     let own = default.filter(|default| chosen.is_none() || (role_name.is_none() && chosen.as_ref() != Some(default)));
     let older = if own.is_some() { naming.by_script() } else { None };
     let (chosen, own, older, checked) = futures::try_join!(read(chosen), read(own), read(older), async {
-        sure(backends, cluster, &located.identity).await
+        if role_only { Ok(()) } else { sure(backends, cluster, &located.identity).await }
     })?;
     let () = checked;
     let member =
@@ -136,7 +164,8 @@ async fn get(
     if role.is_none() && annotated.is_none() {
         return Err(nothing(backends, cluster, namespace, name).await);
     }
-    Ok(view(&located, (namespace, name.as_str()), role.as_ref(), account.as_ref()))
+    let account = if role_only { Account::NotAsked } else { Account::of(account.as_ref()) };
+    Ok(view(&located, (namespace, name.as_str()), role.as_ref(), account))
 }
 
 async fn nothing(backends: &Backends, cluster: &ClusterRef, namespace: &Namespace, name: &ServiceAccountName) -> Error {
@@ -179,7 +208,7 @@ async fn list(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Name
         if let Some(arn) = arn {
             seen.insert((place(&account.namespace, &account.name), arn));
         }
-        views.push(view(&located, (&account.namespace, account.name.as_str()), role, Some(account)));
+        views.push(view(&located, (&account.namespace, account.name.as_str()), role, Account::There(account)));
     }
     let by_place: BTreeMap<String, &ServiceAccount> =
         accounts.iter().map(|account| (place(&account.namespace, &account.name), account)).collect();
@@ -192,7 +221,7 @@ async fn list(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Name
             if covered || seen.contains(&(shown.clone(), role.role.arn.clone())) {
                 continue;
             }
-            let account = by_place.get(&shown).copied();
+            let account = Account::of(by_place.get(&shown).copied());
             views.push(view(&located, (&member.namespace, member.name.as_str()), Some(role), account));
         }
     }
@@ -251,9 +280,9 @@ fn view(
     located: &Place,
     (namespace, name): (&Namespace, &str),
     role: Option<&ObservedRole>,
-    account: Option<&ServiceAccount>,
+    account: Account<'_>,
 ) -> BindingView {
-    let annotated = account.and_then(annotation);
+    let annotated = account.there().and_then(annotation);
     let mut members = role.map(|role| trusted(located, role).members).unwrap_or_default();
     members.extend(role.map(|role| role.ownership.members()).unwrap_or_default());
     let problems = problems(located, (namespace, name), role, account);
@@ -291,11 +320,11 @@ fn problems(
     located: &Place,
     (namespace, name): (&Namespace, &str),
     role: Option<&ObservedRole>,
-    account: Option<&ServiceAccount>,
+    account: Account<'_>,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut problem = |id: &str, message: String| problems.push(Problem::new(id, message));
-    let annotated = account.and_then(annotation);
+    let annotated = account.there().and_then(annotation);
     match (role, annotated.map(str::parse::<RoleArn>)) {
         (_, Some(Err(error))) => problem("annotation-malformed", format!("the annotation is no role ARN: {error}")),
         (_, Some(Ok(arn))) if *arn.account() != located.identity.account => {
@@ -310,18 +339,20 @@ fn problems(
     // What a pattern lets in need not exist.
     if !name.contains(['*', '?']) {
         match account {
-            None => problem("account-missing", format!("service account {namespace}/{name} does not exist")),
-            Some(_) if annotated.is_none() => {
+            Account::Missing => {
+                problem("account-missing", format!("service account {namespace}/{name} does not exist"));
+            }
+            Account::There(_) if annotated.is_none() => {
                 problem(
                     "annotation-missing",
                     format!("service account {namespace}/{name} has no annotation {ROLE_ARN_ANNOTATION}"),
                 );
             }
-            Some(_) => {}
+            Account::There(_) | Account::NotAsked => {}
         }
     }
     let Some(provider) = &located.arn else { return problems };
-    let declared = account.and_then(|account| account.annotations.get(AUDIENCE_ANNOTATION)).map(String::as_str);
+    let declared = account.there().and_then(|account| account.annotations.get(AUDIENCE_ANNOTATION)).map(String::as_str);
     let audience = declared.unwrap_or("sts.amazonaws.com");
     match &located.provider {
         None => problem("provider-missing", format!("there is no OIDC provider {provider}")),

@@ -1,6 +1,7 @@
 //! The main job, line by line, in the text that people read.
 
 use insta::assert_snapshot;
+use serde_json::json;
 
 use super::Shell;
 
@@ -165,4 +166,16 @@ fn the_sandbox_is_kept_in_a_file_of_the_current_folder() {
     assert!(shell.path().join("irsa-sandbox.json").is_file());
     assert_eq!(shell.run_live("--sandbox get a").code, 0);
     assert_eq!(shell.run_live("get a --sandbox=other.json").code, 1);
+}
+
+#[test]
+fn the_role_of_a_binding_is_shown_without_its_account() {
+    let shell = Shell::new();
+    assert_eq!(shell.run("create sa --role-only -p AmazonS3ReadOnlyAccess -q").code, 0);
+    assert_eq!(shell.run("get sa -o json").json()["state"], "unbound");
+    shell.sandbox.faults().clear_calls();
+    let shown = shell.run("get sa --role-only -o json").json();
+    assert_eq!((&shown["state"], &shown["problems"]), (&json!("ok"), &json!([])));
+    assert!(shell.sandbox.calls().iter().all(|call| !call.method.contains("service_account")));
+    assert_eq!(shell.run("get other --role-only").code, 1);
 }

@@ -229,6 +229,10 @@ pub(crate) struct GetArgs {
     /// Name of the role [default: that of the annotation, else the default name]
     #[arg(long, value_name = "NAME")]
     pub(crate) role_name: Option<String>,
+
+    /// Look at the role only; no service account is looked at and no API server is needed
+    #[arg(long)]
+    pub(crate) role_only: bool,
 }
 
 /// List the bindings of a cluster, whoever made them
