@@ -32,6 +32,7 @@ pub(crate) use self::cluster::{certificates, same_endpoint};
 pub(crate) use self::code::kind_of_code;
 #[cfg(feature = "aws")]
 pub(crate) use self::code::kind_of_status;
+pub(crate) use self::iam::LISTING_ROLES;
 pub use self::iam::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, ROLE_UNFINISHED, Role, RoleDetail,
     RoleSettings,

@@ -193,6 +193,12 @@ impl Error {
         self
     }
 
+    /// Adds which rights to grant, where it was refused for want of rights.
+    #[must_use]
+    pub(crate) fn granting(self, rights: &str) -> Self {
+        if self.kind() == ErrorKind::AccessDenied { self.with_hint(format!("grant {rights}")) } else { self }
+    }
+
     /// Adds a fact about the place of the failure.
     #[must_use]
     pub fn with_context(mut self, key: &'static str, value: impl Into<String>) -> Self {

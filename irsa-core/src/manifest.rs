@@ -120,6 +120,7 @@ pub struct Spec {
     pub subjects: Vec<SubjectSpec>,
     /// Further statements of the trust policy, for example for EC2.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<BTreeMap<String, Value>>")]
     pub trust_statements: Vec<Value>,
     /// The audience of the token; by default `sts.amazonaws.com`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,6 +143,7 @@ pub struct Spec {
 /// A further subject: one service account, or those whose names fit a pattern.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{"required": ["serviceAccount"]}, {"required": ["serviceAccountPattern"]}]))]
 pub struct SubjectSpec {
     /// Its cluster; by default that of the binding.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -121,6 +121,9 @@ pub struct RoleSettings {
     pub max_session_duration: Option<u32>,
 }
 
+/// The actions that [`IamBackend::roles`] needs.
+pub(crate) const LISTING_ROLES: &str = "iam:GetAccountAuthorizationDetails and iam:ListRoles";
+
 /// IAM of one account. See the [contract of every method](crate::backend).
 ///
 /// Reads give what IAM has now, which after a write may for seconds be the state before it. Writes that find a role gone
@@ -151,7 +154,8 @@ pub trait IamBackend: Debug + Send + Sync {
     /// The instance profiles that hold a role; `None` when there is no such role. One call a page.
     async fn instance_profiles(&self, name: &RoleName) -> Result<Option<Vec<String>>>;
 
-    /// Every role of the account with everything on it, in as few calls as there are pages.
+    /// Every role of the account with everything on it, in as few calls as there are pages; needs `GetAccountAuthorizationDetails` and
+    /// `ListRoles`.
     async fn roles(&self) -> Result<Vec<RoleDetail>>;
 
     /// A managed policy. One call.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::backend::RoleDetail;
+use crate::backend::{LISTING_ROLES, RoleDetail};
 use crate::binding::IrsaBinding;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
@@ -46,7 +46,7 @@ impl Client {
             self.in_time("reading the roles of the account", self.backends.iam.roles()).await.map_err(|error| {
                 error
                     .during(format!("cannot tell which bindings of set {set} are not declared any more"))
-                    .with_hint("grant iam:GetAccountAuthorizationDetails and iam:ListRoles, or leave --prune out")
+                    .granting(&format!("{LISTING_ROLES}, or leave --prune out"))
             })?;
         let kept = Kept::of(&declared, &clusters);
         let mut prunable = Prunable::default();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{Place, annotation, observed, place_of, sure, trusted};
-use crate::backend::ServiceAccount;
+use crate::backend::{LISTING_ROLES, ServiceAccount};
 use crate::binding::{
     AUDIENCE_ANNOTATION, IrsaBinding, OWN_PREFIX, STS_REGIONAL_ENDPOINTS_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION,
 };
@@ -107,13 +107,9 @@ async fn export(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Na
     };
     let (located, accounts, roles) = futures::join!(located, backend.service_accounts(), backends.iam.roles());
     let located = located?;
-    let needs = |error: Error, rights: &str| {
-        let denied = error.kind() == ErrorKind::AccessDenied;
-        let error = error.during("cannot tell which bindings there are");
-        if denied { error.with_hint(format!("grant {rights}")) } else { error }
-    };
+    let needs = |error: Error, rights: &str| error.during("cannot tell which bindings there are").granting(rights);
     let accounts = accounts.map_err(|error| needs(error, "the right to list service accounts of all namespaces"))?;
-    let details = roles.map_err(|error| needs(error, "iam:GetAccountAuthorizationDetails and iam:ListRoles"))?;
+    let details = roles.map_err(|error| needs(error, LISTING_ROLES))?;
     let mut accounts_of: BTreeMap<String, Vec<&ServiceAccount>> = BTreeMap::new();
     for account in &accounts {
         if let Some(role) = annotation(account) {

@@ -128,8 +128,7 @@ fn given(text: &Option<String>) -> Option<&str> {
 /// Refuses what can only be a misspelt `iam`: other keys are eksctl's.
 fn check_keys(document: &Document<'_>) -> Result<()> {
     let keys: BTreeMap<String, IgnoredAny> = document.parse()?;
-    let misspelt =
-        |key: &str| key != "iam" && key.to_ascii_lowercase().trim_end_matches('s').starts_with("iam") && key.len() < 6;
+    let misspelt = |key: &str| key != "iam" && strsim::osa_distance(&key.to_ascii_lowercase(), "iam") <= 1;
     match keys.keys().find(|key| misspelt(key)) {
         Some(key) => {
             let place = document.place_of(key, &WHOLE);
@@ -342,6 +341,7 @@ iam:
             ("serviceAccounts", "serviceaccounts", "did you mean serviceAccounts?"),
             ("\niam:", "\nIAM:", "did you mean iam?"),
             ("\niam:", "\niamm:", "did you mean iam?"),
+            ("\niam:", "\nima:", "did you mean iam?"),
             ("ebsCSIController", "ebsCsiController", "did you mean ebsCSIController"),
             ("name: s3-reader", "name: S3_reader", "service account name"),
             ("attachRoleARN:", "attachPolicy: {}\n      attachRoleARN:", "contradicts attachPolicy"),

@@ -69,6 +69,8 @@ struct Ledger {
     delay: Duration,
     gate: Option<Gate>,
     calls: Vec<Call>,
+    /// Whether no record of calls is kept.
+    silent: bool,
     origin: Option<Instant>,
     number: u64,
 }
@@ -167,6 +169,13 @@ impl Faults {
         self.ledger().calls.clone()
     }
 
+    /// Keeps no record of calls from now on, as a sandbox that is used for long wants it.
+    pub fn stop_recording(&self) {
+        let mut ledger = self.ledger();
+        ledger.silent = true;
+        ledger.calls = Vec::new();
+    }
+
     /// Forgets all calls so far, and counts time from the next one.
     pub fn clear_calls(&self) {
         let mut ledger = self.ledger();
@@ -187,7 +196,9 @@ impl Faults {
         if let Some(gate) = ledger.gate.clone() {
             effects.push(Effect::Wait(gate(&call)));
         }
-        ledger.calls.push(call);
+        if !ledger.silent {
+            ledger.calls.push(call);
+        }
         if !ledger.delay.is_zero() {
             effects.push(Effect::Delay(ledger.delay));
         }
@@ -252,6 +263,18 @@ mod tests {
 
     fn tags(sandbox: &Sandbox) -> String {
         sandbox.state().unwrap().roles["r"].tags.keys().cloned().collect()
+    }
+
+    #[tokio::test]
+    async fn without_a_record_faults_still_come() {
+        let sandbox = sandbox();
+        assert_eq!(tag(&sandbox, "a").await, None);
+        assert_eq!(sandbox.calls().len(), 1);
+        sandbox.faults().stop_recording();
+        sandbox.faults().fail_before(("tag_role", 2), ("AccessDenied", "no"));
+        assert_eq!(tag(&sandbox, "b").await, None);
+        assert_eq!(tag(&sandbox, "c").await, Some(ErrorKind::AccessDenied));
+        assert_eq!((sandbox.calls().len(), tags(&sandbox).as_str()), (0, "ab"));
     }
 
     #[tokio::test]

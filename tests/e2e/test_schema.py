@@ -1,0 +1,78 @@
+"""`irsa schema` and the program agree on what a manifest is: what one refuses by its shape, so does the other."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+import yaml
+from conftest import ROOT, Irsa
+
+WHOLE: dict[str, Any] = {
+    "apiVersion": "irsa.gen3.org/v1alpha1",
+    "kind": "IrsaBinding",
+    "metadata": {"name": "worker", "namespace": "jobs", "labels": {"a": "b"}},
+    "spec": {
+        "cluster": "demo",
+        "policies": ["AmazonS3ReadOnlyAccess"],
+        "inlinePolicies": {"p": {"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}},
+        "subjects": [
+            {"namespace": "jobs", "serviceAccountPattern": "job-*"},
+            {"namespace": "jobs", "serviceAccount": "other", "trustOnly": True},
+        ],
+        "trustStatements": [
+            {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ],
+        "maxSessionDuration": 7200,
+    },
+}
+
+
+@pytest.fixture
+def schema(irsa: Irsa) -> Any:
+    return irsa("schema").done()
+
+
+def test_what_is_right_passes_both(irsa: Irsa, schema: Any, tmp_path: Path) -> None:
+    path = tmp_path / "whole.json"
+    path.write_text(json.dumps(WHOLE))
+    jsonschema.validate(WHOLE, schema)
+    assert irsa("plan", "-f", str(path), "--sandbox").code != 2
+    fleet = (ROOT / "examples" / "gen3-fleet.yaml").read_text()
+    documents = [document for document in yaml.safe_load_all(fleet) if document]
+    assert documents
+    for document in documents:
+        jsonschema.validate(document, schema)
+
+
+WRONG: list[tuple[list[Any], Any]] = [
+    (["kind"], "IrsaBindings"),
+    (["metadata"], {}),
+    (["spec", "polices"], []),
+    (["spec", "policies"], "AmazonS3ReadOnlyAccess"),
+    (["spec", "maxSessionDuration"], 60),
+    (["spec", "exact"], "sometimes"),
+    (["spec", "subjects", 0], {"namespace": "jobs"}),
+    (["spec", "subjects", 0, "serviceAccount"], "both"),
+    (["spec", "trustStatements", 0], "statement"),
+    (["spec", "inlinePolicies", "p"], "document"),
+]
+
+
+@pytest.mark.parametrize(("place", "value"), WRONG)
+def test_what_is_wrong_passes_neither(irsa: Irsa, schema: Any, tmp_path: Path, place: list[Any], value: Any) -> None:
+    wrong = copy.deepcopy(WHOLE)
+    inside: Any = wrong
+    for step in place[:-1]:
+        inside = inside[step]
+    inside[place[-1]] = value
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, schema)
+    path = tmp_path / "wrong.json"
+    path.write_text(json.dumps(wrong))
+    refused = irsa("plan", "-f", str(path), "--sandbox")
+    assert refused.code == 2 and str(path) in refused.stderr, refused
