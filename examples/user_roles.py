@@ -1,6 +1,6 @@
 """The role of a user, got or created: what a service that runs workflows for its users does at every request.
 
-In the service, with the boto3 clients that it has anyway, so that its tests go on with moto, stubs and spies:
+In the service, with the boto3 clients that it has anyway, so that its tests go on with moto and spies:
 
     roles = UserRoles(irsa.Client("prod", iam=iam_client, eks=eks_client), hostname="gen3.example.org")
 

@@ -22,6 +22,7 @@ use irsa_core::{Error, ErrorKind};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
+pub(crate) use self::call::AT_ONCE;
 use self::call::Calls;
 use crate::error::{Result, invalid};
 

@@ -254,12 +254,7 @@ impl Core {
         if keep_role && force {
             return Err(PyValueError::new_err("keep_role contradicts force: give only one of them"));
         }
-        let mut builder =
-            IrsaBinding::builder(self.cluster.to_string(), namespace, service_account).with_role_only(role_only);
-        if let Some(name) = role_name {
-            builder = builder.with_role_name(name);
-        }
-        let binding = builder.build().map_err(Failure::from)?;
+        let binding = self.named(namespace, service_account, role_name, role_only)?;
         let request = Request::delete(binding).with_keep_role(keep_role).with_force(force).with_preview(dry_run);
         self.run(py, request)
     }
@@ -270,8 +265,13 @@ impl Core {
         namespace: Given<'_, String>,
         service_account: Given<'_, String>,
         role_name: Option<Given<'_, String>>,
+        role_only: Given<'_, bool>,
     ) -> PyResult<Call> {
-        named!(namespace, service_account, role_name);
+        named!(namespace, service_account, role_name, role_only);
+        if role_only {
+            let binding = self.named(namespace, service_account, role_name, role_only)?;
+            return self.call(py, Vec::new(), move |client| async move { client.view(&binding).await });
+        }
         let namespace = Namespace::new(namespace).map_err(Failure::from)?;
         let name = ServiceAccountName::new(service_account).map_err(Failure::from)?;
         let role_name = role_name.map(RoleName::new).transpose().map_err(Failure::from)?;
@@ -363,6 +363,21 @@ impl Core {
         Self { cluster, reach: Mutex::new((process::id(), Arc::new(Reach::new(origin, timeout)))) }
     }
 
+    /// What says which binding is meant, and nothing of what is wanted of it.
+    fn named(
+        &self,
+        namespace: String,
+        name: String,
+        role_name: Option<String>,
+        role_only: bool,
+    ) -> Result<IrsaBinding> {
+        let mut builder = IrsaBinding::builder(self.cluster.to_string(), namespace, name).with_role_only(role_only);
+        if let Some(role) = role_name {
+            builder = builder.with_role_name(role);
+        }
+        Ok(builder.build()?)
+    }
+
     fn wanted(&self, argument: &str, binding: &Bound<'_, PyAny>) -> Result<IrsaBinding> {
         Ok(object::<Binding>(argument, "a Binding", binding)?.get().0.on(&self.cluster)?)
     }
@@ -405,6 +420,7 @@ impl Core {
     {
         let reach = self.reach(py)?;
         Ok(Call::new(needs, progress, move |teller| async move {
+            let _turn = reach.turn().await;
             let worked = async { work(reach.client(&servers).await?, teller).await };
             worked.await.map_err(|error| reach.explained(error))
         }))

@@ -147,7 +147,7 @@ fn in_keywords(text: &str) -> String {
 }
 
 /// What other people's code raised, where that is the cause.
-fn raised(error: &Error) -> Option<&Raised> {
+pub(crate) fn raised(error: &Error) -> Option<&Raised> {
     let mut next = error.source();
     while let Some(cause) = next {
         if let Some(raised) = cause.downcast_ref() {

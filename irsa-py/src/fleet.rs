@@ -1,11 +1,13 @@
 //! Many bindings at once: what became of each, and how far the work is.
 
+use std::sync::Arc;
+
 use irsa_core::{Error, ErrorKind, FleetOutcome, Outcome, Report};
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Field, as_text, data};
-use crate::error::Told;
+use crate::error::{Told, raised};
 
 as_text!(ErrorKind);
 
@@ -18,6 +20,19 @@ pub(crate) struct Why {
     pub(crate) message: String,
     pub(crate) caused_by: Vec<String>,
     pub(crate) hint: Option<String>,
+    /// What other people's code raised; it is no part of the plain data.
+    #[serde(skip)]
+    pub(crate) raised: Cause,
+}
+
+/// An exception that is kept for `__cause__`: two failures that say the same are equal whatever raised them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cause(Option<Arc<PyErr>>);
+
+impl PartialEq for Cause {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// One binding of many.
@@ -66,8 +81,9 @@ impl One {
 
 impl Why {
     fn of(error: &Error) -> Self {
-        let told = Told::of(error);
-        Self { kind: error.kind(), code: told.code, message: told.message, caused_by: told.causes, hint: told.hint }
+        let Told { message, causes, code, hint } = Told::of(error);
+        let raised = raised(error).and_then(|raised| Python::try_attach(|py| Arc::new(raised.exception(py))));
+        Self { kind: error.kind(), code, message, caused_by: causes, hint, raised: Cause(raised) }
     }
 }
 
@@ -101,7 +117,9 @@ data! {
             let Some((one, why)) = first else { return Ok(()) };
             let (message, causes) = (why.message.clone(), why.caused_by.clone());
             let told = Told { message, causes, code: why.code.clone(), hint: why.hint.clone() };
-            Err(told.exception(py, why.kind, one.report.as_ref())?)
+            let exception = told.exception(py, why.kind, one.report.as_ref())?;
+            exception.set_cause(py, why.raised.0.as_ref().map(|raised| raised.clone_ref(py)));
+            Err(exception)
         }
     }
 }

@@ -8,9 +8,9 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use irsa_cli::{Connection, Environment, Target};
 use irsa_core::name::ClusterRef;
 use irsa_core::{Client, Error, Result, Sandbox};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
-use crate::boto::{Boto3Backend, Boto3Clients};
+use crate::boto::{AT_ONCE, Boto3Backend, Boto3Clients};
 
 /// What is reached, before it is.
 #[derive(Clone, Debug)]
@@ -47,6 +47,8 @@ pub(crate) struct Reach {
     timeout: Duration,
     /// Over the boto3 clients that were given.
     boto: Option<Arc<Boto3Backend>>,
+    /// So many calls share those clients at once: the others wait here, before their time runs.
+    turns: Semaphore,
     reached: Mutex<Option<Reached>>,
 }
 
@@ -71,7 +73,8 @@ impl Reach {
             Origin::Live(live) => live.boto.clone().map(|clients| Arc::new(Boto3Backend::new(clients))),
             _ => None,
         };
-        Self { origin, timeout, boto, reached: Mutex::new(None) }
+        let turns = Semaphore::new(if boto.is_some() { AT_ONCE } else { Semaphore::MAX_PERMITS });
+        Self { origin, timeout, boto, turns, reached: Mutex::new(None) }
     }
 
     pub(crate) fn origin(&self) -> &Origin {
@@ -81,6 +84,12 @@ impl Reach {
     /// The same anew, for a forked process: connections cannot be shared with the old one.
     pub(crate) fn anew(&self) -> Self {
         Self::new(self.origin.clone(), self.timeout)
+    }
+
+    /// Waits for its turn, which lasts until what it gives is dropped.
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Nobody closes it.
+        self.turns.acquire().await.ok()
     }
 
     /// A client that reaches the API servers of these clusters.
@@ -145,6 +154,8 @@ fn of_boto(backend: &Arc<Boto3Backend>, target: &Target) -> Client {
 }
 
 fn of_sandbox(sandbox: Sandbox) -> (Way, Client) {
+    // Nobody can read the record from Python, and a service keeps its client for days.
+    sandbox.faults().stop_recording();
     let client = Client::new(Arc::new(sandbox.clone()), Arc::new(sandbox.clone()));
     (Way::Sandbox(sandbox), client)
 }

@@ -64,6 +64,10 @@ pub(crate) fn context() -> Option<Arc<Py<PyAny>>> {
     CONTEXT.try_with(Arc::clone).ok()
 }
 
+fn copy_context(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    Ok(py.import("contextvars")?.call_method0("copy_context")?.unbind())
+}
+
 /// The runtime; a forked process makes its own, since the threads of the old one are not there.
 fn runtime(attached: Python<'_>) -> Result<&'static Runtime> {
     Ok(&around(attached)?.runtime)
@@ -164,9 +168,8 @@ impl Call {
     }
 
     /// Begins the work on a thread of the runtime; what it tells arrives at the other end, unless it is cut off before.
-    fn begin(&self, py: Python<'_>) -> PyResult<UnderWay> {
+    fn begin(&self, py: Python<'_>, context: Py<PyAny>) -> PyResult<UnderWay> {
         let (Around { runtime, own_threads }, work) = (around(py)?, self.take()?);
-        let context = Arc::new(py.import("contextvars")?.call_method0("copy_context")?.unbind());
         let (sender, told) = unbounded_channel();
         let (cut, cut_off) = oneshot::channel();
         let progress = sender.clone();
@@ -179,7 +182,7 @@ impl Call {
                 answer = work => Some(answer),
             }
         };
-        let work = CONTEXT.scope(context, work);
+        let work = CONTEXT.scope(Arc::new(context), work);
         let ended = match self.needs {
             Needs::Nothing | Needs::Waiting => runtime.spawn(work),
             Needs::Thread => runtime.spawn(async move {
@@ -239,7 +242,7 @@ impl Call {
         let known = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (process, cut, mut told) = match known {
             Some(known) => known,
-            None => self.begin(py)?,
+            None => self.begin(py, copy_context(py)?)?,
         };
         if process != process::id() {
             // What is under way is so in the process that began it; dropping it here could wait for its threads.
@@ -280,8 +283,8 @@ impl Call {
         let progress = self.progress.as_ref().map(|callable| callable.clone_ref(py));
         let hand_over = py.import("irsa._beside")?.getattr("hand_over")?.unbind();
         // Progress is told in the context of whoever awaits it.
-        let in_context = PyDict::new(py);
-        in_context.set_item("context", py.import("contextvars")?.call_method0("copy_context")?)?;
+        let (context, in_context) = (copy_context(py)?, PyDict::new(py));
+        in_context.set_item("context", &context)?;
         let in_context = in_context.unbind();
         let deliver = move |told| {
             // Where the loop is closed, nobody waits any more.
@@ -291,7 +294,7 @@ impl Call {
             });
         };
         let deliver = Arc::new(deliver);
-        let (_, cut, mut told) = self.begin(py)?;
+        let (_, cut, mut told) = self.begin(py, context)?;
         runtime(py)?.spawn(async move {
             while let Some(told) = told.recv().await {
                 let deliver = Arc::clone(&deliver);

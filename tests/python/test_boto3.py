@@ -337,6 +337,63 @@ def test_clients_are_called_in_the_context_of_the_caller(account: Account) -> No
         REQUEST.reset(token)
 
 
+def test_a_role_alone_is_read_without_an_api_server(account: Account) -> None:
+    client = account.client()
+    client.apply(role())
+    view = client.get("default", "worker", role_only=True)
+    assert (view.role_name, view.state, view.problems) == ("demo-default-worker", "ok", ())
+    assert asyncio.run(client.get_async("default", "worker", role_only=True)) == view
+    with pytest.raises(irsa.NotFoundError):
+        client.get("default", "other", role_only=True)
+
+
+def test_waiting_for_a_turn_is_not_counted(account: Account) -> None:
+    class Slow(Spy):
+        def __getattr__(self, name: str) -> Any:
+            method = super().__getattr__(name)
+            if name == "meta":
+                return method
+
+            def slow(**keywords: Any) -> Any:
+                time.sleep(0.05)
+                return method(**keywords)
+
+            return slow
+
+    account.iam = Slow(account.iam._client)
+    account.client().apply(role())
+    client = account.client(timeout=2)
+
+    async def many() -> list[irsa.Plan]:
+        return await asyncio.gather(*(client.plan_async(role()) for _ in range(80)))
+
+    began = time.perf_counter()
+    assert not any(plan.changed for plan in asyncio.run(many()))
+    assert time.perf_counter() - began > 2, "all of it takes longer than one may"
+
+
+def test_what_a_write_answers_does_not_matter(account: Account) -> None:
+    attach = account.iam._client.attach_role_policy
+    for answer in (None, object()):
+
+        def attached(answer: object = answer, **keywords: Any) -> object:
+            attach(**keywords)
+            return answer
+
+        account.iam._client.attach_role_policy = attached
+        assert account.client().apply(role(f"worker-{answer is None}".lower())).changed
+
+
+def test_what_was_raised_for_one_of_many_is_its_cause(account: Account) -> None:
+    error = Custom("boom")
+    account.iam.attach_role_policy = raising(error)
+    report = account.client().apply_all([role()])
+    with pytest.raises(irsa.IrsaError, match="boom") as raised:
+        report.raise_for_failures()
+    assert raised.value.__cause__ is error
+    assert irsa.FleetReport.from_dict(report.to_dict()) == report
+
+
 def test_many_fleets_at_once_do_not_wait_for_each_other(account: Account) -> None:
     client = account.client(timeout=20)
     client.apply(role())

@@ -1,6 +1,6 @@
-"""Calls that may take long, on threads of Python's own.
+"""Other people's code: called on threads of Python's own, and told on those of their event loops.
 
-While one blocks, no frame but Python's is on its stack, so that the interpreter may end meanwhile.
+While it runs, no frame but Python's is on its stack, so that the interpreter may end meanwhile.
 """
 
 from __future__ import annotations

@@ -49,9 +49,10 @@ class Client:
         issuer, account: the issuer of the cluster's tokens and the account of the roles, in place of asking EKS.
         session: a boto3 session; its credentials and its region are used. It is asked again for what expires.
         iam, eks, sts: boto3 clients, which then make all calls to AWS, each of them as its method of that name: with
-            their retries, their stubs, their spies. `iam` is needed, and `eks` unless issuer and account are given.
-            Only tokens for API servers that are reached through EKS itself still come from the credentials of the
-            session, the profile or the default chain.
+            their retries, their wrappers, their spies. Independent calls are made side by side, so that a `Stubber`,
+            which answers in one order, fits single calls only. `iam` is needed, and `eks` unless issuer and account are
+            given. Only tokens for API servers that are reached through EKS itself still come from the credentials of
+            the session, the profile or the default chain.
         timeout: the longest time for one binding from its first write, in seconds; by default 120.
 
     Raises:
@@ -492,14 +493,20 @@ class Client:
         service_account: str,
         *,
         role_name: str | None = None,
+        role_only: bool = False,
     ) -> BindingView:
         """Reads one binding, also one that other tools made: role, trust, policies, annotation, and whether they fit.
+
+        Args:
+            namespace, service_account: any subject of the role.
+            role_name: the name of the role, where neither annotation nor default leads to it.
+            role_only: look at no service account; no API server is needed.
 
         Raises:
             NotFoundError: there is none; the hint names the nearest ones.
             IrsaError: of the class that fits.
         """
-        result: BindingView = self._core.get(namespace, service_account, role_name).wait()
+        result: BindingView = self._core.get(namespace, service_account, role_name, role_only).wait()
         return result
 
     async def get_async(
@@ -508,9 +515,10 @@ class Client:
         service_account: str,
         *,
         role_name: str | None = None,
+        role_only: bool = False,
     ) -> BindingView:
         """As `get`, awaited."""
-        result: BindingView = await self._core.get(namespace, service_account, role_name).future()
+        result: BindingView = await self._core.get(namespace, service_account, role_name, role_only).future()
         return result
 
     def list(
@@ -518,6 +526,9 @@ class Client:
         namespace: str | None = None,
     ) -> tuple[BindingView, ...]:
         """Reads every binding of the cluster, or of one namespace, whoever made it.
+
+        Args:
+            namespace: by default all.
 
         Raises:
             IrsaError: of the class that fits.
@@ -571,6 +582,9 @@ class Client:
         role_name: str,
     ) -> WhoCan:
         """Says who can assume a role, matched with the service accounts of the cluster.
+
+        Args:
+            role_name: the role.
 
         Raises:
             NotFoundError: there is no such role; the hint names the nearest ones.

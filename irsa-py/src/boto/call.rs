@@ -18,7 +18,7 @@ use crate::json;
 
 /// How many methods run at once: as many as botocore keeps connections for (`botocore.config.Config`,
 /// `max_pool_connections`).
-const AT_ONCE: usize = 10;
+pub(crate) const AT_ONCE: usize = 10;
 
 /// The most entries of a page that IAM takes (IAM API reference, `MaxItems`).
 const PAGE: u32 = 1000;
@@ -84,13 +84,16 @@ pub(super) struct Method<'a> {
 impl Method<'_> {
     /// Calls it.
     pub(super) async fn send<T: DeserializeOwned>(&self, keywords: Keywords) -> Result<T> {
-        let answer = self.answer(keywords).await?;
+        let answer = self.answer(keywords, json::from_answer).await?;
+        if !answer.is_object() {
+            return Err(self.call.malformed(format!("{} must answer with a dict", self.place())));
+        }
         serde_json::from_value(answer).map_err(|error| self.call.malformed(format!("{}: {error}", self.place())))
     }
 
     /// Calls it; what it answers does not matter.
     pub(super) async fn done(&self, keywords: Keywords) -> Result<()> {
-        self.answer(keywords).await.map(drop)
+        self.answer(keywords, |_, _| Ok(())).await
     }
 
     /// Calls it; what the service says is absent, with this code, is `None`.
@@ -141,7 +144,12 @@ impl Method<'_> {
         format!("{}.{}", self.client.argument, self.name)
     }
 
-    async fn answer(&self, keywords: Keywords) -> Result<Value> {
+    /// Calls it; `read` makes of its answer what is wanted, and is told what errors call it.
+    async fn answer<T: Send + 'static>(
+        &self,
+        keywords: Keywords,
+        read: impl FnOnce(&str, &Bound<'_, PyAny>) -> crate::error::Result<T> + Send + 'static,
+    ) -> Result<T> {
         // Held until the method returns, also after a deadline.
         let permit = Arc::clone(&self.calls.permits).acquire_owned().await;
         let kept = (permit, self.calls.begin(self.place()));
@@ -153,13 +161,12 @@ impl Method<'_> {
             }
             Ok((client.getattr(py, name)?, arguments.unbind()))
         };
-        let read = move |result: PyResult<Bound<'_, PyAny>>| match result {
-            Ok(answer) => json::from_answer(&place, &answer).map_err(|error| Failed::misshapen(error.into())),
+        let taken = move |result: PyResult<Bound<'_, PyAny>>| match result {
+            Ok(answer) => read(&place, &answer).map_err(|error| Failed::misshapen(error.into())),
             Err(error) => Err(Failed::raised(error)),
         };
-        match beside(function, read, kept).await.unwrap_or_else(|error| Err(Failed::raised(error))) {
-            Ok(answer @ Value::Object(_)) => Ok(answer),
-            Ok(_) => Err(self.call.malformed(format!("{} must answer with a dict", self.place()))),
+        match beside(function, taken, kept).await.unwrap_or_else(|error| Err(Failed::raised(error))) {
+            Ok(answer) => Ok(answer),
             Err(failed) => Err(failed.error(&self.call, &self.place())),
         }
     }
