@@ -107,8 +107,8 @@ pub(super) struct Document<'a> {
 /// names.
 ///
 /// # Errors
-/// `InvalidInput` with file, line and column, in the text and in the context: for what is no YAML, an unknown key (with the nearest known one), a value that
-/// IAM, EKS or Kubernetes would refuse, and a document of a kind that is not known.
+/// `InvalidInput` with file, line and column, in the text and in the context: for what is no YAML, an unknown key (with the
+/// nearest known one), a value that IAM, EKS or Kubernetes would refuse, and a document of a kind that is not known.
 pub fn read(name: &str, text: &str, cluster: Option<&ClusterRef>, file: ReadFile<'_>) -> Result<ManifestFile> {
     let mut read = ManifestFile::default();
     for document in documents(name, text) {
