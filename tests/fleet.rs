@@ -365,3 +365,61 @@ async fn a_prune_takes_whole_roles_away_patterns_among_their_subjects() {
     assert_eq!(world.client.prunable("mine", &left).await.unwrap().requests, []);
     assert_eq!(world.client.prunable("mine", &[]).await.unwrap_err().kind(), ErrorKind::InvalidInput);
 }
+
+#[tokio::test]
+async fn a_role_whose_accounts_have_moved_is_pruned_after_the_move() {
+    let world = world();
+    let declared = |role: &str| {
+        let binding = binding(0).with_role_name(role).with_subject("default/other").build().unwrap();
+        Request::create(binding).with_set("mine").unwrap().with_force(true)
+    };
+    assert!(apply(&world, &[declared("old")]).await.is_complete());
+
+    let moved = [declared("new")];
+    let before = world.client.prunable("mine", &moved).await.unwrap();
+    assert_eq!(before.requests, [], "the accounts still use it");
+    let [warning] = &before.warnings[..] else { panic!("{before:?}") };
+    assert!(warning.message.contains("role old") && warning.message.contains("default/other, default/sa-0"));
+
+    assert!(apply(&world, &moved).await.is_complete());
+    let after = world.client.prunable("mine", &moved).await.unwrap();
+    assert_eq!((after.requests.len(), after.warnings.len()), (1, 0), "{after:?}");
+    let report = apply(&world, &[moved.to_vec(), after.requests].concat()).await;
+    assert!(report.is_complete(), "{report:?}");
+    let roles: Vec<String> = world.sandbox.state().unwrap().roles.keys().map(ToString::to_string).collect();
+    assert_eq!(roles, ["new"]);
+    for place in ["default/sa-0", "default/other"] {
+        assert!(world.annotation(place).await.is_some_and(|arn| arn.ends_with(":role/new")), "{place}");
+    }
+    assert!(!apply(&world, &moved).await.changed());
+}
+
+#[tokio::test]
+async fn who_names_the_others_comes_first_to_a_shared_role() {
+    let world = world();
+    let of =
+        |name: &str| IrsaBinding::builder("sandbox", "default", name).with_role_name("shared").with_label("of", name);
+    let requests = requests([of("own"), of("all").with_trust_only_subject("default/own")]);
+    let report = apply(&world, &requests).await;
+    assert!(report.is_complete(), "{report:?}");
+    let state = world.sandbox.state().unwrap();
+    let owner = &state.roles["shared"].tags["irsa.gen3.org/owner"];
+    assert!(owner.ends_with("/default/all"), "{owner}");
+    let accounts = state.clusters.values().next().unwrap().namespaces["default"].service_accounts.values();
+    let accounts: Vec<&str> = accounts.map(|account| account.labels["of"].as_str()).collect();
+    assert_eq!(accounts, ["all", "own"]);
+    assert!(!apply(&world, &requests).await.changed());
+}
+
+#[tokio::test]
+async fn an_export_reads_once() {
+    let world = world();
+    assert!(apply(&world, &fleet(20)).await.is_complete());
+    world.edit_role("sandbox-default-sa-3", |role| role.tags.clear());
+    world.sandbox.faults().clear_calls();
+    let export = world.client.export(&"sandbox".parse().unwrap(), None).await.unwrap();
+    assert_eq!((export.manifests.len(), export.left_out.len()), (20, 0), "{:?}", export.left_out);
+    let calls = calls(&world);
+    assert_eq!((calls["roles"], calls["service_accounts"]), (1, 1));
+    assert!(calls.values().sum::<usize>() <= 10, "{calls:?}");
+}

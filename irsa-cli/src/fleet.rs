@@ -270,11 +270,12 @@ fn have_several_clusters<'a>(requests: impl IntoIterator<Item = &'a Request>) ->
     output::fleet::has_several_clusters(requests.into_iter().map(|request| &request.binding.cluster))
 }
 
-/// A binding that goes, with all its subjects.
+/// A binding that goes, with all its subjects and its role.
 fn removed(binding: &IrsaBinding, several: bool) -> String {
     let first = output::fleet::named(&binding.cluster, &binding.to_string(), several);
     let all: Vec<String> = [first].into_iter().chain(binding.subjects.iter().map(ToString::to_string)).collect();
-    format!("  - {}\n", all.join(", "))
+    let role = binding.role_name.as_ref().map(|name| format!(" (role {name})")).unwrap_or_default();
+    format!("  - {}{role}\n", all.join(", "))
 }
 
 /// What is told while the work goes on.

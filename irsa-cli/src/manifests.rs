@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use irsa_core::manifest::{Declared, read};
+use irsa_core::manifest::{Declared, read, sharing};
 use irsa_core::name::{ClusterRef, Region};
 use irsa_core::{Error, ErrorKind, Request, Result, check_fleet};
 
@@ -50,6 +50,7 @@ pub(crate) fn read_all(
         all.bindings.extend(manifest.bindings);
         all.ignored.extend(manifest.ignored);
     }
+    all.bindings = sharing(all.bindings);
     Ok(all)
 }
 

@@ -13,6 +13,7 @@ mod options;
 mod prune;
 mod report;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ pub use self::prune::Prunable;
 pub use self::report::{FleetEntry, FleetOutcome, FleetReport, Progress};
 use crate::apply::Terms;
 use crate::backend::{ClusterBackend, RoleDetail};
+use crate::binding::IrsaBinding;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{Demand, Identity, resolve};
@@ -140,12 +142,14 @@ impl Client {
 
     async fn plan_known(&self, requests: &[Request]) -> Result<Vec<Result<Plan>>> {
         let backends = self.read(requests).await?;
-        let plans = stream::iter(0..requests.len())
-            .map(|at| self.plan_from(&backends, &requests[at]).boxed())
-            .buffered(PLANNED_AT_ONCE);
-        let mut plans: Vec<Result<Plan>> = plans.collect().await;
+        let mut plans = self.plan_each(&backends, requests).await;
         self.refuse_beyond_quota(&backends, &mut plans).await;
         Ok(plans)
+    }
+
+    async fn plan_each(&self, backends: &Backends, requests: &[Request]) -> Vec<Result<Plan>> {
+        let plans = stream::iter(0..requests.len()).map(|at| self.plan_from(backends, &requests[at]).boxed());
+        plans.buffered(PLANNED_AT_ONCE).collect().await
     }
 
     async fn plan_from(&self, backends: &Backends, request: &Request) -> Result<Plan> {
@@ -174,13 +178,35 @@ impl Client {
             .buffer_unordered(PLANNED_AT_ONCE)
             .collect::<Vec<()>>();
         let (roles, _) = futures::join!(self.roles_of(many), prepared);
+        Ok(self.backends_of(Read { roles: roles?, clusters: read }, requests, many))
+    }
+
+    /// The back ends to plan from; of what was read of clusters, writes are reviewed and not rehearsed if there is `many`.
+    fn backends_of(&self, read: Read, requests: &[Request], many: bool) -> Backends {
         let mut backends = self.backends.clone();
-        backends.iam = Arc::new(BulkIam::new(Arc::clone(&self.backends.iam), roles?, requests));
-        for (cluster, bulk) in &read {
+        backends.iam = Arc::new(BulkIam::new(Arc::clone(&self.backends.iam), read.roles, requests));
+        for (cluster, bulk) in &read.clusters {
             backends.clusters.insert(cluster.clone(), Arc::clone(bulk) as Arc<dyn ClusterBackend>);
         }
-        backends.reading = many.then(|| Arc::new(read));
-        Ok(backends)
+        backends.reading = many.then(|| Arc::new(read.clusters));
+        backends
+    }
+
+    /// The back ends for a reading of a whole cluster, whose accounts are asked for once.
+    pub(crate) fn reading_whole(&self, cluster: &ClusterRef) -> Result<(Backends, Read)> {
+        let bulk = Arc::new(BulkCluster::new(Arc::clone(self.backends.cluster(cluster)?)));
+        let read = Read { roles: None, clusters: BTreeMap::from([(cluster.clone(), bulk)]) };
+        Ok((self.backends_of(read.clone(), &[], true), read))
+    }
+
+    /// Plans requests from what was read before.
+    ///
+    /// # Errors
+    /// Those of [`plan_all`](Self::plan_all).
+    pub(crate) async fn plan_from_reading(&self, read: &Read, requests: &[Request]) -> Result<Vec<Result<Plan>>> {
+        check_fleet(requests)?;
+        let known = self.knowing(requests).await?;
+        Ok(known.plan_each(&known.backends_of(read.clone(), requests, true), requests).await)
     }
 
     /// Every role of the account; nothing where that is not worth it, or denied.
@@ -261,6 +287,14 @@ impl Client {
     }
 }
 
+/// What was read of an account and of clusters in bulk.
+#[derive(Clone, Debug)]
+pub(crate) struct Read {
+    /// Nothing where they were not read, or may not be.
+    pub(crate) roles: Option<Vec<RoleDetail>>,
+    pub(crate) clusters: BTreeMap<ClusterRef, Arc<BulkCluster>>,
+}
+
 /// What the bindings of a fleet share while they are applied.
 struct Fleet<'a> {
     requests: &'a [Request],
@@ -282,7 +316,8 @@ async fn prepare(client: &Client, cluster: Arc<BulkCluster>) {
     let _ = client.in_time("reading the service accounts", prepared).await;
 }
 
-/// The plans in groups that have one role in common, in the order of their first requests.
+/// The plans in groups that have one role in common, in the order of their first requests. Who names the others comes before
+/// them: who comes first owns a role that is made.
 fn by_role(requests: &[Request], plans: Vec<Result<Plan>>) -> Vec<Vec<(usize, Result<Plan>)>> {
     let mut groups: Vec<Vec<(usize, Result<Plan>)>> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
@@ -300,6 +335,15 @@ fn by_role(requests: &[Request], plans: Vec<Result<Plan>>) -> Vec<Vec<(usize, Re
                 groups.push(vec![(index, plan)]);
             }
         }
+    }
+    for group in groups.iter_mut().filter(|group| group.len() > 1) {
+        let bindings: Vec<&IrsaBinding> =
+            group.iter().filter_map(|(at, _)| requests.get(*at)).map(|request| &request.binding).collect();
+        let named = |at: &usize| {
+            let Some(request) = requests.get(*at) else { return 0 };
+            bindings.iter().filter(|other| clash::names(&request.binding, other, &ClusterRef::to_string)).count()
+        };
+        group.sort_by_key(|(at, _)| Reverse(named(at)));
     }
     groups
 }

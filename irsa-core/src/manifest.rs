@@ -6,6 +6,7 @@
 mod cluster_config;
 mod places;
 mod read;
+mod sharing;
 mod well_known;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 pub use self::read::{Declared, FilePlace, ManifestFile, read};
+pub use self::sharing::sharing;
 use crate::binding::{IrsaBinding, IrsaBindingBuilder};
 use crate::error::{Error, Result};
 use crate::name::ClusterRef;

@@ -8,6 +8,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ClusterRef, Namespace, ServiceAccountName, Subject};
 use crate::request::{Request, Verb};
 
+/// A binding, and which of the requests it is of.
+type At<'a> = (usize, &'a IrsaBinding);
+
 /// A service account on a cluster that goes by this text.
 type Place<'a> = (String, &'a Namespace, &'a ServiceAccountName);
 
@@ -18,13 +21,18 @@ type Place<'a> = (String, &'a Namespace, &'a ServiceAccountName);
 pub(super) fn check(requests: &[Request], id: &dyn Fn(&ClusterRef) -> String) -> Result<()> {
     twice(requests, id)?;
     let declared = || requests.iter().enumerate().filter(|(_, request)| !matches!(request.verb, Verb::Delete { .. }));
-    let mut roles: HashMap<String, (usize, &IrsaBinding)> = HashMap::new();
+    let mut roles: Vec<(String, Vec<At<'_>>)> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
     for (at, request) in declared() {
         let Some(name) = role_name(&request.binding) else { continue };
-        match roles.get(&name) {
-            Some((first, other)) => one_role(&name, (*first, other), (at, &request.binding), id)?,
-            None => drop(roles.insert(name, (at, &request.binding))),
+        let group = *known.entry(name.clone()).or_insert(roles.len());
+        match roles.get_mut(group) {
+            Some((_, bindings)) => bindings.push((at, &request.binding)),
+            None => roles.push((name, vec![(at, &request.binding)])),
         }
+    }
+    for (name, bindings) in &roles {
+        one_role(name, bindings, id)?;
     }
     let mut accounts: HashMap<Place<'_>, (usize, &IrsaBinding)> = HashMap::new();
     let subjects: Vec<(usize, &IrsaBinding, Vec<Subject>)> =
@@ -40,7 +48,7 @@ pub(super) fn check(requests: &[Request], id: &dyn Fn(&ClusterRef) -> String) ->
                         return Err(fight(subject, (*first, other), (*at, binding)));
                     }
                 }
-                Some(_) => {}
+                Some((first, other)) => one_account(subject, (*first, other), (*at, binding))?,
                 None => drop(accounts.insert(place, (*at, binding))),
             }
         }
@@ -69,7 +77,12 @@ fn twice(requests: &[Request], id: &dyn Fn(&ClusterRef) -> String) -> Result<()>
     let mut seen: HashMap<Place<'_>, usize> = HashMap::new();
     for (at, request) in requests.iter().enumerate() {
         let binding = &request.binding;
+        // The role that a binding had before may go beside it.
+        let former = matches!(request.verb, Verb::Delete { .. }) && binding.role_name.is_some();
         let place = (id(&binding.cluster), &binding.namespace, &binding.service_account);
+        if former && seen.get(&place).is_some_and(|first| role_name(&requests[*first].binding) != role_name(binding)) {
+            continue;
+        }
         if let Some(first) = seen.insert(place, at) {
             return Err(clash(format!("binding {binding} is declared twice"), first, at)
                 .with_hint("join the two: what both name is one role"));
@@ -85,47 +98,73 @@ fn fight(subject: &Subject, (first, one): (usize, &IrsaBinding), (second, other)
         .with_hint("leave it out of one of them, or make it trust-only there")
 }
 
-/// Two bindings may share a role where one of them names the other's service account, and where they do not differ in what
-/// they want of it.
-fn one_role(
-    name: &str,
-    (first, one): (usize, &IrsaBinding),
-    (second, other): (usize, &IrsaBinding),
-    id: &dyn Fn(&ClusterRef) -> String,
-) -> Result<()> {
-    let knows = |binding: &IrsaBinding, of: &IrsaBinding| {
-        let wanted = of.first_subject();
-        binding.subjects.iter().any(|subject| {
-            let cluster = subject.cluster.as_ref().unwrap_or(&binding.cluster);
-            let same = id(cluster) == id(&of.cluster) || cluster.may_be(&of.cluster);
-            same && (&subject.namespace, &subject.name) == (&wanted.namespace, &wanted.name)
-        })
+/// Whether a binding names the service account of another one among its subjects.
+pub(super) fn names(binding: &IrsaBinding, other: &IrsaBinding, id: &dyn Fn(&ClusterRef) -> String) -> bool {
+    let wanted = other.first_subject();
+    binding.subjects.iter().any(|subject| {
+        let cluster = subject.cluster.as_ref().unwrap_or(&binding.cluster);
+        let same = id(cluster) == id(&other.cluster) || cluster.may_be(&other.cluster);
+        same && (&subject.namespace, &subject.name) == (&wanted.namespace, &wanted.name)
+    })
+}
+
+/// Bindings may share a role where one of them names the service accounts of all others, and where they do not differ in
+/// what they want of it.
+fn one_role(name: &str, bindings: &[At<'_>], id: &dyn Fn(&ClusterRef) -> String) -> Result<()> {
+    let unnamed = |(at, binding): &At<'_>| {
+        bindings.iter().find(|(other, of)| other != at && !names(binding, of, id)).map(|(other, of)| (*other, *of))
     };
-    if !knows(one, other) && !knows(other, one) {
+    let Some((first, one)) = bindings.iter().find(|binding| unnamed(binding).is_none()).copied() else {
+        let Some((first, one)) = bindings.first().copied() else { return Ok(()) };
+        let Some((second, other)) = unnamed(&(first, one)) else { return Ok(()) };
         return Err(clash(format!("bindings {one} and {other} both declare role {name}"), first, second)
             .with_cause("a role belongs to one binding")
             .with_hint(
                 "share it by naming the other service account in subjects, or give one of them another roleName",
             ));
-    }
-    match difference(one, other) {
-        None => Ok(()),
-        Some(what) => {
-            Err(clash(format!("bindings {one} and {other} want different things of role {name}"), first, second)
-                .with_cause(format!("they differ in {what}"))
-                .with_hint("say it in one of the two only, or the same in both"))
+    };
+    for (second, other) in bindings.iter().copied().filter(|(at, _)| *at != first) {
+        if let Some(what) = difference(one, other) {
+            let (before, after) = if first < second { (first, second) } else { (second, first) };
+            return Err(clash(
+                format!("bindings {one} and {other} want different things of role {name}"),
+                before,
+                after,
+            )
+            .with_cause(format!("they differ in {what}"))
+            .with_hint("say it in one of the two only, or the same in both"));
         }
     }
+    Ok(())
+}
+
+/// Two bindings of one role may both bind an account where they do not differ in what they want of it.
+fn one_account(subject: &Subject, (first, one): At<'_>, (second, other): At<'_>) -> Result<()> {
+    let what = key(&one.labels, &other.labels)
+        .map(|key| format!("label {key}"))
+        .or_else(|| key(&one.annotations, &other.annotations).map(|key| format!("annotation {key}")))
+        .or_else(|| differ(one.token_expiration, other.token_expiration).then(|| "tokenExpiration".to_owned()))
+        .or_else(|| {
+            differ(one.sts_regional_endpoints, other.sts_regional_endpoints).then(|| "stsRegionalEndpoints".to_owned())
+        });
+    let Some(what) = what else { return Ok(()) };
+    let place = format!("{}/{}", subject.namespace, subject.name.as_str());
+    Err(clash(format!("bindings {one} and {other} want different things of service account {place}"), first, second)
+        .with_cause(format!("they differ in {what}"))
+        .with_hint("make it trust-only in the binding that is not its own: then only its own gives it labels"))
+}
+
+fn differ<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one != other)
+}
+
+/// The first key that both have, with different values.
+fn key<K: Ord + ToString, V: PartialEq>(one: &BTreeMap<K, V>, other: &BTreeMap<K, V>) -> Option<String> {
+    one.iter().find(|(key, value)| differ(Some(*value), other.get(*key))).map(|(key, _)| key.to_string())
 }
 
 /// The setting that both name, with different values.
 fn difference(one: &IrsaBinding, other: &IrsaBinding) -> Option<String> {
-    fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
-        one.zip(other).is_some_and(|(one, other)| one != other)
-    }
-    fn key<K: Ord + ToString, V: PartialEq>(one: &BTreeMap<K, V>, other: &BTreeMap<K, V>) -> Option<String> {
-        one.iter().find(|(key, value)| differ(Some(*value), other.get(*key))).map(|(key, _)| key.to_string())
-    }
     let settings = [
         ("rolePath", differ(one.role_path.as_ref(), other.role_path.as_ref())),
         ("description", differ(one.description.as_ref(), other.description.as_ref())),
@@ -202,6 +241,43 @@ mod tests {
             let text = refusal(bindings);
             assert!(words.iter().all(|word| text.contains(word)), "{words:?}: {text:?}");
         }
+    }
+
+    #[test]
+    fn what_shares_an_account_must_agree_on_it() {
+        for (one, other, what) in [
+            (sa("a/x").with_label("l", "1"), sa("b/y").with_label("l", "2"), "label l"),
+            (sa("a/x").with_annotation("n", "1"), sa("b/y").with_annotation("n", "2"), "annotation n"),
+            (sa("a/x").with_token_expiration(600), sa("b/y").with_token_expiration(700), "tokenExpiration"),
+            (
+                sa("a/x").with_sts_regional_endpoints(true),
+                sa("b/y").with_sts_regional_endpoints(false),
+                "stsRegionalEndpoints",
+            ),
+        ] {
+            let (one, other) = (one.with_role_name("r"), other.with_role_name("r"));
+            let text = refusal(vec![one.clone().with_subject("b/y"), other.clone()]);
+            assert!(text.contains("different things of service account b/y") && text.contains(what), "{text}");
+            assert_eq!(refusal(vec![other, one.with_trust_only_subject("b/y")]), "");
+        }
+    }
+
+    #[test]
+    fn one_of_those_that_share_a_role_names_all_others() {
+        let of = |place: &str| sa(place).with_role_name("r");
+        let all = of("a/x").with_subject("b/y").with_subject("c/z");
+        assert_eq!(refusal(vec![of("b/y"), all.clone(), of("c/z")]), "");
+        assert_eq!(refusal(vec![of("b/y"), of("c/z"), all]), "");
+        let text = refusal(vec![of("a/x").with_subject("b/y"), of("b/y").with_subject("c/z"), of("c/z")]);
+        assert!(text.contains("both declare role r") && text.contains("[0,2]"), "{text}");
+    }
+
+    #[test]
+    fn a_role_that_a_binding_had_before_may_go_beside_it() {
+        let of = |role: &str| sa("a/x").with_role_name(role).build().unwrap();
+        let check = |requests: &[Request]| check(requests, &ClusterRef::to_string);
+        assert!(check(&[Request::create(of("new")), Request::delete(of("old"))]).is_ok());
+        assert!(check(&[Request::create(of("new")), Request::delete(of("NEW"))]).is_err());
     }
 
     #[test]

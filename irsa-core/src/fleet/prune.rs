@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::backend::{LISTING_ROLES, RoleDetail};
-use crate::binding::IrsaBinding;
+use crate::binding::{IrsaBinding, ROLE_ARN_ANNOTATION};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{ClusterId, Identity};
@@ -51,9 +51,41 @@ impl Client {
         let kept = Kept::of(&declared, &clusters);
         let mut prunable = Prunable::default();
         for detail in roles.iter().filter(|detail| detail.role.tags.get(SET_TAG).is_some_and(|there| there == set)) {
-            prunable.add(detail, &clusters, &kept, &self.backends.clusters)?;
+            let users = self.in_time("reading the service accounts", self.users(detail, &clusters, &kept)).await?;
+            prunable.add(detail, &clusters, &kept, (&users, &self.backends.clusters))?;
         }
         Ok(prunable)
+    }
+
+    /// The declared subjects of a role that is declared no more which still use it: an account that is annotated with it, and
+    /// whatever cannot be looked at.
+    async fn users(
+        &self,
+        detail: &RoleDetail,
+        clusters: &BTreeMap<ClusterRef, Identity>,
+        kept: &Kept,
+    ) -> Result<BTreeSet<Member>> {
+        let mut users = BTreeSet::new();
+        if kept.has_role(detail) {
+            return Ok(users);
+        }
+        let members = Ownership::from_tags(&detail.role.tags).members();
+        for member in members.into_iter().filter(|member| kept.members.contains(member)) {
+            let reached = clusters.iter().filter(|(_, identity)| identity.cluster == member.cluster);
+            let backend = reached.filter_map(|(name, _)| self.backends.clusters.get(name)).next();
+            let uses = match (&member.name, backend) {
+                (SubjectName::Exact(name), Some(backend)) => {
+                    let account = backend.service_account(&member.namespace, name).await?;
+                    let arn = detail.role.arn.to_string();
+                    account.is_some_and(|account| account.annotations.get(ROLE_ARN_ANNOTATION) == Some(&arn))
+                }
+                _ => true,
+            };
+            if uses {
+                users.insert(member);
+            }
+        }
+        Ok(users)
     }
 }
 
@@ -82,13 +114,22 @@ impl Kept {
     fn has_role(&self, detail: &RoleDetail) -> bool {
         self.roles.contains(&detail.role.arn.name().as_str().to_ascii_lowercase())
     }
-
-    fn has(&self, detail: &RoleDetail, members: &BTreeSet<Member>) -> bool {
-        self.has_role(detail) || members.iter().any(|member| self.members.contains(member))
-    }
 }
 
 impl Prunable {
+    /// Tells of a role that is declared no more, but whose service accounts have not moved to their new one yet.
+    fn warn_of_users(&mut self, detail: &RoleDetail, users: &BTreeSet<Member>) {
+        let name = detail.role.arn.name();
+        let Some(home) = users.iter().next().map(|member| &member.cluster) else { return };
+        let shown: Vec<String> = users.iter().map(|member| member.shown(home)).collect();
+        let message = format!(
+            "role {name} is declared no more, but {} uses it as far as can be seen, and is declared with another role: it is \
+             kept; a prune after the move removes it, and so does `irsa delete` with --role-name {name}",
+            shown.join(", ")
+        );
+        self.warnings.push(Warning::new(WarningId::RoleKept, message));
+    }
+
     /// Tells of what is not declared any more in a role that is kept, since part of it is.
     fn warn_of_undeclared(
         &mut self,
@@ -99,14 +140,6 @@ impl Prunable {
     ) {
         let name = detail.role.arn.name();
         let Some(home) = members.iter().next().map(|member| &member.cluster) else { return };
-        if !kept.has_role(detail) {
-            let message = format!(
-                "role {name} is declared no more, but its service accounts are, with another role: it is kept; \
-                 `irsa delete` with --role-name {name} removes it"
-            );
-            self.warnings.push(Warning::new(WarningId::RoleKept, message));
-            return;
-        }
         let here = |member: &&Member| clusters.values().any(|identity| identity.cluster == member.cluster);
         for member in members.iter().filter(here).filter(|member| !kept.members.contains(*member)) {
             let place = member.shown(home);
@@ -127,7 +160,7 @@ impl Prunable {
         detail: &RoleDetail,
         clusters: &BTreeMap<ClusterRef, Identity>,
         kept: &Kept,
-        reached: &BTreeMap<ClusterRef, T>,
+        (users, reached): (&BTreeSet<Member>, &BTreeMap<ClusterRef, T>),
     ) -> Result<()> {
         let ownership = Ownership::from_tags(&detail.role.tags);
         let members = ownership.members();
@@ -136,8 +169,12 @@ impl Prunable {
         if !ownership.is_owned() {
             return Ok(());
         }
-        if kept.has(detail, &members) {
+        if kept.has_role(detail) {
             self.warn_of_undeclared(detail, &members, clusters, kept);
+            return Ok(());
+        }
+        if !users.is_empty() {
+            self.warn_of_users(detail, users);
             return Ok(());
         }
         let Some(owner) = members.iter().find(|member| ownership.is_owner(member)) else {

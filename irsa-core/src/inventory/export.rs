@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{Place, annotation, observed, place_of, sure, trusted};
-use crate::backend::{LISTING_ROLES, ServiceAccount};
+use crate::backend::{LISTING_ROLES, RoleDetail, ServiceAccount};
 use crate::binding::{
     AUDIENCE_ANNOTATION, IrsaBinding, OWN_PREFIX, STS_REGIONAL_ENDPOINTS_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION,
 };
 use crate::client::Client;
 use crate::document::check_trust_statement;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fleet::Read;
 use crate::manifest::{Manifest, Metadata, Spec, SubjectSpec};
 use crate::name::{ClusterRef, Namespace, RoleArn, SubjectName};
 use crate::observe::{Backends, ObservedRole, place};
@@ -36,14 +37,17 @@ impl Client {
     /// # Errors
     /// `AccessDenied` where roles or service accounts may not be listed.
     pub async fn export(&self, cluster: &ClusterRef, namespace: Option<&Namespace>) -> Result<Export> {
-        let mut export = self.in_time("reading the bindings", export(&self.backends, cluster, namespace)).await?;
-        self.leave_out_what_changes(cluster, &mut export).await;
+        let (backends, mut read) = self.reading_whole(cluster)?;
+        let exported = self.in_time("reading the bindings", export(&backends, cluster, namespace)).await?;
+        let (mut export, roles) = exported;
+        read.roles = Some(roles);
+        self.leave_out_what_changes(cluster, &read, &mut export).await;
         Ok(export)
     }
 
     /// Plans what was written, and leaves out what would change something, such as the trust policy that irsa would write in
     /// another form.
-    async fn leave_out_what_changes(&self, cluster: &ClusterRef, export: &mut Export) {
+    async fn leave_out_what_changes(&self, cluster: &ClusterRef, read: &Read, export: &mut Export) {
         let no_file = |path: &str| Err(Error::invalid("file", path, "is not read"));
         let manifests = std::mem::take(&mut export.manifests);
         let (mut kept, mut requests) = (Vec::new(), Vec::new());
@@ -59,7 +63,7 @@ impl Client {
                 }
             }
         }
-        let plans = match self.plan_all(&requests).await {
+        let plans = match self.plan_from_reading(read, &requests).await {
             Ok(plans) => plans,
             Err(error) => {
                 export.left_out.push(format!("that the bindings plan to no change could not be seen: {error}"));
@@ -71,7 +75,7 @@ impl Client {
         let refused = |plan: &Result<Plan>| plan.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotOwned);
         let adopting = requests.iter().zip(&plans).filter(|(_, plan)| refused(plan));
         let adopting: Vec<Request> = adopting.map(|(request, _)| request.clone().with_adopt(true)).collect();
-        let mut adopted = self.plan_all(&adopting).await.unwrap_or_default().into_iter();
+        let mut adopted = self.plan_from_reading(read, &adopting).await.unwrap_or_default().into_iter();
         for (manifest, plan) in kept.into_iter().zip(plans) {
             let plan = if refused(&plan) { adopted.next().unwrap_or(plan) } else { plan };
             let why = match plan {
@@ -98,7 +102,12 @@ impl Client {
     }
 }
 
-async fn export(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Namespace>) -> Result<Export> {
+/// What can be declared, and the roles that it was read from.
+async fn export(
+    backends: &Backends,
+    cluster: &ClusterRef,
+    namespace: Option<&Namespace>,
+) -> Result<(Export, Vec<RoleDetail>)> {
     let backend = backends.cluster(cluster)?;
     let located = async {
         let located = place_of(backends, cluster).await?;
@@ -119,9 +128,9 @@ async fn export(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Na
     let mut writer =
         Writer { cluster, located: &located, namespace, bound: BTreeSet::new(), export: Export::default() };
     let mut roles = Vec::new();
-    for detail in details {
-        let arn = detail.role.arn.clone();
-        match observed(detail) {
+    for detail in &details {
+        let arn = &detail.role.arn;
+        match observed(detail.clone()) {
             Ok(role) => roles.push(role),
             Err(error) if accounts_of.contains_key(&arn.to_string()) => {
                 writer.leave_out(format!("role {} cannot be read: {error}", arn.name()));
@@ -153,7 +162,7 @@ async fn export(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Na
         .export
         .manifests
         .sort_by(|a, b| (&a.metadata.namespace, &a.metadata.name).cmp(&(&b.metadata.namespace, &b.metadata.name)));
-    Ok(writer.export)
+    Ok((writer.export, details))
 }
 
 fn why(error: &Error) -> String {

@@ -14,7 +14,7 @@ use super::read::{Declared, Document, ManifestFile};
 use super::well_known::WellKnownPolicies;
 use crate::binding::IrsaBinding;
 use crate::error::{Error, Result};
-use crate::name::{Partition, Region, RoleArn, Subject};
+use crate::name::{Partition, Region, RoleArn};
 
 /// The name of the inline policy that `attachPolicy` becomes.
 const ATTACHED: &str = "attachPolicy";
@@ -178,17 +178,7 @@ pub(super) fn read(document: &Document<'_>, read: &mut ManifestFile) -> Result<(
         }
         let existing_role = given(&entry.attach_role_arn).map(str::parse::<RoleArn>).transpose()?;
         let made_by_eksctl = given(&entry.role_name).is_none() && existing_role.is_none();
-        let same = |known: &&mut Declared| {
-            let other = &known.binding;
-            known.existing_role == existing_role
-                && (&other.cluster, &other.labels, &other.annotations, other.role_only)
-                    == (&binding.cluster, &binding.labels, &binding.annotations, binding.role_only)
-        };
-        // What shares a role is one binding of several service accounts.
-        match existing_role.as_ref().and_then(|_| read.bindings.iter_mut().find(same)) {
-            Some(known) => drop(known.binding.subjects.insert(Subject { cluster: None, ..binding.first_subject() })),
-            None => read.bindings.push(Declared { binding, place, made_by_eksctl, existing_role }),
-        }
+        read.bindings.push(Declared { binding, place, made_by_eksctl, existing_role });
     }
     Ok(())
 }
@@ -291,7 +281,7 @@ iam:
     fn a_cluster_config_is_read_as_it_is() {
         let read = read("c.yaml", CONFIG, None, &no_file).unwrap();
         assert_eq!(read.region.as_ref().map(ToString::to_string).as_deref(), Some("us-gov-west-1"));
-        let [reader, everything, inline, attached] = &read.bindings[..] else { panic!("{read:?}") };
+        let [reader, everything, inline, attached, too] = &read.bindings[..] else { panic!("{read:?}") };
         assert_eq!(
             (reader.binding.to_string(), reader.binding.cluster.to_string()),
             ("jobs/s3-reader".into(), "demo".into())
@@ -304,8 +294,7 @@ iam:
         let role = |role: &super::IrsaBinding| role.role_name.as_ref().map(ToString::to_string);
         assert_eq!((role(&attached.binding).as_deref(), attached.made_by_eksctl), (Some("by-hand"), false));
         assert_eq!(attached.existing_role.as_ref().map(|arn| arn.name().as_str()), Some("by-hand"));
-        let subjects: Vec<String> = attached.binding.subjects.iter().map(ToString::to_string).collect();
-        assert_eq!(subjects, ["jobs/too"], "one binding of both");
+        assert_eq!(too.existing_role, attached.existing_role);
         assert_eq!(attached.place.line, 24);
         let ignored = read.ignored.join("\n");
         for words in ["c.yaml:8:", "podIdentityAssociations", "tag alpha.eksctl.io/cluster-name", "subjectPattern"] {
