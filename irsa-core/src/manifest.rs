@@ -4,8 +4,10 @@
 //! text of a file (YAML of one or many documents, or JSON) and tells for each binding where it stands.
 
 mod cluster_config;
+mod document;
 mod places;
 mod read;
+mod schema;
 mod sharing;
 mod well_known;
 
@@ -15,7 +17,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-pub use self::read::{Declared, FilePlace, ManifestFile, read};
+pub use self::document::FilePlace;
+pub use self::read::{Declared, ManifestFile, read};
+pub use self::schema::schema;
+use self::schema::{IAM_NAME, InlinePolicySchema, LABEL, PATH, SUBDOMAIN};
 pub use self::sharing::sharing;
 use crate::binding::{IrsaBinding, IrsaBindingBuilder};
 use crate::error::{Error, Result};
@@ -63,9 +68,11 @@ pub struct Manifest {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Metadata {
     /// Its name.
+    #[schemars(length(min = 1, max = 253), regex(pattern = SUBDOMAIN))]
     pub name: String,
     /// Its namespace; by default `default`.
     #[serde(default = "default_namespace")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = LABEL))]
     pub namespace: String,
     /// Labels that it gets.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
@@ -93,12 +100,15 @@ pub struct Spec {
     pub cluster: Option<String>,
     /// The name of the role; by default `<cluster>-<namespace>-<service account>`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = IAM_NAME))]
     pub role_name: Option<String>,
     /// The path that a new role is made in.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512), regex(pattern = PATH))]
     pub role_path: Option<String>,
     /// The description of the role.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
     pub description: Option<String>,
     /// The longest session of the role, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,6 +116,7 @@ pub struct Spec {
     pub max_session_duration: Option<u32>,
     /// The ARN of the managed policy that bounds the role's permissions.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^arn:"))]
     pub permissions_boundary: Option<String>,
     /// Tags of the role.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
@@ -126,6 +137,7 @@ pub struct Spec {
     pub trust_statements: Vec<Value>,
     /// The audience of the token; by default `sts.amazonaws.com`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
     pub audience: Option<String>,
     /// The lifetime of the projected token, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,50 +163,23 @@ pub struct SubjectSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
     /// Its namespace.
+    #[schemars(length(min = 1, max = 63), regex(pattern = LABEL))]
     pub namespace: String,
     /// The name of the service account; this or `serviceAccountPattern`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = SUBDOMAIN))]
     pub service_account: Option<String>,
     /// A pattern of names, with `*` and `?`: it lets in whatever fits, also later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "[*?]"))]
     pub service_account_pattern: Option<String>,
     /// Whether the service account is left alone: it is only let in by the trust policy.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub trust_only: bool,
 }
 
-/// What an inline policy can be, for the schema.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-#[allow(dead_code, reason = "only its schema is used")]
-enum InlinePolicySchema {
-    /// A file with the document, as seen from the folder of the manifest.
-    File(FileSchema),
-    /// The document itself.
-    Document(DocumentSchema),
-}
-
-#[derive(JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "only its schema is used")]
-struct FileSchema {
-    file: String,
-}
-
-#[derive(JsonSchema)]
-#[serde(rename_all = "PascalCase")]
-#[allow(dead_code, reason = "only its schema is used")]
-struct DocumentSchema {
-    statement: Value,
-}
-
 /// Gives the text of a file that a manifest names, by its path as it stands there.
 pub type ReadFile<'a> = &'a dyn Fn(&str) -> Result<String>;
-
-/// The JSON Schema of [`Manifest`], for editors.
-pub fn schema() -> Value {
-    schemars::schema_for!(Manifest).to_value()
-}
 
 impl Manifest {
     /// The binding that it declares; `cluster` is that of bindings that name none.

@@ -351,8 +351,12 @@ fn a_role_of_terraform_is_adopted_with_a_warning() {
 #[test]
 fn the_schema_is_one_that_says_what_is_required() {
     let schema = Shell::new().run("schema").json();
-    assert_eq!(schema["required"], json!(["apiVersion", "kind", "metadata"]));
-    assert_eq!(schema["additionalProperties"], false);
+    let of = |reference: &Value| &schema["$defs"][reference.as_str().unwrap().trim_start_matches("#/$defs/")];
+    let (list, one) = (of(&schema["then"]["$ref"]), of(&schema["else"]["$ref"]));
+    assert_eq!(one["required"], json!(["apiVersion", "kind", "metadata"]));
+    assert_eq!(list["required"], json!(["apiVersion", "kind", "items"]));
+    assert_eq!(of(&list["properties"]["items"]["items"]["$ref"]), one);
+    assert_eq!((&one["additionalProperties"], &list["additionalProperties"]), (&json!(false), &json!(false)));
 }
 
 #[test]
@@ -382,4 +386,36 @@ fn the_example_of_gen3_is_thirty_bindings_in_six_namespaces() {
 fn is_own_policy(word: &str) -> bool {
     let begins = ["bucket_", "demo--default--", "demo-Kubecost", "RDSExport", "AmazonS3CSI", "eks-s3-csi"];
     begins.iter().any(|begin| word.starts_with(begin)) && !word.ends_with(':')
+}
+
+#[test]
+fn entries_of_one_existing_role_keep_their_own_labels() {
+    let config = |entries: &str| {
+        format!(
+            "apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {{name: sandbox}}\niam:\n  serviceAccounts:\n{entries}"
+        )
+    };
+    let entry = |name: &str, labels: &str| {
+        let arn = "arn:aws:iam::123456789012:role/by-hand";
+        format!("  - {{metadata: {{name: {name}, labels: {{{labels}}}}}, attachRoleARN: \"{arn}\"}}\n")
+    };
+    let shell = Shell::new()
+        .with_file("one.yaml", config(&(entry("a", "of: a") + &entry("b", "of: b") + &entry("c", "of: a"))))
+        .with_file("two.yaml", config(&entry("d", "of: d")));
+    assert_eq!(shell.run("create a --role-name by-hand --role-only -q").code, 0);
+    shell
+        .sandbox
+        .edit(|state| {
+            state.roles.values_mut().for_each(|role| role.tags.clear());
+            Ok(())
+        })
+        .unwrap();
+    let applied = shell.run("apply -f one.yaml -f two.yaml --adopt");
+    assert_snapshot!("apply_one_existing_role", applied);
+    let state = shell.sandbox.state().unwrap();
+    let accounts = &state.clusters.values().next().unwrap().namespaces["default"].service_accounts;
+    let labels: Vec<String> =
+        accounts.iter().map(|(name, account)| format!("{name}: {}", account.labels["of"])).collect();
+    assert_eq!(labels, ["a: a", "b: b", "c: a", "d: d"]);
+    assert_eq!(shell.run("apply -f two.yaml -f one.yaml --check").code, 0);
 }

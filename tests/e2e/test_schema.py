@@ -42,6 +42,10 @@ def test_what_is_right_passes_both(irsa: Irsa, schema: Any, tmp_path: Path) -> N
     path.write_text(json.dumps(WHOLE))
     jsonschema.validate(WHOLE, schema)
     assert irsa("plan", "-f", str(path), "--sandbox").code != 2
+    listed = {"apiVersion": "v1", "kind": "List", "items": [WHOLE]}
+    path.write_text(json.dumps(listed))
+    jsonschema.validate(listed, schema)
+    assert irsa("plan", "-f", str(path), "--sandbox").code != 2
     fleet = (ROOT / "examples" / "gen3-fleet.yaml").read_text()
     documents = [document for document in yaml.safe_load_all(fleet) if document]
     assert documents
@@ -52,15 +56,64 @@ def test_what_is_right_passes_both(irsa: Irsa, schema: Any, tmp_path: Path) -> N
 WRONG: list[tuple[list[Any], Any]] = [
     (["kind"], "IrsaBindings"),
     (["metadata"], {}),
+    (["metadata", "name"], "Worker_1"),
+    (["metadata", "name"], "a" * 254),
+    (["metadata", "name"], "a..b"),
+    (["metadata", "namespace"], "a.b"),
+    (["metadata", "namespace"], "a" * 64),
     (["spec", "polices"], []),
     (["spec", "policies"], "AmazonS3ReadOnlyAccess"),
     (["spec", "maxSessionDuration"], 60),
+    (["spec", "tokenExpiration"], 60),
+    (["spec", "roleName"], ""),
+    (["spec", "roleName"], "a b"),
+    (["spec", "roleName"], "a" * 65),
+    (["spec", "rolePath"], "gen3"),
+    (["spec", "rolePath"], "/a b/"),
+    (["spec", "rolePath"], "/" + "a" * 511 + "/"),
+    (["spec", "description"], "a" * 1001),
+    (["spec", "permissionsBoundary"], "boundary"),
+    (["spec", "audience"], ""),
     (["spec", "exact"], "sometimes"),
     (["spec", "subjects", 0], {"namespace": "jobs"}),
     (["spec", "subjects", 0, "serviceAccount"], "both"),
+    (["spec", "subjects", 0, "serviceAccountPattern"], "job"),
+    (["spec", "subjects", 1, "serviceAccount"], "*"),
+    (["spec", "subjects", 1, "namespace"], "Jobs"),
     (["spec", "trustStatements", 0], "statement"),
     (["spec", "inlinePolicies", "p"], "document"),
 ]
+
+
+RIGHT: list[tuple[list[Any], Any]] = [
+    (["metadata", "name"], "a" * 253),
+    (["metadata", "name"], "a.b-c"),
+    (["metadata", "namespace"], "a" * 63),
+    (["spec", "roleName"], "a+=,.@-_B9"),
+    (["spec", "roleName"], "a" * 64),
+    (["spec", "rolePath"], "/"),
+    (["spec", "rolePath"], "/a!b/c~/"),
+    (["spec", "rolePath"], "/" + "a" * 510 + "/"),
+    (["spec", "description"], "a" * 1000),
+    (["spec", "description"], ""),
+    (["spec", "permissionsBoundary"], "arn:aws:iam::123456789012:policy/boundary"),
+    (["spec", "subjects", 0, "serviceAccountPattern"], "*"),
+    (["spec", "roleName"], None),
+]
+
+
+@pytest.mark.parametrize(("place", "value"), RIGHT)
+def test_what_is_just_right_passes_both(irsa: Irsa, schema: Any, tmp_path: Path, place: list[Any], value: Any) -> None:
+    right = copy.deepcopy(WHOLE)
+    inside: Any = right
+    for step in place[:-1]:
+        inside = inside[step]
+    inside[place[-1]] = value
+    jsonschema.validate(right, schema)
+    path = tmp_path / "right.json"
+    path.write_text(json.dumps(right))
+    # Names that would be too long together are cut.
+    assert irsa("plan", "-f", str(path), "--sandbox").code != 2
 
 
 @pytest.mark.parametrize(("place", "value"), WRONG)

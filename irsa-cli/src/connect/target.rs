@@ -165,7 +165,11 @@ impl Target {
         let files = match &self.kubeconfig {
             Some(file) if !file.exists() => {
                 let operation = format!("cannot read the kubeconfig {}", file.display());
-                return Err(Error::new(ErrorKind::InvalidInput, operation).with_cause("there is no such file"));
+                return Err(Error::new(ErrorKind::InvalidInput, operation)
+                    .with_cause("there is no such file")
+                    .with_hint(
+                        "name a file with --kubeconfig, or leave it out: KUBECONFIG or ~/.kube/config is read",
+                    ));
             }
             Some(file) => vec![file.clone()],
             None => environment.kubeconfigs(),

@@ -98,7 +98,9 @@ pub(super) fn refused(operation: String, error: &KubeconfigError) -> Error {
         },
         error => error.to_string(),
     };
-    Error::new(ErrorKind::InvalidInput, operation).with_cause(cause)
+    Error::new(ErrorKind::InvalidInput, operation)
+        .with_cause(cause)
+        .with_hint("`kubectl config view` reads the same files: mend this one, or name another")
 }
 
 fn fits(found: &ContextCluster, cluster: &ClusterRef, region: Option<&Region>) -> bool {

@@ -8,9 +8,10 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
+use super::document::Document;
 use super::or_default;
 use super::places::{WHOLE, parts};
-use super::read::{Declared, Document, ManifestFile};
+use super::read::{Declared, ManifestFile};
 use super::well_known::WellKnownPolicies;
 use crate::binding::IrsaBinding;
 use crate::error::{Error, Result};
