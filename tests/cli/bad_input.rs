@@ -178,7 +178,7 @@ fn without_a_cluster_nothing_is_guessed() {
     -- stderr
     error: cannot read the kubeconfig [FOLDER]/nowhere
       caused by: there is no such file
-      hint: --help says what each option takes
+      hint: name a file with --kubeconfig, or leave it out: KUBECONFIG or ~/.kube/config is read
     ");
     let variable = shell.with_variable("KUBECONFIG", "config").run("list");
     assert!(variable.code == 2 && variable.stderr.contains("kind-x"), "{variable}");
