@@ -27,6 +27,10 @@ pub(crate) enum Work {
     List {
         namespace: Option<Namespace>,
     },
+    /// Bindings by their roles alone.
+    ListRoles {
+        namespace: Option<Namespace>,
+    },
     Export {
         namespace: Option<Namespace>,
     },
@@ -88,7 +92,8 @@ impl Job {
             }
             Command::List(args) => {
                 let namespace = args.namespace.as_deref().map(Namespace::new).transpose()?;
-                (Work::List { namespace }, DryRun::default())
+                let work = if args.role_only { Work::ListRoles { namespace } } else { Work::List { namespace } };
+                (work, DryRun::default())
             }
             Command::Export(args) => {
                 let namespace = args.namespace.as_deref().map(Namespace::new).transpose()?;
@@ -169,6 +174,7 @@ impl Job {
             }
             Work::GetRole(binding) => client.view(binding).await.map(Answer::Binding),
             Work::List { namespace } => client.list(cluster, namespace.as_ref()).await.map(Answer::Bindings),
+            Work::ListRoles { namespace } => client.list_roles(cluster, namespace.as_ref()).await.map(Answer::Bindings),
             Work::Export { namespace } => client.export(cluster, namespace.as_ref()).await.map(Answer::Export),
             Work::CreateProvider { audiences } => {
                 client.create_provider(cluster, audiences, preview).await.map(Answer::Report)
@@ -196,7 +202,9 @@ impl Job {
     /// Whether it may leave something half done.
     fn writes(&self) -> bool {
         let looks = match &self.work {
-            Work::Get { .. } | Work::GetRole(_) | Work::List { .. } | Work::Export { .. } => true,
+            Work::Get { .. } | Work::GetRole(_) | Work::List { .. } | Work::ListRoles { .. } | Work::Export { .. } => {
+                true
+            }
             Work::ShowProvider | Work::Trust(_) => true,
             Work::Gen3(wish) => wish.looks(),
             _ => false,
@@ -211,7 +219,7 @@ impl Job {
             Work::Bind(request) => format!("{} on {cluster}", request.binding),
             Work::Get { namespace, name, .. } => format!("{namespace}/{name} on {cluster}"),
             Work::GetRole(binding) => format!("{binding} on {cluster}"),
-            Work::List { .. } | Work::Export { .. } => format!("bindings of {cluster}"),
+            Work::List { .. } | Work::ListRoles { .. } | Work::Export { .. } => format!("bindings of {cluster}"),
             Work::CreateProvider { .. } | Work::ShowProvider | Work::DeleteProvider { .. } => {
                 format!("OIDC provider of {cluster}")
             }

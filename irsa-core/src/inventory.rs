@@ -53,6 +53,15 @@ impl Client {
     pub async fn list(&self, cluster: &ClusterRef, namespace: Option<&Namespace>) -> Result<Vec<BindingView>> {
         self.in_time("reading the bindings", list(&self.backends, cluster, namespace)).await
     }
+
+    /// All bindings of a cluster, or of one namespace, by their roles alone: no service account is looked at, and no API
+    /// server is needed. What only an annotation tells of is not among them.
+    ///
+    /// # Errors
+    /// `AccessDenied` when roles may not be listed.
+    pub async fn list_roles(&self, cluster: &ClusterRef, namespace: Option<&Namespace>) -> Result<Vec<BindingView>> {
+        self.in_time("reading the bindings", list_roles(&self.backends, cluster, namespace)).await
+    }
 }
 
 /// The service account of a binding.
@@ -199,7 +208,6 @@ async fn list(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Name
     let (located, accounts, roles) = (located?, accounts?, roles?);
     // A role whose stored policy cannot be read must not hide the others.
     let roles: Vec<ObservedRole> = roles.into_iter().filter_map(|detail| observed(detail).ok()).collect();
-    let in_scope = |wanted: &str| namespace.is_none_or(|namespace| namespace.as_str() == wanted);
     let mut views = Vec::new();
     let mut seen: BTreeSet<(String, RoleArn)> = BTreeSet::new();
     for account in accounts.iter().filter(|account| annotation(account).is_some()) {
@@ -213,22 +221,48 @@ async fn list(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Name
     let by_place: BTreeMap<String, &ServiceAccount> =
         accounts.iter().map(|account| (place(&account.namespace, &account.name), account)).collect();
     for role in &roles {
-        for member in trusted(&located, role).members.into_iter().filter(|member| in_scope(member.namespace.as_str())) {
-            let shown = member.shown(located.id());
+        // A pattern is shown where no annotated account came in by it.
+        let covered = seen.iter().any(|(_, arn)| *arn == role.role.arn);
+        for (member, shown) in let_in(&located, role, namespace) {
             let pattern = matches!(member.name, SubjectName::Pattern(_));
-            // A pattern is shown where no annotated account came in by it.
-            let covered = pattern && seen.iter().any(|(_, arn)| *arn == role.role.arn);
-            if covered || seen.contains(&(shown.clone(), role.role.arn.clone())) {
+            if (pattern && covered) || seen.contains(&(shown.clone(), role.role.arn.clone())) {
                 continue;
             }
             let account = Account::of(by_place.get(&shown).copied());
             views.push(view(&located, (&member.namespace, member.name.as_str()), Some(role), account));
         }
     }
+    Ok(in_order(views))
+}
+
+async fn list_roles(
+    backends: &Backends,
+    cluster: &ClusterRef,
+    namespace: Option<&Namespace>,
+) -> Result<Vec<BindingView>> {
+    let (located, roles) = futures::try_join!(place_of(backends, cluster), backends.iam.roles())?;
+    let mut views = Vec::new();
+    for role in roles.into_iter().filter_map(|detail| observed(detail).ok()) {
+        for (member, _) in let_in(&located, &role, namespace) {
+            let account = (&member.namespace, member.name.as_str());
+            views.push(view(&located, account, Some(&role), Account::NotAsked));
+        }
+    }
+    Ok(in_order(views))
+}
+
+/// The subjects of the cluster that a role lets in, of one namespace if one is given, with how they are written.
+fn let_in(located: &Place, role: &ObservedRole, namespace: Option<&Namespace>) -> Vec<(Member, String)> {
+    let members = trusted(located, role).members.into_iter();
+    let in_scope = members.filter(|member| namespace.is_none_or(|namespace| *namespace == member.namespace));
+    in_scope.map(|member| (member.clone(), member.shown(located.id()))).collect()
+}
+
+fn in_order(mut views: Vec<BindingView>) -> Vec<BindingView> {
     views.sort_by(|a, b| {
         (&a.namespace, &a.service_account, &a.role_name).cmp(&(&b.namespace, &b.service_account, &b.role_name))
     });
-    Ok(views)
+    views
 }
 
 fn observed(detail: RoleDetail) -> Result<ObservedRole> {

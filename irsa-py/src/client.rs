@@ -281,10 +281,15 @@ impl Core {
         })
     }
 
-    fn list(&self, py: Python<'_>, namespace: Option<Given<'_, String>>) -> PyResult<Call> {
-        named!(namespace);
+    fn list(&self, py: Python<'_>, namespace: Option<Given<'_, String>>, role_only: Given<'_, bool>) -> PyResult<Call> {
+        named!(namespace, role_only);
         let namespace = namespace.map(Namespace::new).transpose().map_err(Failure::from)?;
         let cluster = self.cluster.clone();
+        if role_only {
+            return self.call(py, Vec::new(), move |client| async move {
+                client.list_roles(&cluster, namespace.as_ref()).await
+            });
+        }
         self.call(
             py,
             vec![cluster.clone()],

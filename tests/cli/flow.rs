@@ -1,7 +1,7 @@
 //! The main job, line by line, in the text that people read.
 
 use insta::assert_snapshot;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Shell;
 
@@ -178,4 +178,26 @@ fn the_role_of_a_binding_is_shown_without_its_account() {
     assert_eq!((&shown["state"], &shown["problems"]), (&json!("ok"), &json!([])));
     assert!(shell.sandbox.calls().iter().all(|call| !call.method.contains("service_account")));
     assert_eq!(shell.run("get other --role-only").code, 1);
+
+    assert_eq!(
+        shell.run("create jobs/b --create-namespace --subject default/c --subject-pattern jobs/x-* -q").code,
+        0
+    );
+    shell.sandbox.faults().clear_calls();
+    let listed = |line: &str| -> Vec<String> {
+        let text = |view: &Value, key: &str| view[key].as_str().unwrap_or("-").to_owned();
+        let views = shell.run(line).json();
+        let views = views.as_array().unwrap().iter();
+        views
+            .map(|v| {
+                [text(v, "namespace"), text(v, "service_account"), text(v, "annotation"), text(v, "state")].join(" ")
+            })
+            .collect()
+    };
+    assert_eq!(
+        listed("list --role-only -o json"),
+        ["default c - ok", "default sa - ok", "jobs b - ok", "jobs x-* - ok"]
+    );
+    assert_eq!(listed("list --role-only -n jobs -o json"), ["jobs b - ok", "jobs x-* - ok"]);
+    assert!(shell.sandbox.calls().iter().all(|call| !call.method.contains("service_account")));
 }

@@ -345,6 +345,9 @@ def test_a_role_alone_is_read_without_an_api_server(account: Account) -> None:
     assert asyncio.run(client.get_async("default", "worker", role_only=True)) == view
     with pytest.raises(irsa.NotFoundError):
         client.get("default", "other", role_only=True)
+    assert client.list(role_only=True) == (view,) == client.list("default", role_only=True)
+    assert client.list("kube-system", role_only=True) == ()
+    assert asyncio.run(client.list_async(role_only=True)) == (view,)
 
 
 def test_waiting_for_a_turn_is_not_counted(account: Account) -> None:

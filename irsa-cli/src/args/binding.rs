@@ -248,4 +248,8 @@ pub(crate) struct ListArgs {
     /// Only this namespace [default: all]
     #[arg(short, long)]
     pub(crate) namespace: Option<String>,
+
+    /// Look at roles only; no service account is looked at and no API server is needed
+    #[arg(long)]
+    pub(crate) role_only: bool,
 }

@@ -159,7 +159,7 @@ class Client:
         create_namespace: bool = False,
         create_provider: bool = False,
     ) -> Plan:
-        """As `plan`, awaited."""
+        """As `plan`, awaited: the arguments and exceptions are the same."""
         result: Plan = await self._core.plan(binding, _Permit(adopt, force, create_namespace, create_provider)).future()
         return result
 
@@ -198,7 +198,7 @@ class Client:
         create_namespace: bool = False,
         create_provider: bool = False,
     ) -> Report:
-        """As `apply`, awaited."""
+        """As `apply`, awaited: the arguments and exceptions are the same."""
         result: Report = await self._core.apply(
             binding, _Permit(adopt, force, create_namespace, create_provider)
         ).future()
@@ -235,7 +235,7 @@ class Client:
         create_namespace: bool = False,
         create_provider: bool = False,
     ) -> FleetReport:
-        """As `plan_all`, awaited."""
+        """As `plan_all`, awaited: the arguments and exceptions are the same."""
         return await self.apply_all_async(
             bindings,
             adopt=adopt,
@@ -303,7 +303,7 @@ class Client:
         create_provider: bool = False,
         dry_run: bool = False,
     ) -> FleetReport:
-        """As `apply_all`, awaited."""
+        """As `apply_all`, awaited: the arguments and exceptions are the same."""
         permit = _Permit(adopt, force, create_namespace, create_provider)
         result: FleetReport = await self._core.apply_all(
             bindings, progress, concurrency, writes_per_second, permit, dry_run
@@ -414,7 +414,7 @@ class Client:
         create_provider: bool = False,
         dry_run: bool = False,
     ) -> Report:
-        """As `update`, awaited."""
+        """As `update`, awaited: the arguments and exceptions are the same."""
         binding = Binding(
             namespace,
             service_account,
@@ -481,7 +481,7 @@ class Client:
         role_only: bool = False,
         dry_run: bool = False,
     ) -> Report:
-        """As `delete`, awaited."""
+        """As `delete`, awaited: the arguments and exceptions are the same."""
         result: Report = await self._core.delete(
             namespace, service_account, role_name, keep_role, force, role_only, dry_run
         ).future()
@@ -517,31 +517,36 @@ class Client:
         role_name: str | None = None,
         role_only: bool = False,
     ) -> BindingView:
-        """As `get`, awaited."""
+        """As `get`, awaited: the arguments and exceptions are the same."""
         result: BindingView = await self._core.get(namespace, service_account, role_name, role_only).future()
         return result
 
     def list(
         self,
         namespace: str | None = None,
+        *,
+        role_only: bool = False,
     ) -> tuple[BindingView, ...]:
         """Reads every binding of the cluster, or of one namespace, whoever made it.
 
         Args:
             namespace: by default all.
+            role_only: look at roles only, and at no service account; no API server is needed.
 
         Raises:
             IrsaError: of the class that fits.
         """
-        result: tuple[BindingView, ...] = self._core.list(namespace).wait()
+        result: tuple[BindingView, ...] = self._core.list(namespace, role_only).wait()
         return result
 
     async def list_async(
         self,
         namespace: str | None = None,
+        *,
+        role_only: bool = False,
     ) -> tuple[BindingView, ...]:
-        """As `list`, awaited."""
-        result: tuple[BindingView, ...] = await self._core.list(namespace).future()
+        """As `list`, awaited: the arguments and exceptions are the same."""
+        result: tuple[BindingView, ...] = await self._core.list(namespace, role_only).future()
         return result
 
     def check_trust(
@@ -573,7 +578,7 @@ class Client:
         subject: str,
         audience: str = "sts.amazonaws.com",
     ) -> TrustCheck:
-        """As `check_trust`, awaited."""
+        """As `check_trust`, awaited: the arguments and exceptions are the same."""
         result: TrustCheck = await self._core.check_trust(role_name, subject, audience).future()
         return result
 
@@ -597,7 +602,7 @@ class Client:
         self,
         role_name: str,
     ) -> WhoCan:
-        """As `who_can`, awaited."""
+        """As `who_can`, awaited: the arguments and exceptions are the same."""
         result: WhoCan = await self._core.who_can(role_name).future()
         return result
 
@@ -623,7 +628,7 @@ class Client:
         *,
         ignore: Sequence[str] = (),
     ) -> Audit:
-        """As `audit_trust`, awaited."""
+        """As `audit_trust`, awaited: the arguments and exceptions are the same."""
         result: Audit = await self._core.audit_trust(ignore).future()
         return result
 
@@ -641,7 +646,7 @@ class Client:
     async def provider_async(
         self,
     ) -> Provider:
-        """As `provider`, awaited."""
+        """As `provider`, awaited: the arguments and exceptions are the same."""
         result: Provider = await self._core.provider().future()
         return result
 
@@ -669,7 +674,7 @@ class Client:
         audiences: Sequence[str] = (),
         dry_run: bool = False,
     ) -> Report:
-        """As `create_provider`, awaited."""
+        """As `create_provider`, awaited: the arguments and exceptions are the same."""
         result: Report = await self._core.create_provider(audiences, dry_run).future()
         return result
 
@@ -698,7 +703,7 @@ class Client:
         force: bool = False,
         dry_run: bool = False,
     ) -> Report:
-        """As `delete_provider`, awaited."""
+        """As `delete_provider`, awaited: the arguments and exceptions are the same."""
         result: Report = await self._core.delete_provider(force, dry_run).future()
         return result
 
