@@ -17,8 +17,10 @@ mod flow;
 mod holdings;
 mod inventory;
 mod properties;
+mod prune;
 mod refusals;
 mod rights;
+mod shared;
 mod trust;
 mod world;
 

@@ -147,9 +147,8 @@ impl<'a> Fleet<'a> {
                 prunable = client.prunable(set, &requests) => prunable?,
                 () = connect.interrupted() => return Ok(None),
             };
-            let several = have_several_clusters(requests.iter().chain(&prunable.requests));
             tokio::select! {
-                confirmed = self.confirm(set, &prunable, several, environment, printer) => confirmed?,
+                confirmed = self.confirm(set, &prunable, &requests, environment, printer) => confirmed?,
                 () = connect.interrupted() => return Ok(None),
             }
             warnings.extend(prunable.warnings);
@@ -188,7 +187,8 @@ impl<'a> Fleet<'a> {
             step.show(&mut bar, printer);
         }
         drop(bar);
-        Ok(Some(Told { report: report?, warnings, dry_run: self.dry_run, stopped: stop.is_stopped() }))
+        let report = report.map_err(|error| manifests::placed(error, &asked.manifests.bindings))?;
+        Ok(Some(Told { report, warnings, dry_run: self.dry_run, stopped: stop.is_stopped() }))
     }
 
     /// A client, and the requests with the roles that eksctl has made.
@@ -199,8 +199,11 @@ impl<'a> Fleet<'a> {
         connect: &dyn Connect,
     ) -> Result<(Client, Vec<Request>)> {
         let mut servers: Vec<ClusterRef> = Vec::new();
-        for request in asked.requests.iter().filter(|request| !request.binding.role_only) {
-            let needed = request.binding.all_subjects().into_iter().filter(|s| request.binding.has_account(s));
+        // What a prune removes may have accounts on every cluster, unless there are only roles.
+        let every = self.args.prune && asked.requests.iter().any(|request| !request.binding.role_only);
+        for request in asked.requests.iter().filter(|request| every || !request.binding.role_only) {
+            let needed = request.binding.all_subjects().into_iter();
+            let needed = needed.filter(|subject| every || request.binding.has_account(subject));
             for cluster in needed.filter_map(|subject| subject.cluster) {
                 if !servers.contains(&cluster) {
                     servers.push(cluster);
@@ -222,15 +225,20 @@ impl<'a> Fleet<'a> {
         &self,
         set: &str,
         prunable: &Prunable,
-        several: bool,
+        declared: &[Request],
         environment: &Environment,
         printer: &mut Printer<'_>,
     ) -> Result<()> {
         if prunable.requests.is_empty() || self.dry_run.preview() {
             return Ok(());
         }
-        let names: BTreeSet<String> =
-            prunable.requests.iter().map(|request| removed(&request.binding, several)).collect();
+        let several = have_several_clusters(declared.iter().chain(&prunable.requests));
+        let still: BTreeSet<(String, String)> = declared.iter().map(|request| key(&request.binding)).collect();
+        let names: BTreeSet<String> = prunable
+            .requests
+            .iter()
+            .map(|request| removed(&request.binding, several, still.contains(&key(&request.binding))))
+            .collect();
         let shown: String = names.into_iter().collect();
         let shown = format!("not declared any more in set {set}, to be removed:\n{shown}");
         let asks = !self.confirm_prune && environment.stdin_is_terminal && environment.stderr_is_terminal;
@@ -270,12 +278,20 @@ fn have_several_clusters<'a>(requests: impl IntoIterator<Item = &'a Request>) ->
     output::fleet::has_several_clusters(requests.into_iter().map(|request| &request.binding.cluster))
 }
 
-/// A binding that goes, with all its subjects and its role.
-fn removed(binding: &IrsaBinding, several: bool) -> String {
+/// A binding that goes, with all its subjects and its role; or the role that one had which is declared with another role.
+fn removed(binding: &IrsaBinding, several: bool, moved: bool) -> String {
     let first = output::fleet::named(&binding.cluster, &binding.to_string(), several);
     let all: Vec<String> = [first].into_iter().chain(binding.subjects.iter().map(ToString::to_string)).collect();
-    let role = binding.role_name.as_ref().map(|name| format!(" (role {name})")).unwrap_or_default();
-    format!("  - {}{role}\n", all.join(", "))
+    let (all, role) = (all.join(", "), binding.role_name.as_ref().map(ToString::to_string).unwrap_or_default());
+    match moved {
+        true => format!("  - role {role}, which {all} left for another one\n"),
+        false => format!("  - {all} (role {role})\n"),
+    }
+}
+
+/// What a binding is told by.
+fn key(binding: &IrsaBinding) -> (String, String) {
+    (binding.cluster.to_string(), binding.to_string())
 }
 
 /// What is told while the work goes on.

@@ -13,7 +13,7 @@ mod wish;
 use std::ffi::OsString;
 use std::path::Path;
 
-use irsa_core::{BindingView, Error, Report};
+use irsa_core::{BindingState, BindingView, Error, ErrorKind, Report};
 
 pub(crate) use self::environment::VPC_NAME;
 use self::wish::Asked;
@@ -59,9 +59,23 @@ pub(crate) async fn grant(
         }
         Asked::View(binding) => {
             let view = client.view(&binding).await.map_err(|error| (false, error))?;
-            Ok(Told::View(Box::new(view)))
+            match unread(&view) {
+                Some(error) => Err((false, error)),
+                None => Ok(Told::View(Box::new(view))),
+            }
         }
     }
+}
+
+/// Why the policies of a role cannot be listed. No line would say that it has none.
+fn unread(view: &BindingView) -> Option<Error> {
+    if !matches!(view.state, BindingState::Dangling | BindingState::Unknown) {
+        return None;
+    }
+    let (namespace, name) = (&view.namespace, &view.service_account);
+    let error = Error::new(ErrorKind::NotFound, format!("the policies of {namespace}/{name} cannot be listed"));
+    let error = view.problems.iter().fold(error, |error, problem| error.with_cause(problem.message.clone()));
+    Some(error.with_hint("create the role anew with -c, or take the annotation away"))
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Manifests: found in files and folders, read, and every binding with the place where it stands.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use irsa_core::manifest::{Declared, read, sharing};
+use irsa_core::manifest::{Declared, read};
 use irsa_core::name::{ClusterRef, Region};
 use irsa_core::{Error, ErrorKind, Request, Result, check_fleet};
 
@@ -50,44 +51,44 @@ pub(crate) fn read_all(
         all.bindings.extend(manifest.bindings);
         all.ignored.extend(manifest.ignored);
     }
-    all.bindings = sharing(all.bindings);
     Ok(all)
 }
 
 /// Refuses requests that contradict each other, naming the places of both.
 pub(crate) fn check(requests: &[Request], declared: &[Declared]) -> Result<()> {
-    check_fleet(requests).map_err(|error| {
-        let place = |which: &str| {
-            let (_, at) = error.context().iter().find(|(key, _)| *key == which)?;
-            declared.get(at.parse::<usize>().ok()?).map(|declared| declared.place.to_string())
-        };
-        match (place("first"), place("second")) {
-            (Some(first), Some(second)) => {
-                let what = format!("{second}: {error} (the other is at {first})");
-                let mut placed = Error::new(error.kind(), what);
-                if let Some(cause) = error.causes().into_iter().next() {
-                    placed = placed.with_cause(cause);
-                }
-                match error.hint() {
-                    Some(hint) => placed.with_hint(hint),
-                    None => placed,
-                }
-            }
-            _ => error,
-        }
-    })
+    check_fleet(requests).map_err(|error| placed(error, declared))
+}
+
+/// An error of two requests, with their places.
+pub(crate) fn placed(error: Error, declared: &[Declared]) -> Error {
+    let place = |which: &str| {
+        let (_, at) = error.context().iter().find(|(key, _)| *key == which)?;
+        declared.get(at.parse::<usize>().ok()?).map(|declared| declared.place.to_string())
+    };
+    let (Some(first), Some(second)) = (place("first"), place("second")) else { return error };
+    let mut placed = Error::new(error.kind(), format!("{second}: {error} (the other is at {first})"));
+    if let Some(cause) = error.causes().into_iter().next() {
+        placed = placed.with_cause(cause);
+    }
+    match error.hint() {
+        Some(hint) => placed.with_hint(hint),
+        None => placed,
+    }
 }
 
 /// Files, and those of folders in the order of their names; each once.
 fn files(environment: &Environment, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = Vec::new();
+    let mut seen = BTreeSet::new();
     for path in paths {
         let inside = match environment.path(path).is_dir() {
             true => in_folder(environment, path)?,
             false => vec![path.clone()],
         };
         for file in inside {
-            if !files.contains(&file) {
+            // One that cannot be found is an error when it is read.
+            let real = environment.path(&file).canonicalize().unwrap_or_else(|_| file.clone());
+            if seen.insert(real) {
                 files.push(file);
             }
         }

@@ -146,7 +146,7 @@ impl IrsaBinding {
     }
 
     /// The subject with the cluster that it lives on.
-    fn placed(&self, subject: &Subject) -> Subject {
+    pub(crate) fn placed(&self, subject: &Subject) -> Subject {
         let mut placed = subject.clone();
         placed.cluster.get_or_insert_with(|| self.cluster.clone());
         placed

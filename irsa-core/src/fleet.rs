@@ -12,21 +12,21 @@ mod once;
 mod options;
 mod prune;
 mod report;
+mod shared;
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, stream};
 
 use self::account::BulkIam;
+use self::clash::Known;
 pub(crate) use self::cluster::BulkCluster;
 pub use self::options::{FleetOptions, Stop};
 pub use self::prune::Prunable;
 pub use self::report::{FleetEntry, FleetOutcome, FleetReport, Progress};
 use crate::apply::Terms;
 use crate::backend::{ClusterBackend, RoleDetail};
-use crate::binding::IrsaBinding;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{Demand, Identity, resolve};
@@ -49,7 +49,7 @@ const PLANNED_AT_ONCE: usize = 8;
 /// `InvalidInput` for a binding that is declared twice, two that fight over a service account, and two that want different
 /// things of one role. The context tells the places of the two (`first` and `second`, counted from 0).
 pub fn check_fleet(requests: &[Request]) -> Result<()> {
-    clash::check(requests, &ClusterRef::to_string)
+    clash::check(requests, &Known::default())
 }
 
 impl Client {
@@ -65,7 +65,7 @@ impl Client {
     pub async fn plan_all(&self, requests: &[Request]) -> Result<Vec<Result<Plan>>> {
         check_fleet(requests)?;
         let known = self.knowing(requests).await?;
-        known.plan_known(requests).await
+        Ok(known.plan_known(requests).await?.1)
     }
 
     /// Plans many requests and applies what changes, several at once, each write to IAM in its turn.
@@ -88,14 +88,14 @@ impl Client {
     ) -> Result<FleetReport> {
         check_fleet(requests)?;
         let known = self.knowing(requests).await?;
-        let plans = known.plan_known(requests).await?;
+        let (requests, plans) = known.plan_known(requests).await?;
         let refused = plans.iter().filter(|plan| plan.is_err()).count();
         let unchanged = plans.iter().filter(|plan| plan.as_ref().is_ok_and(Plan::is_empty)).count();
         progress(Progress::Planned { changes: plans.len() - refused - unchanged, unchanged, refused });
         let pace = Pace::of(options.writes_per_second);
         let terms = Terms { pace: pace.as_ref(), stop: Some(&options.stop), ..known.terms() };
-        let fleet = Fleet { requests, terms, reviewed: is_many(requests) };
-        let groups = by_role(requests, plans);
+        let fleet = Fleet { requests: &requests, terms, reviewed: is_many(&requests) };
+        let groups = in_turns(&requests, plans, &Known::of(&known.backends.given));
         let worked = stream::iter(0..groups.len())
             .map(|at| known.apply_group(&fleet, &groups[at]).boxed())
             .buffer_unordered(options.concurrency.max(1));
@@ -121,12 +121,8 @@ impl Client {
         // One that cannot be resolved is an error of the bindings that need it.
         let resolved = found.into_iter().filter_map(|(cluster, identity)| Some((cluster, identity.ok()?)));
         client.backends.given.extend(resolved);
-        let given = &client.backends.given;
         // Only now can it be seen that two names are one cluster.
-        clash::check(requests, &|cluster| match given.get(cluster) {
-            Some(identity) => identity.cluster.to_string(),
-            None => cluster.to_string(),
-        })?;
+        clash::check(requests, &Known::of(&client.backends.given))?;
         Ok(client)
     }
 
@@ -140,16 +136,21 @@ impl Client {
         (cluster, identity)
     }
 
-    async fn plan_known(&self, requests: &[Request]) -> Result<Vec<Result<Plan>>> {
+    /// The plans, and the requests that they are of: those that share a role were joined.
+    async fn plan_known(&self, requests: &[Request]) -> Result<(Vec<Request>, Vec<Result<Plan>>)> {
         let backends = self.read(requests).await?;
-        let mut plans = self.plan_each(&backends, requests).await;
-        self.refuse_beyond_quota(&backends, &mut plans).await;
-        Ok(plans)
+        self.plan_each(&backends, requests).await
     }
 
-    async fn plan_each(&self, backends: &Backends, requests: &[Request]) -> Vec<Result<Plan>> {
+    async fn plan_each(&self, backends: &Backends, requests: &[Request]) -> Result<(Vec<Request>, Vec<Result<Plan>>)> {
+        let known = Known::of(&self.backends.given);
+        let joining = shared::join(backends.iam.as_ref(), requests, &known);
+        let requests = self.in_time("reading the roles that bindings share", joining).await?;
         let plans = stream::iter(0..requests.len()).map(|at| self.plan_from(backends, &requests[at]).boxed());
-        plans.buffered(PLANNED_AT_ONCE).collect().await
+        let mut plans: Vec<Result<Plan>> = plans.buffered(PLANNED_AT_ONCE).collect().await;
+        self.refuse_beyond_quota(backends, &mut plans).await;
+        shared::hold_back(&requests, &mut plans);
+        Ok((requests, plans))
     }
 
     async fn plan_from(&self, backends: &Backends, request: &Request) -> Result<Plan> {
@@ -206,7 +207,7 @@ impl Client {
     pub(crate) async fn plan_from_reading(&self, read: &Read, requests: &[Request]) -> Result<Vec<Result<Plan>>> {
         check_fleet(requests)?;
         let known = self.knowing(requests).await?;
-        Ok(known.plan_each(&known.backends_of(read.clone(), requests, true), requests).await)
+        Ok(known.plan_each(&known.backends_of(read.clone(), requests, true), requests).await?.1)
     }
 
     /// Every role of the account; nothing where that is not worth it, or denied.
@@ -236,13 +237,16 @@ impl Client {
         }
     }
 
-    /// Applies the plans of one role, one after the other.
+    /// Applies the plans of one turn, one after the other.
     async fn apply_group(&self, fleet: &Fleet<'_>, group: &[(usize, Result<Plan>)]) -> Vec<(usize, FleetEntry)> {
-        let mut entries = Vec::with_capacity(group.len());
+        let mut entries: Vec<(usize, FleetEntry)> = Vec::with_capacity(group.len());
         let mut changed = false;
         for (index, planned) in group {
             let request = &fleet.requests[*index];
-            let outcome = self.apply_planned(fleet, request, planned, changed).await;
+            let outcome = match turned_away(fleet, *index, planned, &entries) {
+                Some(error) => FleetOutcome::Failed(error),
+                None => self.apply_planned(fleet, request, planned, changed).await,
+            };
             changed |= !matches!(&outcome, FleetOutcome::Done(report) if !report.changed);
             let (cluster, binding) = (request.binding.cluster.clone(), request.binding.to_string());
             entries.push((*index, FleetEntry { cluster, binding, removal: is_removal(request), outcome }));
@@ -316,36 +320,68 @@ async fn prepare(client: &Client, cluster: Arc<BulkCluster>) {
     let _ = client.in_time("reading the service accounts", prepared).await;
 }
 
-/// The plans in groups that have one role in common, in the order of their first requests. Who names the others comes before
-/// them: who comes first owns a role that is made.
-fn by_role(requests: &[Request], plans: Vec<Result<Plan>>) -> Vec<Vec<(usize, Result<Plan>)>> {
+/// The plans in groups that are worked on one after the other, in the order of their first requests: those that have one role
+/// in common, the leader first, and after them the removal of a role that a service account of theirs had before.
+fn in_turns(requests: &[Request], plans: Vec<Result<Plan>>, known: &Known<'_>) -> Vec<Vec<(usize, Result<Plan>)>> {
     let mut groups: Vec<Vec<(usize, Result<Plan>)>> = Vec::new();
-    let mut known: HashMap<String, usize> = HashMap::new();
-    for (index, plan) in plans.into_iter().enumerate() {
+    let (mut roles, mut accounts) = (HashMap::<String, usize>::new(), HashMap::new());
+    let (removals, others): (Vec<_>, Vec<_>) =
+        plans.into_iter().enumerate().partition(|(at, _)| requests.get(*at).is_some_and(is_removal));
+    for (index, plan) in others.into_iter().chain(removals) {
+        let Some(request) = requests.get(index) else { continue };
         // What is refused now may be right after an earlier request for the same role.
-        let named = requests.get(index).and_then(|request| request.binding.role_name.as_ref());
-        let role = plan.as_ref().ok().and_then(|plan| plan.role_name.as_ref()).or(named);
-        let role = role.map(|name| name.as_str().to_ascii_lowercase());
-        match role.as_ref().and_then(|role| known.get(role)) {
-            Some(group) => groups[*group].push((index, plan)),
-            None => {
-                if let Some(role) = role {
-                    known.insert(role, groups.len());
-                }
-                groups.push(vec![(index, plan)]);
-            }
+        let planned = plan.as_ref().ok().and_then(|plan| plan.role_name.clone());
+        let role = planned.or_else(|| known.role_name(&request.binding)).map(|name| name.as_str().to_ascii_lowercase());
+        let bound: Vec<_> = clash::bound(&request.binding)
+            .into_iter()
+            .map(|subject| {
+                let cluster = known.id(subject.cluster.as_ref().unwrap_or(&request.binding.cluster));
+                (cluster, subject.namespace, subject.name)
+            })
+            .collect();
+        let by_role = role.as_ref().and_then(|role| roles.get(role)).copied();
+        let by_account = || bound.iter().find_map(|place| accounts.get(place)).copied();
+        let group = by_role.or_else(|| is_removal(request).then(by_account).flatten()).unwrap_or(groups.len());
+        if let Some(role) = role {
+            let _ = roles.entry(role).or_insert(group);
+        }
+        for place in bound {
+            let _ = accounts.entry(place).or_insert(group);
+        }
+        match groups.get_mut(group) {
+            Some(group) => group.push((index, plan)),
+            None => groups.push(vec![(index, plan)]),
         }
     }
-    for group in groups.iter_mut().filter(|group| group.len() > 1) {
-        let bindings: Vec<&IrsaBinding> =
-            group.iter().filter_map(|(at, _)| requests.get(*at)).map(|request| &request.binding).collect();
-        let named = |at: &usize| {
-            let Some(request) = requests.get(*at) else { return 0 };
-            bindings.iter().filter(|other| clash::names(&request.binding, other, &ClusterRef::to_string)).count()
-        };
-        group.sort_by_key(|(at, _)| Reverse(named(at)));
+    for group in &mut groups {
+        group.sort_by_key(|(at, _)| requests.get(*at).is_some_and(|request| request.leader.is_some()));
+        group.sort_by_key(|(at, _)| requests.get(*at).is_some_and(is_removal));
     }
     groups
+}
+
+/// Why a request is not begun after what came before it in its turn.
+fn turned_away(
+    fleet: &Fleet<'_>,
+    index: usize,
+    planned: &Result<Plan>,
+    before: &[(usize, FleetEntry)],
+) -> Option<Error> {
+    let request = fleet.requests.get(index)?;
+    if is_removal(request) {
+        let (_, failed) = before.iter().find(|(_, entry)| !entry.removal && entry.error().is_some())?;
+        let error = Error::new(ErrorKind::Conflict, format!("binding {} is not removed", request.binding))
+            .with_cause(format!("binding {}, which takes its service account over, failed", failed.binding));
+        return Some(error.with_hint("mend that first; the same command again finishes the work"));
+    }
+    let (_, leader) = before.iter().find(|(at, _)| request.leader == Some(*at))?;
+    let binds = planned.as_ref().is_ok_and(|plan| !plan.is_empty());
+    let leader = match &leader.outcome {
+        FleetOutcome::Failed(error) => Err(error),
+        FleetOutcome::Done(report) => Ok(report.warnings.as_slice()),
+        FleetOutcome::NotRun => return None,
+    };
+    shared::held_back(fleet.requests, index, leader, binds)
 }
 
 /// Whether a request takes a binding away.

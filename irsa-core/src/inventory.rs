@@ -1,9 +1,10 @@
-//! What exists: bindings found from both sides, the annotated accounts and the roles that trust the cluster's provider,
+//! What exists: one binding, and what is the same for all: bindings are found from both sides, the annotated accounts and the roles that trust the cluster's provider,
 //! whoever made them, and where the two do not fit.
 
 mod export;
+mod list;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 pub use self::export::Export;
 use crate::backend::{OidcProvider, RoleDetail, ServiceAccount};
@@ -44,23 +45,6 @@ impl Client {
     pub async fn view(&self, binding: &IrsaBinding) -> Result<BindingView> {
         let role = (binding.role_name.as_ref(), binding.role_only);
         self.in_time("reading the binding", get(&self.backends, &binding.cluster, binding.naming(), role)).await
-    }
-
-    /// All bindings of a cluster, or of one namespace, in the order of their names.
-    ///
-    /// # Errors
-    /// `AccessDenied` when roles or service accounts may not be listed.
-    pub async fn list(&self, cluster: &ClusterRef, namespace: Option<&Namespace>) -> Result<Vec<BindingView>> {
-        self.in_time("reading the bindings", list(&self.backends, cluster, namespace)).await
-    }
-
-    /// All bindings of a cluster, or of one namespace, by their roles alone: no service account is looked at, and no API
-    /// server is needed. What only an annotation tells of is not among them.
-    ///
-    /// # Errors
-    /// `AccessDenied` when roles may not be listed.
-    pub async fn list_roles(&self, cluster: &ClusterRef, namespace: Option<&Namespace>) -> Result<Vec<BindingView>> {
-        self.in_time("reading the bindings", list_roles(&self.backends, cluster, namespace)).await
     }
 }
 
@@ -170,99 +154,44 @@ async fn get(
     let lets_in = |role: &ObservedRole| trusted(&located, role).members.contains(&member);
     let counts = |role: &ObservedRole| is_own(role) || (*naming.convention != Convention::Irsa && lets_in(role));
     let role = chosen.or(own.filter(counts)).or(older.filter(counts));
-    if role.is_none() && annotated.is_none() {
-        return Err(nothing(backends, cluster, namespace, name).await);
+    let dangling = || match (&annotated, role_name) {
+        (Some(Ok(arn)), Some(named)) => arn.name().as_str().eq_ignore_ascii_case(named.as_str()),
+        (annotated, named) => annotated.is_some() && named.is_none(),
+    };
+    if role.is_none() && !dangling() {
+        let known = if role_only { Vec::new() } else { bound_names(backends, cluster).await };
+        return Err(nothing(&place(namespace, name), role_name, role_only, &known));
     }
     let account = if role_only { Account::NotAsked } else { Account::of(account.as_ref()) };
     Ok(view(&located, (namespace, name.as_str()), role.as_ref(), account))
 }
 
-async fn nothing(backends: &Backends, cluster: &ClusterRef, namespace: &Namespace, name: &ServiceAccountName) -> Error {
-    let wanted = place(namespace, name);
+/// The service accounts of a cluster that are annotated; none where they may not be listed.
+async fn bound_names(backends: &Backends, cluster: &ClusterRef) -> Vec<String> {
     let known = match backends.cluster(cluster) {
         Ok(backend) => backend.service_accounts().await.unwrap_or_default(),
         Err(_) => Vec::new(),
     };
     let bound = known.iter().filter(|account| annotation(account).is_some());
-    let names: Vec<String> = bound.map(|account| place(&account.namespace, &account.name)).collect();
-    let near = nearest(&wanted, names.iter().map(String::as_str));
-    Error::new(ErrorKind::NotFound, format!("there is no binding {wanted}"))
+    bound.map(|account| place(&account.namespace, &account.name)).collect()
+}
+
+fn nothing(wanted: &str, role_name: Option<&RoleName>, role_only: bool, known: &[String]) -> Error {
+    if let Some(name) = role_name {
+        return Error::new(ErrorKind::NotFound, format!("role {name} does not exist"))
+            .with_code("NoSuchEntity")
+            .with_hint("without --role-name, the annotation and the default name tell the role");
+    }
+    let near = nearest(wanted, known.iter().map(String::as_str));
+    let error = Error::new(ErrorKind::NotFound, format!("there is no binding {wanted}"));
+    if role_only {
+        return error
+            .with_cause("there is no role of the default name that is of this binding; no annotation was looked at")
+            .with_hint("name the role with --role-name; `irsa list --role-only` shows what there is");
+    }
+    error
         .with_cause("the service account has no annotation, and there is no role of this binding")
         .with_hint(did_you_mean(&near).unwrap_or_else(|| "`irsa list` shows what there is".to_owned()))
-}
-
-async fn list(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Namespace>) -> Result<Vec<BindingView>> {
-    let backend = backends.cluster(cluster)?;
-    let accounts = async {
-        match namespace {
-            Some(namespace) => backend.service_accounts_in(namespace).await,
-            None => backend.service_accounts().await,
-        }
-    };
-    let located = async {
-        let located = place_of(backends, cluster).await?;
-        sure(backends, cluster, &located.identity).await?;
-        Ok(located)
-    };
-    let (located, accounts, roles) = futures::join!(located, accounts, backends.iam.roles());
-    let (located, accounts, roles) = (located?, accounts?, roles?);
-    // A role whose stored policy cannot be read must not hide the others.
-    let roles: Vec<ObservedRole> = roles.into_iter().filter_map(|detail| observed(detail).ok()).collect();
-    let mut views = Vec::new();
-    let mut seen: BTreeSet<(String, RoleArn)> = BTreeSet::new();
-    for account in accounts.iter().filter(|account| annotation(account).is_some()) {
-        let arn = annotation(account).and_then(|value| value.parse::<RoleArn>().ok());
-        let role = roles.iter().find(|role| Some(&role.role.arn) == arn.as_ref());
-        if let Some(arn) = arn {
-            seen.insert((place(&account.namespace, &account.name), arn));
-        }
-        views.push(view(&located, (&account.namespace, account.name.as_str()), role, Account::There(account)));
-    }
-    let by_place: BTreeMap<String, &ServiceAccount> =
-        accounts.iter().map(|account| (place(&account.namespace, &account.name), account)).collect();
-    for role in &roles {
-        // A pattern is shown where no annotated account came in by it.
-        let covered = seen.iter().any(|(_, arn)| *arn == role.role.arn);
-        for (member, shown) in let_in(&located, role, namespace) {
-            let pattern = matches!(member.name, SubjectName::Pattern(_));
-            if (pattern && covered) || seen.contains(&(shown.clone(), role.role.arn.clone())) {
-                continue;
-            }
-            let account = Account::of(by_place.get(&shown).copied());
-            views.push(view(&located, (&member.namespace, member.name.as_str()), Some(role), account));
-        }
-    }
-    Ok(in_order(views))
-}
-
-async fn list_roles(
-    backends: &Backends,
-    cluster: &ClusterRef,
-    namespace: Option<&Namespace>,
-) -> Result<Vec<BindingView>> {
-    let (located, roles) = futures::try_join!(place_of(backends, cluster), backends.iam.roles())?;
-    let mut views = Vec::new();
-    for role in roles.into_iter().filter_map(|detail| observed(detail).ok()) {
-        for (member, _) in let_in(&located, &role, namespace) {
-            let account = (&member.namespace, member.name.as_str());
-            views.push(view(&located, account, Some(&role), Account::NotAsked));
-        }
-    }
-    Ok(in_order(views))
-}
-
-/// The subjects of the cluster that a role lets in, of one namespace if one is given, with how they are written.
-fn let_in(located: &Place, role: &ObservedRole, namespace: Option<&Namespace>) -> Vec<(Member, String)> {
-    let members = trusted(located, role).members.into_iter();
-    let in_scope = members.filter(|member| namespace.is_none_or(|namespace| *namespace == member.namespace));
-    in_scope.map(|member| (member.clone(), member.shown(located.id()))).collect()
-}
-
-fn in_order(mut views: Vec<BindingView>) -> Vec<BindingView> {
-    views.sort_by(|a, b| {
-        (&a.namespace, &a.service_account, &a.role_name).cmp(&(&b.namespace, &b.service_account, &b.role_name))
-    });
-    views
 }
 
 fn observed(detail: RoleDetail) -> Result<ObservedRole> {
@@ -386,8 +315,13 @@ fn problems(
         }
     }
     let Some(provider) = &located.arn else { return problems };
-    let declared = account.there().and_then(|account| account.annotations.get(AUDIENCE_ANNOTATION)).map(String::as_str);
-    let audience = declared.unwrap_or("sts.amazonaws.com");
+    let declared = match account {
+        Account::There(account) => account.annotations.get(AUDIENCE_ANNOTATION).cloned(),
+        // The role alone can tell.
+        Account::NotAsked => role.and_then(|role| role.trust.own_audience(provider)),
+        Account::Missing => None,
+    };
+    let audience = declared.as_deref().unwrap_or("sts.amazonaws.com");
     match &located.provider {
         None => problem("provider-missing", format!("there is no OIDC provider {provider}")),
         Some(known) if !known.audiences.iter().any(|known| known == audience) => {

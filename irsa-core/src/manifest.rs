@@ -8,7 +8,6 @@ mod document;
 mod places;
 mod read;
 mod schema;
-mod sharing;
 mod well_known;
 
 use std::collections::BTreeMap;
@@ -20,8 +19,10 @@ use serde_json::Value;
 pub use self::document::FilePlace;
 pub use self::read::{Declared, ManifestFile, read};
 pub use self::schema::schema;
-use self::schema::{IAM_NAME, InlinePolicySchema, LABEL, PATH, SUBDOMAIN};
-pub use self::sharing::sharing;
+use self::schema::{
+    CLUSTER, IAM_NAME, InlinePolicySchema, LABEL, LATIN_1, PATH, PATTERN, POLICY_ARN, SUBDOMAIN, VISIBLE, inline_name,
+    named, qualified, tag_key,
+};
 use crate::binding::{IrsaBinding, IrsaBindingBuilder};
 use crate::error::{Error, Result};
 use crate::name::ClusterRef;
@@ -60,6 +61,7 @@ pub struct Manifest {
     pub metadata: Metadata,
     /// The role, its policies and further subjects.
     #[serde(default, deserialize_with = "or_default")]
+    #[schemars(with = "Option<Spec>")]
     pub spec: Spec,
 }
 
@@ -71,14 +73,16 @@ pub struct Metadata {
     #[schemars(length(min = 1, max = 253), regex(pattern = SUBDOMAIN))]
     pub name: String,
     /// Its namespace; by default `default`.
-    #[serde(default = "default_namespace")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = LABEL))]
+    #[serde(default = "default_namespace", deserialize_with = "or_default_namespace")]
+    #[schemars(with = "Option<String>", length(min = 1, max = 63), regex(pattern = LABEL))]
     pub namespace: String,
     /// Labels that it gets.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "Option<BTreeMap<String, String>>", extend("propertyNames" = qualified()))]
     pub labels: BTreeMap<String, String>,
     /// Annotations that it gets, besides those of IRSA.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "Option<BTreeMap<String, String>>", extend("propertyNames" = qualified()))]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -91,12 +95,17 @@ fn default_namespace() -> String {
     "default".to_owned()
 }
 
+fn or_default_namespace<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(default_namespace))
+}
+
 /// The role and what belongs to it. What is left out stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Spec {
     /// The cluster by name or ARN; by default the one that the command names.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = CLUSTER))]
     pub cluster: Option<String>,
     /// The name of the role; by default `<cluster>-<namespace>-<service account>`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,7 +117,7 @@ pub struct Spec {
     pub role_path: Option<String>,
     /// The description of the role.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1000))]
+    #[schemars(length(max = 1000), regex(pattern = LATIN_1))]
     pub description: Option<String>,
     /// The longest session of the role, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,28 +125,31 @@ pub struct Spec {
     pub max_session_duration: Option<u32>,
     /// The ARN of the managed policy that bounds the role's permissions.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = "^arn:"))]
+    #[schemars(regex(pattern = POLICY_ARN))]
     pub permissions_boundary: Option<String>,
     /// Tags of the role.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "Option<BTreeMap<String, String>>", extend("propertyNames" = tag_key()))]
     pub tags: BTreeMap<String, String>,
     /// Managed policies: ARNs, or names with or without their path.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Option<Vec<String>>", inner(length(min = 1)))]
     pub policies: Vec<String>,
     /// Inline policies by name: a document, or `{file: PATH}` with a path from the folder of the manifest.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, InlinePolicySchema>")]
+    #[schemars(with = "Option<BTreeMap<String, InlinePolicySchema>>", extend("propertyNames" = inline_name()))]
     pub inline_policies: BTreeMap<String, Value>,
     /// Further subjects of the role.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Option<Vec<SubjectSpec>>")]
     pub subjects: Vec<SubjectSpec>,
     /// Further statements of the trust policy, for example for EC2.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<BTreeMap<String, Value>>")]
+    #[schemars(with = "Option<Vec<BTreeMap<String, Value>>>")]
     pub trust_statements: Vec<Value>,
     /// The audience of the token; by default `sts.amazonaws.com`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 255))]
+    #[schemars(length(min = 1, max = 255), regex(pattern = VISIBLE))]
     pub audience: Option<String>,
     /// The lifetime of the projected token, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,19 +160,22 @@ pub struct Spec {
     pub sts_regional_endpoints: Option<bool>,
     /// Whether only the role is made and no service account is touched.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(with = "Option<bool>")]
     pub role_only: bool,
     /// Whether policies and subjects that are not declared are taken away.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(with = "Option<bool>")]
     pub exact: bool,
 }
 
 /// A further subject: one service account, or those whose names fit a pattern.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{"required": ["serviceAccount"]}, {"required": ["serviceAccountPattern"]}]))]
+#[schemars(extend("oneOf" = [named("serviceAccount"), named("serviceAccountPattern")]))]
 pub struct SubjectSpec {
     /// Its cluster; by default that of the binding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = CLUSTER))]
     pub cluster: Option<String>,
     /// Its namespace.
     #[schemars(length(min = 1, max = 63), regex(pattern = LABEL))]
@@ -171,10 +186,11 @@ pub struct SubjectSpec {
     pub service_account: Option<String>,
     /// A pattern of names, with `*` and `?`: it lets in whatever fits, also later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = "[*?]"))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = PATTERN))]
     pub service_account_pattern: Option<String>,
     /// Whether the service account is left alone: it is only let in by the trust policy.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(with = "Option<bool>")]
     pub trust_only: bool,
 }
 

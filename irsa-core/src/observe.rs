@@ -283,7 +283,7 @@ fn tell_once(tell: &mut Option<oneshot::Sender<Option<ObservedRole>>>, role: &Op
 }
 
 async fn observe_quotas(backends: &Backends, request: &Request) -> (Quotas, Vec<Warning>) {
-    if matches!(request.verb, Verb::Delete { .. }) {
+    if matches!(request.verb, Verb::Delete { .. }) || request.leader.is_some() {
         return Default::default();
     }
     match backends.iam.quotas().await {
@@ -301,7 +301,7 @@ async fn observe_providers(
     request: &Request,
     identities: Identities<'_>,
 ) -> Result<BTreeMap<ProviderArn, Option<OidcProvider>>> {
-    if matches!(request.verb, Verb::Delete { .. }) {
+    if matches!(request.verb, Verb::Delete { .. }) || request.leader.is_some() {
         return Ok(BTreeMap::new());
     }
     let identities = identities.await?;

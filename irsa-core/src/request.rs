@@ -29,6 +29,8 @@ pub struct Request {
     pub set: Option<TagValue>,
     /// The role that must be there already: a create makes none.
     pub existing_role: Option<RoleArn>,
+    /// The request of the same fleet that answers for the role: of this one only the accounts are bound.
+    pub(crate) leader: Option<usize>,
 }
 
 /// What to do with a binding.
@@ -57,8 +59,8 @@ pub enum Verb {
 impl Request {
     fn new(binding: IrsaBinding, verb: Verb) -> Self {
         let (adopt, force, create_namespace, create_provider, preview) = (false, false, false, false, false);
-        let (set, existing_role) = (None, None);
-        Self { binding, verb, adopt, force, create_namespace, create_provider, preview, set, existing_role }
+        let (set, existing_role, leader) = (None, None, None);
+        Self { binding, verb, adopt, force, create_namespace, create_provider, preview, set, existing_role, leader }
     }
 
     /// Make the binding, or repair what is there of it.

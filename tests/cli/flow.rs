@@ -179,10 +179,7 @@ fn the_role_of_a_binding_is_shown_without_its_account() {
     assert!(shell.sandbox.calls().iter().all(|call| !call.method.contains("service_account")));
     assert_eq!(shell.run("get other --role-only").code, 1);
 
-    assert_eq!(
-        shell.run("create jobs/b --create-namespace --subject default/c --subject-pattern jobs/x-* -q").code,
-        0
-    );
+    assert_eq!(shell.run("create jobs/b --create-namespace --subject default/c --subject-pattern jobs/x-* -q").code, 0);
     shell.sandbox.faults().clear_calls();
     let listed = |line: &str| -> Vec<String> {
         let text = |view: &Value, key: &str| view[key].as_str().unwrap_or("-").to_owned();

@@ -74,6 +74,9 @@ fn details(step: &StepReport) -> String {
     match step.action.as_str() {
         "create_role" => {
             come(&mut text, &detail["trust_policy"]);
+            for key in ["description", "max_session_duration", "permissions_boundary"] {
+                pairs(&mut text, "", &json!({key: detail[key]}), &Value::Null);
+            }
             pairs(&mut text, "", &detail["tags"], &Value::Null);
         }
         "update_trust_policy" => changed(&mut text, &detail["before"], &detail["after"]),

@@ -3,52 +3,72 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::shared;
 use crate::binding::IrsaBinding;
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::{ClusterRef, Namespace, ServiceAccountName, Subject};
+use crate::identity::Identity;
+use crate::name::{ClusterRef, Namespace, RoleName, ServiceAccountName, Subject};
 use crate::request::{Request, Verb};
-
-/// A binding, and which of the requests it is of.
-type At<'a> = (usize, &'a IrsaBinding);
 
 /// A service account on a cluster that goes by this text.
 type Place<'a> = (String, &'a Namespace, &'a ServiceAccountName);
 
-/// Refuses requests that contradict each other. `id` tells clusters apart: their names before any call, what they are after.
+/// What is known of the clusters: nothing before any call.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Known<'a>(Option<&'a BTreeMap<ClusterRef, Identity>>);
+
+impl<'a> Known<'a> {
+    /// What was resolved.
+    pub(super) fn of(clusters: &'a BTreeMap<ClusterRef, Identity>) -> Self {
+        Self(Some(clusters))
+    }
+
+    pub(super) fn identity(&self, cluster: &ClusterRef) -> Option<&'a Identity> {
+        self.0?.get(cluster)
+    }
+
+    /// What tells clusters apart: their names before any call, what they are after.
+    pub(super) fn id(&self, cluster: &ClusterRef) -> String {
+        self.identity(cluster).map_or_else(|| cluster.to_string(), |identity| identity.cluster.to_string())
+    }
+
+    /// The name that the role has, as far as it can be told.
+    pub(super) fn role_name(&self, binding: &IrsaBinding) -> Option<RoleName> {
+        let default = || match self.identity(&binding.cluster) {
+            Some(identity) => binding.naming().default(identity),
+            None => binding.naming().short(),
+        };
+        binding.role_name.clone().or_else(default)
+    }
+
+    /// Whether two bindings are of one role; nothing where that cannot be told yet.
+    fn is_one_role(&self, one: &IrsaBinding, other: &IrsaBinding) -> Option<bool> {
+        let (one, other) = (self.role_name(one)?, self.role_name(other)?);
+        Some(one.as_str().eq_ignore_ascii_case(other.as_str()))
+    }
+}
+
+/// Refuses requests that contradict each other.
 ///
 /// # Errors
 /// `InvalidInput`, with the places of the two requests in the context as `first` and `second`, counted from 0.
-pub(super) fn check(requests: &[Request], id: &dyn Fn(&ClusterRef) -> String) -> Result<()> {
-    twice(requests, id)?;
-    let declared = || requests.iter().enumerate().filter(|(_, request)| !matches!(request.verb, Verb::Delete { .. }));
-    let mut roles: Vec<(String, Vec<At<'_>>)> = Vec::new();
-    let mut known: HashMap<String, usize> = HashMap::new();
-    for (at, request) in declared() {
-        let Some(name) = role_name(&request.binding) else { continue };
-        let group = *known.entry(name.clone()).or_insert(roles.len());
-        match roles.get_mut(group) {
-            Some((_, bindings)) => bindings.push((at, &request.binding)),
-            None => roles.push((name, vec![(at, &request.binding)])),
-        }
-    }
-    for (name, bindings) in &roles {
-        one_role(name, bindings, id)?;
-    }
+pub(super) fn check(requests: &[Request], known: &Known<'_>) -> Result<()> {
+    twice(requests, known)?;
+    let _ = shared::groups(requests, known)?;
+    let declared = requests.iter().enumerate().filter(|(_, request)| !matches!(request.verb, Verb::Delete { .. }));
+    let declared: Vec<(usize, &IrsaBinding, Vec<Subject>)> =
+        declared.map(|(at, request)| (at, &request.binding, bound(&request.binding))).collect();
     let mut accounts: HashMap<Place<'_>, (usize, &IrsaBinding)> = HashMap::new();
-    let subjects: Vec<(usize, &IrsaBinding, Vec<Subject>)> =
-        declared().map(|(at, request)| (at, &request.binding, bound(&request.binding))).collect();
-    for (at, binding, subjects) in &subjects {
+    for (at, binding, subjects) in &declared {
         for subject in subjects {
             let Some(name) = subject.service_account() else { continue };
             let cluster = subject.cluster.as_ref().unwrap_or(&binding.cluster);
-            let place = (id(cluster), &subject.namespace, name);
+            let place = (known.id(cluster), &subject.namespace, name);
             match accounts.get(&place) {
-                Some((first, other)) if role_name(other) != role_name(binding) || role_name(binding).is_none() => {
-                    if first != at {
-                        return Err(fight(subject, (*first, other), (*at, binding)));
-                    }
+                Some((first, other)) if first != at && known.is_one_role(other, binding) != Some(true) => {
+                    return Err(fight(subject, (*first, other), (*at, binding)));
                 }
-                Some((first, other)) => one_account(subject, (*first, other), (*at, binding))?,
+                Some(_) => {}
                 None => drop(accounts.insert(place, (*at, binding))),
             }
         }
@@ -57,33 +77,33 @@ pub(super) fn check(requests: &[Request], id: &dyn Fn(&ClusterRef) -> String) ->
 }
 
 /// The subjects whose accounts get the annotation.
-fn bound(binding: &IrsaBinding) -> Vec<Subject> {
+pub(super) fn bound(binding: &IrsaBinding) -> Vec<Subject> {
     binding.all_subjects().into_iter().filter(|subject| binding.has_account(subject)).collect()
 }
 
-/// The name that the role has, as far as it can be told without a call, in lower case.
-fn role_name(binding: &IrsaBinding) -> Option<String> {
-    binding.role_name.clone().or_else(|| binding.naming().short()).map(|name| name.as_str().to_ascii_lowercase())
-}
-
-fn clash(what: String, first: usize, second: usize) -> Error {
+pub(super) fn clash(what: String, first: usize, second: usize) -> Error {
     Error::new(ErrorKind::InvalidInput, what)
         .with_context("first", first.to_string())
         .with_context("second", second.to_string())
 }
 
-/// A binding is named by its first subject, so no two can have the same one.
-fn twice(requests: &[Request], id: &dyn Fn(&ClusterRef) -> String) -> Result<()> {
+/// A binding is named by its first subject, so no two can have the same one. But the role that one had before may go beside
+/// it.
+fn twice(requests: &[Request], known: &Known<'_>) -> Result<()> {
     let mut seen: HashMap<Place<'_>, usize> = HashMap::new();
     for (at, request) in requests.iter().enumerate() {
         let binding = &request.binding;
-        // The role that a binding had before may go beside it.
-        let former = matches!(request.verb, Verb::Delete { .. }) && binding.role_name.is_some();
-        let place = (id(&binding.cluster), &binding.namespace, &binding.service_account);
-        if former && seen.get(&place).is_some_and(|first| role_name(&requests[*first].binding) != role_name(binding)) {
+        let place = (known.id(&binding.cluster), &binding.namespace, &binding.service_account);
+        let Some(first) = seen.get(&place).copied() else {
+            let _ = seen.insert(place, at);
             continue;
-        }
-        if let Some(first) = seen.insert(place, at) {
+        };
+        let other = &requests[first];
+        let is_former = |one: &Request, of: &Request| {
+            let named = matches!(one.verb, Verb::Delete { .. }) && one.binding.role_name.is_some();
+            named && of.verb == Verb::Create && known.is_one_role(&one.binding, &of.binding) != Some(true)
+        };
+        if !is_former(request, other) && !is_former(other, request) {
             return Err(clash(format!("binding {binding} is declared twice"), first, at)
                 .with_hint("join the two: what both name is one role"));
         }
@@ -98,87 +118,6 @@ fn fight(subject: &Subject, (first, one): (usize, &IrsaBinding), (second, other)
         .with_hint("leave it out of one of them, or make it trust-only there")
 }
 
-/// Whether a binding names the service account of another one among its subjects.
-pub(super) fn names(binding: &IrsaBinding, other: &IrsaBinding, id: &dyn Fn(&ClusterRef) -> String) -> bool {
-    let wanted = other.first_subject();
-    binding.subjects.iter().any(|subject| {
-        let cluster = subject.cluster.as_ref().unwrap_or(&binding.cluster);
-        let same = id(cluster) == id(&other.cluster) || cluster.may_be(&other.cluster);
-        same && (&subject.namespace, &subject.name) == (&wanted.namespace, &wanted.name)
-    })
-}
-
-/// Bindings may share a role where one of them names the service accounts of all others, and where they do not differ in
-/// what they want of it.
-fn one_role(name: &str, bindings: &[At<'_>], id: &dyn Fn(&ClusterRef) -> String) -> Result<()> {
-    let unnamed = |(at, binding): &At<'_>| {
-        bindings.iter().find(|(other, of)| other != at && !names(binding, of, id)).map(|(other, of)| (*other, *of))
-    };
-    let Some((first, one)) = bindings.iter().find(|binding| unnamed(binding).is_none()).copied() else {
-        let Some((first, one)) = bindings.first().copied() else { return Ok(()) };
-        let Some((second, other)) = unnamed(&(first, one)) else { return Ok(()) };
-        return Err(clash(format!("bindings {one} and {other} both declare role {name}"), first, second)
-            .with_cause("a role belongs to one binding")
-            .with_hint(
-                "share it by naming the other service account in subjects, or give one of them another roleName",
-            ));
-    };
-    for (second, other) in bindings.iter().copied().filter(|(at, _)| *at != first) {
-        if let Some(what) = difference(one, other) {
-            let (before, after) = if first < second { (first, second) } else { (second, first) };
-            return Err(clash(
-                format!("bindings {one} and {other} want different things of role {name}"),
-                before,
-                after,
-            )
-            .with_cause(format!("they differ in {what}"))
-            .with_hint("say it in one of the two only, or the same in both"));
-        }
-    }
-    Ok(())
-}
-
-/// Two bindings of one role may both bind an account where they do not differ in what they want of it.
-fn one_account(subject: &Subject, (first, one): At<'_>, (second, other): At<'_>) -> Result<()> {
-    let what = key(&one.labels, &other.labels)
-        .map(|key| format!("label {key}"))
-        .or_else(|| key(&one.annotations, &other.annotations).map(|key| format!("annotation {key}")))
-        .or_else(|| differ(one.token_expiration, other.token_expiration).then(|| "tokenExpiration".to_owned()))
-        .or_else(|| {
-            differ(one.sts_regional_endpoints, other.sts_regional_endpoints).then(|| "stsRegionalEndpoints".to_owned())
-        });
-    let Some(what) = what else { return Ok(()) };
-    let place = format!("{}/{}", subject.namespace, subject.name.as_str());
-    Err(clash(format!("bindings {one} and {other} want different things of service account {place}"), first, second)
-        .with_cause(format!("they differ in {what}"))
-        .with_hint("make it trust-only in the binding that is not its own: then only its own gives it labels"))
-}
-
-fn differ<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
-    one.zip(other).is_some_and(|(one, other)| one != other)
-}
-
-/// The first key that both have, with different values.
-fn key<K: Ord + ToString, V: PartialEq>(one: &BTreeMap<K, V>, other: &BTreeMap<K, V>) -> Option<String> {
-    one.iter().find(|(key, value)| differ(Some(*value), other.get(*key))).map(|(key, _)| key.to_string())
-}
-
-/// The setting that both name, with different values.
-fn difference(one: &IrsaBinding, other: &IrsaBinding) -> Option<String> {
-    let settings = [
-        ("rolePath", differ(one.role_path.as_ref(), other.role_path.as_ref())),
-        ("description", differ(one.description.as_ref(), other.description.as_ref())),
-        ("maxSessionDuration", differ(one.max_session_duration.as_ref(), other.max_session_duration.as_ref())),
-        ("permissionsBoundary", differ(one.permissions_boundary.as_ref(), other.permissions_boundary.as_ref())),
-        ("audience", differ(one.audience.as_ref(), other.audience.as_ref())),
-        ("exact: what one declares, the other takes away", one.exact || other.exact),
-    ];
-    let setting = settings.into_iter().find(|(_, differ)| *differ).map(|(name, _)| name.to_owned());
-    setting
-        .or_else(|| key(&one.tags, &other.tags).map(|key| format!("tag {key}")))
-        .or_else(|| key(&one.inline_policies, &other.inline_policies).map(|name| format!("inline policy {name}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,7 +130,7 @@ mod tests {
 
     fn refusal(bindings: Vec<IrsaBindingBuilder>) -> String {
         let requests: Vec<Request> = bindings.into_iter().map(|b| Request::create(b.build().unwrap())).collect();
-        match check(&requests, &ClusterRef::to_string) {
+        match check(&requests, &Known::default()) {
             Ok(()) => String::new(),
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -205,37 +144,49 @@ mod tests {
     fn what_contradicts_itself_is_refused_with_both_places() {
         let document =
             |action: &str| serde_json::json!({"Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]});
+        let r = |place: &str| sa(place).with_role_name("r");
         for (bindings, words) in [
             (vec![sa("a/x"), sa("b/x"), sa("a/x")], ["declared twice", "[0,2]"]),
             (vec![sa("a/x").with_subject("b/y"), sa("b/y")], ["fight over service account b/y", "[0,1]"]),
             (vec![sa("a/x").with_subject("c/z"), sa("b/y").with_subject("c/z")], ["fight over", "c/z"]),
-            (vec![sa("a/x").with_role_name("r"), sa("b/y").with_role_name("R")], ["both declare role r", "[0,1]"]),
+            (vec![r("a/x"), sa("b/y").with_role_name("R")], ["both declare role r", "[0,1]"]),
             // Default names can meet.
             (vec![sa("a-b/c"), sa("a/b-c")], ["both declare role demo-a-b-c", "[0,1]"]),
             (
-                vec![
-                    sa("a/x").with_role_name("r").with_subject("b/y").with_description("one"),
-                    sa("b/y").with_role_name("r").with_description("two"),
-                ],
+                vec![r("a/x").with_subject("b/y").with_description("one"), r("b/y").with_description("two")],
                 ["different things", "description"],
             ),
             (
-                vec![
-                    sa("a/x").with_role_name("r").with_subject("b/y").with_tag("k", "1"),
-                    sa("b/y").with_role_name("r").with_tag("k", "2"),
-                ],
+                vec![r("a/x").with_subject("b/y").with_tag("k", "1"), r("b/y").with_tag("k", "2")],
                 ["different things", "tag k"],
             ),
             (
                 vec![
-                    sa("a/x").with_role_name("r").with_subject("b/y").with_inline_document("p", document("s3:*")),
-                    sa("b/y").with_role_name("r").with_inline_document("p", document("sqs:*")),
+                    r("a/x").with_subject("b/y").with_inline_document("p", document("s3:*")),
+                    r("b/y").with_inline_document("p", document("sqs:*")),
                 ],
                 ["different things", "inline policy p"],
             ),
+            // Two that the first one names, and that contradict each other.
             (
-                vec![sa("a/x").with_role_name("r").with_subject("b/y").with_exact(true), sa("b/y").with_role_name("r")],
-                ["different things", "exact"],
+                vec![
+                    r("a/x").with_subject("b/y").with_subject("c/z"),
+                    r("b/y").with_description("one"),
+                    r("c/z").with_description("two"),
+                ],
+                ["bindings b/y and c/z want different things", "[1,2]"],
+            ),
+            // An account of neither.
+            (
+                vec![
+                    r("a/x").with_subject("b/y").with_subject("c/z").with_label("l", "1"),
+                    r("b/y").with_subject("c/z").with_label("l", "2"),
+                ],
+                ["different things of service account c/z", "labels"],
+            ),
+            (
+                vec![r("a/x").with_subject("b/y"), r("b/y").with_subject("c/z"), r("c/z")],
+                ["both declare role r", "[0,2]"],
             ),
         ] {
             let text = refusal(bindings);
@@ -244,56 +195,23 @@ mod tests {
     }
 
     #[test]
-    fn what_shares_an_account_must_agree_on_it() {
-        for (one, other, what) in [
-            (sa("a/x").with_label("l", "1"), sa("b/y").with_label("l", "2"), "label l"),
-            (sa("a/x").with_annotation("n", "1"), sa("b/y").with_annotation("n", "2"), "annotation n"),
-            (sa("a/x").with_token_expiration(600), sa("b/y").with_token_expiration(700), "tokenExpiration"),
-            (
-                sa("a/x").with_sts_regional_endpoints(true),
-                sa("b/y").with_sts_regional_endpoints(false),
-                "stsRegionalEndpoints",
-            ),
-        ] {
-            let (one, other) = (one.with_role_name("r"), other.with_role_name("r"));
-            let text = refusal(vec![one.clone().with_subject("b/y"), other.clone()]);
-            assert!(text.contains("different things of service account b/y") && text.contains(what), "{text}");
-            assert_eq!(refusal(vec![other, one.with_trust_only_subject("b/y")]), "");
-        }
-    }
-
-    #[test]
-    fn one_of_those_that_share_a_role_names_all_others() {
-        let of = |place: &str| sa(place).with_role_name("r");
-        let all = of("a/x").with_subject("b/y").with_subject("c/z");
-        assert_eq!(refusal(vec![of("b/y"), all.clone(), of("c/z")]), "");
-        assert_eq!(refusal(vec![of("b/y"), of("c/z"), all]), "");
-        let text = refusal(vec![of("a/x").with_subject("b/y"), of("b/y").with_subject("c/z"), of("c/z")]);
-        assert!(text.contains("both declare role r") && text.contains("[0,2]"), "{text}");
-    }
-
-    #[test]
-    fn a_role_that_a_binding_had_before_may_go_beside_it() {
-        let of = |role: &str| sa("a/x").with_role_name(role).build().unwrap();
-        let check = |requests: &[Request]| check(requests, &ClusterRef::to_string);
-        assert!(check(&[Request::create(of("new")), Request::delete(of("old"))]).is_ok());
-        assert!(check(&[Request::create(of("new")), Request::delete(of("NEW"))]).is_err());
-    }
-
-    #[test]
     fn what_fits_together_passes() {
+        let r = |place: &str| sa(place).with_role_name("r");
+        let all = || r("a/x").with_subject("b/y").with_subject("c/z");
         for bindings in [
             vec![sa("a/x"), sa("b/x"), sa("a/y")],
             vec![sa("a/x").with_trust_only_subject("b/y"), sa("b/y")],
             vec![sa("a/x").with_role_only(true).with_subject("b/y"), sa("b/y")],
-            vec![
-                sa("a/x").with_role_name("r").with_subject("b/y").with_tag("k", "1"),
-                sa("b/y").with_role_name("r").with_tag("k", "1"),
-            ],
+            vec![r("a/x").with_subject("b/y").with_tag("k", "1"), r("b/y").with_tag("k", "1")],
+            vec![r("a/x").with_subject("b/y").with_exact(true), r("b/y")],
+            // Its own binding says what an account is like.
+            vec![r("a/x").with_subject("b/y").with_label("l", "1"), r("b/y").with_label("l", "2")],
+            vec![r("b/y"), all(), r("c/z")],
+            vec![r("b/y"), r("c/z"), all()],
             vec![IrsaBinding::builder("demo", "a", "x"), IrsaBinding::builder("blue", "a", "x")],
             // A name and an ARN can be one cluster.
             vec![
-                sa("a/x").with_role_name("r").with_subject("arn:aws:eks:us-east-1:123456789012:cluster/blue:b/y"),
+                r("a/x").with_subject("arn:aws:eks:us-east-1:123456789012:cluster/blue:b/y"),
                 IrsaBinding::builder("blue", "b", "y").with_role_name("r"),
             ],
         ] {
@@ -302,18 +220,30 @@ mod tests {
     }
 
     #[test]
-    fn clusters_are_told_apart_by_what_they_are() {
+    fn a_role_that_a_binding_had_before_may_go_beside_it() {
+        let of = |role: &str| sa("a/x").with_role_name(role).build().unwrap();
+        let check = |requests: &[Request]| check(requests, &Known::default());
+        let (create, delete) = (|role: &str| Request::create(of(role)), |role: &str| Request::delete(of(role)));
+        assert!(check(&[create("new"), delete("old")]).is_ok() && check(&[delete("old"), create("new")]).is_ok());
+        assert!(check(&[create("new"), delete("NEW")]).is_err() && check(&[delete("NEW"), create("new")]).is_err());
+        assert!(check(&[delete("old"), delete("older")]).is_err());
+    }
+
+    #[tokio::test]
+    async fn clusters_are_told_apart_by_what_they_are() {
         let arn = "arn:aws:eks:us-east-1:123456789012:cluster/demo";
         let named = |cluster: &str| {
-            Request::create(
-                IrsaBinding::builder(cluster, "a", "x")
-                    .with_role_name(cluster.replace([':', '/'], "-"))
-                    .build()
-                    .unwrap(),
-            )
+            let role = cluster.replace([':', '/'], "-");
+            Request::create(IrsaBinding::builder(cluster, "a", "x").with_role_name(role).build().unwrap())
         };
         let requests = [named("demo"), named(arn)];
-        assert!(check(&requests, &ClusterRef::to_string).is_ok());
-        assert!(check(&requests, &|_| "same".to_owned()).unwrap_err().to_string().contains("twice"));
+        assert!(check(&requests, &Known::default()).is_ok());
+        let sandbox = crate::sandbox::Sandbox::new();
+        let _ = sandbox.add_cluster(&"demo".parse().unwrap()).unwrap();
+        let clusters: Vec<ClusterRef> = requests.iter().map(|request| request.binding.cluster.clone()).collect();
+        let given = BTreeMap::new();
+        let resolved = crate::identity::resolve(&sandbox, &given, &clusters, crate::identity::Demand::Usable);
+        let resolved = resolved.await.unwrap();
+        assert!(check(&requests, &Known::of(&resolved)).unwrap_err().to_string().contains("twice"));
     }
 }

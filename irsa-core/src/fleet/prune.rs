@@ -1,13 +1,15 @@
 //! Prune: the bindings of a set that a manifest no longer has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
-use crate::backend::{LISTING_ROLES, RoleDetail};
+use super::BulkCluster;
+use crate::backend::{ClusterBackend, LISTING_ROLES, RoleDetail};
 use crate::binding::{IrsaBinding, ROLE_ARN_ANNOTATION};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{ClusterId, Identity};
-use crate::name::{ClusterRef, SubjectName};
+use crate::name::{ClusterRef, Subject, SubjectName};
 use crate::ownership::{Member, Ownership, SET_TAG};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
@@ -18,18 +20,19 @@ use crate::request::{Request, Verb};
 pub struct Prunable {
     /// Deletes, to be applied together with what is declared: one for each role, with all its subjects.
     pub requests: Vec<Request>,
-    /// What belongs to the set and cannot be removed.
+    /// What belongs to the set and cannot be removed, and what is left when it is.
     pub warnings: Vec<Warning>,
 }
 
 impl Client {
     /// The bindings of a set, on the clusters that are declared, that are not declared any more.
     ///
-    /// Only roles with irsa's owner tag and the tag of the set are looked at.
+    /// Only roles with irsa's owner tag and the tag of the set are looked at. A role whose service accounts are declared with
+    /// another role is kept until their annotations have moved, and is then among what is removed.
     ///
     /// # Errors
     /// `InvalidInput` where nothing is declared: an empty manifest is more likely a mistake than a wish. `AccessDenied`
-    /// where the roles may not be listed.
+    /// where the roles may not be listed. `NotFound`, `Unavailable` and `Timeout` of clusters and API servers.
     pub async fn prunable(&self, set: &str, declared: &[Request]) -> Result<Prunable> {
         let declared: Vec<&Request> =
             declared.iter().filter(|request| !matches!(request.verb, Verb::Delete { .. })).collect();
@@ -48,38 +51,91 @@ impl Client {
                     .during(format!("cannot tell which bindings of set {set} are not declared any more"))
                     .granting(&format!("{LISTING_ROLES}, or leave --prune out"))
             })?;
-        let kept = Kept::of(&declared, &clusters);
+        // Listed once, and only if a role is met whose service accounts are declared with another one.
+        let backends = clusters.iter().filter_map(|(name, id)| Some((id, self.backends.clusters.get(name)?)));
+        let read: BTreeMap<ClusterId, BulkCluster> =
+            backends.map(|(id, backend)| (id.cluster.clone(), BulkCluster::new(Arc::clone(backend)))).collect();
+        let pruning = Pruning { declared: Declared::of(&declared, &clusters), clusters: &clusters, read: &read };
         let mut prunable = Prunable::default();
         for detail in roles.iter().filter(|detail| detail.role.tags.get(SET_TAG).is_some_and(|there| there == set)) {
-            let users = self.in_time("reading the service accounts", self.users(detail, &clusters, &kept)).await?;
-            prunable.add(detail, &clusters, &kept, (&users, &self.backends.clusters))?;
+            let users = self.in_time("reading the service accounts", pruning.users(detail)).await?;
+            pruning.add(detail, &users, &mut prunable)?;
         }
         Ok(prunable)
     }
+}
 
-    /// The declared subjects of a role that is declared no more which still use it: an account that is annotated with it, and
-    /// whatever cannot be looked at.
-    async fn users(
-        &self,
-        detail: &RoleDetail,
-        clusters: &BTreeMap<ClusterRef, Identity>,
-        kept: &Kept,
-    ) -> Result<BTreeSet<Member>> {
+/// What is declared, in the words of roles.
+#[derive(Default)]
+struct Declared {
+    /// The subjects of each role, by its name in lower case.
+    roles: HashMap<String, BTreeSet<Member>>,
+    /// Those that get an account and an annotation.
+    bound: BTreeSet<Member>,
+}
+
+impl Declared {
+    fn of(declared: &[&Request], clusters: &BTreeMap<ClusterRef, Identity>) -> Self {
+        let mut all = Self::default();
+        for binding in declared.iter().map(|request| &request.binding) {
+            let default = || binding.naming().default(clusters.get(&binding.cluster)?);
+            let name = binding.role_name.clone().or_else(default);
+            let name = name.map(|name| name.as_str().to_ascii_lowercase()).unwrap_or_default();
+            let of_role = all.roles.entry(name).or_default();
+            for subject in binding.all_subjects() {
+                let Some(identity) = clusters.get(subject.cluster.as_ref().unwrap_or(&binding.cluster)) else {
+                    continue;
+                };
+                let has_account = binding.has_account(&subject);
+                let Subject { namespace, name, .. } = subject;
+                let member = Member { cluster: identity.cluster.clone(), namespace, name };
+                if has_account {
+                    let _ = all.bound.insert(member.clone());
+                }
+                let _ = of_role.insert(member);
+            }
+        }
+        all
+    }
+
+    /// The declared subjects of a role; nothing where it is declared no more.
+    fn subjects_of(&self, detail: &RoleDetail) -> Option<&BTreeSet<Member>> {
+        self.roles.get(&detail.role.arn.name().as_str().to_ascii_lowercase())
+    }
+}
+
+/// What a prune goes by.
+struct Pruning<'a> {
+    declared: Declared,
+    clusters: &'a BTreeMap<ClusterRef, Identity>,
+    /// The clusters whose API servers are at hand.
+    read: &'a BTreeMap<ClusterId, BulkCluster>,
+}
+
+impl Pruning<'_> {
+    fn cluster(&self, id: &ClusterId) -> Option<&ClusterRef> {
+        self.clusters.iter().find(|(_, identity)| identity.cluster == *id).map(|(name, _)| name)
+    }
+
+    /// The subjects of a role that is declared no more which are declared with another one and still annotated with it, as
+    /// far as may be seen.
+    async fn users(&self, detail: &RoleDetail) -> Result<BTreeSet<Member>> {
         let mut users = BTreeSet::new();
-        if kept.has_role(detail) {
+        if self.declared.subjects_of(detail).is_some() {
             return Ok(users);
         }
+        let arn = detail.role.arn.to_string();
         let members = Ownership::from_tags(&detail.role.tags).members();
-        for member in members.into_iter().filter(|member| kept.members.contains(member)) {
-            let reached = clusters.iter().filter(|(_, identity)| identity.cluster == member.cluster);
-            let backend = reached.filter_map(|(name, _)| self.backends.clusters.get(name)).next();
-            let uses = match (&member.name, backend) {
-                (SubjectName::Exact(name), Some(backend)) => {
-                    let account = backend.service_account(&member.namespace, name).await?;
-                    let arn = detail.role.arn.to_string();
+        for member in members.into_iter().filter(|member| self.declared.bound.contains(member)) {
+            let (SubjectName::Exact(name), Some(cluster)) = (&member.name, self.read.get(&member.cluster)) else {
+                continue;
+            };
+            let uses = match cluster.service_account(&member.namespace, name).await {
+                Ok(account) => {
                     account.is_some_and(|account| account.annotations.get(ROLE_ARN_ANNOTATION) == Some(&arn))
                 }
-                _ => true,
+                Err(error) if error.kind() == ErrorKind::AccessDenied => true,
+                Err(error) => return Err(error),
             };
             if uses {
                 users.insert(member);
@@ -87,125 +143,104 @@ impl Client {
         }
         Ok(users)
     }
-}
 
-/// What is declared, in the words of roles.
-struct Kept {
-    members: BTreeSet<Member>,
-    roles: BTreeSet<String>,
-}
-
-impl Kept {
-    fn of(declared: &[&Request], clusters: &BTreeMap<ClusterRef, Identity>) -> Self {
-        let (mut members, mut roles) = (BTreeSet::new(), BTreeSet::new());
-        for request in declared {
-            let binding = &request.binding;
-            members.extend(binding.all_subjects().into_iter().filter_map(|subject| {
-                let identity = clusters.get(subject.cluster.as_ref().unwrap_or(&binding.cluster))?;
-                Some(Member { cluster: identity.cluster.clone(), namespace: subject.namespace, name: subject.name })
-            }));
-            let default = || binding.naming().default(clusters.get(&binding.cluster)?);
-            let name = binding.role_name.clone().or_else(default);
-            roles.extend(name.map(|name| name.as_str().to_ascii_lowercase()));
-        }
-        Self { members, roles }
-    }
-
-    fn has_role(&self, detail: &RoleDetail) -> bool {
-        self.roles.contains(&detail.role.arn.name().as_str().to_ascii_lowercase())
-    }
-}
-
-impl Prunable {
-    /// Tells of a role that is declared no more, but whose service accounts have not moved to their new one yet.
-    fn warn_of_users(&mut self, detail: &RoleDetail, users: &BTreeSet<Member>) {
-        let name = detail.role.arn.name();
-        let Some(home) = users.iter().next().map(|member| &member.cluster) else { return };
-        let shown: Vec<String> = users.iter().map(|member| member.shown(home)).collect();
-        let message = format!(
-            "role {name} is declared no more, but {} uses it as far as can be seen, and is declared with another role: it is \
-             kept; a prune after the move removes it, and so does `irsa delete` with --role-name {name}",
-            shown.join(", ")
-        );
-        self.warnings.push(Warning::new(WarningId::RoleKept, message));
-    }
-
-    /// Tells of what is not declared any more in a role that is kept, since part of it is.
-    fn warn_of_undeclared(
-        &mut self,
-        detail: &RoleDetail,
-        members: &BTreeSet<Member>,
-        clusters: &BTreeMap<ClusterRef, Identity>,
-        kept: &Kept,
-    ) {
-        let name = detail.role.arn.name();
-        let Some(home) = members.iter().next().map(|member| &member.cluster) else { return };
-        let here = |member: &&Member| clusters.values().any(|identity| identity.cluster == member.cluster);
-        for member in members.iter().filter(here).filter(|member| !kept.members.contains(*member)) {
-            let place = member.shown(home);
-            let way = match member.name {
-                SubjectName::Exact(_) => format!("`irsa delete {place}`"),
-                _ => format!("`irsa update` with --remove-subject {place}"),
-            };
-            let message = format!(
-                "subject {place} of role {name} is declared no more, and keeps its rights: {way} takes it out, as \
-                 --exact does"
-            );
-            self.warnings.push(Warning::new(WarningId::RoleKept, message));
-        }
-    }
-
-    fn add<T>(
-        &mut self,
-        detail: &RoleDetail,
-        clusters: &BTreeMap<ClusterRef, Identity>,
-        kept: &Kept,
-        (users, reached): (&BTreeSet<Member>, &BTreeMap<ClusterRef, T>),
-    ) -> Result<()> {
+    fn add(&self, detail: &RoleDetail, users: &BTreeSet<Member>, prunable: &mut Prunable) -> Result<()> {
         let ownership = Ownership::from_tags(&detail.role.tags);
         let members = ownership.members();
-        let home = |id: &ClusterId| clusters.iter().find(|(_, identity)| identity.cluster == *id).map(|(name, _)| name);
         let name = detail.role.arn.name();
+        let mut warn = |id: WarningId, message: String| prunable.warnings.push(Warning::new(id, message));
         if !ownership.is_owned() {
             return Ok(());
         }
-        if kept.has_role(detail) {
-            self.warn_of_undeclared(detail, &members, clusters, kept);
-            return Ok(());
-        }
-        if !users.is_empty() {
-            self.warn_of_users(detail, users);
+        if let Some(declared) = self.declared.subjects_of(detail) {
+            for member in members.difference(declared) {
+                let staying = declared.iter().find(|other| members.contains(other));
+                prunable.warnings.extend(self.undeclared(detail, member, staying));
+            }
             return Ok(());
         }
         let Some(owner) = members.iter().find(|member| ownership.is_owner(member)) else {
             let message = format!("role {name} belongs to the set, but its owner's record is cut: it is kept");
-            self.warnings.push(Warning::new(WarningId::RoleKept, message));
+            warn(WarningId::RoleKept, message);
             return Ok(());
         };
-        if home(&owner.cluster).is_none() {
+        if self.cluster(&owner.cluster).is_none() {
             return Ok(());
+        }
+        if !users.is_empty() {
+            let message = format!(
+                "role {name} is no longer declared, but {} did not move to the role that is declared for it yet: it is kept, \
+                 and goes with a later prune",
+                shown(users, &owner.cluster)
+            );
+            warn(WarningId::RoleKept, message);
+            return Ok(());
+        }
+        let moved: BTreeSet<Member> = members.intersection(&self.declared.bound).cloned().collect();
+        if !moved.is_empty() {
+            let message = format!(
+                "{} left role {name} for another one: pods that were started before still use it, until they are restarted",
+                shown(&moved, &owner.cluster)
+            );
+            warn(WarningId::SessionsRemain, message);
         }
         // A binding whose first subject has an account at hand, so that others' accounts are let go as well.
-        let at_hand = |member: &&Member| {
-            let exact = matches!(member.name, SubjectName::Exact(_));
-            exact && home(&member.cluster).is_some_and(|cluster| reached.contains_key(cluster))
-        };
+        let at_hand =
+            |member: &&Member| matches!(member.name, SubjectName::Exact(_)) && self.read.contains_key(&member.cluster);
         let first = [owner].into_iter().chain(&members).find(at_hand).unwrap_or(owner);
-        let Some(cluster) = home(&first.cluster) else { return Ok(()) };
-        let (namespace, account) = (first.namespace.as_str(), first.name.as_str());
-        let mut binding = IrsaBinding::builder(cluster.to_string(), namespace, account)
+        let Some(cluster) = self.cluster(&first.cluster) else { return Ok(()) };
+        let out_of_reach: BTreeSet<Member> = members
+            .iter()
+            .filter(|member| matches!(member.name, SubjectName::Exact(_)) && !self.read.contains_key(&member.cluster))
+            .cloned()
+            .collect();
+        if !out_of_reach.is_empty() {
+            let message = format!(
+                "service account {} is not looked at when role {name} goes: no API server is at hand where only roles are \
+                 declared",
+                shown(&out_of_reach, &owner.cluster)
+            );
+            warn(WarningId::AccountKept, message);
+        }
+        let mut binding = IrsaBinding::builder(cluster.to_string(), first.namespace.as_str(), first.name.as_str())
             .with_role_name(name.as_str())
-            // Where only roles are declared, no API server is at hand.
-            .with_role_only(!reached.contains_key(cluster));
+            .with_role_only(!self.read.contains_key(&first.cluster));
         for member in members.iter().filter(|member| *member != first) {
-            let Some(at) = home(&member.cluster) else { continue };
+            let Some(at) = self.cluster(&member.cluster) else { continue };
             let place = format!("{}/{}", member.namespace, member.name.as_str());
             let subject = if at == cluster { place } else { format!("{at}:{place}") };
-            let has_account = matches!(member.name, SubjectName::Exact(_)) && reached.contains_key(at);
             binding =
-                if has_account { binding.with_subject(subject) } else { binding.with_trust_only_subject(subject) };
+                if at_hand(&member) { binding.with_subject(subject) } else { binding.with_trust_only_subject(subject) };
         }
-        self.requests.push(Request::delete(binding.build()?));
+        prunable.requests.push(Request::delete(binding.build()?));
         Ok(())
     }
+
+    /// Tells of a subject that is not declared for a role that is kept; of clusters that are not declared nothing is known.
+    fn undeclared(&self, detail: &RoleDetail, member: &Member, staying: Option<&Member>) -> Option<Warning> {
+        let name = detail.role.arn.name();
+        let written = |member: &Member| {
+            let place = format!("{}/{}", member.namespace, member.name.as_str());
+            let at = self.cluster(&member.cluster)?;
+            Some(if self.clusters.len() == 1 { place } else { format!("{at}:{place}") })
+        };
+        let place = written(member)?;
+        let alone = matches!(member.name, SubjectName::Exact(_)) && !self.declared.bound.contains(member);
+        let way = match staying.filter(|_| !alone) {
+            Some(staying) => {
+                let staying = format!("{}/{}", staying.namespace, staying.name.as_str());
+                format!("`irsa update {staying} --role-name {name} --remove-subject {place}`")
+            }
+            None => format!("`irsa delete {}/{} --role-name {name}`", member.namespace, member.name.as_str()),
+        };
+        let message = format!(
+            "subject {place} of role {name} is no longer declared for it, and keeps its rights: {way} takes it out, as \
+             --exact does"
+        );
+        Some(Warning::new(WarningId::RoleKept, message))
+    }
+}
+
+fn shown(members: &BTreeSet<Member>, home: &ClusterId) -> String {
+    members.iter().map(|member| member.shown(home)).collect::<Vec<_>>().join(", ")
 }

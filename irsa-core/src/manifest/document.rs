@@ -96,14 +96,13 @@ fn options() -> serde_saphyr::Options {
 }
 
 /// What to do about a document that is beyond the bounds.
-const SPLIT: &str = "split the file into several ones, and write out what aliases stand for";
+const SPLIT: &str = "split the file into several, and write out what aliases stand for";
 
 const MANY_ALIASES: &str = "the document has too many anchors, or aliases for them";
 
 /// Which bound of YAML a document is beyond.
 fn too_much(breach: &BudgetBreach) -> &'static str {
     match breach {
-        BudgetBreach::Depth { .. } => "the document nests its lists and mappings too deeply",
         BudgetBreach::Aliases { .. }
         | BudgetBreach::Anchors { .. }
         | BudgetBreach::MergeKeys { .. }
@@ -162,12 +161,29 @@ impl<'a> Document<'a> {
                 let hint = did_you_mean(&near).unwrap_or_else(|| format!("known here are {}", expected.join(", ")));
                 (format!("key {field:?} is not known"), Some(hint))
             }
+            serde_saphyr::Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => {
+                ("the document nests its lists and mappings too deeply".to_owned(), None)
+            }
             serde_saphyr::Error::Budget { breach, .. } => (too_much(breach).to_owned(), Some(SPLIT.to_owned())),
             serde_saphyr::Error::AliasReplayCounterOverflow { .. }
             | serde_saphyr::Error::AliasReplayLimitExceeded { .. }
             | serde_saphyr::Error::AliasExpansionLimitExceeded { .. }
             | serde_saphyr::Error::AliasReplayStackDepthExceeded { .. } => {
                 (MANY_ALIASES.to_owned(), Some(SPLIT.to_owned()))
+            }
+            serde_saphyr::Error::InvalidScalar { ty: "boolean", .. }
+            | serde_saphyr::Error::InvalidBooleanStrict { .. } => ("true or false is needed here".to_owned(), None),
+            serde_saphyr::Error::InvalidScalar { ty: "u32", .. } => {
+                ("a whole number of 0 or more is needed here".to_owned(), None)
+            }
+            serde_saphyr::Error::Unexpected { expected: "mapping start", .. } => {
+                ("a mapping of keys to values is needed here".to_owned(), None)
+            }
+            serde_saphyr::Error::Unexpected { expected: "sequence start", .. } => {
+                ("a list is needed here".to_owned(), None)
+            }
+            serde_saphyr::Error::Unexpected { expected: "string scalar", .. } => {
+                ("a text is needed here".to_owned(), None)
             }
             other => (UserMessageFormatter.format_message(other).into_owned(), None),
         };

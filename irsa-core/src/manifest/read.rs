@@ -6,7 +6,7 @@ use serde_saphyr::Spanned;
 
 use super::document::{Document, FilePlace, documents};
 use super::places::{Part, WHOLE, parts};
-use super::{API_VERSION, KIND, Manifest, ReadFile, cluster_config};
+use super::{API_VERSION, KIND, Manifest, ReadFile, cluster_config, or_default};
 use crate::binding::IrsaBinding;
 use crate::error::{Error, Result};
 use crate::name::{ClusterRef, Region, RoleArn};
@@ -57,7 +57,8 @@ pub(super) struct List {
     #[schemars(extend("const" = "List"))]
     _kind: String,
     /// The bindings.
-    #[schemars(with = "Vec<Manifest>")]
+    #[serde(deserialize_with = "or_default")]
+    #[schemars(with = "Option<Vec<Manifest>>", required)]
     items: Vec<Spanned<Manifest>>,
 }
 
@@ -234,7 +235,12 @@ metadata:
                 ["f.yaml:5:13: this binding is not valid", "role name \"a b\""],
             ),
             (format!("{head}spec: {{maxSessionDuration: 60}}\n"), ["f.yaml:4:28", "3600"]),
-            (format!("{head}spec: {{maxSessionDuration: long}}\n"), ["f.yaml:4:28", ""]),
+            (format!("{head}spec: {{maxSessionDuration: long}}\n"), ["f.yaml:4:28: a whole number of 0 or more", ""]),
+            (format!("{head}spec: {{tokenExpiration: -1}}\n"), ["f.yaml:4:25: a whole number of 0 or more", ""]),
+            (format!("{head}spec: {{exact: 7}}\n"), ["f.yaml:4:15: true or false is needed", ""]),
+            (format!("{head}spec: {{tags: x}}\n"), ["f.yaml:4:14: a mapping of keys", ""]),
+            (format!("{head}spec: {{policies: x}}\n"), ["f.yaml:4:18: a list is needed", ""]),
+            (format!("{head}spec: {{roleName: [x]}}\n"), ["f.yaml:4:18: a text is needed", ""]),
             (
                 format!("{head}spec: {{roleName: a, roleName: b}}\n"),
                 ["f.yaml:4:21: duplicate mapping key `roleName` is not allowed here: ", ""],

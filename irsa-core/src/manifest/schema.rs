@@ -11,6 +11,32 @@ pub(super) const IAM_NAME: &str = r"^[A-Za-z0-9_+=,.@-]+$";
 pub(super) const PATH: &str = r"^/([!-~]*/)?$";
 pub(super) const LABEL: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 pub(super) const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+pub(super) const PATTERN: &str = r"^[-a-z0-9.*?]*[*?][-a-z0-9.*?]*$";
+pub(super) const CLUSTER: &str = r"^([A-Za-z0-9][-_A-Za-z0-9]{0,99}|arn:[^ ]+:cluster/[^ ]+|https://[^ ]+)$";
+pub(super) const POLICY_ARN: &str = r"^arn:[a-z0-9-]+:iam::(\d{12}|aws):policy/";
+pub(super) const VISIBLE: &str = r"^[!-~]+$";
+pub(super) const LATIN_1: &str = r"^[\t\n\r -~\u00A1-\u00FF]*$";
+
+/// The key of a label or an annotation.
+pub(super) fn qualified() -> Value {
+    let prefix = r"([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?";
+    json!({"pattern": format!("^{prefix}[A-Za-z0-9]([-_.A-Za-z0-9]{{0,61}}[A-Za-z0-9])?$")})
+}
+
+/// The key of a tag; its letters may be those of any script.
+pub(super) fn tag_key() -> Value {
+    json!({"minLength": 1, "maxLength": 128, "pattern": r"^(?![Aa][Ww][Ss]:)[^!-*,;<>?\[-^`{-~]+$"})
+}
+
+/// The name of an inline policy.
+pub(super) fn inline_name() -> Value {
+    json!({"minLength": 1, "maxLength": 128, "pattern": IAM_NAME})
+}
+
+/// A subject that has this key.
+pub(super) fn named(key: &str) -> Value {
+    json!({"required": [key], "properties": {key: {"type": "string"}}})
+}
 
 /// What an inline policy can be.
 #[derive(JsonSchema)]

@@ -22,7 +22,7 @@ use crate::trust::{Decision, Derivation, Derived, TrustPolicy, derive};
 /// Plans a create or an update.
 pub(super) fn plan(request: &Request, observed: &Observed) -> Result<Plan> {
     let goal = Goal::of(request, observed)?;
-    if let Some(arn) = &request.existing_role
+    if let Some(arn) = request.existing_role.as_ref().filter(|_| request.leader.is_none())
         && observed.role.as_ref().map(|role| &role.role.arn) != Some(arn)
     {
         let error = Error::new(ErrorKind::NotFound, format!("role {arn} does not exist")).with_code("NoSuchEntity");
@@ -39,6 +39,11 @@ pub(super) fn plan(request: &Request, observed: &Observed) -> Result<Plan> {
     }
     let mut plan = Plan::new(request, Some(goal.arn.clone()));
     plan.warnings.extend(observed.warnings.iter().cloned());
+    if request.leader.is_some() {
+        plan.then(prerequisites::namespaces(request, observed));
+        plan.then(accounts::accounts(request, observed, &goal)?);
+        return Ok(plan);
+    }
     plan.then(prerequisites::providers(request, observed, &goal)?);
     match &observed.role {
         None => create(request, observed, &goal, &mut plan)?,

@@ -7,8 +7,8 @@ use super::{Condemned, Plan, Step, TrustStep, findings};
 use crate::binding::OWN_PREFIX;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
-use crate::name::RoleArn;
-use crate::name::SubjectName;
+use crate::identity::ClusterId;
+use crate::name::{ProviderArn, RoleArn, SubjectName};
 use crate::observe::{Observed, ObservedRole, may_let_in};
 use crate::ownership::{Member, ORIGIN_TAG, OWNER_TAG, Origin, Ownership};
 use crate::report::{Warning, WarningId};
@@ -153,7 +153,7 @@ fn leave(
     if !leaving.all.iter().any(|member| role.has_subject(member, &providers)) {
         return not_ours(request, role, leaving, left_over, plan);
     }
-    let derivation = Derivation { providers, leaving: leaving.all.clone(), ..Derivation::default() };
+    let derivation = Derivation { providers: providers.clone(), leaving: leaving.all.clone(), ..Derivation::default() };
     let without = derive(&role.trust, &role.ownership, &derivation)?.policy;
     let others_in_ours = without.statements().any(|statement| own_kind(statement) == Some(OwnKind::Subjects));
     let others = role.ownership.records_others(&leaving.all) || others_in_ours;
@@ -167,6 +167,8 @@ fn leave(
         return Ok(Left::Role);
     }
     let stays = kept_because(role, &without, keep_role).filter(|_| !request.force);
+    // Patterns name no binding that could miss the role.
+    let others = others && !(request.force && only_patterns_stay(role, &leaving.all, &providers));
     if others || stays.is_some() {
         // The sessions of a role that goes end with it.
         plan.warnings.extend(findings::sessions(&observed.home(request)?.cluster, role, &leaving.all));
@@ -177,6 +179,17 @@ fn leave(
         None => return go(request, role, &without, &leaving.further, plan),
     }
     Ok(Left::Role)
+}
+
+/// Whether all that a role would still let in by irsa's own statements and records is patterns.
+fn only_patterns_stay(
+    role: &ObservedRole,
+    leaving: &BTreeSet<Member>,
+    providers: &BTreeMap<ClusterId, ProviderArn>,
+) -> bool {
+    let present = role.present(providers);
+    let mut staying = present.iter().filter(|member| !leaving.contains(*member));
+    !role.ownership.is_partial() && staying.all(|member| matches!(member.name, SubjectName::Pattern(_)))
 }
 
 /// The role stays, without the binding: its tags go first, so that a writer who still goes by them lets nobody in again.
@@ -242,7 +255,8 @@ fn leave_others(
             }
             None => {
                 let message = format!(
-                    "role {} is kept, and {} stays its owner: only patterns are left in it, and they name no binding",
+                    "role {} is kept, and {} stays its owner: only patterns are left in it, and they name no binding; --force \
+                     deletes it all the same",
                     role.role.arn.name(),
                     request.binding
                 );

@@ -148,11 +148,22 @@ impl Step {
         match self {
             Self::CreateProvider(provider) => Some(json!({"audiences": provider.audiences})),
             Self::AddAudience { audience, .. } => Some(json!({"audience": audience})),
-            Self::CreateRole(role) => Some(json!({
-                "arn": role.arn,
-                "trust_policy": serde_json::from_str::<Value>(&role.trust_policy).unwrap_or_default(),
-                "tags": role.tags,
-            })),
+            Self::CreateRole(role) => {
+                let mut detail = json!({
+                    "arn": role.arn,
+                    "trust_policy": serde_json::from_str::<Value>(&role.trust_policy).unwrap_or_default(),
+                    "tags": role.tags,
+                });
+                let settings = [
+                    ("description", json!(role.description)),
+                    ("max_session_duration", json!(role.max_session_duration)),
+                    ("permissions_boundary", json!(role.permissions_boundary)),
+                ];
+                for (key, value) in settings.into_iter().filter(|(_, value)| !value.is_null()) {
+                    detail[key] = value;
+                }
+                Some(detail)
+            }
             Self::UpdateTrust(trust) => {
                 Some(json!({"before": trust.before.as_value(), "after": trust.policy.as_value()}))
             }

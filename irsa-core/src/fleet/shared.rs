@@ -1,0 +1,347 @@
+//! Roles that several requests of a fleet declare. One of them, the leader, plans the role with all that is wanted of it; the
+//! others bind their service accounts only, after the leader.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::clash::{Known, clash};
+use crate::backend::IamBackend;
+use crate::binding::IrsaBinding;
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::{ClusterRef, Namespace, RoleName, ServiceAccountName, Subject};
+use crate::ownership::{Member, Ownership};
+use crate::plan::Plan;
+use crate::report::{Warning, WarningId};
+use crate::request::{Request, Verb};
+
+/// Requests that declare one role, by their places in the fleet.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// As the leader writes it.
+    name: RoleName,
+    /// The leader, who names the others or comes first.
+    leader: usize,
+    /// All, in the order of the fleet.
+    members: Vec<usize>,
+}
+
+/// The roles that several requests declare.
+///
+/// # Errors
+/// `InvalidInput` where nobody names all others, and where two want different things of the role or of an account; with the
+/// places of the two in the context.
+pub(super) fn groups(requests: &[Request], known: &Known<'_>) -> Result<Vec<Group>> {
+    let mut by_role: Vec<(RoleName, Vec<usize>)> = Vec::new();
+    let mut at_role: HashMap<String, usize> = HashMap::new();
+    for (at, request) in requests.iter().enumerate().filter(|(_, request)| request.verb == Verb::Create) {
+        let Some(name) = known.role_name(&request.binding) else { continue };
+        let group = *at_role.entry(name.as_str().to_ascii_lowercase()).or_insert(by_role.len());
+        match by_role.get_mut(group) {
+            Some((_, members)) => members.push(at),
+            None => by_role.push((name, vec![at])),
+        }
+    }
+    by_role
+        .into_iter()
+        .filter(|(_, members)| members.len() > 1)
+        .map(|(name, members)| {
+            let leader = leader(requests, &name, &members, known)?;
+            let group = Group { name, leader, members };
+            let _ = group.whole(requests, known)?;
+            Ok(group)
+        })
+        .collect()
+}
+
+/// Who answers for the role: the first that names all others. Those that name one existing role by its ARN need not be named.
+fn leader(requests: &[Request], name: &RoleName, members: &[usize], known: &Known<'_>) -> Result<usize> {
+    let of = |at: usize| &requests[at].binding;
+    // Who names all others names at least as many.
+    let candidates = members.iter().filter(|at| of(**at).subjects.len() + 1 >= members.len());
+    let names_all = |at: &&usize| {
+        let named = Named::of(of(**at), known);
+        members.iter().all(|other| other == *at || named.has(of(*other)))
+    };
+    if let Some(leader) = candidates.clone().find(names_all) {
+        return Ok(*leader);
+    }
+    let Some(first) = members.first().copied() else { return Ok(0) };
+    if members.iter().all(|at| requests[*at].existing_role.is_some()) {
+        return Ok(first);
+    }
+    let named = Named::of(of(first), known);
+    let unnamed = |at: &&usize| **at != first && !named.has(of(**at)) && !Named::of(of(**at), known).has(of(first));
+    let next = members.iter().find(|at| **at != first);
+    let second = members.iter().find(unnamed).or(next).copied().unwrap_or(first);
+    let (one, other) = (of(first), of(second));
+    Err(clash(format!("bindings {one} and {other} both declare role {name}"), first, second)
+        .with_cause("a role belongs to one binding, and none of these names the service accounts of all others")
+        .with_hint("share it by naming the other service account in subjects, or give one of them another roleName"))
+}
+
+/// The service accounts that a binding names among its subjects, each with its clusters.
+struct Named<'a> {
+    known: &'a Known<'a>,
+    accounts: HashMap<(&'a Namespace, &'a ServiceAccountName), Vec<&'a ClusterRef>>,
+}
+
+impl<'a> Named<'a> {
+    fn of(binding: &'a IrsaBinding, known: &'a Known<'a>) -> Self {
+        let mut accounts: HashMap<_, Vec<_>> = HashMap::new();
+        for subject in &binding.subjects {
+            let Some(name) = subject.service_account() else { continue };
+            let cluster = subject.cluster.as_ref().unwrap_or(&binding.cluster);
+            accounts.entry((&subject.namespace, name)).or_default().push(cluster);
+        }
+        Self { known, accounts }
+    }
+
+    fn has(&self, other: &IrsaBinding) -> bool {
+        let clusters = self.accounts.get(&(&other.namespace, &other.service_account));
+        clusters
+            .into_iter()
+            .flatten()
+            .any(|cluster| self.known.id(cluster) == self.known.id(&other.cluster) || cluster.may_be(&other.cluster))
+    }
+}
+
+impl Group {
+    /// What all members together want: the binding of the leader, and of each other one what is left for it to do.
+    fn whole(&self, requests: &[Request], known: &Known<'_>) -> Result<(IrsaBinding, Vec<(usize, IrsaBinding)>)> {
+        let of = |at: usize| &requests[at].binding;
+        let mut whole = of(self.leader).clone();
+        let others: Vec<usize> = self.members.iter().copied().filter(|at| *at != self.leader).collect();
+        for at in &others {
+            let differ = absorb(&mut whole, of(*at)).or_else(|| self.requests_differ(requests, *at));
+            if let Some(what) = differ {
+                return Err(self.different(requests, *at, &what));
+            }
+        }
+        let binders = self.binders(requests, known)?;
+        let binds = |at: usize, subject: &Subject| {
+            let place = place(of(at), subject, known);
+            place.is_none_or(|place| binders.get(&place).is_none_or(|binder| *binder == at))
+        };
+        let left = others.iter().map(|at| (*at, self.left(of(*at), &whole, &|subject| binds(*at, subject)))).collect();
+        let declared: BTreeSet<Subject> = others
+            .iter()
+            .flat_map(|at| of(*at).all_subjects())
+            .map(|subject| {
+                let elsewhere = subject.cluster.clone().filter(|cluster| known.id(cluster) != known.id(&whole.cluster));
+                Subject { cluster: elsewhere, ..subject }
+            })
+            .filter(|subject| whole.placed(subject) != whole.first_subject())
+            .collect();
+        whole.subjects.extend(declared);
+        let unbound = whole.subjects.iter().filter(|subject| {
+            let place = place(&whole, subject, known);
+            place.is_some_and(|place| binders.get(&place).is_some_and(|binder| *binder != self.leader))
+        });
+        let unbound: Vec<Subject> = unbound.cloned().collect();
+        whole.trust_only.extend(unbound);
+        Ok((whole, left))
+    }
+
+    /// What is left of a binding whose role is the leader's: its accounts.
+    fn left(&self, binding: &IrsaBinding, whole: &IrsaBinding, binds: &dyn Fn(&Subject) -> bool) -> IrsaBinding {
+        let mut left = binding.clone();
+        left.role_name = Some(self.name.clone());
+        left.role_path = whole.role_path.clone();
+        left.audience = whole.audience.clone();
+        (left.description, left.max_session_duration, left.permissions_boundary) = (None, None, None);
+        left.tags.clear();
+        left.policies.clear();
+        left.inline_policies.clear();
+        left.trust_statements.clear();
+        left.exact = false;
+        let unbound: Vec<Subject> = left.subjects.iter().filter(|subject| !binds(subject)).cloned().collect();
+        left.trust_only.extend(unbound);
+        left
+    }
+
+    /// Which member binds each account: the one whose own it is, else the first one that names it.
+    fn binders(&self, requests: &[Request], known: &Known<'_>) -> Result<HashMap<Place, usize>> {
+        let mut binders = HashMap::new();
+        for at in &self.members {
+            let binding = &requests[*at].binding;
+            if let (false, Some(place)) = (binding.role_only, place(binding, &binding.first_subject(), known)) {
+                let _ = binders.insert(place, *at);
+            }
+        }
+        let own: HashSet<Place> = binders.keys().cloned().collect();
+        let others = self.members.iter().copied().filter(|at| *at != self.leader);
+        for at in std::iter::once(self.leader).chain(others) {
+            let binding = &requests[at].binding;
+            for subject in binding.subjects.iter().filter(|subject| binding.has_account(subject)) {
+                let Some(place) = place(binding, subject, known).filter(|place| !own.contains(place)) else { continue };
+                match binders.get(&place).copied() {
+                    Some(first) => one_account(subject, (first, &requests[first].binding), (at, binding))?,
+                    None => drop(binders.insert(place, at)),
+                }
+            }
+        }
+        Ok(binders)
+    }
+
+    fn requests_differ(&self, requests: &[Request], at: usize) -> Option<String> {
+        let of = |at: usize| &requests[at];
+        let differ = |other: &usize| {
+            if of(*other).set != of(at).set {
+                return Some("set".to_owned());
+            }
+            let arns = of(*other).existing_role.as_ref().zip(of(at).existing_role.as_ref());
+            let same = |(one, other): (&crate::name::RoleArn, &crate::name::RoleArn)| {
+                one.to_string().eq_ignore_ascii_case(&other.to_string())
+            };
+            (!arns.is_none_or(same)).then(|| "the ARN of the role".to_owned())
+        };
+        self.members.iter().take_while(|other| **other != at).chain([&self.leader]).find_map(differ)
+    }
+
+    /// Two members want different things of the role: the later one, and the first that it contradicts.
+    fn different(&self, requests: &[Request], at: usize, what: &str) -> Error {
+        let of = |at: usize| &requests[at].binding;
+        let contradicts = |other: &&usize| **other != at && absorb(&mut of(**other).clone(), of(at)).is_some();
+        let other = self.members.iter().find(contradicts).copied().unwrap_or(self.leader);
+        let (first, second) = (other.min(at), other.max(at));
+        let name = &self.name;
+        clash(format!("bindings {} and {} want different things of role {name}", of(first), of(second)), first, second)
+            .with_cause(format!("they differ in {what}"))
+            .with_hint("say it in one of the two only, or the same in both")
+    }
+}
+
+/// A service account: its cluster as far as that is known, namespace and name.
+type Place = (String, String, String);
+
+fn place(binding: &IrsaBinding, subject: &Subject, known: &Known<'_>) -> Option<Place> {
+    let cluster = known.id(subject.cluster.as_ref().unwrap_or(&binding.cluster));
+    Some((cluster, subject.namespace.to_string(), subject.service_account()?.to_string()))
+}
+
+/// Adds what another binding wants of the role; tells the first setting that both name, with different values.
+fn absorb(whole: &mut IrsaBinding, other: &IrsaBinding) -> Option<String> {
+    fn differ<T: Clone + PartialEq>(whole: &mut Option<T>, other: &Option<T>) -> bool {
+        *whole = whole.take().or_else(|| other.clone());
+        other.is_some() && whole != other
+    }
+    fn key<K: Clone + Ord + ToString, V: Clone + PartialEq>(
+        whole: &mut BTreeMap<K, V>,
+        other: &BTreeMap<K, V>,
+    ) -> Option<String> {
+        let differs = other.iter().find(|(key, value)| whole.get(*key).is_some_and(|there| there != *value));
+        let differs = differs.map(|(key, _)| key.to_string());
+        whole.extend(other.iter().map(|(key, value)| (key.clone(), value.clone())));
+        differs
+    }
+    let settings = [
+        ("rolePath", differ(&mut whole.role_path, &other.role_path)),
+        ("description", differ(&mut whole.description, &other.description)),
+        ("maxSessionDuration", differ(&mut whole.max_session_duration, &other.max_session_duration)),
+        ("permissionsBoundary", differ(&mut whole.permissions_boundary, &other.permissions_boundary)),
+        ("audience", differ(&mut whole.audience, &other.audience)),
+    ];
+    whole.exact |= other.exact;
+    whole.policies.extend(other.policies.iter().cloned());
+    let more = other.trust_statements.iter().filter(|statement| !whole.trust_statements.contains(statement));
+    let more: Vec<_> = more.cloned().collect();
+    whole.trust_statements.extend(more);
+    let tag = key(&mut whole.tags, &other.tags);
+    let inline = key(&mut whole.inline_policies, &other.inline_policies);
+    let setting = settings.into_iter().find(|(_, differs)| *differs).map(|(name, _)| name.to_owned());
+    setting.or(tag.map(|key| format!("tag {key}"))).or(inline.map(|name| format!("inline policy {name}")))
+}
+
+/// Two bindings may name one account of neither, where they want the same of it.
+fn one_account(
+    subject: &Subject,
+    (first, one): (usize, &IrsaBinding),
+    (second, other): (usize, &IrsaBinding),
+) -> Result<()> {
+    let what = [
+        ("labels", one.labels != other.labels),
+        ("annotations", one.annotations != other.annotations),
+        ("tokenExpiration", one.token_expiration != other.token_expiration),
+        ("stsRegionalEndpoints", one.sts_regional_endpoints != other.sts_regional_endpoints),
+    ];
+    let Some((what, _)) = what.into_iter().find(|(_, differ)| *differ) else { return Ok(()) };
+    let place = format!("{}/{}", subject.namespace, subject.name.as_str());
+    let (first, second) = (first.min(second), first.max(second));
+    Err(clash(format!("bindings {one} and {other} want different things of service account {place}"), first, second)
+        .with_cause(format!("they differ in {what}"))
+        .with_hint("name it in one of the two only, or make it trust-only in the other"))
+}
+
+/// The requests as they are planned, each in its place: leaders with all that is wanted of their role, the others with what
+/// is left. Who owns the role already leads, or else who is on its record.
+///
+/// # Errors
+/// Those of [`groups`], and of reading a role that is shared.
+pub(super) async fn join(iam: &dyn IamBackend, requests: &[Request], known: &Known<'_>) -> Result<Vec<Request>> {
+    let mut joined = requests.to_vec();
+    for mut group in groups(requests, known)? {
+        if let Some(role) = iam.role(&group.name).await? {
+            let ownership = Ownership::from_tags(&role.tags);
+            let is = |at: &usize, has: &dyn Fn(&Member) -> bool| {
+                member(&requests[*at].binding, known).is_some_and(|member| has(&member))
+            };
+            let owner = group.members.iter().find(|at| is(at, &|member| ownership.is_owner(member)));
+            // Who is on record may speak for the role where its owner is not declared.
+            let recorded = || group.members.iter().find(|at| is(at, &|member| ownership.records(member)));
+            group.leader = owner.or_else(recorded).copied().unwrap_or(group.leader);
+        }
+        let (whole, left) = group.whole(requests, known)?;
+        joined[group.leader].existing_role = group.members.iter().find_map(|at| requests[*at].existing_role.clone());
+        joined[group.leader].binding = whole;
+        for (at, binding) in left {
+            joined[at].binding = binding;
+            joined[at].leader = Some(group.leader);
+        }
+    }
+    Ok(joined)
+}
+
+fn member(binding: &IrsaBinding, known: &Known<'_>) -> Option<Member> {
+    let Subject { namespace, name, .. } = binding.first_subject();
+    Some(Member { cluster: known.identity(&binding.cluster)?.cluster.clone(), namespace, name })
+}
+
+/// Refuses the plans of those whose leader is refused.
+pub(super) fn hold_back(requests: &[Request], plans: &mut [Result<Plan>]) {
+    for (at, request) in requests.iter().enumerate() {
+        let Some(leader) = request.leader.and_then(|leader| plans.get(leader)) else { continue };
+        let binds = plans.get(at).is_some_and(|plan| plan.as_ref().is_ok_and(|plan| !plan.is_empty()));
+        let held = held_back(requests, at, leader.as_ref().map(|plan| plan.warnings.as_slice()), binds);
+        if let (Some(error), Some(plan)) = (held, plans.get_mut(at)) {
+            *plan = Err(error);
+        }
+    }
+}
+
+/// Why the accounts of a request may not be bound: its leader failed, or left the role to whoever made it.
+pub(super) fn held_back(
+    requests: &[Request],
+    at: usize,
+    leader: Result<&[Warning], &Error>,
+    binds: bool,
+) -> Option<Error> {
+    let binding = &requests.get(at)?.binding;
+    let name = &requests.get(requests.get(at)?.leader?)?.binding;
+    let role = binding.role_name.as_ref().map(ToString::to_string).unwrap_or_default();
+    match leader {
+        Err(error) => Some(
+            Error::new(error.kind(), format!("service account {binding} is not bound to role {role}"))
+                .with_cause(format!("binding {name} declares the role too, comes first, and failed: {error}"))
+                .with_hint("mend that first; the same command again finishes the work"),
+        ),
+        Ok(warnings) => {
+            let unmanaged = warnings.iter().any(|warning| warning.id == WarningId::NotManaged);
+            (unmanaged && binds).then(|| {
+                Error::new(ErrorKind::NotOwned, format!("role {role} exists and was not made by irsa"))
+                    .with_cause(format!(
+                        "service account {binding} is not bound to it yet, and adoption was not asked for"
+                    ))
+                    .with_hint("adopt it with --adopt (adds what is missing, removes nothing)")
+            })
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Roles that several bindings of a fleet declare.
+
+use irsa_core::{ErrorKind, FleetOptions, FleetReport, IrsaBinding, IrsaBindingBuilder, Outcome, Request};
+
+use crate::world::World;
+
+fn of(name: &str) -> IrsaBindingBuilder {
+    IrsaBinding::builder("sandbox", "default", name).with_role_name("shared").with_label("of", name)
+}
+
+/// The one that names all others.
+fn all() -> IrsaBindingBuilder {
+    of("all").with_policy("AmazonS3ReadOnlyAccess").with_subject("default/own")
+}
+
+fn requests(bindings: impl IntoIterator<Item = IrsaBindingBuilder>) -> Vec<Request> {
+    bindings.into_iter().map(|binding| Request::create(binding.build().unwrap())).collect()
+}
+
+async fn run(world: &World, requests: &[Request]) -> FleetReport {
+    let options = FleetOptions::new().with_writes_per_second(0.0);
+    world.client.apply_all(requests, &options, &|_| {}).await.unwrap()
+}
+
+/// Applies requests after a preview, which must say the same.
+async fn apply(world: &World, requests: &[Request]) -> FleetReport {
+    let previews: Vec<Request> = requests.iter().map(|request| request.clone().with_preview(true)).collect();
+    let planned = run(world, &previews).await;
+    let done = run(world, requests).await;
+    for (planned, done) in planned.entries.iter().zip(&done.entries) {
+        let steps = |entry: &irsa_core::FleetEntry| {
+            let steps = entry.report().map(|report| report.steps.clone()).unwrap_or_default();
+            let steps = steps.into_iter().filter(|step| step.outcome != Outcome::NotRun);
+            steps.map(|step| (step.action, step.target, step.detail)).collect::<Vec<_>>()
+        };
+        assert_eq!(steps(planned), steps(done), "{}", planned.binding);
+        assert_eq!(planned.error().map(ToString::to_string), done.error().map(ToString::to_string));
+    }
+    done
+}
+
+async fn settled(world: &World, requests: &[Request]) {
+    let report = apply(world, requests).await;
+    assert!(report.is_complete(), "{report:?}");
+    let again = run(world, requests).await;
+    assert!(again.is_complete() && !again.changed(), "{again:?}");
+    assert!(again.entries.iter().all(|entry| entry.report().is_some_and(|report| report.extra.is_empty())));
+}
+
+fn owner(world: &World) -> String {
+    let role = world.role("shared").unwrap();
+    role.tags["irsa.gen3.org/owner"].rsplit('/').next().unwrap().to_owned()
+}
+
+/// The labels of the accounts in `default`.
+fn labels(world: &World) -> Vec<(String, String)> {
+    let state = world.sandbox.state().unwrap();
+    let accounts = &state.clusters.values().next().unwrap().namespaces["default"].service_accounts;
+    accounts.iter().map(|(name, account)| (name.to_string(), account.labels["of"].clone())).collect()
+}
+
+#[tokio::test]
+async fn who_names_the_others_owns_the_role_and_each_dresses_its_own_account() {
+    for order in [[all(), of("own")], [of("own"), all()]] {
+        let world = World::new();
+        settled(&world, &requests(order)).await;
+        assert_eq!(owner(&world), "all");
+        assert_eq!(labels(&world), [("all".into(), "all".into()), ("own".into(), "own".into())]);
+        assert!(world.can_assume("sandbox", "default/own", "shared").await);
+    }
+}
+
+#[tokio::test]
+async fn what_any_of_them_wants_of_the_role_is_wanted_of_it() {
+    let world = World::new();
+    let own = of("own").with_policy("AmazonSQSReadOnlyAccess").with_tag("team", "data").with_audience("aud.example");
+    world
+        .sandbox
+        .edit(|state| {
+            state.providers.values_mut().for_each(|provider| provider.audiences.push("aud.example".into()));
+            Ok(())
+        })
+        .unwrap();
+    let wanted = [all().with_exact(true), own];
+    settled(&world, &requests(wanted.clone())).await;
+    let role = world.role("shared").unwrap();
+    assert_eq!((role.attached.len(), role.tags["team"].as_str()), (2, "data"));
+    // Exact is what all of them declare.
+    world.edit_role("shared", |role| {
+        role.attached.insert("arn:aws:iam::aws:policy/PowerUserAccess".parse().unwrap());
+    });
+    settled(&world, &requests(wanted)).await;
+    assert_eq!(world.role("shared").unwrap().attached.len(), 2);
+    for name in ["all", "own"] {
+        let account = world.account_on("sandbox", &format!("default/{name}")).await.unwrap();
+        assert_eq!(account.annotations["eks.amazonaws.com/audience"], "aud.example");
+    }
+}
+
+#[tokio::test]
+async fn an_account_of_neither_is_bound_by_one() {
+    let world = World::new();
+    let third = |binding: IrsaBindingBuilder| binding.with_subject("default/third").with_label("of", "x");
+    let named = |name: &str| IrsaBinding::builder("sandbox", "default", name).with_role_name("shared");
+    let fleet = requests([third(named("all").with_subject("default/own")), third(named("own"))]);
+    settled(&world, &fleet).await;
+    assert!(world.annotation("default/third").await.is_some());
+}
+
+#[tokio::test]
+async fn when_the_leader_fails_the_others_wait() {
+    let world = World::new();
+    let leader = || IrsaBinding::builder("sandbox", "later", "x").with_role_name("shared").with_subject("default/own");
+    let fleet = |bindings: [IrsaBindingBuilder; 2]| requests(bindings);
+    let report = apply(&world, &fleet([of("own"), leader()])).await;
+    assert_eq!(report.failed(), 2, "{report:?}");
+    let waiting = report.entries[0].error().unwrap();
+    assert!(waiting.causes().join(" ").contains("binding later/x declares the role too"), "{waiting:?}");
+    assert_eq!(world.writes(), Vec::<&str>::new());
+    let made: Vec<Request> =
+        fleet([of("own"), leader()]).into_iter().map(|request| request.with_create_namespace(true)).collect();
+    settled(&world, &made).await;
+}
+
+#[tokio::test]
+async fn a_shared_role_counts_once() {
+    let world = World::new();
+    world
+        .sandbox
+        .edit(|state| {
+            state.quotas.roles_per_account = 1;
+            Ok(())
+        })
+        .unwrap();
+    settled(&world, &requests([of("own"), all()])).await;
+}
+
+#[tokio::test]
+async fn others_join_later_in_whatever_order() {
+    let world = World::new();
+    settled(&world, &requests([of("own")])).await;
+    // The owner answers for the role, whoever names it.
+    settled(&world, &requests([all(), of("own")])).await;
+    assert_eq!(owner(&world), "own");
+    let three = [of("new").with_subject("default/own").with_subject("default/all"), of("own"), all()];
+    settled(&world, &requests(three)).await;
+    assert_eq!((owner(&world), labels(&world).len()), ("own".to_owned(), 3));
+}
+
+#[tokio::test]
+async fn what_is_on_record_speaks_for_a_role_whose_owner_is_not_declared() {
+    let world = World::new();
+    settled(&world, &requests([of("owner").with_subject("default/own")])).await;
+    let report = apply(&world, &requests([of("new").with_subject("default/own"), of("own")])).await;
+    assert!(report.is_complete(), "{report:?}");
+    assert_eq!(owner(&world), "owner");
+    assert!(world.can_assume("sandbox", "default/new", "shared").await);
+}
+
+#[tokio::test]
+async fn a_role_of_somebody_else_is_adopted_once_and_not_bound_unasked() {
+    let world = World::new();
+    let alone = IrsaBinding::builder("sandbox", "default", "all").with_role_name("shared").with_role_only(true);
+    let alone = alone.with_policy("AmazonS3ReadOnlyAccess");
+    settled(&world, &requests([alone.with_subject("default/own")])).await;
+    world.edit_role("shared", |role| role.tags.clear());
+    let existing = |name: &str| {
+        let arn: irsa_core::name::RoleArn = "arn:aws:iam::123456789012:role/shared".parse().unwrap();
+        Request::create(of(name).build().unwrap()).with_existing_role(arn)
+    };
+    // The role lets both in, but nobody has asked for it.
+    let fleet = [existing("all").clone(), existing("own")];
+    let report = apply(&world, &fleet).await;
+    assert!(report.entries.iter().all(|entry| entry.error().is_some_and(|e| e.kind() == ErrorKind::NotOwned)));
+    let adopting = fleet.map(|request| request.with_adopt(true));
+    settled(&world, &adopting).await;
+    assert_eq!(owner(&world), "all");
+}
