@@ -243,3 +243,18 @@ async fn annotation_and_owned_role_that_differ_are_a_conflict() {
     assert_eq!(world.delete(of("sa")).await.unwrap_err().kind(), ErrorKind::Conflict);
     assert!(world.delete(of("sa").with_role_name(ROLE)).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_role_of_which_only_patterns_are_left_goes_when_forced() {
+    let world = World::new();
+    world.create(World::binding().with_subject("default/job-*").with_subject("default/b")).await.unwrap();
+    // Somebody else's binding is not forced away.
+    let forced = |name: &str| Request::delete(of(name).build().unwrap()).with_force(true);
+    world.client.run(&forced("b")).await.unwrap();
+    assert!(world.role(ROLE).is_some());
+    let kept = world.delete(of("sa")).await.unwrap();
+    let told = warned(&kept, WarningId::RoleKept).unwrap();
+    assert!(told.message.contains("only patterns are left") && told.message.contains("--force"), "{told:?}");
+    let gone = world.client.run(&forced("sa")).await.unwrap();
+    assert!(gone.changed && world.role(ROLE).is_none(), "{gone:?}");
+}

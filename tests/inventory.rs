@@ -4,7 +4,7 @@ use irsa_core::name::{Audience, ClusterRef, Namespace, ServiceAccountName};
 use irsa_core::{AccountState, BindingState, BindingView, ErrorKind, ROLE_ARN_ANNOTATION, RoleState};
 use serde_json::json;
 
-use crate::world::{ROLE, World, actions, text};
+use crate::world::{ROLE, World, actions, ec2_trust, text};
 
 fn sandbox() -> ClusterRef {
     "sandbox".parse().unwrap()
@@ -61,11 +61,7 @@ async fn each_thing_that_does_not_fit_is_named() {
     let cases: [Case; 6] = [
         (|w| w.sandbox.remove_role(&ROLE.parse().unwrap()).unwrap(), BindingState::Dangling, "role-missing"),
         (|w| w.edit_cluster(|c| c.namespaces.clear()), BindingState::Unbound, "account-missing"),
-        (
-            |w| w.edit_role(ROLE, |r| r.trust_policy = crate::world::ec2_trust()),
-            BindingState::Drifted,
-            "subject-not-trusted",
-        ),
+        (|w| w.edit_role(ROLE, |r| r.trust_policy = ec2_trust()), BindingState::Drifted, "subject-not-trusted"),
         (
             |w| {
                 w.sandbox
@@ -167,4 +163,43 @@ async fn providers_are_made_shown_and_not_deleted_while_trusted() {
     let other = [Audience::new("other").unwrap()];
     assert_eq!(actions(&world.client.create_provider(&sandbox(), &other, false).await.unwrap()), ["add_audience"]);
     assert!(!world.client.create_provider(&sandbox(), &other, false).await.unwrap().changed);
+}
+
+#[tokio::test]
+async fn a_role_that_is_named_and_not_there_is_not_found() {
+    let world = World::new();
+    world.create(World::binding()).await.unwrap();
+    let (namespace, name) = (Namespace::new("default").unwrap(), ServiceAccountName::new("sa").unwrap());
+    let get = async |role: &str| world.client.get(&sandbox(), &namespace, &name, Some(&role.parse().unwrap())).await;
+    let error = get("nope").await.unwrap_err();
+    assert!(error.kind() == ErrorKind::NotFound && text(&error).contains("role nope does not exist"), "{error:?}");
+    // The annotation names it still: that is what dangles.
+    world
+        .sandbox
+        .edit(|state| {
+            state.roles.clear();
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(get(ROLE).await.unwrap().state, BindingState::Dangling);
+}
+
+#[tokio::test]
+async fn roles_alone_are_judged_by_what_they_say_themselves() {
+    let world = World::new();
+    world
+        .sandbox
+        .edit(|state| {
+            state.providers.values_mut().for_each(|provider| provider.audiences.push("own.example".to_owned()));
+            Ok(())
+        })
+        .unwrap();
+    world.create(World::binding().with_audience("own.example")).await.unwrap();
+    let lost = irsa_core::IrsaBinding::builder("sandbox", "default", "lost").with_role_only(true);
+    world.create(lost).await.unwrap();
+    world.edit_role("sandbox-default-lost", |role| role.trust_policy = ec2_trust());
+    let views = world.client.list_roles(&sandbox(), None).await.unwrap();
+    let [lost, own] = &views[..] else { panic!("{views:?}") };
+    assert_eq!((own.state, problem_ids(own)), (BindingState::Ok, vec![]));
+    assert_eq!((lost.state, problem_ids(lost)), (BindingState::Drifted, vec!["subject-not-trusted"]));
 }

@@ -173,6 +173,7 @@ async fn a_role_of_somebody_else_is_adopted_once_and_not_bound_unasked() {
     let report = apply(&world, &fleet).await;
     assert!(report.entries.iter().all(|entry| entry.error().is_some_and(|e| e.kind() == ErrorKind::NotOwned)));
     let adopting = fleet.map(|request| request.with_adopt(true));
-    settled(&world, &adopting).await;
+    assert!(apply(&world, &adopting).await.is_complete());
+    assert!(!run(&world, &adopting).await.changed());
     assert_eq!(owner(&world), "all");
 }

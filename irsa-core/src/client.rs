@@ -199,6 +199,8 @@ mod tests {
         let (one, at) = (client(), cluster());
         spawnable(async move { one.list(&at, None).await });
         let (one, at) = (client(), cluster());
+        spawnable(async move { one.list_roles(&at, None).await });
+        let (one, at) = (client(), cluster());
         spawnable(async move { one.provider(&at).await });
         let (one, at) = (client(), cluster());
         spawnable(async move { one.create_provider(&at, &[], false).await });
