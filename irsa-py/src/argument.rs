@@ -2,11 +2,13 @@
 //! name in a note, which Python has from 3.11 on.)
 
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyBool;
 use pyo3::{Borrowed, PyTypeCheck};
 
 use crate::json::wrong_type;
@@ -59,14 +61,27 @@ impl<T: Wanted> Named for Given<'_, T> {
 
 /// The value of an object; `argument` is how errors call it.
 pub(crate) fn value<T: Wanted>(argument: &str, object: &Bound<'_, PyAny>) -> PyResult<T> {
+    // True is no number here, although Python has it so.
+    if T::WORDS != bool::WORDS && object.is_instance_of::<PyBool>() {
+        return Err(wrong_type(argument, T::WORDS, object));
+    }
     T::of(object).map_err(|error| {
-        let py = object.py();
-        if error.is_instance_of::<PyTypeError>(py) {
+        if error.is_instance_of::<PyTypeError>(object.py()) {
             return wrong_type(argument, T::WORDS, object);
         }
-        // An int that is too large, a text with a lone surrogate.
-        PyValueError::new_err(format!("{argument}: cannot be {}: {}", T::WORDS, error.value(py)))
+        // An int that is too large, a text with a lone surrogate, what the object's own code raises.
+        unreadable(argument, &format!("cannot be {}", T::WORDS), error, object.py())
     })
+}
+
+/// What reading an argument raised, with its name. Ctrl-C and exits go on as they are.
+pub(crate) fn unreadable(place: impl Display, what: &str, error: PyErr, py: Python<'_>) -> PyErr {
+    if !error.is_instance_of::<PyException>(py) {
+        return error;
+    }
+    let named = PyValueError::new_err(format!("{place}: {what}: {}", error.value(py)));
+    named.set_cause(py, Some(error));
+    named
 }
 
 impl<T: Named> Named for Option<T> {

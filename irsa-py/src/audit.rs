@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyMapping, PyString};
 use serde_json::Value;
 
+use crate::argument::unreadable;
 use crate::data::{as_text, data, items, texts};
 use crate::error::{Result, invalid};
 use crate::json::{self, Input};
@@ -152,7 +153,7 @@ fn read_one(place: &str, object: &Bound<'_, PyAny>) -> Result<Vec<Document>> {
         return Input::new(place, object).map(alone);
     };
     for key in KNOWN_KEYS {
-        if mapping.contains(key)? {
+        if mapping.contains(key).map_err(|error| unreadable(place, "cannot be read", error, mapping.py()))? {
             // A trust policy holds no dates; what boto3 answers of roles does.
             let value = match key {
                 "Statement" => json::from_python(place, object)?,
@@ -162,8 +163,7 @@ fn read_one(place: &str, object: &Bound<'_, PyAny>) -> Result<Vec<Document>> {
         }
     }
     let mut documents = Vec::new();
-    for item in mapping.items()?.iter() {
-        let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
+    for (key, value) in json::pairs(place, mapping)? {
         let Ok(arn) = key.extract::<String>() else {
             return Err(json::wrong_type(format!("a key of {place}"), "a str", &key).into());
         };
@@ -229,8 +229,7 @@ fn by_provider<'py>(argument: &str, object: &Bound<'py, PyAny>) -> Result<Vec<(P
         return Err(json::wrong_type(argument, "a dict by the ARN of a provider", object).into());
     };
     let mut found = Vec::new();
-    for item in mapping.items()?.iter() {
-        let (key, value): (Bound<'py, PyAny>, Bound<'py, PyAny>) = item.extract()?;
+    for (key, value) in json::pairs(argument, mapping)? {
         let Ok(arn) = key.extract::<String>() else {
             return Err(json::wrong_type(format!("a key of {argument}"), "a str", &key).into());
         };

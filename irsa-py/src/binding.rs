@@ -278,9 +278,7 @@ fn by_name<'py>(argument: &str, object: Option<&Bound<'py, PyAny>>) -> Result<Ve
         return Err(json::wrong_type(argument, "a dict", object).into());
     };
     let mut found = Vec::new();
-    for item in mapping.items()?.iter() {
-        let pair = item.extract::<(Bound<'py, PyAny>, Bound<'py, PyAny>)>();
-        let (key, held) = pair.map_err(|_| json::wrong_type(format!("an item of {argument}"), "a pair", &item))?;
+    for (key, held) in json::pairs(argument, mapping)? {
         found.push((value(&format!("a key of {argument}"), &key)?, held));
     }
     Ok(found)

@@ -24,6 +24,7 @@ use pyo3::prelude::*;
 
 pub(crate) use self::call::AT_ONCE;
 use self::call::Calls;
+use crate::argument::unreadable;
 use crate::error::{Result, invalid};
 
 /// A client, and the argument that it came by.
@@ -40,7 +41,8 @@ impl Boto3Client {
     /// `methods` are what it must have to be a client of the service.
     fn new(argument: &'static str, client: &Bound<'_, PyAny>, methods: &[&str]) -> Result<Self> {
         for method in methods {
-            if !client.hasattr(method)? {
+            let has = client.hasattr(method);
+            if !has.map_err(|error| unreadable(argument, "cannot be read", error, client.py()))? {
                 let found = client.get_type().name()?;
                 let service = argument.to_uppercase();
                 let what = format!("{argument}: must be a boto3 client of {service}, not {found}: it has no {method}");
@@ -100,6 +102,11 @@ impl Boto3Clients {
     /// The region whose clusters are found by name.
     pub(crate) fn region(&self) -> Option<&Region> {
         self.eks.as_ref().and_then(|eks| eks.region.as_ref())
+    }
+
+    /// The clients themselves.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &Py<PyAny>> {
+        [Some(&self.iam), self.eks.as_ref(), self.sts.as_ref()].into_iter().flatten().map(|one| one.client.as_ref())
     }
 
     fn partition(&self) -> Partition {

@@ -13,8 +13,9 @@ use irsa_core::{Client, Error, ErrorKind, FleetOptions, IrsaBinding, Progress, R
 use pyo3::Borrowed;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 
-use crate::argument::{Given, Named, named, object, value};
+use crate::argument::{Given, Named, named, object, unreadable, value};
 use crate::binding::Binding;
 use crate::boto::Boto3Clients;
 use crate::credentials;
@@ -33,7 +34,8 @@ const SANDBOX_CLUSTER: &str = "sandbox";
 pub(crate) struct Core {
     cluster: ClusterRef,
     /// With the process that it belongs to. Locked only while attached, so that a fork never finds it locked.
-    reach: Mutex<(u32, Arc<Reach>)>,
+    /// Nothing once the collector has taken the client.
+    reach: Mutex<Option<(u32, Arc<Reach>)>>,
 }
 
 /// What a change may touch.
@@ -111,16 +113,17 @@ impl Core {
             if options.profile.is_some() {
                 return Err(PyValueError::new_err("profile contradicts session: give only one of them"));
             }
-            if !session.hasattr("get_credentials")? {
+            let read = |error: PyErr| unreadable("session", "cannot be read", error, session.py());
+            if !session.hasattr("get_credentials").map_err(read)? {
                 let found = session.get_type().name()?;
                 return Err(PyTypeError::new_err(format!("session: must be a boto3 session, not {found}")));
             }
-            if options.region.is_none() && session.hasattr("region_name")? {
-                let region = session.getattr("region_name")?;
+            if options.region.is_none() && session.hasattr("region_name").map_err(read)? {
+                let region = session.getattr("region_name").map_err(read)?;
                 let given = (!region.is_none()).then_some(&region);
                 options.region = given.map(|region| value("session.region_name", region)).transpose()?;
             }
-            given = Some(credentials::of_session(session));
+            given = Some(Arc::new(session.clone().unbind()));
         }
         if let Some(own) = boto.as_ref().and_then(Boto3Clients::region).map(|region| region.to_string()) {
             if let Some(region) = named_region.filter(|region| *region != own) {
@@ -131,7 +134,8 @@ impl Core {
         let environment = Environment::of_process();
         let target = Target::new(&options, &environment, Need::Cluster).map_err(Failure::from)?;
         let (cluster, timeout) = (target.cluster().map_err(Failure::from)?.clone(), target.timeout);
-        let live = Live { environment, target, credentials: given, boto };
+        let credentials = given.as_ref().map(credentials::of_session);
+        let live = Live { environment, target, credentials, boto, session: given };
         Ok(Self::new(cluster, Origin::Live(Box::new(live)), timeout))
     }
 
@@ -153,6 +157,22 @@ impl Core {
         };
         let timeout = timeout.map(seconds).transpose()?.unwrap_or(Duration::from_secs(120));
         Ok(Self::new(cluster, origin, timeout))
+    }
+
+    /// What belongs to Python is shown to its collector, but not while a call uses it.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Ok(known) = self.reach.try_lock() else { return Ok(()) };
+        match known.as_ref() {
+            Some((_, reach)) if Arc::strong_count(reach) == 1 => {
+                reach.held().into_iter().try_for_each(|held| visit.call(held))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        let cleared = self.reach.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(cleared);
     }
 
     /// The cluster, by name, ARN or issuer.
@@ -185,8 +205,9 @@ impl Core {
         if let Some(progress) = progress.filter(|progress| !progress.is_callable()) {
             return Err(crate::json::wrong_type("progress", "callable", progress));
         }
-        if concurrency == 0 || !writes_per_second.is_finite() || writes_per_second < 0.0 {
-            let rule = "concurrency must be 1 or more, writes_per_second a number of 0 (no limit) or more";
+        let paced = writes_per_second.is_finite() && (writes_per_second == 0.0 || writes_per_second >= SLOWEST);
+        if concurrency == 0 || !paced {
+            let rule = "concurrency must be 1 or more, writes_per_second 0 (no limit) or at least 0.001";
             return Err(PyValueError::new_err(format!("{rule}; not {concurrency} and {writes_per_second}")));
         }
         let mut requests = Vec::new();
@@ -197,7 +218,7 @@ impl Core {
         let needed: BTreeSet<ClusterRef> = requests.iter().flat_map(servers).collect();
         let options = FleetOptions::new().with_concurrency(concurrency).with_writes_per_second(writes_per_second);
         if progress.is_some_and(is_async) {
-            return Err(PyTypeError::new_err("progress: must be a plain function, not an `async def`"));
+            return Err(PyTypeError::new_err("progress: must be a plain function, not an `async def` or a generator"));
         }
         let progress = progress.map(|progress| progress.clone().unbind());
         self.needing(py, Needs::Thread, progress, needed.into_iter().collect(), move |client, teller| async move {
@@ -360,12 +381,16 @@ impl Core {
     }
 }
 
-/// `inspect.CO_COROUTINE`.
+/// `inspect.CO_GENERATOR`, `CO_COROUTINE` and `CO_ASYNC_GENERATOR`.
+const CO_GENERATOR: u32 = 0x20;
 const CO_COROUTINE: u32 = 0x80;
+const CO_ASYNC_GENERATOR: u32 = 0x200;
+/// The slowest pace: a write in 1,000 seconds.
+const SLOWEST: f64 = 0.001;
 
 impl Core {
     fn new(cluster: ClusterRef, origin: Origin, timeout: Duration) -> Self {
-        Self { cluster, reach: Mutex::new((process::id(), Arc::new(Reach::new(origin, timeout)))) }
+        Self { cluster, reach: Mutex::new(Some((process::id(), Arc::new(Reach::new(origin, timeout))))) }
     }
 
     /// What says which binding is meant, and nothing of what is wanted of it.
@@ -434,6 +459,9 @@ impl Core {
     /// What is reached; a forked process reaches it anew.
     fn reach(&self, _attached: Python<'_>) -> Result<Arc<Reach>> {
         let mut known = self.reach.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = known.as_mut() else {
+            return Err(invalid("the client was collected: make another one".to_owned()));
+        };
         if known.0 != process::id() {
             if let Origin::Memory(_) = known.1.origin() {
                 return Err(Error::new(ErrorKind::InvalidInput, "this sandbox is in the memory of another process")
@@ -442,19 +470,20 @@ impl Core {
             }
             let anew = Arc::new(known.1.anew());
             // Never dropped: that would close connections of the old process, by threads that are not there.
-            std::mem::forget(std::mem::replace(&mut *known, (process::id(), anew)));
+            std::mem::forget(std::mem::replace(known, (process::id(), anew)));
         }
         Ok(Arc::clone(&known.1))
     }
 }
 
-/// Whether what a callable gives is a coroutine, which would be thrown away: an `async def`, a partial of one, or an object
-/// that has one as `__call__`.
+/// Whether what a callable gives is a coroutine or a generator, which would be thrown away: an `async def`, a function that
+/// yields, a partial of one, or an object that has one as `__call__`.
 fn is_async(callable: &Bound<'_, PyAny>) -> bool {
     let flags = |function: &Bound<'_, PyAny>| function.getattr("__code__")?.getattr("co_flags")?.extract::<u32>();
-    let inner = callable.getattr("func").unwrap_or_else(|_| callable.clone());
+    let is_partial = callable.get_type().name().is_ok_and(|name| name == "partial");
+    let inner = callable.getattr("func").ok().filter(|_| is_partial).unwrap_or_else(|| callable.clone());
     let own = flags(&inner).or_else(|_| inner.getattr("__call__").and_then(|call| flags(&call)));
-    own.is_ok_and(|flags| flags & CO_COROUTINE != 0)
+    own.is_ok_and(|flags| flags & (CO_COROUTINE | CO_GENERATOR | CO_ASYNC_GENERATOR) != 0)
 }
 
 /// The clusters whose API servers a request needs.

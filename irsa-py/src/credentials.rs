@@ -20,8 +20,8 @@ const KEPT: Duration = Duration::from_secs(1);
 struct Session(Arc<Py<PyAny>>);
 
 /// The credentials of a session.
-pub(crate) fn of_session(session: &Bound<'_, PyAny>) -> SharedCredentialsProvider {
-    SharedCredentialsProvider::new(Session(Arc::new(session.clone().unbind())))
+pub(crate) fn of_session(session: &Arc<Py<PyAny>>) -> SharedCredentialsProvider {
+    SharedCredentialsProvider::new(Session(Arc::clone(session)))
 }
 
 impl ProvideCredentials for Session {

@@ -7,7 +7,7 @@ use pyo3::types::{PyBytes, PyList, PySequence, PyString, PyTuple, PyType};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::argument::value;
+use crate::argument::{unreadable, value};
 use crate::error::{Result, invalid};
 use crate::json;
 
@@ -145,7 +145,11 @@ pub(crate) use data;
 
 /// The value of plain data.
 pub(crate) fn from_dict<T: DeserializeOwned>(data: &Bound<'_, PyAny>) -> Result<T> {
-    serde_json::from_value(json::from_python("data", data)?).map_err(|error| invalid(format!("data: {error}")))
+    serde_path_to_error::deserialize(json::from_python("data", data)?).map_err(|error| {
+        let path = error.path().to_string();
+        let place = if path == "." { "data".to_owned() } else { format!("data: {path}") };
+        invalid(format!("{place}: {}", error.inner()))
+    })
 }
 
 /// `Name(field=value, ...)`.
@@ -174,7 +178,11 @@ pub(crate) fn items<'py>(argument: &str, object: &Bound<'py, PyAny>) -> Result<V
     }
     let is_text = object.is_instance_of::<PyString>() || object.is_instance_of::<PyBytes>();
     match object.cast::<PySequence>() {
-        Ok(sequence) if !is_text => Ok(sequence.to_list()?.iter().collect()),
+        Ok(sequence) if !is_text => {
+            let list = sequence.to_list();
+            let list = list.map_err(|error| unreadable(argument, "cannot be read", error, object.py()))?;
+            Ok(list.iter().collect())
+        }
         _ => Err(json::wrong_type(argument, "a list", object).into()),
     }
 }

@@ -34,6 +34,10 @@ pub(crate) fn is_near() -> bool {
 #[pyfunction]
 pub(crate) fn end(py: Python<'_>) {
     ENDING.store(true, Ordering::SeqCst);
+    // Who would come back might find the interpreter gone.
+    if ATTACHING.load(Ordering::SeqCst) == 0 {
+        return;
+    }
     py.detach(|| {
         let deadline = Instant::now() + LAST_WAIT;
         while ATTACHING.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {

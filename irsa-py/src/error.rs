@@ -127,7 +127,9 @@ const METHODS: [(&str, &str); 5] = [
 /// A text that speaks of commands and options of the program, such as `--role-name`, with the methods and keywords of Python
 /// in their place.
 fn in_keywords(text: &str) -> String {
-    let text = METHODS.iter().fold(text.to_owned(), |text, (command, method)| text.replace(command, method));
+    // Only the program takes files.
+    let text = text.replace("a file with --policy ./FILE.json", "a document in inline");
+    let text = METHODS.iter().fold(text, |text, (command, method)| text.replace(command, method));
     let mut parts = text.split("--");
     let mut told = parts.next().unwrap_or_default().to_owned();
     for part in parts {

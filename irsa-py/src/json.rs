@@ -9,6 +9,7 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, P
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
+use crate::argument::unreadable;
 use crate::error::{Result, invalid};
 
 /// As deep as serde_json reads.
@@ -179,9 +180,10 @@ fn read(place: &Place<'_, '_>, dates: Dates, left: &Cell<usize>) -> Result<Value
         tuple.iter().collect()
     } else if let Ok(mapping) = object.cast::<PyMapping>() {
         return read_object(place, mapping, dates, left);
-    } else if dates == Dates::Text && object.hasattr("isoformat")? {
-        let text: String = object.call_method0("isoformat")?.extract()?;
-        return Ok(Value::String(text));
+    } else if dates == Dates::Text && object.hasattr("isoformat").unwrap_or_default() {
+        let date = object.call_method0("isoformat").and_then(|text| Ok(text.extract::<String>()?));
+        let date = date.map_err(|error| unreadable(place, "is no date", error, object.py()))?;
+        return Ok(Value::String(date));
     } else {
         return Err(wrong_type(place, "JSON (dict, list, str, int, float, bool or None)", object).into());
     };
@@ -197,9 +199,7 @@ fn read_object(
     left: &Cell<usize>,
 ) -> Result<Value> {
     let mut object = Map::new();
-    // A list of its own, so that nobody changes the mapping meanwhile.
-    for item in mapping.items()?.iter() {
-        let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
+    for (key, value) in pairs(place, mapping)? {
         let Ok(text) = key.cast::<PyString>() else {
             return Err(wrong_type(format!("a key of {place}"), "a str", &key).into());
         };
@@ -209,6 +209,19 @@ fn read_object(
         object.insert(key, value);
     }
     Ok(Value::Object(object))
+}
+
+/// What a mapping holds. `place` is how errors call it.
+pub(crate) fn pairs<'py>(
+    place: impl fmt::Display,
+    mapping: &Bound<'py, PyMapping>,
+) -> PyResult<Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
+    // A list of its own, so that nobody changes the mapping meanwhile.
+    let items = mapping.items().map_err(|error| unreadable(&place, "cannot be read", error, mapping.py()))?;
+    let pair = |item: Bound<'py, PyAny>| {
+        item.extract().map_err(|_| wrong_type(&place, "a mapping whose items() are pairs", &item))
+    };
+    items.iter().map(pair).collect()
 }
 
 fn text_of(place: &Place<'_, '_>, text: &Bound<'_, PyString>) -> Result<String> {

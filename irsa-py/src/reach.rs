@@ -8,6 +8,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use irsa_cli::{Connection, Environment, Target};
 use irsa_core::name::ClusterRef;
 use irsa_core::{Client, Error, Result, Sandbox};
+use pyo3::prelude::*;
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use crate::boto::{AT_ONCE, Boto3Backend, Boto3Clients};
@@ -32,6 +33,8 @@ pub(crate) struct Live {
     pub(crate) credentials: Option<SharedCredentialsProvider>,
     /// In place of the SDK for all but the tokens of API servers.
     pub(crate) boto: Option<Boto3Clients>,
+    /// The boto3 session that the credentials are of.
+    pub(crate) session: Option<Arc<Py<PyAny>>>,
 }
 
 impl Live {
@@ -79,6 +82,17 @@ impl Reach {
 
     pub(crate) fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// What of Python it holds, each once.
+    pub(crate) fn held(&self) -> Vec<&Py<PyAny>> {
+        match &self.origin {
+            Origin::Live(live) => {
+                let clients = live.boto.iter().flat_map(Boto3Clients::held);
+                clients.chain(live.session.as_deref()).collect()
+            }
+            Origin::Memory(_) | Origin::File(_) => Vec::new(),
+        }
     }
 
     /// The same anew, for a forked process: connections cannot be shared with the old one.

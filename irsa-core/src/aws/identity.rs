@@ -115,6 +115,8 @@ mod tests {
         let endpoint = Endpoint::new(|_| described("us-east-1", ""));
         let error = endpoint.backend().cluster(&by_arn("arn:aws:eks:us-east-1:999999999999:cluster/demo")).await;
         assert_eq!(error.unwrap_err().kind(), ErrorKind::WrongCluster);
+        let other = endpoint.backend().cluster(&by_arn("other")).await.unwrap_err();
+        assert!(other.kind() == ErrorKind::WrongCluster && other.causes()[0].contains("asked for other"), "{other:?}");
     }
 
     #[tokio::test]

@@ -143,6 +143,10 @@ impl<'a> AwsCall<'a> {
                     .with_cause(format!("EKS describes {} to these credentials", description.arn))
                     .with_hint(format!("use credentials of account {}", arn.account())))
             }
+            ClusterRef::Name(name) if name != description.arn.name() => {
+                let cause = format!("EKS was asked for {name} and describes {}", description.arn);
+                Err(Error::new(ErrorKind::WrongCluster, self.doing.clone()).with_cause(cause))
+            }
             _ => Ok(description),
         }
     }

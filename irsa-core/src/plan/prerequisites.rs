@@ -22,7 +22,7 @@ pub(super) fn providers(request: &Request, observed: &Observed, goal: &Goal<'_>)
             (None, Some(standing)) => Audience::new(standing)?,
             (None, None) => Audience::sts(),
         };
-        let hint = "make it with `irsa provider create`, or with --create-provider";
+        let hint = "make it with --create-provider, or by itself with `irsa provider create`";
         match observed.providers.get(arn).and_then(Option::as_ref) {
             Some(provider) if provider.audiences.iter().any(|known| known == audience.as_str()) => {}
             Some(_) if request.create_provider => steps.push(Step::AddAudience { provider: arn.clone(), audience }),

@@ -39,6 +39,10 @@ impl StateFile {
 
     /// What the file holds now. A file that is not there, or is empty, holds a fresh state.
     pub(super) fn read(&mut self) -> Result<&SandboxState> {
+        // A device or a pipe would be replaced by a file, or read for ever.
+        if fs::metadata(&self.path).is_ok_and(|known| !known.is_file()) {
+            return Err(Error::invalid("sandbox file", self.path.display().to_string(), "is no regular file"));
+        }
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == IoKind::NotFound => String::new(),
@@ -188,6 +192,14 @@ mod tests {
             role.tags.insert(key.to_owned(), String::new());
             Ok(())
         })
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_refused_and_left_alone() {
+        let error = Sandbox::open("/dev/zero").unwrap_err();
+        assert!(error.to_string().contains("is no regular file"), "{error}");
+        assert!(!Path::new("/dev/zero.lock").exists());
     }
 
     #[test]

@@ -13,6 +13,7 @@
 'allow'
 """
 
+from irsa import _main  # noqa: F401  (first, since it refuses interpreters that the rest cannot live in)
 from irsa._client import Client
 from irsa._errors import (
     AccessDeniedError,

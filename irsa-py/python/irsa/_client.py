@@ -60,9 +60,6 @@ class Client:
         TypeError: an argument has another type.
     """
 
-    __slots__ = ("_core",)
-    _core: Core
-
     def __init__(
         self,
         cluster: str | None = None,
@@ -80,7 +77,7 @@ class Client:
         sts: object = None,
         timeout: float | None = None,
     ) -> None:
-        self._core = Core.live(
+        self._core: Core = Core.live(
             cluster,
             region,
             profile,
