@@ -181,7 +181,7 @@ fn read(place: &Place<'_, '_>, dates: Dates, left: &Cell<usize>) -> Result<Value
     } else if let Ok(mapping) = object.cast::<PyMapping>() {
         return read_object(place, mapping, dates, left);
     } else if dates == Dates::Text && object.hasattr("isoformat").unwrap_or_default() {
-        let date = object.call_method0("isoformat").and_then(|text| Ok(text.extract::<String>()?));
+        let date = object.call_method0("isoformat").and_then(|text| text.extract::<String>());
         let date = date.map_err(|error| unreadable(place, "is no date", error, object.py()))?;
         return Ok(Value::String(date));
     } else {
