@@ -11,10 +11,8 @@ use crate::backend::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
 };
 use crate::error::Result;
+use crate::fleet::FleetOptions;
 use crate::name::{Audience, InlinePolicyName, PolicyArn, ProviderArn, RoleName};
-
-/// The slowest pace: what is slower is as good as a standstill.
-const SLOWEST: f64 = 1e-6;
 
 /// Gives turns to writers, first come, first served, at even distances.
 #[derive(Debug)]
@@ -25,7 +23,7 @@ impl Pace {
     pub(crate) fn of(per_second: f64) -> Option<Arc<Self>> {
         let limited = per_second.is_finite() && per_second > 0.0;
         limited.then(|| {
-            let distance = Duration::from_secs_f64(1.0 / per_second.max(SLOWEST));
+            let distance = Duration::from_secs_f64(1.0 / per_second.max(FleetOptions::SLOWEST));
             // A distance of nothing is no interval for tokio.
             let mut turns = tokio::time::interval(distance.max(Duration::from_nanos(1)));
             // Turns that nobody took are not saved up: IAM counts bursts.

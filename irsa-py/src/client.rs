@@ -205,9 +205,11 @@ impl Core {
         if let Some(progress) = progress.filter(|progress| !progress.is_callable()) {
             return Err(crate::json::wrong_type("progress", "callable", progress));
         }
-        let paced = writes_per_second.is_finite() && (writes_per_second == 0.0 || writes_per_second >= SLOWEST);
+        let paced =
+            writes_per_second.is_finite() && (writes_per_second == 0.0 || writes_per_second >= FleetOptions::SLOWEST);
         if concurrency == 0 || !paced {
-            let rule = "concurrency must be 1 or more, writes_per_second 0 (no limit) or at least 0.001";
+            let slowest = FleetOptions::SLOWEST;
+            let rule = format!("concurrency must be 1 or more, writes_per_second 0 (no limit) or at least {slowest}");
             return Err(PyValueError::new_err(format!("{rule}; not {concurrency} and {writes_per_second}")));
         }
         let mut requests = Vec::new();
@@ -385,8 +387,6 @@ impl Core {
 const CO_GENERATOR: u32 = 0x20;
 const CO_COROUTINE: u32 = 0x80;
 const CO_ASYNC_GENERATOR: u32 = 0x200;
-/// The slowest pace: a write in 1,000 seconds.
-const SLOWEST: f64 = 0.001;
 
 impl Core {
     fn new(cluster: ClusterRef, origin: Origin, timeout: Duration) -> Self {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use irsa_core::FleetOptions;
 
 use super::DryRun;
 
@@ -94,9 +95,13 @@ A manifest is YAML or JSON, of one or many documents; `irsa schema` prints its J
 
 A ClusterConfig of eksctl is read too: its iam.serviceAccounts. A role that attachRoleARN names must exist.
 
+Several bindings may declare one roleName where one of them names the service accounts of the others in subjects: what
+all of them want of the role is wanted of it, and each gives its own service account its labels.
+
 With --prune, bindings that belong to the set and are not declared any more are removed, each with its role and all its
 service accounts. They are shown first; on a terminal you are asked. Of a role that is declared still, service accounts
-that are not are told, and kept.
+that are not are told, and kept. A role whose service accounts are declared with another one goes with a later prune:
+after they have moved, and when you have restarted their pods.
 
 Examples:
   irsa apply -f bindings.yaml
@@ -132,7 +137,10 @@ fn concurrency(text: &str) -> Result<usize, String> {
 
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(rate) if rate.is_finite() && rate >= 0.0 => Ok(rate),
-        _ => Err("must be a number of writes, such as 10 or 0.5; 0 is no limit".to_owned()),
+        Ok(rate) if rate.is_finite() && (rate == 0.0 || rate >= FleetOptions::SLOWEST) => Ok(rate),
+        _ => {
+            let slowest = FleetOptions::SLOWEST;
+            Err(format!("must be a number of writes of at least {slowest}, such as 10 or 0.5; 0 is no limit"))
+        }
     }
 }

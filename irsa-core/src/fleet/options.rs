@@ -56,6 +56,9 @@ impl FleetOptions {
         self
     }
 
+    /// The slowest limit of writes, in writes per second: what is slower is as good as a standstill, and taken for this.
+    pub const SLOWEST: f64 = 0.001;
+
     /// Sets [`writes_per_second`](Self::writes_per_second).
     #[must_use]
     pub fn with_writes_per_second(mut self, writes: f64) -> Self {
