@@ -177,3 +177,25 @@ async fn a_role_of_somebody_else_is_adopted_once_and_not_bound_unasked() {
     assert!(!run(&world, &adopting).await.changed());
     assert_eq!(owner(&world), "all");
 }
+
+#[tokio::test]
+async fn what_is_role_only_is_let_in_and_its_account_left_alone() {
+    let world = World::new();
+    let arn: irsa_core::name::RoleArn = "arn:aws:iam::123456789012:role/shared".parse().unwrap();
+    let named = |name: &str| IrsaBinding::builder("sandbox", "default", name).with_role_name("shared");
+    settled(&world, &requests([named("all")])).await;
+    let fleet = [named("all"), named("own").with_role_only(true)]
+        .map(|binding| Request::create(binding.build().unwrap()).with_existing_role(arn.clone()));
+    settled(&world, &fleet).await;
+    assert_eq!(world.annotation("default/own").await, None);
+    assert!(world.can_assume("sandbox", "default/own", "shared").await);
+}
+
+#[tokio::test]
+async fn a_shared_role_that_may_not_be_read_fails_alone() {
+    let world = World::new();
+    let other = IrsaBinding::builder("sandbox", "default", "other");
+    world.sandbox.faults().fail_before(("role", 1), ("AccessDenied", "no"));
+    let report = run(&world, &requests([all(), of("own"), other])).await;
+    assert!(report.entries[2].error().is_none(), "{report:?}");
+}

@@ -134,7 +134,7 @@ impl Group {
         whole.subjects.extend(declared);
         let unbound = whole.subjects.iter().filter(|subject| {
             let place = place(&whole, subject, known);
-            place.is_some_and(|place| binders.get(&place).is_some_and(|binder| *binder != self.leader))
+            place.is_some_and(|place| binders.get(&place) != Some(&self.leader))
         });
         let unbound: Vec<Subject> = unbound.cloned().collect();
         whole.trust_only.extend(unbound);
@@ -275,11 +275,12 @@ fn one_account(
 /// is left. Who owns the role already leads, or else who is on its record.
 ///
 /// # Errors
-/// Those of [`groups`], and of reading a role that is shared.
+/// Those of [`groups`].
 pub(super) async fn join(iam: &dyn IamBackend, requests: &[Request], known: &Known<'_>) -> Result<Vec<Request>> {
     let mut joined = requests.to_vec();
     for mut group in groups(requests, known)? {
-        if let Some(role) = iam.role(&group.name).await? {
+        // What cannot be read is an error of the leader's own plan.
+        if let Ok(Some(role)) = iam.role(&group.name).await {
             let ownership = Ownership::from_tags(&role.tags);
             let is = |at: &usize, has: &dyn Fn(&Member) -> bool| {
                 member(&requests[*at].binding, known).is_some_and(|member| has(&member))
