@@ -154,3 +154,65 @@ async fn a_role_goes_only_after_its_account_has_its_new_one() {
     assert_eq!(roles(&world), ["new"]);
     assert!(world.annotation("default/a").await.is_some_and(|arn| arn.ends_with("/new")));
 }
+
+#[tokio::test]
+async fn what_is_told_to_take_a_subject_out_takes_that_one_out() {
+    let world = World::with_blue();
+    let app = |cluster: &str| IrsaBinding::builder(cluster, "default", "app").with_role_name("r");
+    let shared = app("sandbox").with_subject("blue:default/app").with_subject("blue:default/x");
+    assert!(apply(&world, &[mine(shared)]).await.is_complete());
+    let left = mine(app("sandbox").with_subject("blue:default/x"));
+    let prunable = world.client.prunable("mine", std::slice::from_ref(&left)).await.unwrap();
+    let [told] = &prunable.warnings[..] else { panic!("{prunable:?}") };
+    assert!(told.message.contains("`irsa delete default/app --role-name r --cluster blue`"), "{told:?}");
+    let delete = Request::delete(app("blue").build().unwrap());
+    assert!(apply(&world, &[delete]).await.is_complete());
+    assert!(!world.can_assume("blue", "default/app", "r").await);
+    for (cluster, place) in [("sandbox", "default/app"), ("blue", "default/x")] {
+        assert!(world.can_assume(cluster, place, "r").await, "{cluster} {place}");
+    }
+    assert_eq!(pruned(&world, &[left]).await.1.warnings, []);
+}
+
+#[tokio::test]
+async fn both_roles_that_an_account_had_go_when_it_is_declared_no_more() {
+    let world = World::new();
+    let (keep, moved) = (mine(of("keep")), |role: &str| mine(of("x").with_role_name(role)));
+    assert!(apply(&world, &[keep.clone(), moved("one")]).await.is_complete());
+    assert!(pruned(&world, &[keep.clone(), moved("two")]).await.0.is_complete());
+    let (report, prunable) = pruned(&world, std::slice::from_ref(&keep)).await;
+    assert!(report.is_complete() && prunable.requests.len() == 2, "{report:?}");
+    assert_eq!((roles(&world), world.annotation("default/x").await), (vec!["sandbox-default-keep".to_owned()], None));
+}
+
+#[tokio::test]
+async fn subjects_without_a_record_go_with_their_role() {
+    let world = World::new();
+    world
+        .sandbox
+        .edit(|state| {
+            state.quotas.trust_policy_size = 4096;
+            Ok(())
+        })
+        .unwrap();
+    // More subjects than a role has room for tags, and one whose tag is cut.
+    let many = (0..60).fold(of("all"), |all, n| all.with_subject(format!("default/o{n:02}")));
+    let many = many.with_subject(format!("default/{}", "y".repeat(220)));
+    assert!(apply(&world, &[mine(of("keep")), mine(many)]).await.is_complete());
+    let (report, _) = pruned(&world, &[mine(of("keep"))]).await;
+    assert!(report.is_complete(), "{report:?}");
+    assert_eq!(roles(&world), ["sandbox-default-keep"]);
+    assert_eq!(world.annotation("default/o59").await, None);
+}
+
+#[tokio::test]
+async fn what_exact_takes_out_anyway_is_not_told() {
+    let world = World::new();
+    assert!(
+        apply(&world, &[mine(of("a").with_subject("default/b").with_subject("default/job-*"))]).await.is_complete()
+    );
+    let told = async |left: Request| world.client.prunable("mine", &[left]).await.unwrap().warnings;
+    let all = told(mine(of("a"))).await;
+    assert!(all.len() == 2 && all.iter().all(|warning| warning.message.contains("irsa ")), "{all:?}");
+    assert_eq!(told(mine(of("a").with_exact(true))).await, []);
+}

@@ -1,6 +1,10 @@
 //! Roles that several bindings of a fleet declare.
 
+use std::collections::BTreeSet;
+
 use irsa_core::{ErrorKind, FleetOptions, FleetReport, IrsaBinding, IrsaBindingBuilder, Outcome, Request};
+
+use proptest::prelude::*;
 
 use crate::world::World;
 
@@ -184,6 +188,9 @@ async fn what_is_role_only_is_let_in_and_its_account_left_alone() {
     let arn: irsa_core::name::RoleArn = "arn:aws:iam::123456789012:role/shared".parse().unwrap();
     let named = |name: &str| IrsaBinding::builder("sandbox", "default", name).with_role_name("shared");
     settled(&world, &requests([named("all")])).await;
+    let named_by_other = [named("all").with_subject("default/own"), named("own").with_role_only(true)];
+    settled(&world, &requests(named_by_other)).await;
+    assert_eq!(world.annotation("default/own").await, None);
     let fleet = [named("all"), named("own").with_role_only(true)]
         .map(|binding| Request::create(binding.build().unwrap()).with_existing_role(arn.clone()));
     settled(&world, &fleet).await;
@@ -198,4 +205,140 @@ async fn a_shared_role_that_may_not_be_read_fails_alone() {
     world.sandbox.faults().fail_before(("role", 1), ("AccessDenied", "no"));
     let report = run(&world, &requests([all(), of("own"), other])).await;
     assert!(report.entries[2].error().is_none(), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_role_that_one_declares_and_another_names_by_its_arn_is_made() {
+    let arn: irsa_core::name::RoleArn = "arn:aws:iam::123456789012:role/shared".parse().unwrap();
+    let named = Request::create(of("own").build().unwrap()).with_existing_role(arn);
+    let made = Request::create(all().build().unwrap());
+    for fleet in [[named.clone(), made.clone()], [made, named]] {
+        let world = World::new();
+        settled(&world, &fleet).await;
+        assert_eq!(owner(&world), "all");
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_named_in_two_ways_is_one() {
+    let world = World::with_blue();
+    let arn = "arn:aws:eks:us-east-1:123456789012:cluster/blue";
+    let leader = IrsaBinding::builder("sandbox", "default", "a").with_role_name("shared");
+    let leader = leader.with_subject("blue:default/b");
+    let own = IrsaBinding::builder(arn, "default", "b").with_role_name("shared").with_role_only(true);
+    settled(&world, &requests([leader, own])).await;
+    assert_eq!(world.account_on("blue", "default/b").await, None);
+}
+
+#[tokio::test]
+async fn the_role_is_written_as_its_leader_writes_it() {
+    let world = World::new();
+    let fleet = requests([of("own"), all().with_role_name("Shared")]);
+    let report = apply(&world, &fleet).await;
+    assert!(report.is_complete(), "{report:?}");
+    for name in ["default/own", "default/all"] {
+        assert!(world.annotation(name).await.is_some_and(|arn| arn.ends_with("/Shared")), "{name}");
+    }
+    assert!(!run(&world, &fleet).await.changed());
+}
+
+#[tokio::test]
+async fn an_exact_role_whose_owner_is_only_named_is_made_exact() {
+    let world = World::new();
+    let named = |name: &str| IrsaBinding::builder("sandbox", "default", name).with_role_name("shared");
+    let fleet =
+        requests([named("all").with_exact(true).with_subject("default/mid").with_subject("default/z"), named("z")]);
+    settled(&world, &fleet).await;
+    // The heir of the owner is declared by no binding of its own.
+    world.client.run(&Request::delete(named("all").build().unwrap())).await.unwrap();
+    assert_eq!(owner(&world), "mid");
+    settled(&world, &fleet).await;
+}
+
+#[tokio::test]
+async fn exact_leaves_accounts_alone_that_are_trust_only() {
+    let world = World::new();
+    let blue = "blue".parse().unwrap();
+    let _ = world.sandbox.add_cluster(&blue).unwrap();
+    let issuer = world.sandbox.state().unwrap().clusters[&blue].issuer.clone().unwrap();
+    world.sandbox.add_provider(&issuer).unwrap();
+    // The API server of blue is not known to this client.
+    let exact = IrsaBinding::builder("sandbox", "default", "a").with_role_name("shared").with_exact(true);
+    settled(&world, &requests([exact.with_trust_only_subject("blue:default/b")])).await;
+}
+
+/// What a member of a group wants, from few choices, so that members agree and contradict each other often.
+#[derive(Clone, Debug)]
+struct Member {
+    named: BTreeSet<usize>,
+    trust_only: bool,
+    role_only: bool,
+    exact: bool,
+    policy: Option<usize>,
+    tag: Option<usize>,
+    labelled: bool,
+}
+
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+fn member() -> impl Strategy<Value = Member> {
+    let named = prop::collection::btree_set(0..NAMES.len(), 0..NAMES.len());
+    let flags = (any::<bool>(), prop::bool::weighted(0.2), prop::bool::weighted(0.2), any::<bool>());
+    let wants = (prop::option::of(0..2usize), prop::option::weighted(0.3, 0..2usize));
+    (named, flags, wants).prop_map(|(named, (trust_only, role_only, exact, labelled), (policy, tag))| Member {
+        named,
+        trust_only,
+        role_only,
+        exact,
+        policy,
+        tag,
+        labelled: labelled && !role_only,
+    })
+}
+
+fn request(at: usize, member: &Member) -> Request {
+    let mut binding = IrsaBinding::builder("sandbox", "default", NAMES[at])
+        .with_role_name("shared")
+        .with_role_only(member.role_only)
+        .with_exact(member.exact);
+    for other in member.named.iter().filter(|other| **other != at) {
+        let place = format!("default/{}", NAMES[*other]);
+        binding = if member.trust_only { binding.with_trust_only_subject(place) } else { binding.with_subject(place) };
+    }
+    if let Some(policy) = member.policy {
+        binding = binding.with_policy(["AmazonS3ReadOnlyAccess", "AmazonSQSReadOnlyAccess"][policy]);
+    }
+    if let Some(tag) = member.tag {
+        binding = binding.with_tag("team", tag.to_string());
+    }
+    if member.labelled {
+        binding = binding.with_label("of", NAMES[at]);
+    }
+    Request::create(binding.build().unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_not_refused_is_done_in_one_run(members in prop::collection::vec(member(), 2..=4)) {
+        let fleet: Vec<Request> = members.iter().enumerate().map(|(at, member)| request(at, member)).collect();
+        let world = World::new();
+        if irsa_core::check_fleet(&fleet).is_err() {
+            return Ok(());
+        }
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            let report = apply(&world, &fleet).await;
+            assert!(report.is_complete(), "{report:?}");
+            let again = run(&world, &fleet).await;
+            assert!(again.is_complete() && !again.changed(), "{again:?}");
+            for (name, member) in NAMES.iter().zip(&members) {
+                let place = format!("default/{name}");
+                assert!(world.can_assume("sandbox", &place, "shared").await, "{name}");
+                assert_eq!(world.annotation(&place).await.is_some(), !member.role_only, "{name}");
+                let labels = world.account_on("sandbox", &place).await.map(|account| account.labels);
+                assert!(!member.labelled || labels.is_some_and(|labels| labels["of"] == *name), "{name}");
+            }
+        });
+    }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 pub use self::builder::IrsaBindingBuilder;
-pub(crate) use self::checks::{INLINE_QUOTA, MOST_TAGS, check_policy_place};
+pub(crate) use self::checks::{INLINE_QUOTA, MOST_TAGS, check_policy_place, check_together};
 use crate::convention::{Convention, Naming};
 use crate::document::PolicyDocument;
 use crate::name::{

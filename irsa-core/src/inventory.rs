@@ -7,15 +7,14 @@ mod list;
 use std::collections::BTreeSet;
 
 pub use self::export::Export;
-use crate::backend::{OidcProvider, RoleDetail, ServiceAccount};
+use crate::backend::{OidcProvider, ServiceAccount};
 use crate::binding::{AUDIENCE_ANNOTATION, IrsaBinding, ROLE_ARN_ANNOTATION};
 use crate::client::Client;
 use crate::convention::{Convention, Naming};
-use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
 use crate::identity::{ClusterId, Demand, Identity, resolve};
 use crate::name::{ClusterRef, Namespace, ProviderArn, RoleArn, RoleName, ServiceAccountName, SubjectName};
-use crate::observe::{Backends, Documents, ObservedRole, check_cluster, place, read_role, role_of};
+use crate::observe::{Backends, Documents, ObservedRole, check_cluster, place, read_role};
 use crate::ownership::Member;
 use crate::trust::{Decision, member_of};
 use crate::view::{BindingState, BindingView, Problem};
@@ -192,15 +191,6 @@ fn nothing(wanted: &str, role_name: Option<&RoleName>, role_only: bool, known: &
     error
         .with_cause("the service account has no annotation, and there is no role of this binding")
         .with_hint(did_you_mean(&near).unwrap_or_else(|| "`irsa list` shows what there is".to_owned()))
-}
-
-fn observed(detail: RoleDetail) -> Result<ObservedRole> {
-    let inline = detail
-        .inline
-        .into_iter()
-        .map(|policy| Ok((policy.name, Some(PolicyDocument::from_stored(&policy.document)?))))
-        .collect::<Result<_>>()?;
-    role_of(detail.role, detail.attached.into_iter().collect(), inline, detail.instance_profiles)
 }
 
 /// The value of the role annotation; the webhook takes an empty one for none.

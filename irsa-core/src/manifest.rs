@@ -13,6 +13,7 @@ mod well_known;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -25,7 +26,7 @@ use self::schema::{
 };
 use crate::binding::{IrsaBinding, IrsaBindingBuilder};
 use crate::error::{Error, Result};
-use crate::name::ClusterRef;
+use crate::name::{ClusterRef, Namespace, SubjectName};
 
 /// The `apiVersion` of [`Manifest`].
 pub const API_VERSION: &str = "irsa.gen3.org/v1alpha1";
@@ -91,6 +92,30 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserial
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// A number, or nothing; a text of digits is none.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        value => match value.as_u64().and_then(|number| u32::try_from(number).ok()) {
+            Some(number) => Ok(Some(number)),
+            None => Err(D::Error::custom("a whole number of 0 or more is needed here")),
+        },
+    }
+}
+
+/// True, false, or nothing; a text is none of them.
+fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::Bool(value) => Ok(Some(value)),
+        _ => Err(D::Error::custom("true or false is needed here")),
+    }
+}
+
+fn is_on<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(switch(deserializer)?.unwrap_or_default())
+}
+
 fn default_namespace() -> String {
     "default".to_owned()
 }
@@ -120,7 +145,7 @@ pub struct Spec {
     #[schemars(length(max = 1000), regex(pattern = LATIN_1))]
     pub description: Option<String>,
     /// The longest session of the role, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "number", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 3600, max = 43200))]
     pub max_session_duration: Option<u32>,
     /// The ARN of the managed policy that bounds the role's permissions.
@@ -152,18 +177,18 @@ pub struct Spec {
     #[schemars(length(min = 1, max = 255), regex(pattern = VISIBLE))]
     pub audience: Option<String>,
     /// The lifetime of the projected token, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "number", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 600, max = 86400))]
     pub token_expiration: Option<u32>,
     /// Whether pods use the STS endpoint of their region.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "switch", skip_serializing_if = "Option::is_none")]
     pub sts_regional_endpoints: Option<bool>,
     /// Whether only the role is made and no service account is touched.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "std::ops::Not::not")]
+    #[serde(deserialize_with = "is_on", skip_serializing_if = "std::ops::Not::not")]
     #[schemars(with = "Option<bool>")]
     pub role_only: bool,
     /// Whether policies and subjects that are not declared are taken away.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "std::ops::Not::not")]
+    #[serde(deserialize_with = "is_on", skip_serializing_if = "std::ops::Not::not")]
     #[schemars(with = "Option<bool>")]
     pub exact: bool,
 }
@@ -189,7 +214,7 @@ pub struct SubjectSpec {
     #[schemars(length(min = 1, max = 253), regex(pattern = PATTERN))]
     pub service_account_pattern: Option<String>,
     /// Whether the service account is left alone: it is only let in by the trust policy.
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, deserialize_with = "is_on", skip_serializing_if = "std::ops::Not::not")]
     #[schemars(with = "Option<bool>")]
     pub trust_only: bool,
 }
@@ -309,7 +334,11 @@ impl SubjectSpec {
                 ));
             }
         };
-        let cluster = self.cluster.as_ref().map(|cluster| format!("{cluster}:")).unwrap_or_default();
-        Ok(format!("{cluster}{}/{name}", self.namespace))
+        // The parts, before they are one text.
+        let namespace = Namespace::new(&self.namespace)?;
+        let name = SubjectName::parse(name)?;
+        let cluster = self.cluster.as_ref().map(|cluster| cluster.parse::<ClusterRef>()).transpose()?;
+        let cluster = cluster.map(|cluster| format!("{cluster}:")).unwrap_or_default();
+        Ok(format!("{cluster}{namespace}/{}", name.as_str()))
     }
 }

@@ -35,7 +35,7 @@ use crate::trust::{OwnKind, TrustPolicy, WebIdentity, member_of, own_kind};
 pub(crate) use self::accounts::{AccountKey, ObservedAccount};
 pub(crate) use self::effects::PolicyEffect;
 pub(crate) use self::right_cluster::check_cluster;
-pub(crate) use self::role::{Documents, read_role, role_of};
+pub(crate) use self::role::{Documents, in_bulk, read_role};
 pub(crate) use self::writes::rehearse;
 
 /// The back ends of a client.

@@ -152,11 +152,22 @@ pub(crate) fn from_dict<T: DeserializeOwned>(data: &Bound<'_, PyAny>) -> Result<
     })
 }
 
-/// `Name(field=value, ...)`.
+/// As many values of one field as a repr shows.
+const SHOWN: usize = 10;
+
+/// `Name(field=value, ...)`; of long tuples the first values.
 pub(crate) fn repr(object: &Bound<'_, PyAny>, fields: &[&str]) -> PyResult<String> {
     let mut shown = Vec::with_capacity(fields.len());
     for field in fields {
-        shown.push(format!("{field}={}", object.getattr(field)?.repr()?));
+        let value = object.getattr(field)?;
+        let text = match value.cast::<PyTuple>() {
+            Ok(tuple) if tuple.len() > SHOWN => {
+                let first = tuple.get_slice(0, SHOWN).repr()?.to_string();
+                format!("{}, ... {} more)", first.strip_suffix(')').unwrap_or(&first), tuple.len() - SHOWN)
+            }
+            _ => value.repr()?.to_string(),
+        };
+        shown.push(format!("{field}={text}"));
     }
     Ok(format!("{}({})", object.get_type().name()?, shown.join(", ")))
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any
 
 import pytest
@@ -13,6 +14,11 @@ collect_ignore = [] if os.environ.get("IRSA_TESTBED") else ["bed"]
 ISSUER = "oidc.eks.us-east-1.amazonaws.com/id/A"
 ACCOUNT = "123456789012"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
+
+
+def pytest_configure() -> None:
+    """A job in the background of a shell ignores Ctrl-C, and then Python does too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def trust(condition: dict[str, Any] | None = None, **statement: Any) -> dict[str, Any]:

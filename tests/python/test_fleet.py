@@ -158,3 +158,10 @@ def test_one_that_is_given_twice_is_refused_before_any_call(client: irsa.Client)
     with pytest.raises(irsa.InvalidInputError):
         client.apply_all([*bindings(1), *bindings(1, tags={"a": "b"})])
     assert client.list() == ()
+
+
+def test_a_long_report_is_shown_in_short(client: irsa.Client) -> None:
+    report = client.plan_all([irsa.Binding("default", f"sa-{n}") for n in range(30)])
+    text = repr(report)
+    assert text.startswith("FleetReport(changed=True, bindings=(FleetEntry(cluster='sandbox', binding='default/sa-0'")
+    assert text.endswith("binding='default/sa-9', outcome='planned'), ... 20 more))") and "sa-10" not in text

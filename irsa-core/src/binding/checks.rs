@@ -69,6 +69,16 @@ pub(super) fn tags(pairs: Vec<(String, String)>) -> Result<BTreeMap<TagKey, TagV
     Ok(tags)
 }
 
+/// Checks what several bindings want of one role together, by the rules for one.
+pub(crate) fn check_together(binding: &IrsaBinding) -> Result<()> {
+    let _ = tags(binding.tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect())?;
+    let documents = binding.inline_policies.iter();
+    let documents = documents.map(|(name, policy)| (name.to_string(), Document::Parsed(policy.as_value().clone())));
+    let _ = inline_policies(documents.collect())?;
+    let _ = trust_statements(binding.trust_statements.iter().cloned().map(Document::Parsed).collect())?;
+    Ok(())
+}
+
 pub(super) fn subjects(texts: &[(String, bool)]) -> Result<(BTreeSet<Subject>, BTreeSet<Subject>)> {
     let (mut subjects, mut trust_only) = (BTreeSet::new(), BTreeSet::new());
     for (text, only) in texts {

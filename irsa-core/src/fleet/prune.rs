@@ -10,7 +10,8 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{ClusterId, Identity};
 use crate::name::{ClusterRef, Subject, SubjectName};
-use crate::ownership::{Member, Ownership, SET_TAG};
+use crate::observe::in_bulk;
+use crate::ownership::{Member, Origin, Ownership, SET_TAG};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
 
@@ -70,6 +71,8 @@ impl Client {
 struct Declared {
     /// The subjects of each role, by its name in lower case.
     roles: HashMap<String, BTreeSet<Member>>,
+    /// The roles from which an apply takes what is not declared.
+    exact: BTreeSet<String>,
     /// Those that get an account and an annotation.
     bound: BTreeSet<Member>,
 }
@@ -81,6 +84,9 @@ impl Declared {
             let default = || binding.naming().default(clusters.get(&binding.cluster)?);
             let name = binding.role_name.clone().or_else(default);
             let name = name.map(|name| name.as_str().to_ascii_lowercase()).unwrap_or_default();
+            if binding.exact {
+                let _ = all.exact.insert(name.clone());
+            }
             let of_role = all.roles.entry(name).or_default();
             for subject in binding.all_subjects() {
                 let Some(identity) = clusters.get(subject.cluster.as_ref().unwrap_or(&binding.cluster)) else {
@@ -100,8 +106,12 @@ impl Declared {
 
     /// The declared subjects of a role; nothing where it is declared no more.
     fn subjects_of(&self, detail: &RoleDetail) -> Option<&BTreeSet<Member>> {
-        self.roles.get(&detail.role.arn.name().as_str().to_ascii_lowercase())
+        self.roles.get(&key(detail))
     }
+}
+
+fn key(detail: &RoleDetail) -> String {
+    detail.role.arn.name().as_str().to_ascii_lowercase()
 }
 
 /// What a prune goes by.
@@ -117,6 +127,18 @@ impl Pruning<'_> {
         self.clusters.iter().find(|(_, identity)| identity.cluster == *id).map(|(name, _)| name)
     }
 
+    /// The subjects of a role: those on record, and those that irsa's own statements let in, since a record may be cut.
+    fn members(&self, detail: &RoleDetail) -> BTreeSet<Member> {
+        let account = detail.role.arn.account();
+        let known = self.clusters.values();
+        let providers = known.filter_map(|identity| Some((identity.cluster.clone(), identity.provider_in(account)?)));
+        // Of one whose policy cannot be read, the record is all there is.
+        match in_bulk(detail.clone()) {
+            Ok(role) => role.present(&providers.collect()),
+            Err(_) => Ownership::from_tags(&detail.role.tags).members(),
+        }
+    }
+
     /// The subjects of a role that is declared no more which are declared with another one and still annotated with it, as
     /// far as may be seen.
     async fn users(&self, detail: &RoleDetail) -> Result<BTreeSet<Member>> {
@@ -125,8 +147,7 @@ impl Pruning<'_> {
             return Ok(users);
         }
         let arn = detail.role.arn.to_string();
-        let members = Ownership::from_tags(&detail.role.tags).members();
-        for member in members.into_iter().filter(|member| self.declared.bound.contains(member)) {
+        for member in self.members(detail).into_iter().filter(|member| self.declared.bound.contains(member)) {
             let (SubjectName::Exact(name), Some(cluster)) = (&member.name, self.read.get(&member.cluster)) else {
                 continue;
             };
@@ -146,15 +167,19 @@ impl Pruning<'_> {
 
     fn add(&self, detail: &RoleDetail, users: &BTreeSet<Member>, prunable: &mut Prunable) -> Result<()> {
         let ownership = Ownership::from_tags(&detail.role.tags);
-        let members = ownership.members();
+        let members = self.members(detail);
         let name = detail.role.arn.name();
         let mut warn = |id: WarningId, message: String| prunable.warnings.push(Warning::new(id, message));
         if !ownership.is_owned() {
             return Ok(());
         }
         if let Some(declared) = self.declared.subjects_of(detail) {
+            if self.declared.exact.contains(&key(detail)) && ownership.origin == Some(Origin::Created) {
+                return Ok(());
+            }
             for member in members.difference(declared) {
-                let staying = declared.iter().find(|other| members.contains(other));
+                let exact = |other: &&Member| matches!(other.name, SubjectName::Exact(_));
+                let staying = declared.iter().filter(exact).find(|other| members.contains(other));
                 prunable.warnings.extend(self.undeclared(detail, member, staying));
             }
             return Ok(());
@@ -219,23 +244,25 @@ impl Pruning<'_> {
     /// Tells of a subject that is not declared for a role that is kept; of clusters that are not declared nothing is known.
     fn undeclared(&self, detail: &RoleDetail, member: &Member, staying: Option<&Member>) -> Option<Warning> {
         let name = detail.role.arn.name();
-        let written = |member: &Member| {
-            let place = format!("{}/{}", member.namespace, member.name.as_str());
-            let at = self.cluster(&member.cluster)?;
-            Some(if self.clusters.len() == 1 { place } else { format!("{at}:{place}") })
+        let several = self.clusters.len() > 1;
+        let place = |member: &Member| format!("{}/{}", member.namespace, member.name.as_str());
+        let at = self.cluster(&member.cluster)?;
+        let elsewhere = |home: &ClusterRef| {
+            if at == home { place(member) } else { format!("{at}:{}", place(member)) }
         };
-        let place = written(member)?;
+        let on = |cluster: &ClusterRef| if several { format!(" --cluster {cluster}") } else { String::new() };
         let alone = matches!(member.name, SubjectName::Exact(_)) && !self.declared.bound.contains(member);
-        let way = match staying.filter(|_| !alone) {
-            Some(staying) => {
-                let staying = format!("{}/{}", staying.namespace, staying.name.as_str());
-                format!("`irsa update {staying} --role-name {name} --remove-subject {place}`")
+        let way = match staying.filter(|_| !alone).and_then(|staying| Some((staying, self.cluster(&staying.cluster)?)))
+        {
+            Some((staying, home)) => {
+                let (staying, on, leaving) = (place(staying), on(home), elsewhere(home));
+                format!("`irsa update {staying} --role-name {name}{on} --remove-subject {leaving}`")
             }
-            None => format!("`irsa delete {}/{} --role-name {name}`", member.namespace, member.name.as_str()),
+            None => format!("`irsa delete {} --role-name {name}{}`", place(member), on(at)),
         };
+        let shown = if several { format!("{at}:{}", place(member)) } else { place(member) };
         let message = format!(
-            "subject {place} of role {name} is no longer declared for it, and keeps its rights: {way} takes it out, as \
-             --exact does"
+            "subject {shown} of role {name} is no longer declared for it, and keeps its rights: {way} takes it out"
         );
         Some(Warning::new(WarningId::RoleKept, message))
     }

@@ -1,11 +1,11 @@
 //! Roles that several requests of a fleet declare. One of them, the leader, plans the role with all that is wanted of it; the
 //! others bind their service accounts only, after the leader.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::clash::{Known, clash};
 use crate::backend::IamBackend;
-use crate::binding::IrsaBinding;
+use crate::binding::{IrsaBinding, check_together};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ClusterRef, Namespace, RoleName, ServiceAccountName, Subject};
 use crate::ownership::{Member, Ownership};
@@ -16,7 +16,7 @@ use crate::request::{Request, Verb};
 /// Requests that declare one role, by their places in the fleet.
 #[derive(Debug)]
 pub(super) struct Group {
-    /// As the leader writes it.
+    /// As it is, else as the leader writes it.
     name: RoleName,
     /// The leader, who names the others or comes first.
     leader: usize,
@@ -45,6 +45,7 @@ pub(super) fn groups(requests: &[Request], known: &Known<'_>) -> Result<Vec<Grou
         .filter(|(_, members)| members.len() > 1)
         .map(|(name, members)| {
             let leader = leader(requests, &name, &members, known)?;
+            let name = known.role_name(&requests[leader].binding).unwrap_or(name);
             let group = Group { name, leader, members };
             let _ = group.whole(requests, known)?;
             Ok(group)
@@ -113,8 +114,9 @@ impl Group {
         for at in &others {
             let differ = absorb(&mut whole, of(*at)).or_else(|| self.requests_differ(requests, *at));
             if let Some(what) = differ {
-                return Err(self.different(requests, *at, &what));
+                return Err(self.different(requests, *at, &format!("they differ in {what}")));
             }
+            check_together(&whole).map_err(|error| self.different(requests, *at, &error.to_string()))?;
         }
         let binders = self.binders(requests, known)?;
         let binds = |at: usize, subject: &Subject| {
@@ -122,15 +124,18 @@ impl Group {
             place.is_none_or(|place| binders.get(&place).is_none_or(|binder| *binder == at))
         };
         let left = others.iter().map(|at| (*at, self.left(of(*at), &whole, &|subject| binds(*at, subject)))).collect();
-        let declared: BTreeSet<Subject> = others
-            .iter()
-            .flat_map(|at| of(*at).all_subjects())
-            .map(|subject| {
-                let elsewhere = subject.cluster.clone().filter(|cluster| known.id(cluster) != known.id(&whole.cluster));
-                Subject { cluster: elsewhere, ..subject }
-            })
-            .filter(|subject| whole.placed(subject) != whole.first_subject())
-            .collect();
+        // One cluster may be named in two ways.
+        let spot = |subject: &Subject| {
+            let cluster = known.id(subject.cluster.as_ref().unwrap_or(&whole.cluster));
+            (cluster, subject.namespace.clone(), subject.name.clone())
+        };
+        let mut named: HashSet<_> = whole.all_subjects().iter().map(spot).collect();
+        let mut declared = Vec::new();
+        for subject in others.iter().flat_map(|at| of(*at).all_subjects()).filter(|subject| named.insert(spot(subject)))
+        {
+            let elsewhere = subject.cluster.clone().filter(|cluster| known.id(cluster) != known.id(&whole.cluster));
+            declared.push(Subject { cluster: elsewhere, ..subject });
+        }
         whole.subjects.extend(declared);
         let unbound = whole.subjects.iter().filter(|subject| {
             let place = place(&whole, subject, known);
@@ -163,7 +168,8 @@ impl Group {
         let mut binders = HashMap::new();
         for at in &self.members {
             let binding = &requests[*at].binding;
-            if let (false, Some(place)) = (binding.role_only, place(binding, &binding.first_subject(), known)) {
+            // Of one that is role-only nobody touches the account.
+            if let Some(place) = place(binding, &binding.first_subject(), known) {
                 let _ = binders.insert(place, *at);
             }
         }
@@ -197,7 +203,7 @@ impl Group {
         self.members.iter().take_while(|other| **other != at).chain([&self.leader]).find_map(differ)
     }
 
-    /// Two members want different things of the role: the later one, and the first that it contradicts.
+    /// Two members want what does not go together: the later one, and the first that it contradicts.
     fn different(&self, requests: &[Request], at: usize, what: &str) -> Error {
         let of = |at: usize| &requests[at].binding;
         let contradicts = |other: &&usize| **other != at && absorb(&mut of(**other).clone(), of(at)).is_some();
@@ -205,7 +211,7 @@ impl Group {
         let (first, second) = (other.min(at), other.max(at));
         let name = &self.name;
         clash(format!("bindings {} and {} want different things of role {name}", of(first), of(second)), first, second)
-            .with_cause(format!("they differ in {what}"))
+            .with_cause(what)
             .with_hint("say it in one of the two only, or the same in both")
     }
 }
@@ -289,9 +295,12 @@ pub(super) async fn join(iam: &dyn IamBackend, requests: &[Request], known: &Kno
             // Who is on record may speak for the role where its owner is not declared.
             let recorded = || group.members.iter().find(|at| is(at, &|member| ownership.records(member)));
             group.leader = owner.or_else(recorded).copied().unwrap_or(group.leader);
+            group.name = role.arn.name().clone();
         }
         let (whole, left) = group.whole(requests, known)?;
-        joined[group.leader].existing_role = group.members.iter().find_map(|at| requests[*at].existing_role.clone());
+        if group.members.iter().any(|at| requests[*at].existing_role.is_none()) {
+            joined[group.leader].existing_role = None;
+        }
         joined[group.leader].binding = whole;
         for (at, binding) in left {
             joined[at].binding = binding;
@@ -339,7 +348,7 @@ pub(super) fn held_back(
             (unmanaged && binds).then(|| {
                 Error::new(ErrorKind::NotOwned, format!("role {role} exists and was not made by irsa"))
                     .with_cause(format!(
-                        "service account {binding} is not bound to it yet, and adoption was not asked for"
+                        "service account {binding} would be changed for it, and adoption was not asked for"
                     ))
                     .with_hint("adopt it with --adopt (adds what is missing, removes nothing)")
             })

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Place, annotation, observed, place_of, sure, trusted};
+use super::{Place, annotation, place_of, sure, trusted};
 use crate::backend::{LISTING_ROLES, RoleDetail, ServiceAccount};
 use crate::binding::{
     AUDIENCE_ANNOTATION, IrsaBinding, OWN_PREFIX, STS_REGIONAL_ENDPOINTS_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION,
@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fleet::Read;
 use crate::manifest::{Manifest, Metadata, Spec, SubjectSpec};
 use crate::name::{ClusterRef, Namespace, RoleArn, SubjectName};
-use crate::observe::{Backends, ObservedRole, place};
+use crate::observe::{Backends, ObservedRole, in_bulk, place};
 use crate::ownership::Member;
 use crate::plan::Plan;
 use crate::request::Request;
@@ -130,7 +130,7 @@ async fn export(
     let mut roles = Vec::new();
     for detail in &details {
         let arn = &detail.role.arn;
-        match observed(detail.clone()) {
+        match in_bulk(detail.clone()) {
             Ok(role) => roles.push(role),
             Err(error) if accounts_of.contains_key(&arn.to_string()) => {
                 writer.leave_out(format!("role {} cannot be read: {error}", arn.name()));

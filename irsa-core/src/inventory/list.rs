@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Account, Place, annotation, observed, place_of, sure, trusted, view};
+use super::{Account, Place, annotation, place_of, sure, trusted, view};
 use crate::backend::ServiceAccount;
 use crate::client::Client;
 use crate::error::Result;
 use crate::name::{ClusterRef, Namespace, RoleArn, SubjectName};
-use crate::observe::{Backends, ObservedRole, place};
+use crate::observe::{Backends, ObservedRole, in_bulk, place};
 use crate::ownership::Member;
 use crate::view::BindingView;
 
@@ -46,7 +46,7 @@ async fn list(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Name
     let (located, accounts, roles) = futures::join!(located, accounts, backends.iam.roles());
     let (located, accounts, roles) = (located?, accounts?, roles?);
     // A role whose stored policy cannot be read must not hide the others.
-    let roles: Vec<ObservedRole> = roles.into_iter().filter_map(|detail| observed(detail).ok()).collect();
+    let roles: Vec<ObservedRole> = roles.into_iter().filter_map(|detail| in_bulk(detail).ok()).collect();
     let by_arn: HashMap<&RoleArn, &ObservedRole> = roles.iter().map(|role| (&role.role.arn, role)).collect();
     let mut views = Vec::new();
     // The places of the accounts that are annotated with a role.
@@ -83,7 +83,7 @@ async fn list_roles(
 ) -> Result<Vec<BindingView>> {
     let (located, roles) = futures::try_join!(place_of(backends, cluster), backends.iam.roles())?;
     let mut views = Vec::new();
-    for role in roles.into_iter().filter_map(|detail| observed(detail).ok()) {
+    for role in roles.into_iter().filter_map(|detail| in_bulk(detail).ok()) {
         for (member, _) in let_in(&located, &role, namespace) {
             let account = (&member.namespace, member.name.as_str());
             views.push(view(&located, account, Some(&role), Account::NotAsked));

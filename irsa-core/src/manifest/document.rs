@@ -95,6 +95,17 @@ fn options() -> serde_saphyr::Options {
     }
 }
 
+/// The keys that a field of a binding may stand under.
+fn keys_of(field: &str) -> [String; 4] {
+    let mut words = field.split(' ');
+    let first = words.next().unwrap_or_default();
+    let camel = words.fold(first.to_owned(), |camel, word| {
+        let mut letters = word.chars();
+        camel + &letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default() + letters.as_str()
+    });
+    [camel.clone(), format!("{camel}s"), first.to_owned(), format!("{first}s")]
+}
+
 /// What to do about a document that is beyond the bounds.
 const SPLIT: &str = "split the file into several, and write out what aliases stand for";
 
@@ -118,9 +129,16 @@ impl<'a> Document<'a> {
         Self { file, text, before, places: OnceCell::new() }
     }
 
-    /// Parses it as a type.
+    /// Parses it as a type; where a text is wanted, any scalar is one, as for eksctl.
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
         serde_saphyr::from_str_with_options(self.text, options()).map_err(|error| self.refused(&error))
+    }
+
+    /// Parses it as a type that the API server could read as well: what looks like a number is no text.
+    pub(super) fn parse_typed<T: DeserializeOwned>(&self) -> Result<T> {
+        let mut options = options();
+        options.no_schema = true;
+        serde_saphyr::from_str_with_options(self.text, options).map_err(|error| self.refused(&error))
     }
 
     /// Where a value stands in a part of it; the beginning of the part where it is not found.
@@ -139,12 +157,18 @@ impl<'a> Document<'a> {
     /// The error of a value, with the place of the value: or else of what it belongs to.
     pub(super) fn placed(&self, error: Error, part: &Part) -> Error {
         let (values, others): (Vec<_>, Vec<_>) = error.context().iter().partition(|(key, _)| *key == "value");
+        let field = error.context().iter().find(|(key, _)| *key == "field").map(|(_, field)| field.as_str());
+        let key = field.and_then(|field| keys_of(field).iter().find_map(|key| self.find(key, part)));
+        // The same text may stand elsewhere before, such as in the name.
+        let behind = key.map(|begin| begin..part.end);
         let named = values.iter().chain(&others).find_map(|(_, value)| {
             // Values of policies are told as JSON.
             let plain = serde_json::from_str::<String>(value).ok();
-            self.find(value, part).or_else(|| self.find(&plain?, part))
+            let spelt = [Some(value), plain.as_ref()];
+            let within = |part: &Part| spelt.iter().flatten().find_map(|value| self.find(value, part));
+            behind.as_ref().and_then(within).or_else(|| within(part))
         });
-        let place = self.place(named.unwrap_or(part.start));
+        let place = self.place(named.or(key).unwrap_or(part.start));
         place.in_context_of(error.during(format!("{place}: this binding is not valid")))
     }
 
@@ -171,6 +195,9 @@ impl<'a> Document<'a> {
             | serde_saphyr::Error::AliasReplayStackDepthExceeded { .. } => {
                 (MANY_ALIASES.to_owned(), Some(SPLIT.to_owned()))
             }
+            serde_saphyr::Error::QuotingRequired { .. } => {
+                ("a text is needed here, which must be quoted".to_owned(), None)
+            }
             serde_saphyr::Error::InvalidScalar { ty: "boolean", .. }
             | serde_saphyr::Error::InvalidBooleanStrict { .. } => ("true or false is needed here".to_owned(), None),
             serde_saphyr::Error::InvalidScalar { ty: "u32", .. } => {
@@ -183,7 +210,7 @@ impl<'a> Document<'a> {
                 ("a list is needed here".to_owned(), None)
             }
             serde_saphyr::Error::Unexpected { expected: "string scalar", .. } => {
-                ("a text is needed here".to_owned(), None)
+                ("a single value is needed here".to_owned(), None)
             }
             other => (UserMessageFormatter.format_message(other).into_owned(), None),
         };

@@ -6,7 +6,7 @@ use serde_saphyr::Spanned;
 
 use super::document::{Document, FilePlace, documents};
 use super::places::{Part, WHOLE, parts};
-use super::{API_VERSION, KIND, Manifest, ReadFile, cluster_config, or_default};
+use super::{API_VERSION, KIND, Manifest, ReadFile, cluster_config};
 use crate::binding::IrsaBinding;
 use crate::error::{Error, Result};
 use crate::name::{ClusterRef, Region, RoleArn};
@@ -57,8 +57,7 @@ pub(super) struct List {
     #[schemars(extend("const" = "List"))]
     _kind: String,
     /// The bindings.
-    #[serde(deserialize_with = "or_default")]
-    #[schemars(with = "Option<Vec<Manifest>>", required)]
+    #[schemars(with = "Vec<Manifest>")]
     items: Vec<Spanned<Manifest>>,
 }
 
@@ -77,11 +76,11 @@ pub fn read(name: &str, text: &str, cluster: Option<&ClusterRef>, file: ReadFile
         let Some(head) = head else { continue };
         match (head.api_version.as_deref(), head.kind.as_deref()) {
             (Some(API_VERSION), Some(KIND)) => {
-                let manifest: Manifest = document.parse()?;
+                let manifest: Manifest = document.parse_typed()?;
                 read.bindings.push(document.declared(&manifest, &WHOLE, cluster, file)?);
             }
             (Some("v1"), Some("List")) => {
-                let list: List = document.parse()?;
+                let list: List = document.parse_typed()?;
                 for (manifest, part) in list.items.iter().zip(parts(&list.items)) {
                     read.bindings.push(document.declared(&manifest.value, &part, cluster, file)?);
                 }
@@ -112,7 +111,9 @@ impl Document<'_> {
         let place = self.place_of(kind.or(version).unwrap_or_default(), &WHOLE);
         let what = match (version, kind) {
             (Some(version), Some(kind)) => format!("kind {kind:?} of {version:?} is not known"),
-            _ => "the document has no apiVersion and kind".to_owned(),
+            (None, Some(_)) => "the document has no apiVersion".to_owned(),
+            (Some(_), None) => "the document has no kind".to_owned(),
+            (None, None) => "the document has no apiVersion and kind".to_owned(),
         };
         place.refused(what).with_hint(format!(
             "a binding has apiVersion {API_VERSION} and kind {KIND}; a ClusterConfig of eksctl is read too"
@@ -237,10 +238,24 @@ metadata:
             (format!("{head}spec: {{maxSessionDuration: 60}}\n"), ["f.yaml:4:28", "3600"]),
             (format!("{head}spec: {{maxSessionDuration: long}}\n"), ["f.yaml:4:28: a whole number of 0 or more", ""]),
             (format!("{head}spec: {{tokenExpiration: -1}}\n"), ["f.yaml:4:25: a whole number of 0 or more", ""]),
+            (
+                format!("{head}spec: {{maxSessionDuration: \"3600\"}}\n"),
+                ["f.yaml:4:", "a whole number of 0 or more is needed here"],
+            ),
+            (format!("{head}spec: {{exact: \"true\"}}\n"), ["f.yaml:4:", "true or false is needed here"]),
+            (
+                format!("{head}spec: {{tags: {{a: 5}}}}\n"),
+                ["f.yaml:4:18: a text is needed here, which must be quoted", ""],
+            ),
+            (
+                format!("{head}spec: {{subjects: [{{namespace: \"blue:x\", serviceAccount: y}}]}}\n"),
+                ["f.yaml:4:31", "namespace \"blue:x\""],
+            ),
+            ("kind: IrsaBinding\n".to_owned(), ["f.yaml:1:7: the document has no apiVersion", ""]),
             (format!("{head}spec: {{exact: 7}}\n"), ["f.yaml:4:15: true or false is needed", ""]),
             (format!("{head}spec: {{tags: x}}\n"), ["f.yaml:4:14: a mapping of keys", ""]),
             (format!("{head}spec: {{policies: x}}\n"), ["f.yaml:4:18: a list is needed", ""]),
-            (format!("{head}spec: {{roleName: [x]}}\n"), ["f.yaml:4:18: a text is needed", ""]),
+            (format!("{head}spec: {{roleName: [x]}}\n"), ["f.yaml:4:18: a single value is needed", ""]),
             (
                 format!("{head}spec: {{roleName: a, roleName: b}}\n"),
                 ["f.yaml:4:21: duplicate mapping key `roleName` is not allowed here: ", ""],
@@ -304,6 +319,22 @@ metadata:
         assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
     }
 
+    #[test]
+    fn a_text_that_stands_elsewhere_too_is_placed_where_it_is_wrong() {
+        let head =
+            |name: &str| format!("apiVersion: {API_VERSION}\nkind: {KIND}\nmetadata: {{name: {name}, namespace: jobs");
+        for (text, place) in [
+            (head("a") + "}\nspec:\n  subjects:\n  - namespace: jobs\n", "f.yaml:6:16"),
+            (head("we--b") + "}\nspec:\n  rolePath: we--b\n", "f.yaml:5:13"),
+            (head("a") + ", labels: {a: -jobs, b: c}}\n", "f.yaml:3:50"),
+            (head("a") + "}\nspec:\n  trustStatements:\n  - {Effect: Allow}\n", "f.yaml:5:3"),
+            (head("a") + "}\nspec:\n  cluster: \"arn:x\"\n", "f.yaml:5:12"),
+            (head("a") + "}\nspec:\n  inlinePolicies:\n    p: {file: gone.json}\n", "f.yaml:6:15"),
+        ] {
+            assert!(refused(&text).starts_with(&format!("{place}: ")), "{text}: {place}: {}", refused(&text));
+        }
+    }
+
     fn many_tags() -> String {
         (0..60).map(|n| format!("k{n}: v")).collect::<Vec<_>>().join(", ")
     }
@@ -352,6 +383,48 @@ metadata:
         let manifest: Manifest = documents("f", WHOLE)[0].parse().unwrap();
         let text = serde_saphyr::to_string(&manifest).unwrap();
         let again: Manifest = documents("f", &text)[0].parse().unwrap();
+        assert_eq!(again, manifest);
+    }
+
+    #[test]
+    fn texts_that_look_like_something_else_are_written_as_texts() {
+        let texts = [
+            "5",
+            "-5",
+            "1.10",
+            "1e3",
+            "0x1F",
+            "0o17",
+            "1_000",
+            "true",
+            "False",
+            "yes",
+            "on",
+            "null",
+            "~",
+            "",
+            ".inf",
+            ".nan",
+            "2024-01-01",
+            "12:30:45",
+            "007",
+            "a: b",
+            "# c",
+            "- d",
+            "\ttab",
+            " space ",
+            "*x",
+            "&y",
+            "!z",
+            "@w",
+            "multi\nline\n",
+        ];
+        let numbered = texts.iter().enumerate();
+        let tags = numbered.map(|(at, text)| (format!("{at}"), (*text).to_owned())).collect();
+        let spec = super::super::Spec { tags, description: Some("123".to_owned()), ..Default::default() };
+        let manifest = Manifest { spec, ..Manifest::default() };
+        let text = serde_saphyr::to_string(&manifest).unwrap();
+        let again: Manifest = documents("f", &text)[0].parse_typed().unwrap_or_else(|error| panic!("{error}: {text}"));
         assert_eq!(again, manifest);
     }
 

@@ -223,7 +223,10 @@ pub(super) async fn read_undeclared(backends: &Backends, request: &Request, obse
     let Some(arn) = target_arn(request, observed)? else { return Ok(()) };
     let mut reads = Vec::new();
     let providers = observed.cluster_providers(request)?;
-    for member in observed.role.iter().flat_map(|role| role.present(&providers)) {
+    let declared = binding.all_subjects();
+    let declared = declared.iter().map(|subject| observed.member(request, subject)).collect::<Result<BTreeSet<_>>>()?;
+    let present = observed.role.iter().flat_map(|role| role.present(&providers));
+    for member in present.filter(|member| !declared.contains(member)) {
         let Some(key) = AccountKey::of_member(&member) else { continue };
         let cluster = observed.identities.iter().find(|(_, identity)| identity.cluster == member.cluster);
         if let Some((cluster, _)) = cluster.filter(|_| !observed.accounts.contains_key(&key)) {

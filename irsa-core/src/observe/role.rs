@@ -6,7 +6,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::{AccountKey, Backends, Identities, Observed, ObservedRole, existing};
-use crate::backend::{IamBackend, InlinePolicy, Role};
+use crate::backend::{IamBackend, InlinePolicy, Role, RoleDetail};
 use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
@@ -147,7 +147,7 @@ fn read_inline<'a>(
 }
 
 /// A role from its parts.
-pub(crate) fn role_of(
+fn role_of(
     role: Role,
     attached: BTreeSet<crate::name::PolicyArn>,
     inline: BTreeMap<InlinePolicyName, Option<PolicyDocument>>,
@@ -157,6 +157,16 @@ pub(crate) fn role_of(
         .map_err(|error| error.during(format!("cannot read the trust policy of role {}", role.arn.name())))?;
     let ownership = Ownership::from_tags(&role.tags);
     Ok(ObservedRole { role, trust, ownership, attached, inline, instance_profiles })
+}
+
+/// A role as it was read in bulk.
+pub(crate) fn in_bulk(detail: RoleDetail) -> Result<ObservedRole> {
+    let inline = detail
+        .inline
+        .into_iter()
+        .map(|policy| Ok((policy.name, Some(PolicyDocument::from_stored(&policy.document)?))))
+        .collect::<Result<_>>()?;
+    role_of(detail.role, detail.attached.into_iter().collect(), inline, detail.instance_profiles)
 }
 
 /// Decides which role is meant.

@@ -139,7 +139,8 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     let adopted = standing == Standing::ToAdopt || (request.adopt && role.ownership.origin == Some(Origin::Adopted));
     // Adoption adds and never removes, also when the same command runs again.
     let exact = binding.exact && !adopted;
-    if exact && standing == Standing::Member {
+    let owner_declared = goal.declared.iter().any(|member| role.ownership.is_owner(member));
+    if exact && standing == Standing::Member && !owner_declared {
         return Err(not_ours_to_make_exact(role, goal));
     }
     let mut leaving = goal.leaving.clone();
