@@ -72,7 +72,7 @@ impl Client {
     ///
     /// A binding that is refused or fails stops no other; a slow one delays no other. Requests for one role wait for each
     /// other: of several creates that declare one, the first that names all others plans the role with all that is wanted of
-    /// it, or whoever owns the role already; the others bind their accounts after it, and not if it fails. The time of a binding runs from its first write; waiting for a turn does not count. `progress` is told once when
+    /// it, or one that is on the role's record; the others bind their accounts after it, and not if it fails. The time of a binding runs from its first write; waiting for a turn does not count. `progress` is told once when
     /// everything is planned, and of each binding that is done, in the order in which they end.
     ///
     /// # Guarantees

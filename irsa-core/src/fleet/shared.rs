@@ -278,7 +278,7 @@ fn one_account(
 }
 
 /// The requests as they are planned, each in its place: leaders with all that is wanted of their role, the others with what
-/// is left. Who owns the role already leads, or else who is on its record.
+/// is left. Of a role that is there, the leader is on its record, if any of them is.
 ///
 /// # Errors
 /// Those of [`groups`].
@@ -288,13 +288,12 @@ pub(super) async fn join(iam: &dyn IamBackend, requests: &[Request], known: &Kno
         // What cannot be read is an error of the leader's own plan.
         if let Ok(Some(role)) = iam.role(&group.name).await {
             let ownership = Ownership::from_tags(&role.tags);
-            let is = |at: &usize, has: &dyn Fn(&Member) -> bool| {
-                member(&requests[*at].binding, known).is_some_and(|member| has(&member))
-            };
-            let owner = group.members.iter().find(|at| is(at, &|member| ownership.is_owner(member)));
-            // Who is on record may speak for the role where its owner is not declared.
-            let recorded = || group.members.iter().find(|at| is(at, &|member| ownership.records(member)));
-            group.leader = owner.or_else(recorded).copied().unwrap_or(group.leader);
+            let recorded =
+                |at: &&usize| member(&requests[**at].binding, known).is_some_and(|member| ownership.records(&member));
+            // Only who is on the record of a role may speak for it.
+            if !recorded(&&group.leader) {
+                group.leader = group.members.iter().find(recorded).copied().unwrap_or(group.leader);
+            }
             group.name = role.arn.name().clone();
         }
         let (whole, left) = group.whole(requests, known)?;
