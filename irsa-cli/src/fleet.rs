@@ -198,19 +198,22 @@ impl<'a> Fleet<'a> {
         environment: &Environment,
         connect: &dyn Connect,
     ) -> Result<(Client, Vec<Request>)> {
-        let mut servers: Vec<ClusterRef> = Vec::new();
-        // What a prune removes may have accounts on every cluster, unless there are only roles.
-        let every = self.args.prune && asked.requests.iter().any(|request| !request.binding.role_only);
-        for request in asked.requests.iter().filter(|request| every || !request.binding.role_only) {
-            let needed = request.binding.all_subjects().into_iter();
-            let needed = needed.filter(|subject| every || request.binding.has_account(subject));
-            for cluster in needed.filter_map(|subject| subject.cluster) {
-                if !servers.contains(&cluster) {
-                    servers.push(cluster);
-                }
-            }
-        }
-        let client = connect.connect(environment, &asked.target, &servers).await?;
+        let of = |request: &Request| {
+            let bound = request.binding.all_subjects().into_iter().filter(|one| request.binding.has_account(one));
+            bound.filter_map(|subject| subject.cluster).collect::<Vec<_>>()
+        };
+        let needed: BTreeSet<ClusterRef> = asked.requests.iter().flat_map(of).collect();
+        let homes = asked.requests.iter().map(|request| request.binding.cluster.clone());
+        let every: BTreeSet<ClusterRef> = needed.iter().cloned().chain(homes).collect();
+        // What a prune removes may have accounts where only roles are declared now: unless there are only roles, they are
+        // looked at, if a way leads there.
+        let further = self.args.prune && !needed.is_empty() && needed != every;
+        let (needed, every): (Vec<_>, Vec<_>) = (needed.into_iter().collect(), every.into_iter().collect());
+        let reached = if further { connect.connect(environment, &asked.target, &every).await.ok() } else { None };
+        let client = match reached {
+            Some(client) => client,
+            None => connect.connect(environment, &asked.target, &needed).await?,
+        };
         let mut requests = asked.requests.clone();
         let made: Vec<usize> = (0..requests.len()).filter(|at| asked.manifests.bindings[*at].made_by_eksctl).collect();
         let bindings: Vec<_> = made.iter().map(|at| requests[*at].binding.clone()).collect();

@@ -419,3 +419,33 @@ fn entries_of_one_existing_role_keep_their_own_labels() {
     assert_eq!(labels, ["a: a", "b: b", "c: a", "d: d"]);
     assert_eq!(shell.run("apply -f two.yaml -f one.yaml --check").code, 0);
 }
+
+#[test]
+fn a_prune_looks_at_accounts_where_only_roles_are_declared_now() {
+    let manifest = |entries: &[(&str, &str, &str)]| {
+        let entry = |(cluster, name, more): &(&str, &str, &str)| {
+            format!(
+                "---\napiVersion: irsa.gen3.org/v1alpha1\nkind: IrsaBinding\nmetadata: {{name: {name}}}\n\
+                 spec: {{cluster: {cluster}, policies: [AmazonS3ReadOnlyAccess]{more}}}\n"
+            )
+        };
+        entries.iter().map(entry).collect::<String>()
+    };
+    let (x, role) = (("sandbox", "x", ""), ("blue", "z", ", roleOnly: true"));
+    let shell = shell_with_blue(&manifest(&[x, ("blue", "y", ""), role]))
+        .with_file("left.yaml", manifest(&[x, role]))
+        .with_file("roles.yaml", manifest(&[role]));
+    assert_eq!(shell.run("apply -f two.yaml --set mine -q").code, 0);
+    let accounts = |shell: &Shell| {
+        let state = shell.sandbox.state().unwrap();
+        state.clusters.values().map(|cluster| cluster.namespaces["default"].service_accounts.len()).sum::<usize>()
+    };
+    assert_eq!(accounts(&shell), 2);
+    assert_eq!(shell.run("apply -f left.yaml --set mine --prune -q").code, 0);
+    assert_eq!(accounts(&shell), 1);
+    // Where nothing but roles is declared, no API server is asked, and that is told.
+    assert_eq!(shell.run("apply -f two.yaml --set mine -q").code, 0);
+    let alone = shell.run("apply -f roles.yaml --set mine --prune");
+    assert!(alone.code == 0 && alone.stderr.contains("service account default/y is not looked at"), "{alone}");
+    assert_eq!(accounts(&shell), 2);
+}
