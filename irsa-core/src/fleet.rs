@@ -14,6 +14,7 @@ mod prune;
 mod report;
 mod shared;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -138,12 +139,16 @@ impl Client {
     }
 
     /// The plans, and the requests that they are of: those that share a role were joined.
-    async fn plan_known(&self, requests: &[Request]) -> Result<(Vec<Request>, Vec<Result<Plan>>)> {
+    async fn plan_known<'a>(&self, requests: &'a [Request]) -> Result<(Cow<'a, [Request]>, Vec<Result<Plan>>)> {
         let backends = self.read(requests).await?;
         self.plan_each(&backends, requests).await
     }
 
-    async fn plan_each(&self, backends: &Backends, requests: &[Request]) -> Result<(Vec<Request>, Vec<Result<Plan>>)> {
+    async fn plan_each<'a>(
+        &self,
+        backends: &Backends,
+        requests: &'a [Request],
+    ) -> Result<(Cow<'a, [Request]>, Vec<Result<Plan>>)> {
         let known = Known::of(&self.backends.given);
         let joining = shared::join(backends.iam.as_ref(), requests, &known);
         let requests = self.in_time("reading the roles that bindings share", joining).await?;

@@ -1,6 +1,7 @@
 //! Roles that several requests of a fleet declare. One of them, the leader, plans the role with all that is wanted of it; the
 //! others bind their service accounts only, after the leader.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::clash::{Known, clash};
@@ -282,9 +283,17 @@ fn one_account(
 ///
 /// # Errors
 /// Those of [`groups`].
-pub(super) async fn join(iam: &dyn IamBackend, requests: &[Request], known: &Known<'_>) -> Result<Vec<Request>> {
+pub(super) async fn join<'a>(
+    iam: &dyn IamBackend,
+    requests: &'a [Request],
+    known: &Known<'_>,
+) -> Result<Cow<'a, [Request]>> {
+    let groups = groups(requests, known)?;
+    if groups.is_empty() {
+        return Ok(Cow::Borrowed(requests));
+    }
     let mut joined = requests.to_vec();
-    for mut group in groups(requests, known)? {
+    for mut group in groups {
         // What cannot be read is an error of the leader's own plan.
         if let Ok(Some(role)) = iam.role(&group.name).await {
             let ownership = Ownership::from_tags(&role.tags);
@@ -306,7 +315,7 @@ pub(super) async fn join(iam: &dyn IamBackend, requests: &[Request], known: &Kno
             joined[at].leader = Some(group.leader);
         }
     }
-    Ok(joined)
+    Ok(Cow::Owned(joined))
 }
 
 fn member(binding: &IrsaBinding, known: &Known<'_>) -> Option<Member> {
