@@ -243,15 +243,19 @@ async fn the_role_is_written_as_its_leader_writes_it() {
 }
 
 #[tokio::test]
-async fn an_exact_role_whose_owner_is_only_named_is_made_exact() {
+async fn an_exact_role_whose_owner_is_only_named_wants_another_owner_first() {
     let world = World::new();
     let named = |name: &str| IrsaBinding::builder("sandbox", "default", name).with_role_name("shared");
-    let fleet =
-        requests([named("all").with_exact(true).with_subject("default/mid").with_subject("default/z"), named("z")]);
+    let leader = named("all").with_exact(true).with_subject("default/mid").with_subject("default/z");
+    let fleet = requests([leader, named("z")]);
     settled(&world, &fleet).await;
-    // The heir of the owner is declared by no binding of its own.
+    // The heir of the owner is declared by no binding of its own: its policies are not all declared here.
     world.client.run(&Request::delete(named("all").build().unwrap())).await.unwrap();
     assert_eq!(owner(&world), "mid");
+    let refused = apply(&world, &fleet).await;
+    let error = refused.entries[1].error().unwrap();
+    assert!(error.kind() == ErrorKind::Conflict && error.hint().unwrap().contains("`irsa delete`"), "{error:?}");
+    world.client.run(&Request::delete(named("mid").build().unwrap())).await.unwrap();
     settled(&world, &fleet).await;
 }
 

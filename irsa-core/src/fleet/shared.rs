@@ -279,7 +279,7 @@ fn one_account(
 }
 
 /// The requests as they are planned, each in its place: leaders with all that is wanted of their role, the others with what
-/// is left. Of a role that is there, the leader is on its record, if any of them is.
+/// is left. Of a role that is there, the leader is its owner, or else on its record, if any of them is.
 ///
 /// # Errors
 /// Those of [`groups`].
@@ -297,12 +297,12 @@ pub(super) async fn join<'a>(
         // What cannot be read is an error of the leader's own plan.
         if let Ok(Some(role)) = iam.role(&group.name).await {
             let ownership = Ownership::from_tags(&role.tags);
-            let recorded =
-                |at: &&usize| member(&requests[**at].binding, known).is_some_and(|member| ownership.records(&member));
-            // Only who is on the record of a role may speak for it.
-            if !recorded(&&group.leader) {
-                group.leader = group.members.iter().find(recorded).copied().unwrap_or(group.leader);
-            }
+            let of = |at: &usize| member(&requests[*at].binding, known);
+            let owner = group.members.iter().find(|at| of(at).is_some_and(|member| ownership.is_owner(&member)));
+            let recorded = |at: &&usize| of(at).is_some_and(|member| ownership.records(&member));
+            // Who owns the role may make it exact; else who is on its record may speak for it.
+            let leader = owner.or_else(|| Some(&group.leader).filter(recorded));
+            group.leader = leader.or_else(|| group.members.iter().find(recorded)).copied().unwrap_or(group.leader);
             group.name = role.arn.name().clone();
         }
         let (whole, left) = group.whole(requests, known)?;

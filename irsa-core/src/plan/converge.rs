@@ -139,8 +139,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     let adopted = standing == Standing::ToAdopt || (request.adopt && role.ownership.origin == Some(Origin::Adopted));
     // Adoption adds and never removes, also when the same command runs again.
     let exact = binding.exact && !adopted;
-    let owner_declared = goal.declared.iter().any(|member| role.ownership.is_owner(member));
-    if exact && standing == Standing::Member && !owner_declared {
+    if exact && standing == Standing::Member {
         return Err(not_ours_to_make_exact(role, goal));
     }
     let mut leaving = goal.leaving.clone();
@@ -378,7 +377,10 @@ fn not_ours_to_make_exact(role: &ObservedRole, goal: &Goal<'_>) -> Error {
     let owner = role.ownership.owner.as_deref().unwrap_or_default();
     Error::new(ErrorKind::Conflict, format!("role {name} cannot be made exact by {first}"))
         .with_cause(format!("{first} is one of its further subjects; its owner is {owner}"))
-        .with_hint("say what is exact in the binding of the owner, or take away what is not wanted by name")
+        .with_hint(
+            "say what is exact in the binding of the owner, or take away what is not wanted by name; an owner that has no \
+             binding of its own can leave first with `irsa delete`, and whoever is next owns the role",
+        )
 }
 
 fn tags_after(
