@@ -73,8 +73,9 @@ impl Client {
     ///
     /// A binding that is refused or fails stops no other; a slow one delays no other. Requests for one role wait for each
     /// other: of several creates that declare one, the first that names all others plans the role with all that is wanted of
-    /// it, or one that is on the role's record; the others bind their accounts after it, and not if it fails. The time of a binding runs from its first write; waiting for a turn does not count. `progress` is told once when
-    /// everything is planned, and of each binding that is done, in the order in which they end.
+    /// it, or else who owns the role or is on its record; the others bind their accounts after it, and not if it fails. The
+    /// time of a binding runs from its first write; waiting for a turn does not count. `progress` is told once when everything
+    /// is planned, and of each binding that is done, in the order in which they end.
     ///
     /// # Guarantees
     /// Those of [`apply`](Self::apply) for each binding: the same requests again finish the work. After
@@ -338,13 +339,8 @@ fn in_turns(requests: &[Request], plans: Vec<Result<Plan>>, known: &Known<'_>) -
         // What is refused now may be right after an earlier request for the same role.
         let planned = plan.as_ref().ok().and_then(|plan| plan.role_name.clone());
         let role = planned.or_else(|| known.role_name(&request.binding)).map(|name| name.as_str().to_ascii_lowercase());
-        let bound: Vec<_> = clash::bound(&request.binding)
-            .into_iter()
-            .map(|subject| {
-                let cluster = known.id(subject.cluster.as_ref().unwrap_or(&request.binding.cluster));
-                (cluster, subject.namespace, subject.name)
-            })
-            .collect();
+        let binding = &request.binding;
+        let bound: Vec<_> = clash::bound(binding).iter().map(|subject| known.spot(binding, subject)).collect();
         let by_role = role.as_ref().and_then(|role| roles.get(role)).copied();
         let by_account = || bound.iter().find_map(|place| accounts.get(place)).copied();
         let group = by_role.or_else(|| is_removal(request).then(by_account).flatten()).unwrap_or(groups.len());

@@ -115,8 +115,9 @@ const RENAMED: [(&str, &str); 8] = [
     ("trust-statement", "trust_statements"),
 ];
 
-/// Commands of the program, and what a client has for them.
-const METHODS: [(&str, &str); 5] = [
+/// What the program has, and what a client has for it.
+const METHODS: [(&str, &str); 6] = [
+    ("a file with --policy ./FILE.json", "a document in inline"),
     ("`irsa provider create`", "`create_provider`"),
     ("`irsa create`", "`apply`"),
     ("`irsa update", "`update"),
@@ -127,9 +128,7 @@ const METHODS: [(&str, &str); 5] = [
 /// A text that speaks of commands and options of the program, such as `--role-name`, with the methods and keywords of Python
 /// in their place.
 fn in_keywords(text: &str) -> String {
-    // Only the program takes files.
-    let text = text.replace("a file with --policy ./FILE.json", "a document in inline");
-    let text = METHODS.iter().fold(text, |text, (command, method)| text.replace(command, method));
+    let text = METHODS.iter().fold(text.to_owned(), |text, (command, method)| text.replace(command, method));
     let mut parts = text.split("--");
     let mut told = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -7,11 +7,11 @@ use super::shared;
 use crate::binding::IrsaBinding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;
-use crate::name::{ClusterRef, Namespace, RoleName, ServiceAccountName, Subject};
+use crate::name::{ClusterRef, Namespace, RoleName, Subject, SubjectName};
 use crate::request::{Request, Verb};
 
-/// A service account on a cluster that goes by this text.
-type Place<'a> = (String, &'a Namespace, &'a ServiceAccountName);
+/// A subject: its cluster as far as that is known, its namespace and its name.
+pub(super) type Spot = (String, Namespace, SubjectName);
 
 /// What is known of the clusters: nothing before any call.
 #[derive(Clone, Copy, Default)]
@@ -30,6 +30,12 @@ impl<'a> Known<'a> {
     /// What tells clusters apart: their names before any call, what they are after.
     pub(super) fn id(&self, cluster: &ClusterRef) -> String {
         self.identity(cluster).map_or_else(|| cluster.to_string(), |identity| identity.cluster.to_string())
+    }
+
+    /// Where a subject of a binding is.
+    pub(super) fn spot(&self, binding: &IrsaBinding, subject: &Subject) -> Spot {
+        let cluster = self.id(subject.cluster.as_ref().unwrap_or(&binding.cluster));
+        (cluster, subject.namespace.clone(), subject.name.clone())
     }
 
     /// The name that the role has, as far as it can be told.
@@ -58,13 +64,11 @@ pub(super) fn check(requests: &[Request], known: &Known<'_>) -> Result<()> {
     let declared = requests.iter().enumerate().filter(|(_, request)| !matches!(request.verb, Verb::Delete { .. }));
     let declared: Vec<(usize, &IrsaBinding, Vec<Subject>)> =
         declared.map(|(at, request)| (at, &request.binding, bound(&request.binding))).collect();
-    let mut accounts: HashMap<Place<'_>, (usize, &IrsaBinding)> = HashMap::new();
+    let mut accounts: HashMap<Spot, (usize, &IrsaBinding)> = HashMap::new();
     for (at, binding, subjects) in &declared {
         for subject in subjects {
-            let Some(name) = subject.service_account() else { continue };
-            let cluster = subject.cluster.as_ref().unwrap_or(&binding.cluster);
-            let place = (known.id(cluster), &subject.namespace, name);
-            match accounts.get(&place) {
+            let spot = known.spot(binding, subject);
+            match accounts.get(&spot) {
                 Some((first, other)) if first != at => match known.is_one_role(other, binding) {
                     // A long default name is told by the cluster's ARN.
                     Some(true) => {}
@@ -72,7 +76,7 @@ pub(super) fn check(requests: &[Request], known: &Known<'_>) -> Result<()> {
                     _ => return Err(fight(subject, (*first, other), (*at, binding))),
                 },
                 Some(_) => {}
-                None => drop(accounts.insert(place, (*at, binding))),
+                None => drop(accounts.insert(spot, (*at, binding))),
             }
         }
     }
@@ -93,12 +97,12 @@ pub(super) fn clash(what: String, first: usize, second: usize) -> Error {
 /// A binding is named by its first subject, so no two can have the same one. But the role that one had before may go beside
 /// it.
 fn twice(requests: &[Request], known: &Known<'_>) -> Result<()> {
-    let mut seen: HashMap<Place<'_>, usize> = HashMap::new();
+    let mut seen: HashMap<Spot, usize> = HashMap::new();
     for (at, request) in requests.iter().enumerate() {
         let binding = &request.binding;
-        let place = (known.id(&binding.cluster), &binding.namespace, &binding.service_account);
-        let Some(first) = seen.get(&place).copied() else {
-            let _ = seen.insert(place, at);
+        let spot = known.spot(binding, &binding.first_subject());
+        let Some(first) = seen.get(&spot).copied() else {
+            let _ = seen.insert(spot, at);
             continue;
         };
         let other = &requests[first];

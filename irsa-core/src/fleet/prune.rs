@@ -59,8 +59,9 @@ impl Client {
         let pruning = Pruning { declared: Declared::of(&declared, &clusters), clusters: &clusters, read: &read };
         let mut prunable = Prunable::default();
         for detail in roles.iter().filter(|detail| detail.role.tags.get(SET_TAG).is_some_and(|there| there == set)) {
-            let users = self.in_time("reading the service accounts", pruning.users(detail)).await?;
-            pruning.add(detail, &users, &mut prunable)?;
+            let members = pruning.members(detail);
+            let users = self.in_time("reading the service accounts", pruning.users(detail, &members)).await?;
+            pruning.add(detail, (&members, &users), &mut prunable)?;
         }
         Ok(prunable)
     }
@@ -141,13 +142,13 @@ impl Pruning<'_> {
 
     /// The subjects of a role that is declared no more which are declared with another one and still annotated with it, as
     /// far as may be seen.
-    async fn users(&self, detail: &RoleDetail) -> Result<BTreeSet<Member>> {
+    async fn users(&self, detail: &RoleDetail, members: &BTreeSet<Member>) -> Result<BTreeSet<Member>> {
         let mut users = BTreeSet::new();
         if self.declared.subjects_of(detail).is_some() {
             return Ok(users);
         }
         let arn = detail.role.arn.to_string();
-        for member in self.members(detail).into_iter().filter(|member| self.declared.bound.contains(member)) {
+        for member in members.intersection(&self.declared.bound) {
             let (SubjectName::Exact(name), Some(cluster)) = (&member.name, self.read.get(&member.cluster)) else {
                 continue;
             };
@@ -159,15 +160,19 @@ impl Pruning<'_> {
                 Err(error) => return Err(error),
             };
             if uses {
-                users.insert(member);
+                users.insert(member.clone());
             }
         }
         Ok(users)
     }
 
-    fn add(&self, detail: &RoleDetail, users: &BTreeSet<Member>, prunable: &mut Prunable) -> Result<()> {
+    fn add(
+        &self,
+        detail: &RoleDetail,
+        (members, users): (&BTreeSet<Member>, &BTreeSet<Member>),
+        prunable: &mut Prunable,
+    ) -> Result<()> {
         let ownership = Ownership::from_tags(&detail.role.tags);
-        let members = self.members(detail);
         let name = detail.role.arn.name();
         let mut warn = |id: WarningId, message: String| prunable.warnings.push(Warning::new(id, message));
         if !ownership.is_owned() {
@@ -212,7 +217,7 @@ impl Pruning<'_> {
         // A binding whose first subject has an account at hand, so that others' accounts are let go as well.
         let at_hand =
             |member: &&Member| matches!(member.name, SubjectName::Exact(_)) && self.read.contains_key(&member.cluster);
-        let first = [owner].into_iter().chain(&members).find(at_hand).unwrap_or(owner);
+        let first = [owner].into_iter().chain(members).find(at_hand).unwrap_or(owner);
         let Some(cluster) = self.cluster(&first.cluster) else { return Ok(()) };
         let out_of_reach: BTreeSet<Member> = members
             .iter()

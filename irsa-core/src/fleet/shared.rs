@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::clash::{Known, clash};
+use super::clash::{Known, Spot, clash};
 use crate::backend::IamBackend;
 use crate::binding::{IrsaBinding, check_together};
 use crate::error::{Error, ErrorKind, Result};
@@ -120,27 +120,24 @@ impl Group {
             check_together(&whole).map_err(|error| self.different(requests, *at, &error.to_string()))?;
         }
         let binders = self.binders(requests, known)?;
-        let binds = |at: usize, subject: &Subject| {
-            let place = place(of(at), subject, known);
-            place.is_none_or(|place| binders.get(&place).is_none_or(|binder| *binder == at))
-        };
+        let binds =
+            |at: usize, subject: &Subject| binders.get(&known.spot(of(at), subject)).is_none_or(|binder| *binder == at);
         let left = others.iter().map(|at| (*at, self.left(of(*at), &whole, &|subject| binds(*at, subject)))).collect();
         // One cluster may be named in two ways.
-        let spot = |subject: &Subject| {
-            let cluster = known.id(subject.cluster.as_ref().unwrap_or(&whole.cluster));
-            (cluster, subject.namespace.clone(), subject.name.clone())
-        };
-        let mut named: HashSet<_> = whole.all_subjects().iter().map(spot).collect();
+        let mut named: HashSet<_> = whole.all_subjects().iter().map(|subject| known.spot(&whole, subject)).collect();
         let mut declared = Vec::new();
-        for subject in others.iter().flat_map(|at| of(*at).all_subjects()).filter(|subject| named.insert(spot(subject)))
+        for subject in others
+            .iter()
+            .flat_map(|at| of(*at).all_subjects())
+            .filter(|subject| named.insert(known.spot(&whole, subject)))
         {
             let elsewhere = subject.cluster.clone().filter(|cluster| known.id(cluster) != known.id(&whole.cluster));
             declared.push(Subject { cluster: elsewhere, ..subject });
         }
         whole.subjects.extend(declared);
         let unbound = whole.subjects.iter().filter(|subject| {
-            let place = place(&whole, subject, known);
-            place.is_some_and(|place| binders.get(&place) != Some(&self.leader))
+            let exact = subject.service_account().is_some();
+            exact && binders.get(&known.spot(&whole, subject)) != Some(&self.leader)
         });
         let unbound: Vec<Subject> = unbound.cloned().collect();
         whole.trust_only.extend(unbound);
@@ -165,24 +162,23 @@ impl Group {
     }
 
     /// Which member binds each account: the one whose own it is, else the first one that names it.
-    fn binders(&self, requests: &[Request], known: &Known<'_>) -> Result<HashMap<Place, usize>> {
+    fn binders(&self, requests: &[Request], known: &Known<'_>) -> Result<HashMap<Spot, usize>> {
         let mut binders = HashMap::new();
         for at in &self.members {
             let binding = &requests[*at].binding;
             // Of one that is role-only nobody touches the account.
-            if let Some(place) = place(binding, &binding.first_subject(), known) {
-                let _ = binders.insert(place, *at);
-            }
+            let _ = binders.insert(known.spot(binding, &binding.first_subject()), *at);
         }
-        let own: HashSet<Place> = binders.keys().cloned().collect();
+        let own: HashSet<Spot> = binders.keys().cloned().collect();
         let others = self.members.iter().copied().filter(|at| *at != self.leader);
         for at in std::iter::once(self.leader).chain(others) {
             let binding = &requests[at].binding;
             for subject in binding.subjects.iter().filter(|subject| binding.has_account(subject)) {
-                let Some(place) = place(binding, subject, known).filter(|place| !own.contains(place)) else { continue };
-                match binders.get(&place).copied() {
+                let spot = known.spot(binding, subject);
+                match binders.get(&spot).copied() {
+                    Some(_) if own.contains(&spot) => {}
                     Some(first) => one_account(subject, (first, &requests[first].binding), (at, binding))?,
-                    None => drop(binders.insert(place, at)),
+                    None => drop(binders.insert(spot, at)),
                 }
             }
         }
@@ -215,14 +211,6 @@ impl Group {
             .with_cause(what)
             .with_hint("say it in one of the two only, or the same in both")
     }
-}
-
-/// A service account: its cluster as far as that is known, namespace and name.
-type Place = (String, String, String);
-
-fn place(binding: &IrsaBinding, subject: &Subject, known: &Known<'_>) -> Option<Place> {
-    let cluster = known.id(subject.cluster.as_ref().unwrap_or(&binding.cluster));
-    Some((cluster, subject.namespace.to_string(), subject.service_account()?.to_string()))
 }
 
 /// Adds what another binding wants of the role; tells the first setting that both name, with different values.
@@ -293,9 +281,10 @@ pub(super) async fn join<'a>(
         return Ok(Cow::Borrowed(requests));
     }
     let mut joined = requests.to_vec();
-    for mut group in groups {
+    let roles = futures::future::join_all(groups.iter().map(|group| iam.role(&group.name))).await;
+    for (mut group, role) in groups.into_iter().zip(roles) {
         // What cannot be read is an error of the leader's own plan.
-        if let Ok(Some(role)) = iam.role(&group.name).await {
+        if let Ok(Some(role)) = role {
             let ownership = Ownership::from_tags(&role.tags);
             let of = |at: &usize| member(&requests[*at].binding, known);
             let owner = group.members.iter().find(|at| of(at).is_some_and(|member| ownership.is_owner(&member)));
