@@ -187,7 +187,9 @@ impl<'a> Fleet<'a> {
             step.show(&mut bar, printer);
         }
         drop(bar);
-        let report = report.map_err(|error| manifests::placed(error, &asked.manifests.bindings))?;
+        // What only resolving the clusters shows was not refused from the input alone.
+        let found = |error| manifests::placed(error, &asked.manifests.bindings, ErrorKind::Conflict);
+        let report = report.map_err(found)?;
         Ok(Some(Told { report, warnings, dry_run: self.dry_run, stopped: stop.is_stopped() }))
     }
 

@@ -56,17 +56,20 @@ pub(crate) fn read_all(
 
 /// Refuses requests that contradict each other, naming the places of both.
 pub(crate) fn check(requests: &[Request], declared: &[Declared]) -> Result<()> {
-    check_fleet(requests).map_err(|error| placed(error, declared))
+    check_fleet(requests).map_err(|error| {
+        let kind = error.kind();
+        placed(error, declared, kind)
+    })
 }
 
-/// An error of two requests, with their places.
-pub(crate) fn placed(error: Error, declared: &[Declared]) -> Error {
+/// An error of two requests as one of a kind, with their places; any other as it is.
+pub(crate) fn placed(error: Error, declared: &[Declared], kind: ErrorKind) -> Error {
     let place = |which: &str| {
         let (_, at) = error.context().iter().find(|(key, _)| *key == which)?;
         declared.get(at.parse::<usize>().ok()?).map(|declared| declared.place.to_string())
     };
     let (Some(first), Some(second)) = (place("first"), place("second")) else { return error };
-    let mut placed = Error::new(error.kind(), format!("{second}: {error} (the other is at {first})"));
+    let mut placed = Error::new(kind, format!("{second}: {error} (the other is at {first})"));
     if let Some(cause) = error.causes().into_iter().next() {
         placed = placed.with_cause(cause);
     }

@@ -2,7 +2,7 @@
 //!
 //! Each binding takes the path of a single one (observe, plan, apply); only the back ends that it is planned from answer out
 //! of what was read in bulk. A plan that makes a role is applied as it is; any other is made anew, from point reads, when its
-//! turn comes, since minutes may have passed.
+//! turn comes, since minutes may have passed. Requests for one role take turns; of those that share one, the first plans it.
 
 mod account;
 mod clash;

@@ -1,5 +1,5 @@
-//! What exists: one binding, and what is the same for all: bindings are found from both sides, the annotated accounts and the roles that trust the cluster's provider,
-//! whoever made them, and where the two do not fit.
+//! What exists, whoever made it: one binding, found from its account and its role, and where the two do not fit. All of a
+//! cluster are in `list`, and as manifests in `export`.
 
 mod export;
 mod list;

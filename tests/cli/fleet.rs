@@ -449,3 +449,18 @@ fn a_prune_looks_at_accounts_where_only_roles_are_declared_now() {
     assert!(alone.code == 0 && alone.stderr.contains("service account default/y is not looked at"), "{alone}");
     assert_eq!(accounts(&shell), 2);
 }
+
+#[test]
+fn what_only_a_call_shows_to_be_one_account_is_placed_and_no_wrong_usage() {
+    let binding = |cluster: &str, role: &str| {
+        format!(
+            "---\napiVersion: irsa.gen3.org/v1alpha1\nkind: IrsaBinding\nmetadata: {{name: a}}\nspec: {{cluster: \"{cluster}\", roleName: {role}}}\n"
+        )
+    };
+    let arn = "arn:aws:eks:us-east-1:123456789012:cluster/sandbox";
+    let shell = Shell::new().with_file("two.yaml", binding("sandbox", "x") + &binding(arn, "y"));
+    let refused = shell.run("plan -f two.yaml");
+    assert_eq!(refused.code, 1, "{refused}");
+    let places = "two.yaml:9:18: binding default/a is declared twice (the other is at two.yaml:4:18)";
+    assert!(refused.stderr.contains(places), "{refused}");
+}
