@@ -9,7 +9,7 @@ mod places;
 use std::path::Path;
 
 use irsa_core::name::{
-    AccountId, Audience, Issuer, Namespace, Partition, ProviderArn, RoleArn, RoleName, ServiceAccountName,
+    AccountId, Audience, EksHost, Issuer, Namespace, Partition, ProviderArn, RoleArn, RoleName, ServiceAccountName,
 };
 use irsa_core::trust::{Audit, Caller, Ignore, Severity, Surroundings, TrustCheck, TrustDocument, WhoCan, audit};
 use irsa_core::{Error, ErrorKind, Result};
@@ -207,7 +207,8 @@ fn provider_in(
     account: Option<AccountId>,
     partition: Option<Partition>,
 ) -> Result<ProviderArn> {
-    let partition = partition.map_or_else(|| "aws".parse(), Ok)?;
+    let of_issuer = || EksHost::of_issuer(&issuer).map(|host| host.partition);
+    let partition = partition.or_else(of_issuer).map_or_else(|| "aws".parse(), Ok)?;
     if let Some(account) = account {
         return Ok(ProviderArn::new(partition, account, issuer));
     }
@@ -294,6 +295,10 @@ mod tests {
         assert_eq!(other, "arn:aws:iam::999999999999:oidc-provider/one.example");
         let cn = provider("https://cn.example", None, Some("aws-cn")).unwrap();
         assert_eq!(cn, "arn:aws-cn:iam::123456789012:oidc-provider/cn.example");
+        // An issuer of EKS tells its partition.
+        let china = "oidc-eks.cn-north-1.api.amazonwebservices.com.cn/id/A";
+        let arn = format!("arn:aws-cn:iam::999999999999:oidc-provider/{china}");
+        assert_eq!(provider(&format!("https://{china}"), Some("999999999999"), None).unwrap(), arn);
         for (issuer, words) in [
             ("https://two.example", "give the account of the role with --account"),
             ("https://none.example", "names no provider of this issuer"),

@@ -4,13 +4,16 @@
 
 mod arn;
 mod cluster;
+mod eks_host;
 mod iam;
 mod kubernetes;
+mod partition;
 mod policy;
 mod subject;
 
 pub use self::arn::{ClusterArn, PolicyArn, ProviderArn, RoleArn};
 pub use self::cluster::{ClusterName, ClusterRef, Issuer, Region};
+pub use self::eks_host::EksHost;
 pub use self::iam::{
     AccountId, Audience, Description, InlinePolicyName, Partition, RoleName, RolePath, SessionDuration, TagKey,
     TagValue, TokenExpiration,

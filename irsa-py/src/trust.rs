@@ -1,6 +1,6 @@
 //! Trust policies: what they really let in.
 
-use irsa_core::name::ProviderArn;
+use irsa_core::name::{EksHost, Issuer, Partition, ProviderArn};
 use irsa_core::trust::{Caller, Decision, TrustDocument};
 use pyo3::prelude::*;
 
@@ -33,7 +33,7 @@ data! {
 ///     document: the trust policy, as a str of JSON or as a dict.
 ///     issuer: the issuer of the cluster's tokens, such as `https://oidc.eks.us-east-1.amazonaws.com/id/...`.
 ///     account: the AWS account of the role and of the provider, 12 digits.
-///     partition: `aws`, `aws-cn`, `aws-us-gov`, ...
+///     partition: `aws`, `aws-cn`, `aws-us-gov`, ...; by default that of the issuer if it is one of EKS, else `aws`.
 ///     subject: the service account, `NAMESPACE/NAME` or `system:serviceaccount:NAMESPACE:NAME`.
 ///     audience: the audience of the token.
 ///
@@ -42,7 +42,7 @@ data! {
 ///     TypeError: the document is neither str nor dict, or holds what JSON does not have.
 #[pyfunction]
 #[pyo3(signature = (document, *, issuer, account, partition = None, subject, audience = None))]
-#[pyo3(text_signature = "(document, *, issuer, account, partition='aws', subject, audience='sts.amazonaws.com')")]
+#[pyo3(text_signature = "(document, *, issuer, account, partition=None, subject, audience='sts.amazonaws.com')")]
 pub(crate) fn check_trust(
     document: &Bound<'_, PyAny>,
     issuer: Given<'_, String>,
@@ -52,11 +52,14 @@ pub(crate) fn check_trust(
     audience: Option<Given<'_, String>>,
 ) -> PyResult<TrustCheck> {
     named!(issuer, account, partition, subject, audience);
-    let partition = partition.unwrap_or_else(|| "aws".to_owned());
     let audience = audience.unwrap_or_else(|| "sts.amazonaws.com".to_owned());
     let input = Input::new("document", document)?;
     let checked = document.py().detach(|| {
-        let provider = ProviderArn::new(partition.parse()?, account.parse()?, issuer.parse()?);
+        let issuer: Issuer = issuer.parse()?;
+        let of_issuer = || EksHost::of_issuer(&issuer).map(|host| host.partition);
+        let partition: Option<Partition> = partition.as_deref().map(str::parse).transpose()?.or_else(of_issuer);
+        let partition = partition.map_or_else(|| "aws".parse(), Ok)?;
+        let provider = ProviderArn::new(partition, account.parse()?, issuer);
         let caller = Caller::service_account(provider, &subject, audience)?;
         let document = match &input {
             Input::Text(text) => TrustDocument::parse(text)?,

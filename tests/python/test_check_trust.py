@@ -39,6 +39,9 @@ def test_audience_account_partition_and_issuer_count() -> None:
     assert check(document, audience="other").decision == "deny"
     assert check(document, account="999999999999").decision == "deny"
     assert check(document, partition="aws-cn").decision == "deny"
+    china = "oidc-eks.cn-north-1.api.amazonwebservices.com.cn/id/A"
+    own = json.loads(json.dumps(document).replace(ISSUER, china).replace("arn:aws:", "arn:aws-cn:"))
+    assert check(own, issuer=f"https://{china}").decision == "allow", "an issuer of EKS tells its partition"
     assert check(document, issuer="https://issuer.example").decision == "deny"
     assert check(document, "system:serviceaccount:jobs:worker").decision == "allow"
 

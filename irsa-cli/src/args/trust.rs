@@ -43,7 +43,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, default_value = "sts.amazonaws.com")]
     pub(crate) audience: String,
 
-    /// Partition of the account, with --issuer [default: aws]
+    /// Partition of the account, with --issuer [default: that of an issuer of EKS, else aws]
     #[arg(long)]
     pub(crate) partition: Option<String>,
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use irsa_core::kube::kubeconfig;
-use irsa_core::name::{AccountId, ClusterRef, Issuer, Partition, Region};
+use irsa_core::name::{AccountId, ClusterRef, EksHost, Issuer, Partition, Region};
 use irsa_core::{Error, ErrorKind, Identity, Result};
 use kube::config::Kubeconfig;
 
@@ -136,7 +136,7 @@ impl Target {
 
     /// With the region of an issuer, where no other is known.
     pub(crate) fn or_region_of(mut self, issuer: &Issuer) -> Self {
-        self.region = self.region.or_else(|| region_of_issuer(issuer));
+        self.region = self.region.or_else(|| EksHost::of_issuer(issuer).map(|host| host.region));
         self
     }
 
@@ -148,9 +148,14 @@ impl Target {
         self.cluster.as_ref().ok_or_else(|| Error::new(ErrorKind::InvalidInput, NO_CLUSTER).with_hint(NAME_IT))
     }
 
-    /// The identity of the cluster, where it is given in place of asking EKS.
+    /// The identity of the cluster, where it is given in place of asking EKS. `partition` is taken where neither ARN nor
+    /// issuer tells it.
     pub fn identity(&self, partition: Partition) -> Option<Identity> {
         let (cluster, (issuer, account)) = self.cluster.as_ref().zip(self.given.clone())?;
+        let partition = match cluster {
+            ClusterRef::Arn(arn) => arn.partition().clone(),
+            _ => EksHost::of_issuer(&issuer).map_or(partition, |host| host.partition),
+        };
         Some(Identity::given(cluster, issuer, account, partition, self.region.clone()))
     }
 
@@ -250,7 +255,7 @@ impl Target {
             }
         }
         if let (None, Some((issuer, _))) = (&self.region, &self.given) {
-            self.region = region_of_issuer(issuer);
+            self.region = EksHost::of_issuer(issuer).map(|host| host.region);
         }
         Ok(())
     }
@@ -305,12 +310,6 @@ pub(crate) fn named_cluster(text: &str) -> Result<ClusterRef> {
             .with_hint("an issuer is given with --issuer, together with --account")),
         cluster => Ok(cluster),
     }
-}
-
-/// The region in an issuer of EKS: `https://oidc.eks.REGION.amazonaws.com/id/...`.
-fn region_of_issuer(issuer: &Issuer) -> Option<Region> {
-    let region = issuer.host_path().strip_prefix("oidc.eks.")?.split('.').next()?;
-    Region::new(region).ok()
 }
 
 #[cfg(test)]
@@ -371,6 +370,24 @@ pub(crate) mod tests {
         assert_eq!(region("--cluster demo --region cn-north-1").as_deref(), Some("cn-north-1"));
         let issuer = "--issuer https://oidc.eks.cn-north-1.amazonaws.com.cn/id/A --account 123456789012";
         assert_eq!(region(issuer).as_deref(), Some("cn-north-1"));
+        let dual_stack = "--issuer https://oidc-eks.us-gov-west-1.api.aws/id/A --account 123456789012";
+        assert_eq!(region(dual_stack).as_deref(), Some("us-gov-west-1"));
+    }
+
+    #[test]
+    fn the_partition_is_that_of_the_arn_or_the_issuer() {
+        let partition = |options: &str| {
+            let target = target(options, &environment(&[])).unwrap();
+            target.identity(Partition::of_region("eusc-de-east-1")).unwrap().partition.to_string()
+        };
+        let account = "--account 123456789012";
+        for issuer in ["oidc.eks.cn-north-1.amazonaws.com.cn", "oidc-eks.cn-north-1.api.amazonwebservices.com.cn"] {
+            let named = format!("--cluster demo --issuer https://{issuer}/id/A {account}");
+            assert_eq!(partition(&named), "aws-cn", "{issuer}");
+            assert_eq!(partition(&format!("--issuer https://{issuer}/id/A {account} --region us-east-1")), "aws-cn");
+        }
+        assert_eq!(partition(&format!("--issuer https://self.example {account}")), "aws-eusc");
+        assert_eq!(partition(&format!("--cluster {ARN} --issuer https://self.example {account}")), "aws");
     }
 
     #[test]

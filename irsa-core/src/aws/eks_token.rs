@@ -116,7 +116,7 @@ fn doing(cluster: &ClusterName) -> String {
 
 /// The URL that the API server will open to learn who signed it.
 fn presigned_url(cluster: &ClusterName, region: &Region, credentials: Credentials, now: SystemTime) -> Result<String> {
-    let host = format!("sts.{region}.{}", dns_suffix(&Partition::of_region(region.as_str())));
+    let host = format!("sts.{region}.{}", Partition::of_region(region.as_str()).dns_suffix());
     let url = format!("https://{host}/?Action=GetCallerIdentity&Version=2011-06-15");
     let identity = credentials.into();
     let mut settings = SigningSettings::default();
@@ -141,19 +141,6 @@ fn presigned_url(cluster: &ClusterName, region: &Region, credentials: Credential
     Ok(query
         .into_iter()
         .fold(url, |url, (name, value)| format!("{url}&{name}={}", utf8_percent_encode(&value, &RESERVED))))
-}
-
-/// The DNS suffix of a partition's services (the SDK's partition table, `dnsSuffix`).
-fn dns_suffix(partition: &Partition) -> &'static str {
-    match partition.as_str() {
-        "aws-cn" => "amazonaws.com.cn",
-        "aws-eusc" => "amazonaws.eu",
-        "aws-iso" => "c2s.ic.gov",
-        "aws-iso-b" => "sc2s.sgov.gov",
-        "aws-iso-e" => "cloud.adc-e.uk",
-        "aws-iso-f" => "csp.hci.ic.gov",
-        _ => "amazonaws.com",
-    }
 }
 
 #[cfg(test)]

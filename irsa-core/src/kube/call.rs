@@ -17,6 +17,7 @@ use tracing::Instrument;
 use super::eks::BearerSource;
 use super::{PLUGIN_MISSING, refusal};
 use crate::error::{Error, ErrorKind, Result, shown};
+use crate::name::EksHost;
 
 /// The longest that one request may take, from connecting to the last byte; the API server itself gives up after 60 s.
 const LONGEST_REQUEST: Duration = Duration::from_secs(30);
@@ -155,7 +156,7 @@ impl Connection {
             return error
                 .with_hint("the certificate does not fit the certificate authority or the name of the cluster");
         }
-        if timed_out && self.server().contains(".eks.") {
+        if timed_out && self.endpoint.as_deref().and_then(EksHost::of_endpoint).is_some() {
             return error.with_hint("an endpoint that is private to a VPC can be reached only from inside it");
         }
         error

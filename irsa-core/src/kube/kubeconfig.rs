@@ -6,7 +6,7 @@ use ::kube::config::{Cluster, ExecConfig, Kubeconfig, KubeconfigError, NamedCont
 
 use crate::backend::{ClusterDescription, same_endpoint};
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::{ClusterArn, ClusterName, ClusterRef, Region};
+use crate::name::{ClusterArn, ClusterName, ClusterRef, EksHost, Region};
 
 /// The EKS cluster that a context belongs to, as far as the kubeconfig says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +132,7 @@ fn told(kubeconfig: &Kubeconfig, named: &NamedContext) -> Option<ContextCluster>
     let (name, region) = match (by_plugin, by_eksctl) {
         (Some((name, Some(region))), _) => (name, Some(region)),
         (Some((name, None)), Some((other, region))) if name == other => (name, Some(region)),
-        (Some((name, None)), _) => (name, server.and_then(region_of_endpoint)),
+        (Some((name, None)), _) => (name, server.and_then(EksHost::of_endpoint).map(|host| host.region)),
         (None, Some((name, region))) => (name, Some(region)),
         (None, None) => return None,
     };
@@ -183,13 +183,6 @@ fn eksctl_name(name: &str) -> Option<(ClusterName, Region)> {
     let stem = name.strip_suffix(".eksctl.io")?;
     let (cluster, region) = stem.rsplit('@').next()?.split_once('.')?;
     Some((ClusterName::new(cluster).ok()?, Region::new(region).ok()?))
-}
-
-/// The region in an endpoint of EKS: `https://ID.SHARD.REGION.eks.amazonaws.com`.
-fn region_of_endpoint(server: &str) -> Option<Region> {
-    let host = server.strip_prefix("https://")?.split(['/', ':']).next()?;
-    let stem = host.strip_suffix(".cn").unwrap_or(host).strip_suffix(".eks.amazonaws.com")?;
-    Region::new(stem.rsplit('.').next()?).ok()
 }
 
 #[cfg(test)]
@@ -307,6 +300,23 @@ users:
         let region = Region::new("us-west-2").unwrap();
         let found = context_for_cluster(&file, &"demo".parse().unwrap(), Some(&region));
         assert_eq!(found.as_deref(), Some(EKSCTL));
+    }
+
+    #[test]
+    fn an_endpoint_of_any_form_tells_the_region() {
+        for (server, region) in [
+            ("https://D.yl4.eu-west-1.eks.amazonaws.com", Some("eu-west-1")),
+            ("https://D.eks-cluster.eu-west-1.api.aws", Some("eu-west-1")),
+            ("https://D.sk1.cn-north-1.eks.amazonaws.com.cn", Some("cn-north-1")),
+            ("https://D.eks-cluster.cn-north-1.api.amazonwebservices.com.cn", Some("cn-north-1")),
+            ("https://tunnel.example", None),
+        ] {
+            let mut file = file();
+            let own = file.clusters.iter_mut().find(|cluster| cluster.name == "own").unwrap();
+            own.cluster.as_mut().unwrap().server = Some(server.to_owned());
+            let found = cluster_of_context(&file, "own-authenticator").unwrap();
+            assert_eq!(found.region.map(|region| region.to_string()).as_deref(), region, "{server}");
+        }
     }
 
     #[test]

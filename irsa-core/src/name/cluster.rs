@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterArn, as_string, checked_string, text_of};
+use super::{ClusterArn, EksHost, as_string, checked_string, text_of};
 use crate::error::{Error, Result};
 
 checked_string! {
@@ -55,8 +55,7 @@ impl Issuer {
 
     /// The issuer that EKS gives a cluster of this id, 32 hexadecimal digits, in a region.
     pub(crate) fn of_eks(region: &Region, id: &str) -> Self {
-        let suffix = if region.as_str().starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        Self { host_path: format!("oidc.eks.{region}.{suffix}/id/{id}") }
+        Self { host_path: format!("{}/id/{id}", EksHost::issuer_host(region)) }
     }
 
     /// The URL without its scheme: the form used in provider ARNs and condition keys.

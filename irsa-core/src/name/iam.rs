@@ -65,23 +65,6 @@ checked_string! {
     Audience, "audience", audience
 }
 
-impl Partition {
-    /// The partition that a region belongs to, by the prefixes of the SDK's partition table.
-    pub fn of_region(region: &str) -> Self {
-        let partition = match region {
-            r if r.starts_with("cn-") => "aws-cn",
-            r if r.starts_with("us-gov-") => "aws-us-gov",
-            r if r.starts_with("us-isob-") => "aws-iso-b",
-            r if r.starts_with("us-isof-") => "aws-iso-f",
-            r if r.starts_with("eu-isoe-") => "aws-iso-e",
-            r if r.starts_with("us-iso-") => "aws-iso",
-            r if r.starts_with("eusc-") => "aws-eusc",
-            _ => "aws",
-        };
-        Self(partition.to_owned())
-    }
-}
-
 impl Default for RolePath {
     fn default() -> Self {
         Self("/".to_owned())
@@ -241,20 +224,6 @@ mod tests {
         assert_eq!(SessionDuration::new(3600).map(SessionDuration::seconds).ok(), Some(3600));
         assert!(SessionDuration::new(3599).is_err() && SessionDuration::new(43201).is_err());
         assert!(TokenExpiration::new(599).is_err() && TokenExpiration::new(86401).is_err());
-    }
-
-    #[test]
-    fn regions_tell_their_partition() {
-        for (region, partition) in [
-            ("us-east-1", "aws"),
-            ("cn-north-1", "aws-cn"),
-            ("us-gov-west-1", "aws-us-gov"),
-            ("us-iso-east-1", "aws-iso"),
-            ("us-isob-east-1", "aws-iso-b"),
-            ("eusc-de-east-1", "aws-eusc"),
-        ] {
-            assert_eq!(Partition::of_region(region).as_str(), partition);
-        }
     }
 
     proptest! {

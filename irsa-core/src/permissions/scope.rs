@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use crate::convention::KEPT_OF_NAME;
 use crate::name::{
-    AccountId, ClusterName, ClusterRef, Issuer, Namespace, Partition, PolicyArn, Region, RoleName, RolePath,
+    AccountId, ClusterName, ClusterRef, EksHost, Issuer, Namespace, Partition, PolicyArn, Region, RoleName, RolePath,
 };
 
 /// What rights are limited to. What is not known is `*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
-    /// The partition; by default that of the region, or `aws`.
+    /// The partition; by default that of an issuer of EKS or of the region, or `aws`.
     pub partition: Option<Partition>,
     /// The account.
     pub account: Option<AccountId>,
@@ -76,8 +76,9 @@ impl Scope {
     }
 
     fn partition(&self) -> String {
+        let of_issuer = || Some(EksHost::of_issuer(self.issuer.as_ref()?)?.partition);
         let of_region = || Partition::of_region(self.region.as_ref().map_or("", Region::as_str));
-        self.partition.clone().unwrap_or_else(of_region).to_string()
+        self.partition.clone().or_else(of_issuer).unwrap_or_else(of_region).to_string()
     }
 
     /// `arn:PARTITION:iam::ACCOUNT:`

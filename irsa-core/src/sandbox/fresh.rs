@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 use super::state::{ClusterState, NamespaceState, PolicyState, ProviderState, RoleState, SandboxQuotas, SandboxState};
 use crate::error::{Error, Result};
 use crate::name::{
-    AccountId, Audience, ClusterArn, ClusterName, ClusterRef, Issuer, Namespace, Partition, PolicyArn, Region, RoleName,
+    AccountId, Audience, ClusterArn, ClusterName, ClusterRef, EksHost, Issuer, Namespace, Partition, PolicyArn, Region,
+    RoleName,
 };
 
 /// The state as a file gives it: what is left out is as in a fresh sandbox.
@@ -136,7 +137,7 @@ impl SandboxState {
         let id: String = Sha256::digest(&text).iter().take(16).map(|byte| format!("{byte:02X}")).collect();
         let authority = format!("-----BEGIN CERTIFICATE-----\n{id}\n-----END CERTIFICATE-----\n");
         ClusterState {
-            endpoint: Some(format!("https://{id}.gr7.{region}.eks.amazonaws.com")),
+            endpoint: Some(EksHost::endpoint(region, &id)),
             certificate_authority: Some(STANDARD.encode(authority)),
             issuer: Some(Issuer::of_eks(region, &id)),
             ..ClusterState::default()

@@ -811,7 +811,7 @@ def check_trust(
     *,
     issuer: str,
     account: str,
-    partition: str = "aws",
+    partition: str | None = None,
     subject: str,
     audience: str = "sts.amazonaws.com",
 ) -> TrustCheck:
@@ -823,7 +823,7 @@ def check_trust(
         document: the trust policy, as a str of JSON or as a dict.
         issuer: the issuer of the cluster's tokens, such as `https://oidc.eks.us-east-1.amazonaws.com/id/...`.
         account: the AWS account of the role and of the provider, 12 digits.
-        partition: `aws`, `aws-cn`, `aws-us-gov`, ...
+        partition: `aws`, `aws-cn`, `aws-us-gov`, ...; by default that of the issuer if it is one of EKS, else `aws`.
         subject: the service account, `NAMESPACE/NAME` or `system:serviceaccount:NAMESPACE:NAME`.
         audience: the audience of the token.
 

@@ -9,7 +9,7 @@ use super::place::{Place, account_of, places};
 use super::reading::{Reading, Seen};
 use super::repair::PLACEHOLDER;
 use super::words;
-use crate::name::ProviderArn;
+use crate::name::{EksHost, ProviderArn};
 use crate::trust::evaluate::caller::{SUBJECT_PREFIX, UNNAMED_AUDIENCE};
 use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::document::{Effect, Statement, TrustDocument};
@@ -111,10 +111,9 @@ fn is_anybody_at(places: &[Place], provider: &ProviderArn, part: &SubjectPart, g
     !places.is_empty() || !is_of_kubernetes(provider, &part.pattern, ground)
 }
 
-/// Whether an issuer is one of EKS: `oidc.eks.REGION...`, or `oidc-eks.REGION...` for dual stack.
+/// Whether an issuer is one of EKS.
 fn is_eks(provider: &ProviderArn) -> bool {
-    let host = provider.issuer().host_path();
-    host.starts_with("oidc.eks.") || host.starts_with("oidc-eks.")
+    EksHost::of_issuer(provider.issuer()).is_some()
 }
 
 /// Allow statements, or values of them, by which nobody gets in although it looks as if somebody did.
