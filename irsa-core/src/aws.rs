@@ -26,6 +26,7 @@ mod fake;
 mod iam;
 mod identity;
 mod policies;
+mod retries;
 mod roles;
 
 use std::fmt;
@@ -41,6 +42,7 @@ use aws_types::SdkConfig;
 
 use self::bound::{BoundedAnswers, MOST_BYTES};
 pub use self::eks_token::EksTokenSource;
+use self::retries::LoggedRetries;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Partition, Region};
 
@@ -82,9 +84,18 @@ impl AwsBackend {
             shared.set_http_client(http_client());
         }
         let shared = shared.build();
-        let iam = aws_sdk_iam::config::Builder::from(&shared).interceptor(BoundedAnswers(most)).build();
-        let eks = aws_sdk_eks::config::Builder::from(&shared).interceptor(BoundedAnswers(most)).build();
-        let sts = aws_sdk_sts::config::Builder::from(&shared).interceptor(BoundedAnswers(most)).build();
+        let iam = aws_sdk_iam::config::Builder::from(&shared)
+            .interceptor(BoundedAnswers(most))
+            .interceptor(LoggedRetries)
+            .build();
+        let eks = aws_sdk_eks::config::Builder::from(&shared)
+            .interceptor(BoundedAnswers(most))
+            .interceptor(LoggedRetries)
+            .build();
+        let sts = aws_sdk_sts::config::Builder::from(&shared)
+            .interceptor(BoundedAnswers(most))
+            .interceptor(LoggedRetries)
+            .build();
         Ok(Self::from_clients(
             aws_sdk_iam::Client::from_conf(iam),
             aws_sdk_eks::Client::from_conf(eks),

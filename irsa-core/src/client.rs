@@ -135,6 +135,7 @@ impl Client {
         let (planned, _turn) = match queue.try_lock() {
             Ok(turn) => (planned, turn),
             Err(_) => {
+                tracing::info!("waiting for another call of this client that writes the same role");
                 let turn = queue.lock().await;
                 (self.plan(request).await?, turn)
             }

@@ -14,6 +14,9 @@ use crate::error::Result;
 use crate::fleet::FleetOptions;
 use crate::name::{Audience, InlinePolicyName, PolicyArn, ProviderArn, RoleName};
 
+/// Shorter waits are not logged: at ten writes a second, every write waits a little.
+const WORTH_LOGGING: Duration = Duration::from_secs(1);
+
 /// Gives turns to writers, first come, first served, at even distances.
 #[derive(Debug)]
 pub(crate) struct Pace(tokio::sync::Mutex<Interval>);
@@ -86,8 +89,13 @@ impl PacedIam {
 
     async fn write(&self) -> &dyn IamBackend {
         self.waited.begin();
+        let begun = Instant::now();
         self.pace.turn().await;
         self.waited.end();
+        let waited = begun.elapsed();
+        if waited >= WORTH_LOGGING {
+            tracing::info!(waited_seconds = waited.as_secs_f64(), "waited for the limit of writes per second");
+        }
         self.inner.as_ref()
     }
 }

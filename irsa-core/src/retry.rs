@@ -23,11 +23,23 @@ pub(crate) fn waits() -> ExponentialBuilder {
         .without_max_times()
 }
 
+/// Waits before a state is read again that IAM or the API server does not show yet.
+pub(crate) async fn pause(wait: Duration, why: &str) {
+    tracing::info!(wait_seconds = wait.as_secs_f64(), "{why}: waiting");
+    tokio::time::sleep(wait).await;
+}
+
 /// Repeats a call while IAM answers that it is not ready for it.
 ///
 /// `fresh` says that what the call refers to was made in this very run, so that "does not exist" is not believed at once.
 pub(crate) async fn until_consistent<'a, T>(fresh: bool, call: impl Fn() -> BoxFuture<'a, Result<T>>) -> Result<T> {
-    call.retry(waits()).when(|error| not_ready(error, fresh) && Guard::Waits.stands()).await
+    call.retry(waits())
+        .when(|error| not_ready(error, fresh) && Guard::Waits.stands())
+        .notify(|error, wait| {
+            let code = error.code().unwrap_or_default();
+            tracing::info!(code, wait_seconds = wait.as_secs_f64(), "IAM is not consistent yet: retrying");
+        })
+        .await
 }
 
 fn not_ready(error: &Error, fresh: bool) -> bool {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use irsa_core::Warning;
 use irsa_core::name::{ProviderArn, RoleArn, Subject};
 use irsa_core::trust::{AuditedRole, FindingId, Ignore, KnownAccount, Severity, Surroundings, audit, roles_of_text};
 use pyo3::prelude::*;
@@ -18,7 +19,7 @@ as_text!(FindingId, Severity);
 
 data! {
     /// What an audit of trust policies found.
-    Audit(irsa_core::trust::Audit) {
+    Audit(irsa_core::trust::Audit), warning by of_audit {
         /// What was found, the worst first.
         findings,
         /// How many roles were looked at.
@@ -51,10 +52,15 @@ data! {
         source,
         /// What shows it: tests, subjects, accounts.
         evidence,
+        |
         /// The whole document as a dict, with this finding repaired and everything else as it is; None where there is no
         /// repair that lets nobody new in.
         fix,
     }
+}
+
+fn of_audit(audit: &irsa_core::trust::Audit, show: &mut dyn FnMut(Option<&str>, &Warning)) {
+    audit.warnings.iter().for_each(|warning| show(None, warning));
 }
 
 /// What `aws iam` and boto3 answer, or a trust policy, has one of these.

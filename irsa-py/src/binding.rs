@@ -125,14 +125,14 @@ data! {
     /// Raises:
     ///     InvalidInputError: AWS or Kubernetes would refuse it, or two arguments contradict each other.
     ///     TypeError: an argument has another type.
-    Binding(Wish), checked by Wish::check {
+    Binding(Wish), checked by Wish::check, shown by crate::data::constructor {
         /// The namespace.
         namespace,
         /// The service account.
         service_account,
+        |
         /// Managed policies.
         policies,
-        |
         /// The cluster, where it is not that of the client.
         cluster,
         /// The name of the role, where it is not the default.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use irsa_core::Warning;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PySequence, PyString, PyTuple, PyType};
 use serde::de::DeserializeOwned;
@@ -15,6 +16,14 @@ use crate::json;
 pub(crate) trait Field {
     /// The value: text, number, tuple, a copy as dict, or a data object.
     fn field<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>>;
+
+    /// Whether the value is the default, which a repr leaves out.
+    fn is_default(&self) -> bool {
+        false
+    }
+
+    /// Shows each warning in it, with the binding that it is about.
+    fn each_warning(&self, _show: &mut dyn FnMut(Option<&str>, &Warning)) {}
 }
 
 impl Field for String {
@@ -33,12 +42,20 @@ impl<T: Field> Field for Option<T> {
     fn field<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.as_ref().map_or_else(|| Ok(py.None().into_bound(py)), |value| value.field(py))
     }
+
+    fn is_default(&self) -> bool {
+        self.is_none()
+    }
 }
 
 impl<T: Field> Field for Vec<T> {
     fn field<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let values = self.iter().map(|value| value.field(py)).collect::<PyResult<Vec<_>>>()?;
         Ok(PyTuple::new(py, values)?.into_any())
+    }
+
+    fn is_default(&self) -> bool {
+        self.is_empty()
     }
 }
 
@@ -49,6 +66,20 @@ impl<T: Field> Field for BTreeMap<String, T> {
             dict.set_item(key, value.field(py)?)?;
         }
         Ok(dict.into_any())
+    }
+
+    fn is_default(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl Field for bool {
+    fn field<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.into_pyobject(py)?.to_owned().into_any())
+    }
+
+    fn is_default(&self) -> bool {
+        !self
     }
 }
 
@@ -74,16 +105,18 @@ macro_rules! as_is {
         })*
     };
 }
-as_is!(bool, u32, usize);
+as_is!(u32, usize);
 
 /// Declares a data object over a plain value of the library: its docstring, its name, that value, and the fields with
-/// theirs, of which those before the `|` are in the repr; then how it is checked, and what else it has.
+/// theirs. The repr shows those before the first `|`, then those that are set, but none after a second `|`. Then how it is
+/// checked, shown and asked for warnings, and what else it has.
 macro_rules! data {
     (
         $(#[$meta:meta])*
-        $name:ident($core:ty) $(, checked by $check:path)? {
+        $name:ident($core:ty) $(, checked by $check:path)? $(, shown by $repr:path)? $(, warning by $warnings:path)? {
             $($(#[$shown_doc:meta])* $shown:ident,)*
             | $($(#[$doc:meta])* $field:ident,)*
+            $(| $($(#[$hidden_doc:meta])* $hidden:ident,)*)?
         }
         $(also { $($also:tt)* })?
     ) => {
@@ -96,6 +129,10 @@ macro_rules! data {
             fn field<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
                 Ok($name(self.clone()).into_pyobject(py)?.into_any())
             }
+
+            $(fn each_warning(&self, show: &mut dyn FnMut(Option<&str>, &irsa_core::Warning)) {
+                $warnings(self, show);
+            })?
         }
 
         #[pymethods]
@@ -114,6 +151,13 @@ macro_rules! data {
                     crate::data::Field::field(&self.0.$field, py)
                 }
             )*
+            $($(
+                $(#[$hidden_doc])*
+                #[getter]
+                fn $hidden<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                    crate::data::Field::field(&self.0.$hidden, py)
+                }
+            )*)?
 
             /// The same as plain data: dicts, lists, text, numbers, booleans and None.
             fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -130,7 +174,13 @@ macro_rules! data {
             }
 
             fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-                crate::data::repr(slf.as_any(), &[$(stringify!($shown)),*])
+                let fields: &[(&str, bool)] =
+                    &[$((stringify!($field), crate::data::Field::is_default(&slf.get().0.$field))),*];
+                let set: Vec<&str> = fields.iter().filter(|(_, default)| !default).map(|(field, _)| *field).collect();
+                #[allow(unused_variables, reason = "one that is given comes after it")]
+                let repr: crate::data::Repr = crate::data::repr;
+                $(let repr: crate::data::Repr = $repr;)?
+                repr(slf.as_any(), &[$(stringify!($shown)),*], &set)
             }
 
             fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -155,10 +205,12 @@ pub(crate) fn from_dict<T: DeserializeOwned>(data: &Bound<'_, PyAny>) -> Result<
 /// As many values of one field as a repr shows.
 const SHOWN: usize = 10;
 
-/// `Name(field=value, ...)`; of long tuples the first values.
-pub(crate) fn repr(object: &Bound<'_, PyAny>, fields: &[&str]) -> PyResult<String> {
-    let mut shown = Vec::with_capacity(fields.len());
-    for field in fields {
+/// Writes the repr of an object from the names of the fields that identify it and of those that are set.
+pub(crate) type Repr = fn(&Bound<'_, PyAny>, &[&str], &[&str]) -> PyResult<String>;
+
+/// `irsa.Name(field=value, ...)`; of long tuples the first values.
+pub(crate) fn repr(object: &Bound<'_, PyAny>, always: &[&str], set: &[&str]) -> PyResult<String> {
+    let shown = always.iter().chain(set).map(|field| {
         let value = object.getattr(field)?;
         let text = match value.cast::<PyTuple>() {
             Ok(tuple) if tuple.len() > SHOWN => {
@@ -167,9 +219,21 @@ pub(crate) fn repr(object: &Bound<'_, PyAny>, fields: &[&str]) -> PyResult<Strin
             }
             _ => value.repr()?.to_string(),
         };
-        shown.push(format!("{field}={text}"));
-    }
-    Ok(format!("{}({})", object.get_type().name()?, shown.join(", ")))
+        Ok(format!("{field}={text}"))
+    });
+    call(object, shown)
+}
+
+/// `irsa.Name(value, ..., field=value, ...)`, whole: a call that makes an equal object.
+pub(crate) fn constructor(object: &Bound<'_, PyAny>, positional: &[&str], set: &[&str]) -> PyResult<String> {
+    let positional = positional.iter().map(|field| Ok(object.getattr(field)?.repr()?.to_string()));
+    let keywords = set.iter().map(|field| Ok(format!("{field}={}", object.getattr(field)?.repr()?)));
+    call(object, positional.chain(keywords))
+}
+
+fn call(object: &Bound<'_, PyAny>, arguments: impl Iterator<Item = PyResult<String>>) -> PyResult<String> {
+    let arguments: Vec<String> = arguments.collect::<PyResult<_>>()?;
+    Ok(format!("irsa.{}({})", object.get_type().name()?, arguments.join(", ")))
 }
 
 /// What pickle needs: the way back from plain data.

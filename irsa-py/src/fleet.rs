@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use irsa_core::{Error, ErrorKind, FleetOutcome, Outcome, Report};
+use irsa_core::{Error, ErrorKind, FleetOutcome, Outcome, Report, Warning};
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Field, as_text, data};
 use crate::error::{Told, raised};
+use crate::report::of_report;
 
 as_text!(ErrorKind);
 
@@ -92,11 +93,15 @@ impl All {
         let bindings = report.entries.iter().map(|entry| One::of(entry, preview)).collect();
         Self { changed: report.changed(), bindings }
     }
+
+    fn each_warning(&self, show: &mut dyn FnMut(Option<&str>, &Warning)) {
+        self.bindings.iter().filter_map(|one| one.report.as_ref()).for_each(|report| of_report(report, show));
+    }
 }
 
 data! {
     /// What became of many bindings, in the order in which they were given.
-    FleetReport(All) {
+    FleetReport(All), warning by All::each_warning {
         /// Whether anything was changed, or for a plan would be; in bindings that failed too.
         changed,
         /// Each binding.

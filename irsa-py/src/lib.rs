@@ -10,6 +10,7 @@ mod credentials;
 mod data;
 mod ending;
 mod error;
+mod events;
 mod fleet;
 mod json;
 mod reach;
@@ -42,6 +43,7 @@ mod _irsa {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::events::start();
         let end = wrap_pyfunction!(super::ending::end, module)?;
         module.py().import("atexit")?.call_method1("register", (end,))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use irsa_core::name::{RoleArn, RoleName};
-use irsa_core::{BindingState, Extra, Outcome, WarningId};
+use irsa_core::{BindingState, Extra, Outcome, Warning, WarningId};
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ as_plain!(BindingState, Extra, Outcome, WarningId);
 
 data! {
     /// What one call did to a binding.
-    Report(irsa_core::Report) {
+    Report(irsa_core::Report), warning by of_report {
         /// The service account, `NAMESPACE/NAME`.
         binding,
         /// The name of the role; None for a delete that found nothing.
@@ -45,6 +45,14 @@ data! {
     }
 }
 
+pub(crate) fn of_report(report: &irsa_core::Report, show: &mut dyn FnMut(Option<&str>, &Warning)) {
+    report.warnings.iter().for_each(|warning| show(Some(&report.binding), warning));
+}
+
+fn of_plan(plan: &Planned, show: &mut dyn FnMut(Option<&str>, &Warning)) {
+    of_report(&plan.0, show);
+}
+
 /// What would be done: a report whose steps are all planned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -59,7 +67,7 @@ impl Deref for Planned {
 
 data! {
     /// What a call would do to a binding.
-    Plan(Planned) {
+    Plan(Planned), warning by of_plan {
         /// The service account, `NAMESPACE/NAME`.
         binding,
         /// The name of the role.
@@ -90,6 +98,7 @@ data! {
         |
         /// Why it failed.
         error,
+        |
         /// The new or the lost value, such as an inline policy.
         detail,
     }

@@ -6,17 +6,19 @@ use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use irsa_core::{Error, ErrorKind};
+use irsa_core::{Error, ErrorKind, Warning};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{Semaphore, oneshot};
+use tracing::level_filters::LevelFilter;
 
 use crate::data::Field;
 use crate::ending::{self, attached};
 use crate::error::{Failure, Result};
+use crate::events::{Event, Log, enabled_level};
 
 /// How long Ctrl-C may go unseen.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -26,10 +28,26 @@ pub(crate) type Answer = irsa_core::Result<Box<dyn Field + Send>>;
 
 type Progress = Box<dyn Field + Send>;
 
-/// What a call tells: how far it is, and at last its answer.
+/// What a call reports: events for the logger, how far it is, and at last its answer.
 enum Told {
+    Event(Event),
     Progress(Progress),
     End(Answer),
+}
+
+/// The kind of a report and its value, for Python: `("event", ...)`, `("progress", ...)` or `("end", answer)`.
+type Reported<'py> = (&'static str, Bound<'py, PyAny>);
+
+impl Told {
+    /// # Errors
+    /// What the call failed with.
+    fn reported(self, py: Python<'_>) -> PyResult<Reported<'_>> {
+        Ok(match self {
+            Self::Event(event) => ("event", event.field(py)?),
+            Self::Progress(progress) => ("progress", progress.field(py)?),
+            Self::End(answer) => ("end", given(py, answer)?),
+        })
+    }
 }
 
 /// Tells how far a call is.
@@ -157,7 +175,14 @@ impl Call {
     {
         let begin = |teller: Teller| -> Work {
             let work = work(teller);
-            Box::pin(async { work.await.map(|value| Box::new(value) as Box<dyn Field + Send>) })
+            Box::pin(async {
+                let answer = work.await;
+                match &answer {
+                    Ok(value) => value.each_warning(&mut log_warning),
+                    Err(error) => error.report().into_iter().for_each(|report| report.each_warning(&mut log_warning)),
+                }
+                answer.map(|value| Box::new(value) as Box<dyn Field + Send>)
+            })
         };
         Self { work: Mutex::new(Some(Box::new(begin))), under_way: Mutex::default(), needs, progress }
     }
@@ -172,9 +197,11 @@ impl Call {
         let (Around { runtime, own_threads }, work) = (around(py)?, self.take()?);
         let (sender, told) = unbounded_channel();
         let (cut, cut_off) = oneshot::channel();
-        let progress = sender.clone();
+        let (progress, events) = (sender.clone(), sender.clone());
         // Nobody listens after a cut.
+        let log = Log::open(py, move |event| drop(events.send(Told::Event(event))))?;
         let work = work(Teller(Arc::new(move |told| drop(progress.send(Told::Progress(told))))));
+        let work = Log::during(log, work);
         let work = async {
             tokio::select! {
                 biased;
@@ -217,16 +244,13 @@ impl Call {
     }
 }
 
-#[pymethods]
 impl Call {
-    /// Makes the call and waits for its end; other threads go on, and Ctrl-C cuts it off.
+    /// Makes the call and waits for its end; other threads go on, and Ctrl-C cuts it off. Only for calls of which nobody
+    /// wants to know how far they are: what they report is dropped.
     pub(crate) fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        if self.needs == Needs::Nothing && has_room(py)? {
-            return given(py, self.here(py)?);
-        }
         loop {
             match self.step(py) {
-                Ok((false, _)) => {}
+                Ok((kind, _)) if kind != "end" => {}
                 ended => {
                     self.cut();
                     return ended.map(|(_, answer)| answer);
@@ -234,14 +258,20 @@ impl Call {
             }
         }
     }
+}
 
-    /// Begins the call, or goes on with it: whether it has ended, and the answer or how far it is. No Python code is called
-    /// from here: at the end of the interpreter a thread that comes back to it is ended where it stands.
-    fn step<'py>(&self, py: Python<'py>) -> PyResult<(bool, Bound<'py, PyAny>)> {
+#[pymethods]
+impl Call {
+    /// Begins the call, or goes on with it, up to its next report. No Python code is called from here: at the end of the
+    /// interpreter a thread that comes back to it is ended where it stands.
+    fn step<'py>(&self, py: Python<'py>) -> PyResult<Reported<'py>> {
         let runtime = runtime(py)?;
         let known = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (process, cut, mut told) = match known {
             Some(known) => known,
+            None if self.needs == Needs::Nothing && has_room(py)? && enabled_level(py)? == LevelFilter::OFF => {
+                return Told::End(self.here(py)?).reported(py);
+            }
             None => self.begin(py, copy_context(py)?)?,
         };
         if process != process::id() {
@@ -254,10 +284,10 @@ impl Call {
         loop {
             let next = patiently(py, runtime, told.recv());
             match next {
-                Some(Some(Told::End(answer))) => return Ok((true, given(py, answer)?)),
-                Some(Some(Told::Progress(progress))) => {
+                Some(Some(last @ Told::End(_))) => return last.reported(py),
+                Some(Some(report)) => {
                     *self.under_way.lock().unwrap_or_else(PoisonError::into_inner) = Some((process, cut, told));
-                    return Ok((false, progress.field(py)?));
+                    return report.reported(py);
                 }
                 Some(None) => {
                     return Err(Failure::from(without_answer()).into());
@@ -265,6 +295,12 @@ impl Call {
                 None => py.check_signals()?,
             }
         }
+    }
+
+    /// What is told how far the call is.
+    #[getter]
+    fn progress(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.progress.as_ref().map(|progress| progress.clone_ref(py))
     }
 
     /// Cuts the call off, if it has not ended.
@@ -281,7 +317,7 @@ impl Call {
         }
         let (home, awaited) = (event_loop.unbind(), future.clone().unbind());
         let progress = self.progress.as_ref().map(|callable| callable.clone_ref(py));
-        let hand_over = py.import("irsa._beside")?.getattr("hand_over")?.unbind();
+        let hand_over = py.import("irsa._calls")?.getattr("hand_over")?.unbind();
         // Progress is told in the context of whoever awaits it.
         let (context, in_context) = (copy_context(py)?, PyDict::new(py));
         in_context.set_item("context", &context)?;
@@ -316,13 +352,10 @@ struct Delivery(Mutex<Option<Told>>);
 
 #[pymethods]
 impl Delivery {
-    /// Whether the call has ended, and the answer or how far it is. Raises what the call failed with.
-    fn take<'py>(&self, py: Python<'py>) -> PyResult<(bool, Bound<'py, PyAny>)> {
+    /// The kind of the report and its value. Raises what the call failed with.
+    fn take<'py>(&self, py: Python<'py>) -> PyResult<Reported<'py>> {
         let told = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match told.ok_or_else(|| PyRuntimeError::new_err("what a call tells is taken once"))? {
-            Told::End(answer) => Ok((true, given(py, answer)?)),
-            Told::Progress(progress) => Ok((false, progress.field(py)?)),
-        }
+        told.ok_or_else(|| PyRuntimeError::new_err("what a call tells is taken once"))?.reported(py)
     }
 }
 
@@ -335,6 +368,10 @@ impl Cut {
     fn __call__(&self, _future: &Bound<'_, PyAny>) {
         drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
+}
+
+fn log_warning(binding: Option<&str>, warning: &Warning) {
+    tracing::warn!(id = warning.id.as_str(), binding, "{}", warning.message);
 }
 
 fn given(py: Python<'_>, answer: Answer) -> PyResult<Bound<'_, PyAny>> {

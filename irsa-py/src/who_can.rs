@@ -1,12 +1,17 @@
 //! Who can assume a role.
 
+use irsa_core::Warning;
 use pyo3::prelude::*;
 
 use crate::data::data;
 
+fn of_who_can(who_can: &irsa_core::trust::WhoCan, show: &mut dyn FnMut(Option<&str>, &Warning)) {
+    who_can.warnings.iter().for_each(|warning| show(None, warning));
+}
+
 data! {
     /// Who can assume a role.
-    WhoCan(irsa_core::trust::WhoCan) {
+    WhoCan(irsa_core::trust::WhoCan), warning by of_who_can {
         /// The role.
         role_arn,
         /// By tokens of OIDC providers.

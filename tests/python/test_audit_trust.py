@@ -123,8 +123,8 @@ def test_answers_are_plain_immutable_data() -> None:
         with pytest.raises(TypeError):
             hash(thing)
     assert audit.to_dict()["findings"] == [finding.to_dict() for finding in audit.findings]
-    assert repr(finding).startswith("Finding(id='any-subject', severity='high', role_arn=")
-    assert "findings=(Finding(" in repr(audit)
+    assert repr(finding).startswith("irsa.Finding(id='any-subject', severity='high', role_arn=")
+    assert "findings=(irsa.Finding(" in repr(audit)
     assert finding.fix is not None
     finding.fix.clear()
     assert finding.fix, "a copy is given out"

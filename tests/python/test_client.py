@@ -188,9 +188,7 @@ def test_a_binding_is_plain_immutable_data() -> None:
     assert whole.trust_statements[0]["Principal"] == {"Service": "ec2.amazonaws.com"}
     assert (whole.exact, whole.role_only, whole.max_session_duration) == (True, False, 7200)
     assert binding() != binding("other")
-    assert repr(binding()) == (
-        "Binding(namespace='default', service_account='worker', policies=('AmazonS3ReadOnlyAccess',))"
-    )
+    assert repr(binding()) == "irsa.Binding('default', 'worker', policies=('AmazonS3ReadOnlyAccess',))"
     with pytest.raises(AttributeError):
         whole.exact = False  # type: ignore[misc]
     with pytest.raises(irsa.InvalidInputError, match="frobnicate"):
@@ -205,7 +203,7 @@ def test_reports_and_views_are_plain_immutable_data(client: irsa.Client) -> None
     for thing in things:
         assert type(thing).from_dict(thing.to_dict()) == thing == pickle.loads(pickle.dumps(thing))
         assert json.loads(json.dumps(thing.to_dict())) == thing.to_dict()
-        assert repr(thing).startswith(type(thing).__name__ + "(")
+        assert repr(thing).startswith(f"irsa.{type(thing).__name__}(")
     assert report.to_dict()["steps"] == [step.to_dict() for step in report.steps]
 
 
@@ -406,5 +404,5 @@ def test_threads_share_a_client(client: irsa.Client) -> None:
 
 
 def test_a_client_shows_its_cluster(client: irsa.Client) -> None:
-    assert repr(client) == "Client('sandbox')"
+    assert client.cluster == "sandbox"
     assert irsa.Client("demo", region="eu-west-1").cluster == "demo"

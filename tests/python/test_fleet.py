@@ -116,7 +116,7 @@ def test_reports_are_plain_immutable_data(client: irsa.Client) -> None:
     for thing in everything:
         assert type(thing).from_dict(thing.to_dict()) == thing == pickle.loads(pickle.dumps(thing))
         assert json.loads(json.dumps(thing.to_dict())) == thing.to_dict()
-        assert repr(thing).startswith(type(thing).__name__ + "(")
+        assert repr(thing).startswith(f"irsa.{type(thing).__name__}(")
 
 
 def test_nothing_is_nothing(client: irsa.Client) -> None:
@@ -163,5 +163,6 @@ def test_one_that_is_given_twice_is_refused_before_any_call(client: irsa.Client)
 def test_a_long_report_is_shown_in_short(client: irsa.Client) -> None:
     report = client.plan_all([irsa.Binding("default", f"sa-{n}") for n in range(30)])
     text = repr(report)
-    assert text.startswith("FleetReport(changed=True, bindings=(FleetEntry(cluster='sandbox', binding='default/sa-0'")
-    assert text.endswith("binding='default/sa-9', outcome='planned'), ... 20 more))") and "sa-10" not in text
+    entry = "irsa.FleetEntry(cluster='sandbox', binding='default/sa-0', outcome='planned', report=irsa.Report("
+    assert text.startswith(f"irsa.FleetReport(changed=True, bindings=({entry}")
+    assert text.endswith("... 20 more))") and "default/sa-9" in text and "sa-10" not in text

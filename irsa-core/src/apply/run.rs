@@ -14,7 +14,7 @@ use crate::name::{Audience, ClusterRef, Namespace, RoleName};
 use crate::ownership::{DELETING, Member, ORIGIN_TAG, OWNER_TAG, Ownership};
 use crate::plan::{Condemned, Step, TrustStep};
 use crate::report::{Warning, WarningId};
-use crate::retry::{until_consistent, waits};
+use crate::retry::{pause, until_consistent, waits};
 use crate::trust::{TrustPolicy, derive};
 
 /// What a step that was done leaves for the report, and for taking it back.
@@ -130,11 +130,11 @@ async fn apply_account(context: &Context<'_>, cluster: &ClusterRef, account: &Ne
     };
     let force = context.plan.force;
     let mut wanted = NewServiceAccount { expected, ..account.clone() };
-    let (mut found, mut pause) = (None, None);
+    let (mut found, mut wait) = (None, None);
     let mut waits = waits().with_max_times(MOST_WAITS).build();
     loop {
-        if let Some(pause) = pause {
-            tokio::time::sleep(pause).await;
+        if let Some(wait) = wait {
+            pause(wait, "the service account was changed by others").await;
         }
         let error = match backend.apply_service_account(&wanted, WriteMode::Persist, force).await {
             Err(error) if is_outdated(&error, &wanted) => error,
@@ -155,8 +155,8 @@ async fn apply_account(context: &Context<'_>, cluster: &ClusterRef, account: &Ne
                 }
             }
         }
-        pause = waits.next();
-        if pause.is_none() {
+        wait = waits.next();
+        if wait.is_none() {
             return Err(error);
         }
     }
@@ -241,7 +241,7 @@ async fn accept_own(context: &Context<'_>, new: &NewRole, error: Error) -> Resul
     let there = loop {
         match (role_now(context, name).await?, waits.next()) {
             // It is not seen everywhere yet.
-            (None, Some(wait)) => tokio::time::sleep(wait).await,
+            (None, Some(wait)) => pause(wait, "the new role is not visible yet").await,
             (there, _) => break there,
         }
     };
@@ -296,7 +296,9 @@ async fn read_marked(context: &Context<'_>, name: &RoleName) -> Result<Role> {
     loop {
         let Some(role) = role_now(context, name).await? else { return Err(deleted_meanwhile(name)) };
         match waits.next() {
-            Some(wait) if !Ownership::from_tags(&role.tags).deleting => tokio::time::sleep(wait).await,
+            Some(wait) if !Ownership::from_tags(&role.tags).deleting => {
+                pause(wait, "the tags of the role are not visible yet").await;
+            }
             _ => return Ok(role),
         }
     }
@@ -372,7 +374,7 @@ async fn read_back(context: &Context<'_>, name: &RoleName, step: &TrustStep, wri
             step.recorded.iter().filter(|member| !ownership.records(member)).map(Member::sub).collect();
         let seen = (standing == *written || standing != step.before) && lost.is_empty();
         match waits.next() {
-            Some(wait) if !seen => tokio::time::sleep(wait).await,
+            Some(wait) if !seen => pause(wait, "the trust policy of the role is not visible yet").await,
             _ => {
                 let agreed = agree(step, &standing, &ownership)?;
                 return Ok(Seen { standing, agreed, lost });

@@ -87,7 +87,7 @@ impl Call<'_> {
         E: ProvideErrorMetadata,
     {
         let span =
-            tracing::debug_span!("aws", service = self.service, action = self.action, request_id = Empty, code = Empty);
+            tracing::info_span!("aws", service = self.service, action = self.action, request_id = Empty, code = Empty);
         let answer = request.instrument(span.clone()).await;
         let (request_id, code) = match &answer {
             Ok(answer) => (answer.request_id(), None),

@@ -72,7 +72,7 @@ impl Connection {
     ///
     /// Tried again only when the server says that it turned the request away unseen (429).
     pub(super) async fn send(&self, operation: &str, request: Request<Vec<u8>>, most: usize) -> Result<Vec<u8>> {
-        let span = tracing::debug_span!(
+        let span = tracing::info_span!(
             "kubernetes",
             method = %request.method(),
             path = request.uri().path(),
@@ -83,6 +83,9 @@ impl Connection {
         (|| self.attempt(operation, &request, most))
             .retry(backoff)
             .when(|refused: &Refused| refused.error.kind() == ErrorKind::Throttled)
+            .notify(|_: &Refused, wait: Duration| {
+                tracing::info!(wait_seconds = wait.as_secs_f64(), "throttled by the API server: retrying");
+            })
             .adjust(|refused: &Refused, planned| planned.map(|own| own.max(refused.wait.unwrap_or_default())))
             .instrument(span)
             .await

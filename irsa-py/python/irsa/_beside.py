@@ -1,4 +1,4 @@
-"""Other people's code: called on threads of Python's own, and told on those of their event loops.
+"""Calls other people's code on threads of Python's own.
 
 While it runs, no frame but Python's is on its stack, so that the interpreter may end meanwhile.
 """
@@ -32,27 +32,6 @@ def _call(function: Callable[..., Any], keywords: dict[str, Any], deliver: _Deli
         deliver(None, error)
     else:
         deliver(answer, None)
-
-
-def hand_over(delivery: Any, awaited: Any, progress: Callable[[Any], object] | None) -> None:
-    """Ends a future with the answer of its call, or tells how far that is: what `progress` raises ends it too."""
-    if awaited.done():
-        return
-    try:
-        ended, told = delivery.take()
-        if not ended:
-            if progress is not None:
-                progress(told)
-            return
-    except StopIteration as error:
-        # It would end whoever awaits.
-        raised = RuntimeError("progress raised StopIteration")
-        raised.__cause__ = error
-        awaited.set_exception(raised)
-    except BaseException as error:
-        awaited.set_exception(error)
-    else:
-        awaited.set_result(told)
 
 
 def credentials(session: Any) -> Any:

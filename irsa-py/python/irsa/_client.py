@@ -1,10 +1,11 @@
-"""The client: every verb, to be waited for and to be awaited."""
+"""The client and its verbs. Their awaitable twins in `_twins.py` are generated from here by `irsa-py/twins.py`."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
 
+from irsa._calls import wait
 from irsa._irsa import (
     Audit,
     Binding,
@@ -18,21 +19,17 @@ from irsa._irsa import (
     TrustCheck,
     WhoCan,
 )
+from irsa._permit import Permit
+from irsa._twins import Twins
 
 
-class _Permit:
-    """What a change may touch."""
-
-    __slots__ = ("adopt", "create_namespace", "create_provider", "force")
-
-    def __init__(self, adopt: bool, force: bool, create_namespace: bool, create_provider: bool) -> None:
-        self.adopt = adopt
-        self.force = force
-        self.create_namespace = create_namespace
-        self.create_provider = create_provider
+def _arguments(first: object, **keywords: object) -> str:
+    """Those that are given, as they stand in a call."""
+    given = [f"{name}={value!r}" for name, value in keywords.items() if value is not None]
+    return f"({', '.join([repr(first)] * (first is not None) + given)})"
 
 
-class Client:
+class Client(Twins):
     """Plans and applies bindings on one cluster.
 
     What is not given comes from the environment, the AWS profile and the kubeconfig, as for the program `irsa`.
@@ -53,7 +50,9 @@ class Client:
             which answers in one order, fits single calls only. `iam` is needed, and `eks` unless issuer and account are
             given. Only tokens for API servers that are reached through EKS itself still come from the credentials of
             the session, the profile or the default chain.
-        timeout: the longest time for one binding from its first write, in seconds; by default 120.
+        timeout: the longest time in seconds that reading what a binding needs may take, and then again that writing it
+            may take from its first write on; by default 120. A call can thus take twice as long. Of many bindings each
+            has its own time, without the wait for its turn. A call that runs out of it raises `TimeoutError`.
 
     Raises:
         InvalidInputError: an argument is malformed, two contradict each other, or nothing names a cluster.
@@ -77,6 +76,16 @@ class Client:
         sts: object = None,
         timeout: float | None = None,
     ) -> None:
+        self._shown = _arguments(
+            cluster,
+            region=region,
+            profile=profile,
+            kubeconfig=kubeconfig,
+            context=context,
+            issuer=issuer,
+            account=account,
+            timeout=timeout,
+        )
         self._core: Core = Core.live(
             cluster,
             region,
@@ -106,13 +115,14 @@ class Client:
         Args:
             path: the file that the sandbox is kept in; by default it is in memory, and this client's alone.
             cluster: by default `sandbox`, which a fresh one has.
-            timeout: the longest time for one binding from its first write, in seconds; by default 120.
+            timeout: as for a client of AWS, in seconds; by default 120.
 
         Raises:
             InvalidInputError: an argument is malformed.
         """
         client = cls.__new__(cls)
         client._core = Core.sandbox(path, cluster, timeout)
+        client._shown = ".sandbox" + _arguments(path, cluster=cluster, timeout=timeout)
         return client
 
     @property
@@ -121,7 +131,7 @@ class Client:
         return self._core.cluster
 
     def __repr__(self) -> str:
-        return f"Client({self.cluster!r})"
+        return f"irsa.Client{self._shown}"
 
     def plan(
         self,
@@ -144,21 +154,7 @@ class Client:
         Raises:
             IrsaError: of the class that fits, for everything that would refuse it before the first write.
         """
-        result: Plan = self._core.plan(binding, _Permit(adopt, force, create_namespace, create_provider)).wait()
-        return result
-
-    async def plan_async(
-        self,
-        binding: Binding,
-        *,
-        adopt: bool = False,
-        force: bool = False,
-        create_namespace: bool = False,
-        create_provider: bool = False,
-    ) -> Plan:
-        """As `plan`, awaited: the arguments and exceptions are the same."""
-        result: Plan = await self._core.plan(binding, _Permit(adopt, force, create_namespace, create_provider)).future()
-        return result
+        return wait(self._core.plan(binding, Permit(adopt, force, create_namespace, create_provider)))
 
     def apply(
         self,
@@ -183,23 +179,7 @@ class Client:
         Raises:
             IrsaError: of the class that fits; its `report` says what had been done.
         """
-        result: Report = self._core.apply(binding, _Permit(adopt, force, create_namespace, create_provider)).wait()
-        return result
-
-    async def apply_async(
-        self,
-        binding: Binding,
-        *,
-        adopt: bool = False,
-        force: bool = False,
-        create_namespace: bool = False,
-        create_provider: bool = False,
-    ) -> Report:
-        """As `apply`, awaited: the arguments and exceptions are the same."""
-        result: Report = await self._core.apply(
-            binding, _Permit(adopt, force, create_namespace, create_provider)
-        ).future()
-        return result
+        return wait(self._core.apply(binding, Permit(adopt, force, create_namespace, create_provider)))
 
     def plan_all(
         self,
@@ -212,28 +192,18 @@ class Client:
     ) -> FleetReport:
         """Says what `apply_all` would do. Reads and checks everything, writes nothing.
 
-        The arguments and exceptions are those of `apply_all`; what would be refused is in the report of its binding.
+        What would be refused is in the report of its binding.
+
+        Args:
+            bindings: what is wanted.
+            adopt, force, create_namespace, create_provider: those of `apply`, for every binding.
+
+        Raises:
+            InvalidInputError: two bindings contradict each other, such as one that is given twice; nothing was called.
+            IrsaError: of the class that fits, where the roles cannot be read.
+            TypeError: an argument has another type.
         """
         return self.apply_all(
-            bindings,
-            adopt=adopt,
-            force=force,
-            create_namespace=create_namespace,
-            create_provider=create_provider,
-            dry_run=True,
-        )
-
-    async def plan_all_async(
-        self,
-        bindings: Sequence[Binding],
-        *,
-        adopt: bool = False,
-        force: bool = False,
-        create_namespace: bool = False,
-        create_provider: bool = False,
-    ) -> FleetReport:
-        """As `plan_all`, awaited: the arguments and exceptions are the same."""
-        return await self.apply_all_async(
             bindings,
             adopt=adopt,
             force=force,
@@ -274,38 +244,8 @@ class Client:
             IrsaError: of the class that fits, where the roles cannot be read.
             TypeError, ValueError: an argument has another type, or is out of its bounds.
         """
-        permit = _Permit(adopt, force, create_namespace, create_provider)
-        call = self._core.apply_all(bindings, progress, concurrency, writes_per_second, permit, dry_run)
-        try:
-            ended, told = call.step()
-            while not ended:
-                if progress is not None:
-                    progress(told)
-                ended, told = call.step()
-        finally:
-            call.cut()
-        result: FleetReport = told
-        return result
-
-    async def apply_all_async(
-        self,
-        bindings: Sequence[Binding],
-        *,
-        progress: Callable[[Progress], object] | None = None,
-        concurrency: int = 8,
-        writes_per_second: float = 10.0,
-        adopt: bool = False,
-        force: bool = False,
-        create_namespace: bool = False,
-        create_provider: bool = False,
-        dry_run: bool = False,
-    ) -> FleetReport:
-        """As `apply_all`, awaited: the arguments and exceptions are the same."""
-        permit = _Permit(adopt, force, create_namespace, create_provider)
-        result: FleetReport = await self._core.apply_all(
-            bindings, progress, concurrency, writes_per_second, permit, dry_run
-        ).future()
-        return result
+        permit = Permit(adopt, force, create_namespace, create_provider)
+        return wait(self._core.apply_all(bindings, progress, concurrency, writes_per_second, permit, dry_run))
 
     def update(
         self,
@@ -346,9 +286,16 @@ class Client:
             remove_policies: managed policies to remove, by ARN or by name, or inline ones by name. Removing what is not
                 there is done, with the warning `nothing-to-remove`.
             add_subjects, remove_subjects: service accounts, `[CLUSTER:]NAMESPACE/NAME`.
+            role_name: the name of the role, where neither annotation nor default leads to it.
+            inline, role_path, description, max_session_duration, permissions_boundary, tags: new values of the role, as
+                for `Binding`. Inline policies and tags are added to those that exist.
+            trust_only_subjects, trust_statements: added to those that exist, as for `Binding`.
+            audience, token_expiration, sts_regional_endpoints, labels, annotations: new values of the service accounts,
+                as for `Binding`.
+            role_only: touch no service account; no API server is needed.
+            exact: take away policies and subjects that are not declared here.
+            adopt, force, create_namespace, create_provider: as for `apply`.
             dry_run: say what would be done, and write nothing.
-
-        The other arguments are those of `Binding` and of `apply`.
 
         Raises:
             NotFoundError: there is no such binding.
@@ -374,69 +321,10 @@ class Client:
             role_only=role_only,
             exact=exact,
         )
-        permit = _Permit(adopt, force, create_namespace, create_provider)
-        result: Report = self._core.update(
-            binding, add_policies, remove_policies, add_subjects, remove_subjects, permit, dry_run
-        ).wait()
-        return result
-
-    async def update_async(
-        self,
-        namespace: str,
-        service_account: str,
-        *,
-        add_policies: Sequence[str] | None = None,
-        remove_policies: Sequence[str] = (),
-        add_subjects: Sequence[str] | None = None,
-        remove_subjects: Sequence[str] = (),
-        inline: Mapping[str, str | Mapping[str, object]] | None = None,
-        role_name: str | None = None,
-        role_path: str | None = None,
-        description: str | None = None,
-        max_session_duration: int | None = None,
-        permissions_boundary: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        trust_only_subjects: Sequence[str] | None = None,
-        trust_statements: Sequence[str | Mapping[str, object]] | None = None,
-        audience: str | None = None,
-        token_expiration: int | None = None,
-        sts_regional_endpoints: bool | None = None,
-        labels: Mapping[str, str] | None = None,
-        annotations: Mapping[str, str] | None = None,
-        role_only: bool = False,
-        exact: bool = False,
-        adopt: bool = False,
-        force: bool = False,
-        create_namespace: bool = False,
-        create_provider: bool = False,
-        dry_run: bool = False,
-    ) -> Report:
-        """As `update`, awaited: the arguments and exceptions are the same."""
-        binding = Binding(
-            namespace,
-            service_account,
-            inline=inline,
-            role_name=role_name,
-            role_path=role_path,
-            description=description,
-            max_session_duration=max_session_duration,
-            permissions_boundary=permissions_boundary,
-            tags=tags,
-            trust_only_subjects=trust_only_subjects,
-            trust_statements=trust_statements,
-            audience=audience,
-            token_expiration=token_expiration,
-            sts_regional_endpoints=sts_regional_endpoints,
-            labels=labels,
-            annotations=annotations,
-            role_only=role_only,
-            exact=exact,
+        permit = Permit(adopt, force, create_namespace, create_provider)
+        return wait(
+            self._core.update(binding, add_policies, remove_policies, add_subjects, remove_subjects, permit, dry_run)
         )
-        permit = _Permit(adopt, force, create_namespace, create_provider)
-        result: Report = await self._core.update(
-            binding, add_policies, remove_policies, add_subjects, remove_subjects, permit, dry_run
-        ).future()
-        return result
 
     def delete(
         self,
@@ -462,27 +350,7 @@ class Client:
         Raises:
             IrsaError: of the class that fits; its `report` says what had been done.
         """
-        result: Report = self._core.delete(
-            namespace, service_account, role_name, keep_role, force, role_only, dry_run
-        ).wait()
-        return result
-
-    async def delete_async(
-        self,
-        namespace: str,
-        service_account: str,
-        *,
-        role_name: str | None = None,
-        keep_role: bool = False,
-        force: bool = False,
-        role_only: bool = False,
-        dry_run: bool = False,
-    ) -> Report:
-        """As `delete`, awaited: the arguments and exceptions are the same."""
-        result: Report = await self._core.delete(
-            namespace, service_account, role_name, keep_role, force, role_only, dry_run
-        ).future()
-        return result
+        return wait(self._core.delete(namespace, service_account, role_name, keep_role, force, role_only, dry_run))
 
     def get(
         self,
@@ -503,20 +371,7 @@ class Client:
             NotFoundError: there is none; the hint names the nearest ones.
             IrsaError: of the class that fits.
         """
-        result: BindingView = self._core.get(namespace, service_account, role_name, role_only).wait()
-        return result
-
-    async def get_async(
-        self,
-        namespace: str,
-        service_account: str,
-        *,
-        role_name: str | None = None,
-        role_only: bool = False,
-    ) -> BindingView:
-        """As `get`, awaited: the arguments and exceptions are the same."""
-        result: BindingView = await self._core.get(namespace, service_account, role_name, role_only).future()
-        return result
+        return wait(self._core.get(namespace, service_account, role_name, role_only))
 
     def list(
         self,
@@ -533,18 +388,7 @@ class Client:
         Raises:
             IrsaError: of the class that fits.
         """
-        result: tuple[BindingView, ...] = self._core.list(namespace, role_only).wait()
-        return result
-
-    async def list_async(
-        self,
-        namespace: str | None = None,
-        *,
-        role_only: bool = False,
-    ) -> tuple[BindingView, ...]:
-        """As `list`, awaited: the arguments and exceptions are the same."""
-        result: tuple[BindingView, ...] = await self._core.list(namespace, role_only).future()
-        return result
+        return wait(self._core.list(namespace, role_only))
 
     def check_trust(
         self,
@@ -565,19 +409,7 @@ class Client:
             InvalidInputError: an argument is malformed, or the trust policy cannot be read.
             IrsaError: of the class that fits.
         """
-        result: TrustCheck = self._core.check_trust(role_name, subject, audience).wait()
-        return result
-
-    async def check_trust_async(
-        self,
-        role_name: str,
-        *,
-        subject: str,
-        audience: str = "sts.amazonaws.com",
-    ) -> TrustCheck:
-        """As `check_trust`, awaited: the arguments and exceptions are the same."""
-        result: TrustCheck = await self._core.check_trust(role_name, subject, audience).future()
-        return result
+        return wait(self._core.check_trust(role_name, subject, audience))
 
     def who_can(
         self,
@@ -592,16 +424,7 @@ class Client:
             NotFoundError: there is no such role; the hint names the nearest ones.
             IrsaError: of the class that fits.
         """
-        result: WhoCan = self._core.who_can(role_name).wait()
-        return result
-
-    async def who_can_async(
-        self,
-        role_name: str,
-    ) -> WhoCan:
-        """As `who_can`, awaited: the arguments and exceptions are the same."""
-        result: WhoCan = await self._core.who_can(role_name).future()
-        return result
+        return wait(self._core.who_can(role_name))
 
     def audit_trust(
         self,
@@ -617,17 +440,7 @@ class Client:
             AccessDeniedError: the roles may not be read.
             IrsaError: of the class that fits.
         """
-        result: Audit = self._core.audit_trust(ignore).wait()
-        return result
-
-    async def audit_trust_async(
-        self,
-        *,
-        ignore: Sequence[str] = (),
-    ) -> Audit:
-        """As `audit_trust`, awaited: the arguments and exceptions are the same."""
-        result: Audit = await self._core.audit_trust(ignore).future()
-        return result
+        return wait(self._core.audit_trust(ignore))
 
     def provider(
         self,
@@ -637,15 +450,7 @@ class Client:
         Raises:
             IrsaError: of the class that fits.
         """
-        result: Provider = self._core.provider().wait()
-        return result
-
-    async def provider_async(
-        self,
-    ) -> Provider:
-        """As `provider`, awaited: the arguments and exceptions are the same."""
-        result: Provider = await self._core.provider().future()
-        return result
+        return wait(self._core.provider())
 
     def create_provider(
         self,
@@ -662,18 +467,7 @@ class Client:
         Raises:
             IrsaError: of the class that fits; its `report` says what had been done.
         """
-        result: Report = self._core.create_provider(audiences, dry_run).wait()
-        return result
-
-    async def create_provider_async(
-        self,
-        *,
-        audiences: Sequence[str] = (),
-        dry_run: bool = False,
-    ) -> Report:
-        """As `create_provider`, awaited: the arguments and exceptions are the same."""
-        result: Report = await self._core.create_provider(audiences, dry_run).future()
-        return result
+        return wait(self._core.create_provider(audiences, dry_run))
 
     def delete_provider(
         self,
@@ -691,18 +485,7 @@ class Client:
             ConflictError: roles trust it.
             IrsaError: of the class that fits; its `report` says what had been done.
         """
-        result: Report = self._core.delete_provider(force, dry_run).wait()
-        return result
-
-    async def delete_provider_async(
-        self,
-        *,
-        force: bool = False,
-        dry_run: bool = False,
-    ) -> Report:
-        """As `delete_provider`, awaited: the arguments and exceptions are the same."""
-        result: Report = await self._core.delete_provider(force, dry_run).future()
-        return result
+        return wait(self._core.delete_provider(force, dry_run))
 
 
 Client.__module__ = "irsa"

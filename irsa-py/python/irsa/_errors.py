@@ -56,7 +56,7 @@ class IrsaError(Exception):
         self.hint = hint
         self.report = report
         if hint:
-            self.__notes__ = [f"hint: {hint}"]
+            self.__notes__: list[str] = [f"hint: {hint}"]
 
     def __str__(self) -> str:
         return ": ".join([*map(str, self.args), *self.causes])

@@ -1,8 +1,8 @@
 """The compiled part of the package."""
 
 import os
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import Any, Literal, final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Generic, Literal, TypeVar, final
 
 __all__ = [
     "Audit",
@@ -29,6 +29,8 @@ __all__ = [
     "audit_trust",
     "check_trust",
 ]
+
+_T = TypeVar("_T")
 
 __version__: str
 
@@ -281,8 +283,8 @@ class Core:
     def sandbox(path: str | os.PathLike[str] | None, cluster: str | None, timeout: float | None) -> Core: ...
     @property
     def cluster(self) -> str: ...
-    def plan(self, binding: Binding, permit: object) -> Call: ...
-    def apply(self, binding: Binding, permit: object) -> Call: ...
+    def plan(self, binding: Binding, permit: object) -> Call[Plan]: ...
+    def apply(self, binding: Binding, permit: object) -> Call[Report]: ...
     def apply_all(
         self,
         bindings: Sequence[Binding],
@@ -291,7 +293,7 @@ class Core:
         writes_per_second: float,
         permit: object,
         dry_run: bool,
-    ) -> Call: ...
+    ) -> Call[FleetReport]: ...
     def update(
         self,
         binding: Binding,
@@ -301,7 +303,7 @@ class Core:
         remove_subjects: Sequence[str],
         permit: object,
         dry_run: bool,
-    ) -> Call: ...
+    ) -> Call[Report]: ...
     def delete(
         self,
         namespace: str,
@@ -311,27 +313,32 @@ class Core:
         force: bool,
         role_only: bool,
         dry_run: bool,
-    ) -> Call: ...
-    def get(self, namespace: str, service_account: str, role_name: str | None, role_only: bool) -> Call: ...
-    def list(self, namespace: str | None, role_only: bool) -> Call: ...
-    def check_trust(self, role_name: str, subject: str, audience: str) -> Call: ...
-    def who_can(self, role_name: str) -> Call: ...
-    def audit_trust(self, ignore: Sequence[str]) -> Call: ...
-    def provider(self) -> Call: ...
-    def create_provider(self, audiences: Sequence[str], dry_run: bool) -> Call: ...
-    def delete_provider(self, force: bool, dry_run: bool) -> Call: ...
+    ) -> Call[Report]: ...
+    def get(
+        self, namespace: str, service_account: str, role_name: str | None, role_only: bool
+    ) -> Call[BindingView]: ...
+    def list(self, namespace: str | None, role_only: bool) -> Call[tuple[BindingView, ...]]: ...
+    def check_trust(self, role_name: str, subject: str, audience: str) -> Call[TrustCheck]: ...
+    def who_can(self, role_name: str) -> Call[WhoCan]: ...
+    def audit_trust(self, ignore: Sequence[str]) -> Call[Audit]: ...
+    def provider(self) -> Call[Provider]: ...
+    def create_provider(self, audiences: Sequence[str], dry_run: bool) -> Call[Report]: ...
+    def delete_provider(self, force: bool, dry_run: bool) -> Call[Report]: ...
 
 @final
-class Call:
+class Call(Generic[_T]):
     """A call that is not begun yet; it is made once. Not for users."""
 
-    def wait(self) -> Any:
-        """Makes the call and waits for its end; other threads go on, and Ctrl-C cuts it off."""
-    def step(self) -> tuple[bool, Any]:
-        """Begins the call, or goes on with it: whether it has ended, and the answer or how far it is."""
+    @property
+    def progress(self) -> Callable[[Progress], object] | None:
+        """What is told how far the call is."""
+    def step(self) -> tuple[str, Any]:
+        """Begins the call, or goes on with it, up to its next report: `("event", ...)`, `("progress", ...)` or
+        `("end", answer)`.
+        """
     def cut(self) -> None:
         """Cuts the call off, if it has not ended."""
-    def future(self) -> Awaitable[Any]:
+    def future(self) -> Awaitable[_T]:
         """Makes the call; gives a future of the running event loop. Cancelling that cuts the call off."""
 
 @final

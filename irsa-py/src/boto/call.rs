@@ -165,9 +165,10 @@ impl Method<'_> {
             Ok(answer) => read(&place, &answer).map_err(|error| Failed::misshapen(error.into())),
             Err(error) => Err(Failed::raised(error)),
         };
-        match beside(function, taken, kept).await.unwrap_or_else(|error| Err(Failed::raised(error))) {
-            Ok(answer) => Ok(answer),
-            Err(failed) => Err(failed.error(&self.call, &self.place())),
-        }
+        let answer = beside(function, taken, kept).await.unwrap_or_else(|error| Err(Failed::raised(error)));
+        let answer = answer.map_err(|failed| failed.error(&self.call, &self.place()));
+        let (method, code) = (self.place(), answer.as_ref().err().and_then(|error| error.code()));
+        tracing::debug!(method, code, "{}", if answer.is_ok() { "answered" } else { "failed" });
+        answer
     }
 }

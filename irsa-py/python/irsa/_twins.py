@@ -1,0 +1,414 @@
+"""The awaitable twin of every verb. Generated from `_client.py` by `irsa-py/twins.py`: do not edit it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from irsa._calls import future
+from irsa._irsa import (
+    Audit,
+    Binding,
+    BindingView,
+    Core,
+    FleetReport,
+    Plan,
+    Progress,
+    Provider,
+    Report,
+    TrustCheck,
+    WhoCan,
+)
+from irsa._permit import Permit
+
+TYPE_CHECKING = False
+
+
+class Twins:
+    """The awaitable verbs of a client."""
+
+    if TYPE_CHECKING:
+        _core: Core
+
+    async def plan_async(
+        self,
+        binding: Binding,
+        *,
+        adopt: bool = False,
+        force: bool = False,
+        create_namespace: bool = False,
+        create_provider: bool = False,
+    ) -> Plan:
+        """Says what `apply` would do. Reads and checks everything, writes nothing.
+
+        The awaitable twin of `plan`.
+
+        Args:
+            binding: what is wanted.
+            adopt: take over a role that somebody else made: adds to it, never removes.
+            force: take over an annotation or field that somebody else set.
+            create_namespace: make the namespace where it is missing.
+            create_provider: make the OIDC provider, or add the audience to it, where that is missing.
+
+        Raises:
+            IrsaError: of the class that fits, for everything that would refuse it before the first write.
+        """
+        return await future(self._core.plan(binding, Permit(adopt, force, create_namespace, create_provider)))
+
+    async def apply_async(
+        self,
+        binding: Binding,
+        *,
+        adopt: bool = False,
+        force: bool = False,
+        create_namespace: bool = False,
+        create_provider: bool = False,
+    ) -> Report:
+        """Makes a binding, or brings what is there to what is wanted. Again, it changes nothing and says so.
+
+        The awaitable twin of `apply`.
+
+        Ctrl-C and cancelling end it between two steps; the same call again finishes the work.
+
+        Args:
+            binding: what is wanted; what it does not name stays as it is.
+            adopt: take over a role that somebody else made: adds to it, never removes.
+            force: take over an annotation or field that somebody else set.
+            create_namespace: make the namespace where it is missing.
+            create_provider: make the OIDC provider, or add the audience to it, where that is missing.
+
+        Raises:
+            IrsaError: of the class that fits; its `report` says what had been done.
+        """
+        return await future(self._core.apply(binding, Permit(adopt, force, create_namespace, create_provider)))
+
+    async def plan_all_async(
+        self,
+        bindings: Sequence[Binding],
+        *,
+        adopt: bool = False,
+        force: bool = False,
+        create_namespace: bool = False,
+        create_provider: bool = False,
+    ) -> FleetReport:
+        """Says what `apply_all` would do. Reads and checks everything, writes nothing.
+
+        The awaitable twin of `plan_all`.
+
+        What would be refused is in the report of its binding.
+
+        Args:
+            bindings: what is wanted.
+            adopt, force, create_namespace, create_provider: those of `apply`, for every binding.
+
+        Raises:
+            InvalidInputError: two bindings contradict each other, such as one that is given twice; nothing was called.
+            IrsaError: of the class that fits, where the roles cannot be read.
+            TypeError: an argument has another type.
+        """
+        return await self.apply_all_async(
+            bindings,
+            adopt=adopt,
+            force=force,
+            create_namespace=create_namespace,
+            create_provider=create_provider,
+            dry_run=True,
+        )
+
+    async def apply_all_async(
+        self,
+        bindings: Sequence[Binding],
+        *,
+        progress: Callable[[Progress], object] | None = None,
+        concurrency: int = 8,
+        writes_per_second: float = 10.0,
+        adopt: bool = False,
+        force: bool = False,
+        create_namespace: bool = False,
+        create_provider: bool = False,
+        dry_run: bool = False,
+    ) -> FleetReport:
+        """Makes many bindings: read at once where they are many, applied side by side.
+
+        The awaitable twin of `apply_all`.
+
+        A binding that is refused or fails stops no other: ask the report, or let it `raise_for_failures()`. Again, it
+        changes nothing but what is not as wanted.
+
+        Args:
+            bindings: what is wanted.
+            progress: called with a `Progress` for each binding that is done, in the order in which they end, on the
+                thread that waits or of the event loop. What it raises ends the call.
+            concurrency: how many bindings are worked on at once.
+            writes_per_second: how many writes go to IAM in a second; 0 is no limit.
+            adopt, force, create_namespace, create_provider: those of `apply`, for every binding.
+            dry_run: say what would be done, and write nothing.
+
+        Raises:
+            InvalidInputError: two bindings contradict each other, such as one that is given twice; nothing was called.
+            IrsaError: of the class that fits, where the roles cannot be read.
+            TypeError, ValueError: an argument has another type, or is out of its bounds.
+        """
+        permit = Permit(adopt, force, create_namespace, create_provider)
+        return await future(self._core.apply_all(bindings, progress, concurrency, writes_per_second, permit, dry_run))
+
+    async def update_async(
+        self,
+        namespace: str,
+        service_account: str,
+        *,
+        add_policies: Sequence[str] | None = None,
+        remove_policies: Sequence[str] = (),
+        add_subjects: Sequence[str] | None = None,
+        remove_subjects: Sequence[str] = (),
+        inline: Mapping[str, str | Mapping[str, object]] | None = None,
+        role_name: str | None = None,
+        role_path: str | None = None,
+        description: str | None = None,
+        max_session_duration: int | None = None,
+        permissions_boundary: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        trust_only_subjects: Sequence[str] | None = None,
+        trust_statements: Sequence[str | Mapping[str, object]] | None = None,
+        audience: str | None = None,
+        token_expiration: int | None = None,
+        sts_regional_endpoints: bool | None = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        role_only: bool = False,
+        exact: bool = False,
+        adopt: bool = False,
+        force: bool = False,
+        create_namespace: bool = False,
+        create_provider: bool = False,
+        dry_run: bool = False,
+    ) -> Report:
+        """Changes an existing binding; what is not named stays as it is.
+
+        The awaitable twin of `update`.
+
+        Args:
+            namespace, service_account: any subject of the role.
+            add_policies: managed policies to add, by ARN or by name.
+            remove_policies: managed policies to remove, by ARN or by name, or inline ones by name. Removing what is not
+                there is done, with the warning `nothing-to-remove`.
+            add_subjects, remove_subjects: service accounts, `[CLUSTER:]NAMESPACE/NAME`.
+            role_name: the name of the role, where neither annotation nor default leads to it.
+            inline, role_path, description, max_session_duration, permissions_boundary, tags: new values of the role, as
+                for `Binding`. Inline policies and tags are added to those that exist.
+            trust_only_subjects, trust_statements: added to those that exist, as for `Binding`.
+            audience, token_expiration, sts_regional_endpoints, labels, annotations: new values of the service accounts,
+                as for `Binding`.
+            role_only: touch no service account; no API server is needed.
+            exact: take away policies and subjects that are not declared here.
+            adopt, force, create_namespace, create_provider: as for `apply`.
+            dry_run: say what would be done, and write nothing.
+
+        Raises:
+            NotFoundError: there is no such binding.
+            IrsaError: of the class that fits; its `report` says what had been done.
+        """
+        binding = Binding(
+            namespace,
+            service_account,
+            inline=inline,
+            role_name=role_name,
+            role_path=role_path,
+            description=description,
+            max_session_duration=max_session_duration,
+            permissions_boundary=permissions_boundary,
+            tags=tags,
+            trust_only_subjects=trust_only_subjects,
+            trust_statements=trust_statements,
+            audience=audience,
+            token_expiration=token_expiration,
+            sts_regional_endpoints=sts_regional_endpoints,
+            labels=labels,
+            annotations=annotations,
+            role_only=role_only,
+            exact=exact,
+        )
+        permit = Permit(adopt, force, create_namespace, create_provider)
+        return await future(
+            self._core.update(binding, add_policies, remove_policies, add_subjects, remove_subjects, permit, dry_run)
+        )
+
+    async def delete_async(
+        self,
+        namespace: str,
+        service_account: str,
+        *,
+        role_name: str | None = None,
+        keep_role: bool = False,
+        force: bool = False,
+        role_only: bool = False,
+        dry_run: bool = False,
+    ) -> Report:
+        """Undoes a binding. What is not there is deleted already. A role of several subjects only loses this one.
+
+        The awaitable twin of `delete`.
+
+        Args:
+            namespace, service_account: any subject of the role.
+            role_name: the name of the role, where neither annotation nor default leads to it.
+            keep_role: keep the role; it only loses the service account.
+            force: delete the role even where it would be kept (with the warning `role-kept`).
+            role_only: touch no service account; no API server is needed.
+            dry_run: say what would be done, and write nothing.
+
+        Raises:
+            IrsaError: of the class that fits; its `report` says what had been done.
+        """
+        return await future(
+            self._core.delete(namespace, service_account, role_name, keep_role, force, role_only, dry_run)
+        )
+
+    async def get_async(
+        self,
+        namespace: str,
+        service_account: str,
+        *,
+        role_name: str | None = None,
+        role_only: bool = False,
+    ) -> BindingView:
+        """Reads one binding, also one that other tools made: role, trust, policies, annotation, and whether they fit.
+
+        The awaitable twin of `get`.
+
+        Args:
+            namespace, service_account: any subject of the role.
+            role_name: the name of the role, where neither annotation nor default leads to it.
+            role_only: look at no service account; no API server is needed.
+
+        Raises:
+            NotFoundError: there is none; the hint names the nearest ones.
+            IrsaError: of the class that fits.
+        """
+        return await future(self._core.get(namespace, service_account, role_name, role_only))
+
+    async def list_async(
+        self,
+        namespace: str | None = None,
+        *,
+        role_only: bool = False,
+    ) -> tuple[BindingView, ...]:
+        """Reads every binding of the cluster, or of one namespace, whoever made it.
+
+        The awaitable twin of `list`.
+
+        Args:
+            namespace: by default all.
+            role_only: look at roles only, and at no service account; no API server is needed.
+
+        Raises:
+            IrsaError: of the class that fits.
+        """
+        return await future(self._core.list(namespace, role_only))
+
+    async def check_trust_async(
+        self,
+        role_name: str,
+        *,
+        subject: str,
+        audience: str = "sts.amazonaws.com",
+    ) -> TrustCheck:
+        """Says whether the trust policy of a role lets a service account of the cluster assume it.
+
+        The awaitable twin of `check_trust`.
+
+        Args:
+            role_name: the role.
+            subject: the service account, `NAMESPACE/NAME`.
+            audience: the audience of the token.
+
+        Raises:
+            NotFoundError: there is no such role; the hint names the nearest ones.
+            InvalidInputError: an argument is malformed, or the trust policy cannot be read.
+            IrsaError: of the class that fits.
+        """
+        return await future(self._core.check_trust(role_name, subject, audience))
+
+    async def who_can_async(
+        self,
+        role_name: str,
+    ) -> WhoCan:
+        """Says who can assume a role, matched with the service accounts of the cluster.
+
+        The awaitable twin of `who_can`.
+
+        Args:
+            role_name: the role.
+
+        Raises:
+            NotFoundError: there is no such role; the hint names the nearest ones.
+            IrsaError: of the class that fits.
+        """
+        return await future(self._core.who_can(role_name))
+
+    async def audit_trust_async(
+        self,
+        *,
+        ignore: Sequence[str] = (),
+    ) -> Audit:
+        """Audits the trust policy of every role of the account against the service accounts of the cluster.
+
+        The awaitable twin of `audit_trust`.
+
+        Args:
+            ignore: findings that are left out, each as `ID` or `ID:ROLE`.
+
+        Raises:
+            AccessDeniedError: the roles may not be read.
+            IrsaError: of the class that fits.
+        """
+        return await future(self._core.audit_trust(ignore))
+
+    async def provider_async(
+        self,
+    ) -> Provider:
+        """Reads the IAM OIDC provider of the cluster.
+
+        The awaitable twin of `provider`.
+
+        Raises:
+            IrsaError: of the class that fits.
+        """
+        return await future(self._core.provider())
+
+    async def create_provider_async(
+        self,
+        *,
+        audiences: Sequence[str] = (),
+        dry_run: bool = False,
+    ) -> Report:
+        """Makes the IAM OIDC provider of the cluster, or adds what audiences it lacks.
+
+        The awaitable twin of `create_provider`.
+
+        Args:
+            audiences: by default `sts.amazonaws.com`.
+            dry_run: say what would be done, and write nothing.
+
+        Raises:
+            IrsaError: of the class that fits; its `report` says what had been done.
+        """
+        return await future(self._core.create_provider(audiences, dry_run))
+
+    async def delete_provider_async(
+        self,
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> Report:
+        """Deletes the IAM OIDC provider of the cluster.
+
+        The awaitable twin of `delete_provider`.
+
+        Args:
+            force: also where roles trust it; their pods lose access.
+            dry_run: say what would be done, and write nothing.
+
+        Raises:
+            ConflictError: roles trust it.
+            IrsaError: of the class that fits; its `report` says what had been done.
+        """
+        return await future(self._core.delete_provider(force, dry_run))
