@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use irsa_core::{
-    AccountState, Client, ErrorKind, IrsaBinding, IrsaBindingBuilder, ROLE_ARN_ANNOTATION, Request, RoleState,
+    AccountState, Client, ErrorKind, Hint, IrsaBinding, IrsaBindingBuilder, ROLE_ARN_ANNOTATION, Request, RoleState,
     WarningId,
 };
 
@@ -45,7 +45,7 @@ async fn a_role_that_is_being_deleted_is_let_be_until_it_is_gone() {
     for refused in [world.create(World::binding()).await, world.update(World::bare().with_subject("default/b")).await] {
         let error = refused.unwrap_err();
         assert!(error.kind() == ErrorKind::Conflict && error.report().is_none(), "{error:?}");
-        assert!(error.hint().unwrap().contains("irsa delete"));
+        assert_eq!(error.hint(), Some(&Hint::FinishDelete));
     }
     world.delete(of("sa")).await.unwrap();
     assert!(world.role(ROLE).is_none());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use irsa_core::{ErrorKind, FleetOptions, FleetReport, IrsaBinding, IrsaBindingBuilder, Outcome, Request};
+use irsa_core::{ErrorKind, FleetOptions, FleetReport, Hint, IrsaBinding, IrsaBindingBuilder, Outcome, Request};
 
 use proptest::prelude::*;
 
@@ -254,7 +254,7 @@ async fn an_exact_role_whose_owner_is_only_named_wants_another_owner_first() {
     assert_eq!(owner(&world), "mid");
     let refused = apply(&world, &fleet).await;
     let error = refused.entries[1].error().unwrap();
-    assert!(error.kind() == ErrorKind::Conflict && error.hint().unwrap().contains("`irsa delete`"), "{error:?}");
+    assert!(error.kind() == ErrorKind::Conflict && error.hint() == Some(&Hint::ExactByOwner), "{error:?}");
     world.client.run(&Request::delete(named("mid").build().unwrap())).await.unwrap();
     settled(&world, &fleet).await;
 }

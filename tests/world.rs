@@ -133,7 +133,7 @@ pub(crate) fn warned(report: &Report, id: WarningId) -> Option<&Warning> {
 
 /// The error with its whole chain, for looking for words.
 pub(crate) fn text(error: &Error) -> String {
-    format!("{error}: {}; {}", error.causes().join(": "), error.hint().unwrap_or_default())
+    format!("{error}: {}; {}", error.causes().join(": "), error.hint().map(ToString::to_string).unwrap_or_default())
 }
 
 /// A trust policy for EC2, such as people make by hand.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use irsa_core::name::ClusterRef;
 use irsa_core::{
-    Client, Error, ErrorKind, FleetEntry, FleetOptions, FleetReport, IrsaBinding, Progress, Prunable, Request, Result,
-    Stop, Warning, WarningId,
+    Client, Error, ErrorKind, FleetEntry, FleetOptions, FleetReport, Hint, IrsaBinding, Progress, Prunable, Request,
+    Result, Stop, Warning, WarningId,
 };
 use tokio::sync::mpsc;
 
@@ -120,8 +120,7 @@ impl<'a> Fleet<'a> {
         manifests::check(&requests, &manifests.bindings)?;
         if self.args.prune && requests.is_empty() {
             let what = "--prune is refused: the manifest declares nothing".to_owned();
-            return Err(Error::new(ErrorKind::InvalidInput, what)
-                .with_hint("an empty manifest would remove every binding of the set; delete them with `irsa delete`"));
+            return Err(Error::new(ErrorKind::InvalidInput, what).with_hint(Hint::DeleteBindings));
         }
         Ok(Asked { target, manifests, requests })
     }

@@ -21,6 +21,7 @@ mod permissions;
 mod printer;
 mod progress;
 mod settings;
+mod spelling;
 mod trust;
 mod usage;
 mod work;
@@ -38,6 +39,7 @@ pub use self::exit::Exit;
 use self::args::{Cli, Command, OutputFormat, TrustCommand};
 use self::fleet::Fleet;
 use self::printer::{Complaint, Printer};
+use self::spelling::Spelling;
 use self::usage::Early;
 use self::work::Job;
 
@@ -59,7 +61,10 @@ where
     let early = Early::of(&arguments);
     let mut printer = Printer::new(stdout, stderr, early.manner(environment));
     let exit = match usage::parse(&arguments, environment) {
-        Ok(cli) => command(&cli, environment, connect, &mut printer),
+        Ok((cli, names)) => {
+            printer.spell(Spelling::of(&cli.command, &names, &cli.global));
+            command(&cli, environment, connect, &mut printer)
+        }
         Err(error) => usage::explain(&error, early.json, &mut printer),
     };
     match printer.broken() {

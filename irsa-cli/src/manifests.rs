@@ -74,7 +74,7 @@ pub(crate) fn placed(error: Error, declared: &[Declared], kind: ErrorKind) -> Er
         placed = placed.with_cause(cause);
     }
     match error.hint() {
-        Some(hint) => placed.with_hint(hint),
+        Some(hint) => placed.with_hint(hint.clone()),
         None => placed,
     }
 }

@@ -16,6 +16,7 @@ use crate::args::{Global, OutputFormat};
 use crate::exit::Exit;
 use crate::fleet::Told as Fleet;
 use crate::printer::{Complaint, Printer};
+use crate::spelling::Spelling;
 use crate::trust::{Originals, Question, Told as Trusted, Wishes};
 use crate::work::{Answer, Job, Work};
 
@@ -26,7 +27,7 @@ pub(crate) fn answered(job: &Job, answer: &Answer, global: &Global, printer: &mu
         Answer::Report(report) => {
             warn(&report.warnings, printer);
             if as_json {
-                printer.json(&document(report));
+                printer.json(&report_document(report, printer.spelling()));
             } else {
                 printer.data(&report::text(report, Told::of(job)));
                 if let Some(next) = next(job, report) {
@@ -79,11 +80,11 @@ pub(crate) fn fleet(told: &Fleet, global: &Global, printer: &mut Printer<'_>) ->
     for (entry, of_binding) in of_bindings {
         for warning in &of_binding.warnings {
             let message = format!("{}: {}", fleet::name(entry, several), warning.message);
-            printer.warn(&Warning::new(warning.id, message));
+            printer.warn(&Warning { message, ..warning.clone() });
         }
     }
     if global.output == OutputFormat::Json {
-        printer.json(&fleet::document(told));
+        printer.json(&fleet::document(told, printer.spelling()));
     } else {
         for entry in &report.entries {
             printer.data(&fleet::text(entry, several, preview));
@@ -92,7 +93,7 @@ pub(crate) fn fleet(told: &Fleet, global: &Global, printer: &mut Printer<'_>) ->
     }
     for entry in &report.entries {
         if let Some(error) = entry.error() {
-            printer.complain(&complaint(error, Some(&fleet::name(entry, several))));
+            printer.complain(&complaint(error, Some(&fleet::name(entry, several)), printer.spelling()));
         }
     }
     match () {
@@ -103,22 +104,26 @@ pub(crate) fn fleet(told: &Fleet, global: &Global, printer: &mut Printer<'_>) ->
     }
 }
 
-fn complaint(error: &Error, binding: Option<&str>) -> Complaint {
+fn complaint(error: &Error, binding: Option<&str>, spelling: &Spelling) -> Complaint {
     let what = match binding {
         Some(binding) => format!("{binding}: {error}"),
         None => error.to_string(),
     };
-    Complaint { what, causes: error.causes(), hint: error.hint().map(str::to_owned) }
+    Complaint { what, causes: error.causes(), hint: hint(error, spelling) }
+}
+
+fn hint(error: &Error, spelling: &Spelling) -> Option<String> {
+    Some(error.hint()?.spelt(spelling)?.to_string())
 }
 
 /// An error as it stands in JSON.
-fn error_document(error: &Error) -> Value {
+fn error_document(error: &Error, spelling: &Spelling) -> Value {
     json!({
         "kind": error.kind(),
         "code": error.code(),
         "message": error.to_string(),
         "caused_by": error.causes(),
-        "hint": error.hint(),
+        "hint": hint(error, spelling),
     })
 }
 
@@ -171,7 +176,7 @@ fn audited(
         OutputFormat::Json => {
             let mut found = document(audit);
             if let Some(error) = unread {
-                found["error"] = error_document(error);
+                found["error"] = error_document(error, printer.spelling());
             }
             printer.json(&found);
         }
@@ -182,7 +187,7 @@ fn audited(
     }
     printer.talk(&trust::summary(audit));
     if let Some(error) = unread {
-        printer.complain(&complaint(error, None));
+        printer.complain(&complaint(error, None, printer.spelling()));
         return Exit::Refused;
     }
     match (wishes.fail_on, audit.worst()) {
@@ -233,16 +238,21 @@ pub(crate) fn interrupted(writes: bool, global: &Global, printer: &mut Printer<'
 
 fn explain(error: &Error, global: &Global, printer: &mut Printer<'_>) {
     if global.output == OutputFormat::Json {
-        printer.json(&failure(error));
+        printer.json(&failure(error, printer.spelling()));
     }
-    printer.complain(&complaint(error, None));
+    printer.complain(&complaint(error, None, printer.spelling()));
 }
 
 /// The report as far as there is one, plus the error.
-fn failure(error: &Error) -> Value {
-    let mut document = error.report().map_or_else(|| json!({}), document);
-    document["error"] = error_document(error);
+fn failure(error: &Error, spelling: &Spelling) -> Value {
+    let mut document = error.report().map_or_else(|| json!({}), |report| report_document(report, spelling));
+    document["error"] = error_document(error, spelling);
     document
+}
+
+/// A report with its hints as this command spells them.
+fn report_document(report: &Report, spelling: &Spelling) -> Value {
+    document(&report.spelt(spelling))
 }
 
 fn document(answer: &impl serde::Serialize) -> Value {

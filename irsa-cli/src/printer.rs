@@ -6,6 +6,8 @@ use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 use irsa_core::Warning;
 
+use crate::spelling::Spelling;
+
 /// The style of what went wrong.
 pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
 /// The style of what may go wrong.
@@ -65,12 +67,23 @@ pub(crate) struct Printer<'a> {
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
     manner: Manner,
+    spelling: Spelling,
     broken: Option<io::Error>,
 }
 
 impl<'a> Printer<'a> {
     pub(crate) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, manner: Manner) -> Self {
-        Self { out, err, manner, broken: None }
+        Self { out, err, manner, spelling: Spelling::default(), broken: None }
+    }
+
+    /// Hints are spelt for this command from now on.
+    pub(crate) fn spell(&mut self, spelling: Spelling) {
+        self.spelling = spelling;
+    }
+
+    /// How hints are spelt.
+    pub(crate) fn spelling(&self) -> &Spelling {
+        &self.spelling
     }
 
     /// Writes a result to standard output.
@@ -103,7 +116,11 @@ impl<'a> Printer<'a> {
     /// Warns on standard error, unless it is to be quiet.
     pub(crate) fn warn(&mut self, warning: &Warning) {
         let id = styled(FAINT, &format!("[{}]", warning.id.as_str()));
-        self.talk(&format!("{} {} {id}\n", styled(WARNING, "warning:"), indented(&plain(&warning.message))));
+        let mut text = format!("{} {} {id}\n", styled(WARNING, "warning:"), indented(&plain(&warning.message)));
+        if let Some(hint) = warning.hint.as_ref().and_then(|hint| hint.spelt(&self.spelling)) {
+            text.push_str(&hint_line(&hint.to_string()));
+        }
+        self.talk(&text);
     }
 
     /// Says on standard error what went wrong, quiet or not.
@@ -113,7 +130,7 @@ impl<'a> Printer<'a> {
             text.push_str(&format!("  {} {}\n", styled(STRONG, "caused by:"), indented(&plain(cause))));
         }
         if let Some(hint) = &complaint.hint {
-            text.push_str(&format!("  {} {}\n", styled(GOOD.bold(), "hint:"), indented(&plain(hint))));
+            text.push_str(&hint_line(hint));
         }
         self.say(&text);
     }
@@ -133,6 +150,10 @@ impl<'a> Printer<'a> {
     pub(crate) fn broken(&mut self) -> Option<io::Error> {
         self.broken.take().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
     }
+}
+
+fn hint_line(hint: &str) -> String {
+    format!("  {} {}\n", styled(GOOD.bold(), "hint:"), indented(&plain(hint)))
 }
 
 /// Further lines of a message stand below its first one.

@@ -272,7 +272,7 @@ mod tests {
     fn refusal(line: &str) -> String {
         let error = request(line).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        format!("{error} {}", error.hint().unwrap_or_default())
+        format!("{error} {}", error.hint().map(ToString::to_string).unwrap_or_default())
     }
 
     #[test]
@@ -355,7 +355,11 @@ mod tests {
             ("update a --remove-subject default/a", "named by"),
         ] {
             let error = request(line).unwrap_err();
-            let text = format!("{error} {} {}", error.causes().join(" "), error.hint().unwrap_or_default());
+            let text = format!(
+                "{error} {} {}",
+                error.causes().join(" "),
+                error.hint().map(ToString::to_string).unwrap_or_default()
+            );
             assert!(text.contains(words), "{line}: {text}");
         }
     }

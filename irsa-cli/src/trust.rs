@@ -305,7 +305,11 @@ mod tests {
             ("https://cn.example", "--partition where it is not aws"),
         ] {
             let error = provider(issuer, None, None).unwrap_err();
-            let text = format!("{error} {} {}", error.causes().join(" "), error.hint().unwrap_or_default());
+            let text = format!(
+                "{error} {} {}",
+                error.causes().join(" "),
+                error.hint().map(ToString::to_string).unwrap_or_default()
+            );
             assert!(error.kind() == ErrorKind::InvalidInput && text.contains(words), "{text}");
         }
     }

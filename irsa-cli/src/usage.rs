@@ -14,14 +14,26 @@ use crate::printer::{Manner, Printer};
 /// The width of help that goes to no terminal.
 const WIDTH: usize = 120;
 
-/// Parses the line.
-pub(crate) fn parse(arguments: &[OsString], environment: &Environment) -> Result<Cli, clap::Error> {
+/// Parses the line; also gives the names of the command and its subcommands.
+pub(crate) fn parse(arguments: &[OsString], environment: &Environment) -> Result<(Cli, Vec<String>), clap::Error> {
     let mut command = Cli::command();
     if !environment.stdout_is_terminal {
         command = command.term_width(WIDTH);
     }
     let matches = command.try_get_matches_from_mut(arguments)?;
-    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    Ok((cli, names(&matches)))
+}
+
+/// The names of the command and its subcommands.
+pub(crate) fn names(matches: &clap::ArgMatches) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut next = matches.subcommand();
+    while let Some((name, inner)) = next {
+        names.push(name.to_owned());
+        next = inner.subcommand();
+    }
+    names
 }
 
 /// Says why a line could not be parsed, or prints the help that was asked for.

@@ -9,6 +9,7 @@ use crate::binding::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
+use crate::hint::Hint;
 use crate::name::{Namespace, RoleArn, ServiceAccountName};
 
 /// What must be applied so that an account is as the binding wants it; nothing when it is already.
@@ -132,7 +133,14 @@ fn check_annotation(account: &ServiceAccount, role: &RoleArn) -> Result<()> {
     Err(Error::new(ErrorKind::Conflict, format!("service account {place} cannot be bound to {role}"))
         .with_cause(format!("its annotation {ROLE_ARN_ANNOTATION} names another role: {other}{owner}"))
         .with_context(ANOTHER_ROLE, other.clone())
-        .with_hint("to take the annotation over, use --force; to use that role, name it with --role-name"))
+        .with_hint(Hint::ReplaceAnnotation { role_name: usable(other, role) }))
+}
+
+/// The name of the role that an annotation names, where a binding to `role` could name it instead.
+fn usable(annotated: &str, role: &RoleArn) -> Option<String> {
+    let other: RoleArn = annotated.parse().ok()?;
+    let reachable = other.account() == role.account() && other.partition() == role.partition();
+    (reachable && !other.name().as_str().eq_ignore_ascii_case(role.name().as_str())).then(|| other.name().to_string())
 }
 
 /// What becomes of the account of a subject that leaves a role.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::apply::Terms;
 use crate::backend::{ClusterBackend, IamBackend, IdentityBackend};
 use crate::error::{Error, ErrorKind, Result};
+use crate::hint::Hint;
 use crate::identity::{CachedIdentity, Identity};
 use crate::name::{ClusterRef, RoleName};
 use crate::observe::{Backends, observe};
@@ -149,7 +150,7 @@ impl Client {
             Ok(result) => result,
             Err(_) => Err(Error::new(ErrorKind::Timeout, format!("{what} did not end in time"))
                 .with_cause(format!("the deadline is {} seconds", self.timeout.as_secs_f64()))
-                .with_hint("check that AWS and the API server can be reached, or give more time with --timeout")),
+                .with_hint(Hint::ExtendTimeout)),
         }
     }
 

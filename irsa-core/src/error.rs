@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hint::Hint;
 use crate::report::Report;
 
 /// The result of every fallible function of this crate.
@@ -96,7 +97,7 @@ struct Inner {
     context: Vec<(&'static str, String)>,
     code: Option<String>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
-    hint: Option<String>,
+    hint: Option<Hint>,
     report: Option<Report>,
 }
 
@@ -188,7 +189,7 @@ impl Error {
 
     /// Adds what the user can do.
     #[must_use]
-    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn with_hint(mut self, hint: impl Into<Hint>) -> Self {
         self.0.hint = Some(hint.into());
         self
     }
@@ -235,8 +236,8 @@ impl Error {
     }
 
     /// What the user can do about it.
-    pub fn hint(&self) -> Option<&str> {
-        self.0.hint.as_deref()
+    pub fn hint(&self) -> Option<&Hint> {
+        self.0.hint.as_ref()
     }
 
     /// Facts about the place of the failure, such as `("field", "role name")`.
@@ -343,7 +344,7 @@ mod tests {
         let error = Error::new(ErrorKind::Throttled, "inner").with_code("Throttling").with_hint("wait").during("outer");
         assert_eq!(
             (error.kind(), error.code(), error.hint()),
-            (ErrorKind::Throttled, Some("Throttling"), Some("wait"))
+            (ErrorKind::Throttled, Some("Throttling"), Some(&Hint::from("wait")))
         );
         assert_eq!((error.to_string().as_str(), error.causes()), ("outer", vec!["inner".to_owned()]));
     }

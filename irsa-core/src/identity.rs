@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::backend::{Caller, ClusterDescription, IdentityBackend, Session, TokenExchange};
 use crate::error::{Error, ErrorKind, Result};
+use crate::hint::Hint;
 use crate::name::{AccountId, ClusterArn, ClusterRef, Issuer, Partition, ProviderArn, Region};
 
 /// How long the description of a cluster is kept.
@@ -159,9 +160,8 @@ async fn resolve_one(backend: &dyn IdentityBackend, cluster: &ClusterRef, demand
 
 fn missing(cluster: &ClusterRef, demand: Demand) -> Error {
     let hint = match (demand, cluster) {
-        (Demand::ArnIsEnough, _) => "to clean up after a cluster that is gone, give its ARN",
-        (_, ClusterRef::Arn(_)) => "check the account of the credentials; `aws eks list-clusters` shows what is there",
-        _ => "check name, region and account; `aws eks list-clusters` shows what is there",
+        (Demand::ArnIsEnough, _) => Hint::from("to clean up after a cluster that is gone, give its ARN"),
+        _ => Hint::CheckCluster,
     };
     Error::new(ErrorKind::NotFound, format!("cluster {cluster} does not exist"))
         .with_code("ResourceNotFoundException")

@@ -12,6 +12,7 @@ use crate::binding::{AUDIENCE_ANNOTATION, IrsaBinding, ROLE_ARN_ANNOTATION};
 use crate::client::Client;
 use crate::convention::{Convention, Naming};
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::hint::Hint;
 use crate::identity::{ClusterId, Demand, Identity, resolve};
 use crate::name::{ClusterRef, Namespace, ProviderArn, RoleArn, RoleName, ServiceAccountName, SubjectName};
 use crate::observe::{Backends, Documents, ObservedRole, check_cluster, place, read_role};
@@ -148,7 +149,7 @@ async fn get(
             format!("service account {} has two roles", place(namespace, name)),
         )
         .with_cause(format!("its annotation names {arn}, and {} is owned by this binding", own.role.arn))
-        .with_hint("say which one is meant with --role-name"));
+        .with_hint(Hint::NameRole));
     }
     let lets_in = |role: &ObservedRole| trusted(&located, role).members.contains(&member);
     let counts = |role: &ObservedRole| is_own(role) || (*naming.convention != Convention::Irsa && lets_in(role));
@@ -179,18 +180,18 @@ fn nothing(wanted: &str, role_name: Option<&RoleName>, role_only: bool, known: &
     if let Some(name) = role_name {
         return Error::new(ErrorKind::NotFound, format!("role {name} does not exist"))
             .with_code("NoSuchEntity")
-            .with_hint("without --role-name, the annotation and the default name tell the role");
+            .with_hint(Hint::OmitRoleName);
     }
     let near = nearest(wanted, known.iter().map(String::as_str));
     let error = Error::new(ErrorKind::NotFound, format!("there is no binding {wanted}"));
     if role_only {
         return error
             .with_cause("there is no role of the default name that is of this binding; no annotation was looked at")
-            .with_hint("name the role with --role-name; `irsa list --role-only` shows what there is");
+            .with_hint(Hint::NameUnlistedRole);
     }
     error
         .with_cause("the service account has no annotation, and there is no role of this binding")
-        .with_hint(did_you_mean(&near).unwrap_or_else(|| "`irsa list` shows what there is".to_owned()))
+        .with_hint(did_you_mean(&near).map_or(Hint::ListBindings, Hint::from))
 }
 
 /// The value of the role annotation; the webhook takes an empty one for none.

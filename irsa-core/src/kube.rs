@@ -32,6 +32,7 @@ pub use self::eks::BearerSource;
 use self::eks::EksSource;
 use crate::backend::IdentityBackend;
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::hint::Hint;
 use crate::name::ClusterRef;
 
 /// The code of the error (kind `Unavailable`) of a credential plug-in that cannot be started, such as an `aws` that is not
@@ -94,7 +95,7 @@ impl KubeCluster {
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| match error {
             KubeconfigError::LoadContext(_) => no_such_context(operation(), &named, &contexts),
             KubeconfigError::CurrentContextNotSet => {
-                kubeconfig::refused(operation(), &error).with_hint("name a context: --context NAME")
+                kubeconfig::refused(operation(), &error).with_hint(Hint::NameContext)
             }
             error => kubeconfig::refused(operation(), &error),
         })?;
@@ -220,7 +221,10 @@ users: [{name: u, user: {token: s3cr3t}}]
             let error = reached(context).await.unwrap_err();
             assert_eq!(error.kind(), kind, "{error:?}");
             assert!(error.causes()[0].contains(cause), "{error:?}");
-            assert!(error.hint().unwrap_or_default().starts_with(hint.unwrap_or_default()), "{error:?}");
+            assert!(
+                error.hint().map(ToString::to_string).unwrap_or_default().starts_with(hint.unwrap_or_default()),
+                "{error:?}"
+            );
         }
     }
 

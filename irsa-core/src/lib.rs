@@ -66,6 +66,7 @@ mod fleet;
 mod guard;
 #[cfg(feature = "mutants")]
 pub mod guard;
+pub mod hint;
 mod identity;
 mod inventory;
 #[cfg(feature = "kube")]
@@ -96,6 +97,7 @@ pub use self::convention::Convention;
 pub use self::document::PolicyDocument;
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::fleet::{FleetEntry, FleetOptions, FleetOutcome, FleetReport, Progress, Prunable, Stop, check_fleet};
+pub use self::hint::Hint;
 pub use self::identity::{ClusterId, Identity};
 pub use self::inventory::Export;
 #[cfg(feature = "kube")]

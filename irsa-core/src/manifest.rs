@@ -26,6 +26,7 @@ use self::schema::{
 };
 use crate::binding::{IrsaBinding, IrsaBindingBuilder};
 use crate::error::{Error, Result};
+use crate::hint::Hint;
 use crate::name::{ClusterRef, Namespace, SubjectName};
 
 /// The `apiVersion` of [`Manifest`].
@@ -232,7 +233,7 @@ impl Manifest {
         let spec = &self.spec;
         let cluster = spec.cluster.clone().or_else(|| cluster.map(ToString::to_string)).ok_or_else(|| {
             Error::invalid("cluster", "", format!("is not named for binding {namespace}/{name}"))
-                .with_hint("name it in spec.cluster, or for all with --cluster")
+                .with_hint(Hint::NameClusterOfBinding)
         })?;
         let mut builder =
             IrsaBinding::builder(cluster, namespace, name).with_role_only(spec.role_only).with_exact(spec.exact);

@@ -372,6 +372,6 @@ mod tests {
     #[test]
     fn a_misspelt_command_is_told() {
         let error = "provider creat".parse::<Command>().unwrap_err();
-        assert_eq!(error.hint(), Some("did you mean provider create?"));
+        assert_eq!(error.hint(), Some(&"did you mean provider create?".into()));
     }
 }

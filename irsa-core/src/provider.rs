@@ -6,6 +6,7 @@ use crate::backend::OidcProvider;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
+use crate::hint::Hint;
 use crate::identity::{Demand, Identity, resolve};
 use crate::name::{Audience, ClusterRef, ProviderArn};
 use crate::plan::{Plan, Step};
@@ -71,7 +72,7 @@ impl Client {
         if there.is_some() && !trusting.is_empty() {
             return Err(Error::new(ErrorKind::Conflict, format!("provider {arn} cannot be deleted"))
                 .with_cause(format!("roles trust it: {}", trusting.join(", ")))
-                .with_hint("delete those bindings first; --force deletes the provider all the same, and their pods lose access"));
+                .with_hint(Hint::ForceProviderDelete));
         }
         let steps = there.map(|_| Step::DeleteProvider(arn)).into_iter().collect();
         self.conclude(&identity, steps, preview).await
@@ -102,7 +103,7 @@ impl Client {
             return Ok(Vec::new());
         }
         let roles = self.backends.iam.roles().await.map_err(|error| {
-            error.during("cannot tell whether roles trust the provider").with_hint("grant the read, or use --force")
+            error.during("cannot tell whether roles trust the provider").with_hint(Hint::GrantReadOrForce)
         })?;
         // What cannot be read may trust it.
         let trusts = |text: &str| TrustPolicy::from_stored(text).map_or(true, |policy| policy.may_admit_anybody(arn));

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::hint::{Dialect, Hint};
 use crate::name::{RoleArn, RoleName};
 
 /// What became of one step.
@@ -46,12 +47,22 @@ pub struct Warning {
     pub id: WarningId,
     /// The fact in words.
     pub message: String,
+    /// What can be done about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<Hint>,
 }
 
 impl Warning {
     /// A warning of an id.
     pub fn new(id: WarningId, message: impl Into<String>) -> Self {
-        Self { id, message: message.into() }
+        Self { id, message: message.into(), hint: None }
+    }
+
+    /// Adds what can be done about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<Hint>) -> Self {
+        self.hint = Some(hint.into());
+        self
     }
 }
 
@@ -192,6 +203,18 @@ pub struct Report {
     pub extra: Vec<Extra>,
     /// What the user should know.
     pub warnings: Vec<Warning>,
+}
+
+impl Report {
+    /// The report with its hints in the words of a front end.
+    #[must_use]
+    pub fn spelt(&self, dialect: &dyn Dialect) -> Self {
+        let mut report = self.clone();
+        for warning in &mut report.warnings {
+            warning.hint = warning.hint.take().and_then(|hint| hint.spelt(dialect));
+        }
+        report
+    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use crate::fleet::{All, Far, One};
 use crate::reach::{Live, Origin, Reach};
 use crate::report::Planned;
 use crate::runtime::{Call, Needs, Teller};
+use crate::spelling::Keywords;
 
 /// The cluster of a sandbox.
 const SANDBOX_CLUSTER: &str = "sandbox";
@@ -183,7 +184,9 @@ impl Core {
 
     fn plan(&self, py: Python<'_>, binding: &Bound<'_, PyAny>, permit: Permit) -> PyResult<Call> {
         let request = permit.on(Request::create(self.wanted("binding", binding)?)).with_preview(true);
-        self.call(py, servers(&request), move |client| async move { client.run(&request).await.map(Planned) })
+        self.call(py, servers(&request), move |client| async move {
+            client.run(&request).await.map(|report| Planned(report.spelt(&Keywords)))
+        })
     }
 
     fn apply(&self, py: Python<'_>, binding: &Bound<'_, PyAny>, permit: Permit) -> PyResult<Call> {
@@ -413,7 +416,9 @@ impl Core {
     }
 
     fn run(&self, py: Python<'_>, request: Request) -> PyResult<Call> {
-        self.call(py, servers(&request), move |client| async move { client.run(&request).await })
+        self.call(py, servers(&request), move |client| async move {
+            client.run(&request).await.map(|report| report.spelt(&Keywords))
+        })
     }
 
     /// A call on a client that reaches the API servers of these clusters.

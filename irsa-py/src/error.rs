@@ -8,6 +8,7 @@ use pyo3::types::PyDict;
 
 use crate::beside::Raised;
 use crate::data::Field;
+use crate::spelling::Keywords;
 
 /// The result of what is called from Python.
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -81,7 +82,7 @@ impl Told {
             message: told(error.to_string()),
             causes: error.causes().into_iter().map(told).collect(),
             code: error.code().map(str::to_owned),
-            hint: error.hint().map(in_keywords),
+            hint: error.hint().and_then(|hint| hint.spelt(&Keywords)).map(|hint| in_keywords(&hint.to_string())),
         }
     }
 
@@ -92,7 +93,7 @@ impl Told {
         fields.set_item("causes", self.causes)?;
         fields.set_item("code", self.code)?;
         fields.set_item("hint", self.hint)?;
-        fields.set_item("report", report.map(|report| report.field(py)).transpose()?)?;
+        fields.set_item("report", report.map(|report| report.spelt(&Keywords).field(py)).transpose()?)?;
         Ok(PyErr::from_value(class.call((self.message,), Some(&fields))?))
     }
 }
@@ -115,20 +116,8 @@ const RENAMED: [(&str, &str); 8] = [
     ("trust-statement", "trust_statements"),
 ];
 
-/// What the program has, and what a client has for it.
-const METHODS: [(&str, &str); 6] = [
-    ("a file with --policy ./FILE.json", "a document in inline"),
-    ("`irsa provider create`", "`create_provider`"),
-    ("`irsa create`", "`apply`"),
-    ("`irsa update", "`update"),
-    ("`irsa delete", "`delete"),
-    ("`irsa list`", "`list`"),
-];
-
-/// A text that speaks of commands and options of the program, such as `--role-name`, with the methods and keywords of Python
-/// in their place.
+/// A text that speaks of options of the program, such as `--role-name`, with the keywords of Python in their place.
 fn in_keywords(text: &str) -> String {
-    let text = METHODS.iter().fold(text.to_owned(), |text, (command, method)| text.replace(command, method));
     let mut parts = text.split("--");
     let mut told = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::{Field, as_text, data};
 use crate::error::{Told, raised};
 use crate::report::of_report;
+use crate::spelling::Keywords;
 
 as_text!(ErrorKind);
 
@@ -76,7 +77,7 @@ impl One {
         };
         let error = entry.error().map(Why::of);
         let (cluster, binding) = (entry.cluster.to_string(), entry.binding.clone());
-        Self { cluster, binding, outcome, report: entry.report().cloned(), error }
+        Self { cluster, binding, outcome, report: entry.report().map(|report| report.spelt(&Keywords)), error }
     }
 }
 

@@ -16,6 +16,7 @@ mod json;
 mod reach;
 mod report;
 mod runtime;
+mod spelling;
 mod trust;
 mod who_can;
 

@@ -3,14 +3,14 @@
 use std::ops::Deref;
 
 use irsa_core::name::{RoleArn, RoleName};
-use irsa_core::{BindingState, Extra, Outcome, Warning, WarningId};
+use irsa_core::{BindingState, Extra, Hint, Outcome, Warning, WarningId};
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Field, as_text, data};
 use crate::json;
 
-as_text!(RoleArn, RoleName);
+as_text!(Hint, RoleArn, RoleName);
 
 /// Values that serialise as a text or as a dict.
 macro_rules! as_plain {
@@ -112,6 +112,8 @@ data! {
         /// The fact in words.
         message,
         |
+        /// What can be done about it.
+        hint,
     }
 }
 

@@ -143,7 +143,7 @@ fn the_provider_of_a_cluster() {
     -- stderr
     error: cluster arn:aws:eks:us-east-1:123456789012:cluster/sandbox has no OIDC provider in IAM
       caused by: there is no [PROVIDER]; STS would answer "No OpenIDConnect provider found in your account"
-      hint: make it with --create-provider, or by itself with `irsa provider create`
+      hint: create it together with the binding by --create-provider, or create it alone with `irsa provider create`
     "#);
     let shown = shell.run("provider show");
     assert!(shown.stdout.contains("exists            no"), "{shown}");

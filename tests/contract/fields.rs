@@ -1,8 +1,8 @@
 //! Field managers: whose annotations they are, and what server-side apply does about it.
 
-use irsa_core::ErrorKind;
 use irsa_core::backend::{FIELD_MANAGER, ServiceAccount, WriteMode};
 use irsa_core::name::Namespace;
+use irsa_core::{ErrorKind, Hint};
 
 use super::{World, account_name, annotated, managers_of, map};
 
@@ -42,7 +42,12 @@ pub(super) async fn a_field_of_another_manager_is_a_conflict(world: &World) {
         assert!(cause.ends_with(": .metadata.annotations.eks.amazonaws.com/role-arn"), "{cause}");
         let facts = [("manager", "helm"), ("field", ".metadata.annotations.eks.amazonaws.com/role-arn")];
         assert_eq!(error.context(), facts.map(|(key, value)| (key, value.to_owned())));
-        assert!(error.hint().is_some_and(|hint| hint.contains("--force") && hint.contains("helm")), "{error:?}");
+        assert!(
+            error.hint().is_some_and(
+                |hint| matches!(hint, Hint::TakeOverFields { owned: Some((manager, _)) } if manager == "helm")
+            ),
+            "{error:?}"
+        );
     }
     assert_eq!(world.cluster.service_account(&namespace, &account_name()).await.unwrap(), before);
 }

@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use irsa_core::manifest::Manifest;
 use irsa_core::name::ClusterRef;
-use irsa_core::{FleetEntry, FleetOutcome, Report, StepReport};
+use irsa_core::{FleetEntry, FleetOutcome, Report, StepReport, Warning};
 use serde_json::{Value, json};
 
 use super::report::{Told, text as report_text};
-use super::{document as plain_document, error_document};
+use super::{document as plain_document, error_document, report_document};
 use crate::fleet::Told as Fleet;
 use crate::printer::{BAD, CHANGED, FAINT, GOOD, STRONG, plain, styled};
+use crate::spelling::Spelling;
 use crate::trust::{Line, difference};
 
 /// Whether bindings have to be told with their clusters.
@@ -174,13 +175,19 @@ pub(super) fn summary(told: &Fleet) -> String {
 }
 
 /// All of it for machines.
-pub(super) fn document(told: &Fleet) -> Value {
+pub(super) fn document(told: &Fleet, spelling: &Spelling) -> Value {
     let report = &told.report;
-    let bindings: Vec<Value> = report.entries.iter().map(|entry| binding(entry, told.dry_run.preview())).collect();
+    let spelt = |warning: &Warning| Warning {
+        hint: warning.hint.as_ref().and_then(|hint| hint.spelt(spelling)),
+        ..warning.clone()
+    };
+    let warnings = plain_document(&told.warnings.iter().map(spelt).collect::<Vec<_>>());
+    let bindings: Vec<Value> =
+        report.entries.iter().map(|entry| binding(entry, told.dry_run.preview(), spelling)).collect();
     let mut document = json!({
         "changed": report.changed(),
         "bindings": bindings,
-        "warnings": plain_document(&told.warnings),
+        "warnings": warnings,
         "succeeded": report.succeeded(),
         "failed": report.failed(),
         "not_run": report.not_run(),
@@ -191,7 +198,7 @@ pub(super) fn document(told: &Fleet) -> Value {
         document["error"] =
             json!({"kind": "interrupted", "code": null, "message": "interrupted", "caused_by": [], "hint": hint});
     } else if let Some(first) = first {
-        let mut error = error_document(first);
+        let mut error = error_document(first, spelling);
         let several = has_several_clusters(report.entries.iter().map(|entry| &entry.cluster));
         let failed =
             report.entries.iter().filter_map(|entry| Some(format!("{}: {}", name(entry, several), entry.error()?)));
@@ -202,9 +209,9 @@ pub(super) fn document(told: &Fleet) -> Value {
     document
 }
 
-fn binding(entry: &FleetEntry, preview: bool) -> Value {
+fn binding(entry: &FleetEntry, preview: bool, spelling: &Spelling) -> Value {
     let mut document = match entry.report() {
-        Some(report) => plain_document(report),
+        Some(report) => report_document(report, spelling),
         None => json!({
             "binding": entry.binding, "role_name": null, "role_arn": null, "changed": false, "steps": [], "extra": [],
             "warnings": [],
@@ -219,7 +226,7 @@ fn binding(entry: &FleetEntry, preview: bool) -> Value {
         _ => "not_run",
     });
     if let Some(error) = entry.error() {
-        document["error"] = error_document(error);
+        document["error"] = error_document(error, spelling);
     }
     document
 }

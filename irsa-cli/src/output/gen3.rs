@@ -3,7 +3,7 @@
 use irsa_core::{BindingView, Error, Report, Request};
 
 use super::report::{self, Told as Teller};
-use super::{document, failed_as, warn};
+use super::{document, failed_as, report_document, warn};
 use crate::args::{DryRun, Global, OutputFormat};
 use crate::exit::Exit;
 use crate::gen3::{Kind, Told};
@@ -17,7 +17,7 @@ pub(super) fn answered(told: &Told, dry_run: DryRun, global: &Global, printer: &
         Told::View(view) => printer.data(&names(view)),
         Told::Report { report, .. } if as_json => {
             warn(&report.warnings, printer);
-            printer.json(&document(report));
+            printer.json(&report_document(report, printer.spelling()));
         }
         Told::Report { kind, request, report } => reported(*kind, request, report, printer),
     }

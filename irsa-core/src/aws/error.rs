@@ -165,7 +165,7 @@ mod tests {
         ] {
             let error = failure_of(answer).await;
             assert_eq!(error.kind(), ErrorKind::AccessDenied);
-            assert!(error.hint().is_some_and(|text| text.contains(hint)), "{error:?}");
+            assert!(error.hint().is_some_and(|text| text.to_string().contains(hint)), "{error:?}");
         }
         let denied = failure_of(|| Answer::error(403, "AccessDenied", "not authorized")).await;
         assert_eq!((denied.kind(), denied.hint()), (ErrorKind::AccessDenied, None));

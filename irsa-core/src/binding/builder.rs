@@ -10,6 +10,7 @@ use super::checks::{
 };
 use crate::convention::Convention;
 use crate::error::{Error, Result};
+use crate::hint::Hint;
 use crate::name::{
     Audience, ClusterRef, Description, Namespace, PolicyArn, RoleName, RolePath, ServiceAccountName, SessionDuration,
     TokenExpiration,
@@ -192,7 +193,7 @@ impl IrsaBindingBuilder {
         let role_name = self.role_name.map(RoleName::new).transpose()?;
         if role_name.is_none() && cluster.name().is_none() && self.convention == Convention::Irsa {
             return Err(Error::invalid("role name", "", "must be given where the cluster is named by its issuer")
-                .with_hint("name the role (--role-name), or name the cluster"));
+                .with_hint(Hint::NameRoleOrCluster));
         }
         let permissions_boundary: Option<PolicyArn> = self.permissions_boundary.map(|arn| arn.parse()).transpose()?;
         let policies = self.policies.iter().map(|policy| policy.parse()).collect::<Result<BTreeSet<_>>>()?;

@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn a_misspelt_key_is_answered_with_the_nearest() {
         let error = permissions(json!({"Effect": "Allow", "Actions": "s3:*", "Resource": "*"})).err();
-        assert_eq!(error.as_ref().and_then(Error::hint), Some("did you mean Action?"));
+        assert_eq!(error.as_ref().and_then(Error::hint), Some(&"did you mean Action?".into()));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::backend::{ClusterBackend, LISTING_ROLES, RoleDetail};
 use crate::binding::{IrsaBinding, ROLE_ARN_ANNOTATION};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hint::Hint;
 use crate::identity::{ClusterId, Identity};
 use crate::name::{ClusterRef, Subject, SubjectName};
 use crate::observe::in_bulk;
@@ -39,7 +40,7 @@ impl Client {
             declared.iter().filter(|request| !matches!(request.verb, Verb::Delete { .. })).collect();
         if declared.is_empty() {
             return Err(Error::new(ErrorKind::InvalidInput, format!("set {set} is not pruned: nothing is declared"))
-                .with_hint("an empty manifest would remove every binding of the set; delete them with `irsa delete`"));
+                .with_hint(Hint::DeleteBindings));
         }
         let mut clusters: BTreeMap<ClusterRef, Identity> = BTreeMap::new();
         for cluster in declared.iter().flat_map(|request| request.clusters()).collect::<BTreeSet<_>>() {
@@ -48,9 +49,13 @@ impl Client {
         }
         let roles =
             self.in_time("reading the roles of the account", self.backends.iam.roles()).await.map_err(|error| {
-                error
-                    .during(format!("cannot tell which bindings of set {set} are not declared any more"))
-                    .granting(&format!("{LISTING_ROLES}, or leave --prune out"))
+                let error = error.during(format!("cannot list the bindings of set {set} that are no longer declared"));
+                match error.kind() {
+                    ErrorKind::AccessDenied => {
+                        error.with_hint(Hint::GrantOrOmitPrune { rights: LISTING_ROLES.to_owned() })
+                    }
+                    _ => error,
+                }
             })?;
         // Listed once, and only if a role is met whose service accounts are declared with another one.
         let backends = clusters.iter().filter_map(|(name, id)| Some((id, self.backends.clusters.get(name)?)));
@@ -255,21 +260,18 @@ impl Pruning<'_> {
         let elsewhere = |home: &ClusterRef| {
             if at == home { place(member) } else { format!("{at}:{}", place(member)) }
         };
-        let on = |cluster: &ClusterRef| if several { format!(" --cluster {cluster}") } else { String::new() };
+        let on = |cluster: &ClusterRef| several.then(|| cluster.to_string());
         let alone = matches!(member.name, SubjectName::Exact(_)) && !self.declared.bound.contains(member);
-        let way = match staying.filter(|_| !alone).and_then(|staying| Some((staying, self.cluster(&staying.cluster)?)))
-        {
-            Some((staying, home)) => {
-                let (staying, on, leaving) = (place(staying), on(home), elsewhere(home));
-                format!("`irsa update {staying} --role-name {name}{on} --remove-subject {leaving}`")
-            }
-            None => format!("`irsa delete {} --role-name {name}{}`", place(member), on(at)),
+        let staying = staying.filter(|_| !alone).and_then(|staying| Some((staying, self.cluster(&staying.cluster)?)));
+        let (cluster, subject) = match staying {
+            Some((_, home)) => (on(home), elsewhere(home)),
+            None => (on(at), place(member)),
         };
+        let staying = staying.map(|(staying, _)| place(staying));
+        let hint = Hint::RemoveUndeclaredSubject { staying, role_name: name.to_string(), cluster, subject };
         let shown = if several { format!("{at}:{}", place(member)) } else { place(member) };
-        let message = format!(
-            "subject {shown} of role {name} is no longer declared for it, and keeps its rights: {way} takes it out"
-        );
-        Some(Warning::new(WarningId::RoleKept, message))
+        let message = format!("subject {shown} of role {name} is no longer declared for it, and keeps its rights");
+        Some(Warning::new(WarningId::RoleKept, message).with_hint(hint))
     }
 }
 

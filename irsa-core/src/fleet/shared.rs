@@ -8,6 +8,7 @@ use super::clash::{Known, Spot, clash};
 use crate::backend::IamBackend;
 use crate::binding::{IrsaBinding, check_together};
 use crate::error::{Error, ErrorKind, Result};
+use crate::hint::Hint;
 use crate::name::{ClusterRef, Namespace, RoleName, ServiceAccountName, Subject};
 use crate::ownership::{Member, Ownership};
 use crate::plan::Plan;
@@ -347,7 +348,7 @@ pub(super) fn held_back(
                     .with_cause(format!(
                         "service account {binding} would be changed for it, and adoption was not asked for"
                     ))
-                    .with_hint("adopt it with --adopt (adds what is missing, removes nothing)")
+                    .with_hint(Hint::AdoptRole)
             })
         }
     }

@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use crate::backend::DRY_RUN_UNSUPPORTED;
 use crate::error::{Error, ErrorKind, shown};
+use crate::hint::Hint;
 
 /// The cause that the API server gives for each field that another manager owns.
 const FIELD_MANAGER_CONFLICT: &str = "FieldManagerConflict";
@@ -133,11 +134,10 @@ fn field_conflict(mut error: Error, status: &Status) -> Error {
     }
     match conflicts[..] {
         [] => error.with_hint(SEE_AGAIN),
-        [(manager, field)] => error
-            .with_hint(format!("{field} belongs to {manager:?}: take it over with --force, or let {manager} set it")),
-        _ => {
-            error.with_hint("these fields belong to others: take them over with --force, or let their owners set them")
+        [(manager, field)] => {
+            error.with_hint(Hint::TakeOverFields { owned: Some((manager.to_owned(), field.to_owned())) })
         }
+        _ => error.with_hint(Hint::TakeOverFields { owned: None }),
     }
 }
 
@@ -155,7 +155,7 @@ fn denied(error: Error, code: u16, status: &Status) -> Error {
     }
     // RBAC writes `User "x" cannot patch resource ...`; a webhook or a quota that denies is no matter of rights.
     if status.message.contains(" cannot ") {
-        return error.with_hint("`irsa permissions` prints the RBAC manifest that irsa needs");
+        return error.with_hint(Hint::GrantPermissions);
     }
     error
 }
@@ -218,8 +218,8 @@ mod tests {
         let error = status(409, "Conflict", "Apply failed with 1 conflict: ...", &details);
         assert_eq!(error.kind(), ErrorKind::Conflict);
         assert_eq!(error.context(), [("manager", "helm".to_owned()), ("field", field.to_owned())]);
-        let hint = format!("{field} belongs to \"helm\": take it over with --force, or let helm set it");
-        assert_eq!(error.hint(), Some(hint.as_str()));
+        let hint = Hint::TakeOverFields { owned: Some(("helm".to_owned(), field.to_owned())) };
+        assert_eq!(error.hint(), Some(&hint));
     }
 
     #[test]
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn missing_rights_say_how_to_get_them_and_a_webhook_that_denies_does_not() {
         let rbac = "serviceaccounts \"x\" is forbidden: User \"u\" cannot patch resource \"serviceaccounts\"";
-        assert!(status(403, "Forbidden", rbac, &json!({})).hint().is_some_and(|hint| hint.contains("RBAC")));
+        assert!(status(403, "Forbidden", rbac, &json!({})).hint() == Some(&Hint::GrantPermissions));
         let webhook = "admission webhook \"w\" denied the request: no";
         for code in [400, 403, 422] {
             let error = status(code, "", webhook, &json!({}));

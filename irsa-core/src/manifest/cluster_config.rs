@@ -337,7 +337,11 @@ iam:
             ("attachRoleARN:", "attachPolicy: {}\n      attachRoleARN:", "contradicts attachPolicy"),
         ] {
             let error = read("c.yaml", &CONFIG.replace(from, to), None, &no_file).unwrap_err();
-            let text = format!("{error} {} {}", error.causes().join(" "), error.hint().unwrap_or_default());
+            let text = format!(
+                "{error} {} {}",
+                error.causes().join(" "),
+                error.hint().map(ToString::to_string).unwrap_or_default()
+            );
             assert!(text.contains("c.yaml:") && text.contains(words), "{text}");
         }
     }

@@ -130,7 +130,11 @@ mod tests {
     }
 
     fn text_of(error: &Error) -> String {
-        format!("{error}: {} ({})", error.causes().join(": "), error.hint().unwrap_or_default())
+        format!(
+            "{error}: {} ({})",
+            error.causes().join(": "),
+            error.hint().map(ToString::to_string).unwrap_or_default()
+        )
     }
 
     fn refused(text: &str) -> String {

@@ -8,6 +8,7 @@ use super::effects::{PolicyEffect, observe_effects};
 use super::{Backends, Observed, ObservedRole};
 use crate::convention::Convention;
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::hint::Hint;
 use crate::name::{InlinePolicyName, PolicyArn, PolicyRef};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
@@ -137,10 +138,10 @@ async fn unknown(backends: &Backends, policy: &PolicyRef) -> Error {
     let names = backends.iam.policy_names().await.unwrap_or_default();
     let near = nearest(policy.name(), names.iter().map(String::as_str));
     let hint = match policy {
-        PolicyRef::Arn(_) if near.contains(&policy.name()) => "a policy of that name exists in another path or account".into(),
-        _ => did_you_mean(&near).unwrap_or_else(|| {
-            "give the name of an AWS-managed policy or of one of this account, its ARN, or a file with --policy ./FILE.json".into()
-        }),
+        PolicyRef::Arn(_) if near.contains(&policy.name()) => {
+            Hint::from("a policy of that name exists in another path or account")
+        }
+        _ => did_you_mean(&near).map_or(Hint::PolicyForms, Hint::from),
     };
     error.with_hint(hint)
 }

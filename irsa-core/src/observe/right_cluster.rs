@@ -3,6 +3,7 @@
 use crate::backend::Anchor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
+use crate::hint::Hint;
 use crate::identity::Identity;
 use crate::name::ClusterRef;
 use crate::report::{Warning, WarningId};
@@ -46,9 +47,7 @@ pub(crate) fn check_cluster(cluster: &ClusterRef, identity: &Identity, anchor: &
             format!("cannot tell whether the API server is that of cluster {cluster}"),
         )
         .with_cause("its issuer may not be read, and EKS gives another endpoint")
-        .with_hint(
-            "name the context with --context, or grant the ClusterRole system:service-account-issuer-discovery",
-        )),
+        .with_hint(Hint::NameContextOrGrantDiscovery)),
     }
 }
 
@@ -58,7 +57,7 @@ fn wrong(cluster: &ClusterRef, anchor: &Anchor, what: &str, found: &str, wanted:
         .with_cause(format!("{server} {what} {found}, cluster {cluster} has {wanted}"))
         .with_context("found", found.to_owned())
         .with_context("wanted", wanted.to_owned())
-        .with_hint("choose the context of that cluster with --context, or the cluster of that context with --cluster")
+        .with_hint(Hint::ChooseContextOrCluster)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::backend::{IamBackend, InlinePolicy, Role, RoleDetail};
 use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::hint::Hint;
 use crate::name::{InlinePolicyName, RoleArn, RoleName};
 use crate::ownership::{Member, Ownership};
 use crate::request::{Request, Verb};
@@ -236,10 +237,10 @@ fn annotated_role(request: &Request, observed: &Observed) -> Result<Option<RoleA
     }
     let Some(value) = value else { return Ok(None) };
     let what = || format!("cannot tell which role service account {binding} is bound to");
-    let hint = "repair the annotation, or name the role with --role-name";
+    let hint = Hint::CorrectAnnotation { role_named: binding.role_name.is_some() };
     let arn: RoleArn = value
         .parse()
-        .map_err(|error: Error| Error::new(ErrorKind::Conflict, what()).with_source(error).with_hint(hint))?;
+        .map_err(|error: Error| Error::new(ErrorKind::Conflict, what()).with_source(error).with_hint(hint.clone()))?;
     if *arn.account() != home.account || *arn.partition() != home.partition {
         return Err(Error::new(ErrorKind::Conflict, what())
             .with_cause(format!("its annotation names a role of another account: {arn}"))
@@ -251,14 +252,14 @@ fn annotated_role(request: &Request, observed: &Observed) -> Result<Option<RoleA
 fn two_roles(request: &Request, annotated: &RoleArn, owned: &RoleArn) -> Error {
     Error::new(ErrorKind::Conflict, format!("service account {} has two roles", request.binding))
         .with_cause(format!("its annotation names {annotated}, and {owned} is owned by this binding"))
-        .with_hint("say which one is meant with --role-name")
+        .with_hint(Hint::NameRole)
 }
 
 fn dangling(request: &Request, arn: &RoleArn) -> Error {
     Error::new(ErrorKind::NotFound, format!("role {arn} does not exist"))
         .with_cause(format!("the annotation of service account {} names it", request.binding))
         .with_code("NoSuchEntity")
-        .with_hint("make it with `irsa create`; --force takes the annotation over where the name differs")
+        .with_hint(Hint::CreateBinding)
 }
 
 /// Nothing there to update: names the nearest bindings of the namespace.
@@ -276,7 +277,5 @@ async fn no_binding(backends: &Backends, request: &Request, tried: Option<&RoleN
     let bound = accounts.iter().filter(|account| account.annotations.contains_key(ROLE_ARN_ANNOTATION));
     let names: Vec<String> = bound.map(|account| super::place(&account.namespace, &account.name)).collect();
     let near = nearest(&binding.to_string(), names.iter().map(String::as_str));
-    error.with_hint(
-        did_you_mean(&near).unwrap_or_else(|| "`irsa list` shows what there is; `irsa create` makes it".into()),
-    )
+    error.with_hint(did_you_mean(&near).map_or(Hint::ListOrCreateBinding, Hint::from))
 }

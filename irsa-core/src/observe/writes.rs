@@ -12,6 +12,7 @@ use crate::backend::{
 };
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
 use crate::guard::Guard;
+use crate::hint::Hint;
 use crate::name::{ClusterRef, Namespace, RoleArn};
 use crate::plan::{Plan, Step};
 use crate::report::{Warning, WarningId};
@@ -83,7 +84,7 @@ async fn check_releases(backends: &Backends, request: &Request, observed: &mut O
         if !request.preview {
             return Err(Error::new(ErrorKind::AccessDenied, format!("service account {place} cannot be let go"))
                 .with_cause(why)
-                .with_hint("`irsa permissions` prints the rights that are needed"));
+                .with_hint(Hint::GrantPermissions));
         }
         let message = format!("service account {place} may not be let go with these credentials: {why}");
         observed.warnings.push(Warning::new(WarningId::WriteUnverified, message));
@@ -195,7 +196,7 @@ async fn rights(
         }
         return Err(Error::new(ErrorKind::AccessDenied, format!("service account {place} cannot be written"))
             .with_cause(why)
-            .with_hint("`irsa permissions` prints the rights that are needed"));
+            .with_hint(Hint::GrantPermissions));
     }
     Ok(None)
 }
@@ -227,8 +228,7 @@ pub(crate) async fn rehearse(backends: &Backends, request: &Request, plan: &Plan
 async fn missing_namespace(backend: &dyn ClusterBackend, namespace: &Namespace) -> Error {
     let known = backend.namespaces().await.unwrap_or_default();
     let near = nearest(namespace.as_str(), known.iter().map(String::as_str));
-    let make = "make it first, or with --create-namespace";
-    let hint = did_you_mean(&near).map_or_else(|| make.to_owned(), |near| format!("{near} Otherwise {make}"));
+    let hint = did_you_mean(&near).map_or(Hint::CreateNamespace, Hint::from);
     Error::new(ErrorKind::NotFound, format!("namespace {namespace} does not exist"))
         .with_code("NotFound")
         .with_context("namespace", namespace.as_str())

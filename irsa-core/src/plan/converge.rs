@@ -12,6 +12,7 @@ use crate::backend::NewRole;
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
+use crate::hint::Hint;
 use crate::name::{Audience, InlinePolicyName, ProviderArn, SessionDuration};
 use crate::observe::{Observed, ObservedRole};
 use crate::ownership::{Member, OWNER_TAG, Origin, Ownership};
@@ -64,7 +65,7 @@ fn create(request: &Request, observed: &Observed, goal: &Goal<'_>, plan: &mut Pl
     let binding = &request.binding;
     if let Verb::Update { .. } = request.verb {
         let error = Error::new(ErrorKind::NotFound, format!("role {} does not exist", goal.arn.name()));
-        return Err(error.with_code("NoSuchEntity").with_hint("make it with `irsa create`"));
+        return Err(error.with_code("NoSuchEntity").with_hint(Hint::CreateBinding));
     }
     let tags = goal.tags(request, &goal.first, &goal.declared, Some(Origin::Created), &BTreeMap::new());
     let Derived { policy, .. } =
@@ -360,11 +361,8 @@ fn fits(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observed
 
 /// The plan for a role that fits and is not ours: it is left alone.
 fn leave(request: &Request, goal: &Goal<'_>, role: &ObservedRole, plan: &mut Plan) -> Result<()> {
-    let message = format!(
-        "role {} was made by somebody else and is left alone; --adopt takes it under management",
-        goal.arn.name()
-    );
-    plan.warnings.push(Warning::new(WarningId::NotManaged, message));
+    let message = format!("role {} was made by somebody else, has what is declared and is left alone", goal.arn.name());
+    plan.warnings.push(Warning::new(WarningId::NotManaged, message).with_hint(Hint::AdoptRole));
     findings::check_let_in(request, goal, &role.trust, &mut plan.warnings)?;
     plan.warnings.extend(findings::foreign_statements(goal, &role.trust));
     findings::extras(request, goal, role, &role.ownership, &role.trust, plan);
@@ -377,10 +375,7 @@ fn not_ours_to_make_exact(role: &ObservedRole, goal: &Goal<'_>) -> Error {
     let owner = role.ownership.owner.as_deref().unwrap_or_default();
     Error::new(ErrorKind::Conflict, format!("role {name} cannot be made exact by {first}"))
         .with_cause(format!("{first} is one of its further subjects; its owner is {owner}"))
-        .with_hint(
-            "say what is exact in the binding of the owner, or take away what is not wanted by name; an owner that has no \
-             binding of its own can leave first with `irsa delete`, and whoever is next owns the role",
-        )
+        .with_hint(Hint::ExactByOwner)
 }
 
 fn tags_after(

@@ -7,6 +7,7 @@ use super::{Condemned, Plan, Step, TrustStep, findings};
 use crate::binding::OWN_PREFIX;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
+use crate::hint::Hint;
 use crate::identity::ClusterId;
 use crate::name::{ProviderArn, RoleArn, SubjectName};
 use crate::observe::{Observed, ObservedRole, may_let_in};
@@ -223,9 +224,13 @@ fn not_ours(
         owner => {
             let why = match owner {
                 Some(owner) => format!("it belongs to {owner}"),
-                None => "it was not made by irsa; --force with --role-name deletes it all the same".to_owned(),
+                None => "it was not made by irsa".to_owned(),
             };
-            plan.warnings.push(Warning::new(WarningId::RoleKept, format!("role {name} is kept: {why}")));
+            let mut warning = Warning::new(WarningId::RoleKept, format!("role {name} is kept: {why}"));
+            if owner.is_none() {
+                warning = warning.with_hint(Hint::ForceDelete);
+            }
+            plan.warnings.push(warning);
             Ok(if left_over { Left::Remains } else { Left::Nothing })
         }
     }
@@ -255,12 +260,11 @@ fn leave_others(
             }
             None => {
                 let message = format!(
-                    "role {} is kept, and {} stays its owner: only patterns are left in it, and they name no binding; --force \
-                     deletes it all the same",
+                    "role {} is kept, and {} stays its owner: only patterns are left in it, and they name no binding",
                     role.role.arn.name(),
                     request.binding
                 );
-                plan.warnings.push(Warning::new(WarningId::RoleKept, message));
+                plan.warnings.push(Warning::new(WarningId::RoleKept, message).with_hint(Hint::ForceDelete));
             }
         }
     }
@@ -297,7 +301,7 @@ fn go(
         let name = role.role.arn.name();
         return Err(Error::new(ErrorKind::Conflict, format!("role {name} cannot be deleted"))
             .with_cause(format!("it is in instance profile {}", role.instance_profiles.join(", ")))
-            .with_hint("remove it from the profile first, or keep the role with --keep-role"));
+            .with_hint(Hint::KeepRole));
     }
     let mut tags = role.role.tags.clone();
     // A role that is taken over is tagged first, so that a run that breaks off finds it again.
@@ -330,7 +334,7 @@ fn update_trust(role: &ObservedRole, policy: &TrustPolicy, derivation: &Derivati
 /// Why a role stays when its last subject leaves, given the trust policy that is then left.
 fn kept_because(role: &ObservedRole, without: &TrustPolicy, keep_role: bool) -> Option<String> {
     if keep_role {
-        return Some("--keep-role was given".to_owned());
+        return Some("as asked for".to_owned());
     }
     if role.ownership.origin != Some(Origin::Created) {
         return Some("it was there before irsa adopted it".to_owned());

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
+use crate::hint::Hint;
 use crate::name::PolicyArn;
 use crate::observe::PolicyEffect;
 
@@ -83,7 +84,7 @@ impl Managed<'_> {
                 "a policy that allows and denies can only come or leave as a whole, {why}: in between, subjects would \
                  hold more than before and more than wanted"
             ))
-            .with_hint("make one of the changes now, and the others with `irsa update` after it"))
+            .with_hint(Hint::UpdateAfterwards))
     }
 }
 

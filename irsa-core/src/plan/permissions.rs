@@ -7,6 +7,7 @@ use super::managed::{Managed, ManagedSteps};
 use crate::backend::RoleSettings;
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::hint::Hint;
 use crate::name::{InlinePolicyName, PolicyArn, SessionDuration};
 use crate::observe::{Observed, ObservedRole};
 use crate::report::{Warning, WarningId};
@@ -99,7 +100,7 @@ impl PolicyChanges {
             let what = format!("inline policy {} of role {} cannot be adopted", change.name, goal.arn.name());
             return Err(Error::new(ErrorKind::Conflict, what)
                 .with_cause("the role has another document of that name, and adoption takes nothing away")
-                .with_hint("give yours another name with --inline NAME=FILE, or replace it with --force"));
+                .with_hint(Hint::RenameInlinePolicy));
         }
         let boundary = binding.permissions_boundary.iter();
         let boundary =

@@ -6,6 +6,7 @@ use super::Step;
 use super::goal::Goal;
 use crate::backend::OidcProvider;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hint::Hint;
 use crate::identity::ClusterId;
 use crate::name::Audience;
 use crate::observe::Observed;
@@ -22,7 +23,7 @@ pub(super) fn providers(request: &Request, observed: &Observed, goal: &Goal<'_>)
             (None, Some(standing)) => Audience::new(standing)?,
             (None, None) => Audience::sts(),
         };
-        let hint = "make it with --create-provider, or by itself with `irsa provider create`";
+        let hint = Hint::CreateProvider;
         match observed.providers.get(arn).and_then(Option::as_ref) {
             Some(provider) if provider.audiences.iter().any(|known| known == audience.as_str()) => {}
             Some(_) if request.create_provider => steps.push(Step::AddAudience { provider: arn.clone(), audience }),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::goal::Goal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
+use crate::hint::Hint;
 use crate::observe::ObservedRole;
 use crate::ownership::{Origin, Ownership, SET_TAG};
 use crate::request::Request;
@@ -33,7 +34,7 @@ pub(super) fn check_ownership(request: &Request, goal: &Goal<'_>, role: &Observe
     if ownership.deleting && ownership.records(&goal.first) {
         return Err(Error::new(ErrorKind::Conflict, format!("role {name} is being deleted"))
             .with_cause("a delete has begun to take it away, and has not ended or broke off")
-            .with_hint("run `irsa delete` again to finish it, then this command"));
+            .with_hint(Hint::FinishDelete));
     }
     if ownership.is_owner(&goal.first) || (ownership.is_owned() && !Guard::Owner.stands()) {
         return Ok(Standing::Owned);
@@ -46,7 +47,7 @@ pub(super) fn check_ownership(request: &Request, goal: &Goal<'_>, role: &Observe
             .with_cause(format!("its owner is {owner}"))
             .with_code("EntityAlreadyExists")
             .with_context("owner", owner.clone())
-            .with_hint("choose another name with --role-name, or share the role by adding this subject to the other binding: `irsa update OTHER --add-subject`"));
+            .with_hint(Hint::ShareRole));
     }
     if is_unfinished(request, goal, role)? {
         return Ok(Standing::ToFinish);
@@ -57,9 +58,7 @@ pub(super) fn check_ownership(request: &Request, goal: &Goal<'_>, role: &Observe
     Err(Error::new(ErrorKind::NotOwned, format!("role {name} exists and was not made by irsa"))
         .with_cause("it carries no owner tag, and is not touched unless adoption is asked for")
         .with_context("role", role.role.arn.to_string())
-        .with_hint(
-            "adopt it with --adopt (adds what is missing, removes nothing), or choose another name with --role-name",
-        ))
+        .with_hint(Hint::AdoptRole))
 }
 
 /// Whether a role without tags has exactly the wanted trust and no policies: what is left where tags cannot be written
@@ -80,7 +79,7 @@ pub(super) fn check_set(request: &Request, role: &ObservedRole) -> Result<()> {
         (Some(wanted), Some(there)) if wanted.as_str() != there && !request.force => {
             Err(Error::new(ErrorKind::Conflict, format!("role {name} belongs to another set"))
                 .with_cause(format!("it is in set {there}, not in {wanted}"))
-                .with_hint(format!("apply it with --set {there}, or move it to this set with --force")))
+                .with_hint(Hint::MatchSet { set: there.clone() }))
         }
         _ => Ok(()),
     }
@@ -104,7 +103,7 @@ pub(super) fn check_path(request: &Request, role: &ObservedRole) -> Result<()> {
             format!("role {} is in path {there}, not in {path}", role.role.arn.name()),
         )
         .with_cause("IAM cannot move a role to another path")
-        .with_hint("leave --role-path out, choose another name, or delete the binding and make it anew")),
+        .with_hint(Hint::KeepRolePath)),
         _ => Ok(()),
     }
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::refusal::{Answer, Refusal};
 use super::state::AccountState;
 use crate::backend::FieldOwner;
+use crate::hint::Hint;
 
 /// The manager of fields that were there before anybody applied.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
@@ -178,7 +179,7 @@ fn conflict(conflicts: &BTreeMap<(String, bool), Vec<String>>) -> Refusal {
     let refusal = match (&all[..], conflicts.first_key_value()) {
         ([(manager, path)], Some(((_, applies), _))) => {
             let message = format!("Apply failed with 1 conflict: conflict with {}: {path}", shown(manager, *applies));
-            let hint = format!("{path} belongs to {manager:?}: take it over with --force, or let {manager} set it");
+            let hint = Hint::TakeOverFields { owned: Some(((*manager).to_owned(), (*path).to_owned())) };
             Refusal::kubernetes("Conflict", message).with_hint(hint)
         }
         _ => {
@@ -189,8 +190,7 @@ fn conflict(conflicts: &BTreeMap<(String, bool), Vec<String>>) -> Refusal {
                 })
                 .collect();
             let message = format!("Apply failed with {} conflicts: {}", all.len(), lists.join("\n"));
-            let hint = "these fields belong to others: take them over with --force, or let their owners set them";
-            Refusal::kubernetes("Conflict", message).with_hint(hint)
+            Refusal::kubernetes("Conflict", message).with_hint(Hint::TakeOverFields { owned: None })
         }
     };
     let named = |refusal: Refusal, (manager, path): &(&str, &str)| {

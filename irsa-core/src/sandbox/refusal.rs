@@ -2,6 +2,7 @@
 
 use crate::backend::{DRY_RUN_UNSUPPORTED, kind_of_code};
 use crate::error::{Error, ErrorKind};
+use crate::hint::Hint;
 
 /// The answer of a rule: a value, or a refusal.
 pub(super) type Answer<T> = Result<T, Refusal>;
@@ -19,7 +20,7 @@ pub(super) struct Said {
     code: Option<String>,
     cause: String,
     context: Vec<(&'static str, String)>,
-    hint: Option<String>,
+    hint: Option<Hint>,
 }
 
 impl Refusal {
@@ -75,7 +76,7 @@ impl Refusal {
         self
     }
 
-    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+    pub(super) fn with_hint(mut self, hint: impl Into<Hint>) -> Self {
         if let Self::Said(said) = &mut self {
             said.hint = Some(hint.into());
         }

@@ -11,6 +11,7 @@ use self::statement::{audience_or_default, nobody, own_sid, own_statement};
 use super::{OwnKind, TrustPolicy, WebIdentity, own_kind};
 use crate::document::{canonical_statement, strings};
 use crate::error::{Error, ErrorKind, Result};
+use crate::hint::Hint;
 use crate::identity::ClusterId;
 use crate::name::{Audience, ProviderArn, SubjectName};
 use crate::ownership::{Member, Ownership};
@@ -213,15 +214,14 @@ fn still_admitted(member: &Member, statement: Option<&Map<String, Value>>) -> Er
         sid.map_or_else(|| Value::Object(statement.clone()).to_string(), str::to_owned)
     };
     let (by, hint) = match statement {
-        Some(own) if own_kind(own) == Some(OwnKind::Subjects) => (
-            format!("statement {}, by a pattern that is a subject of the role itself", sid(own)),
-            "remove the pattern as well, with --remove-subject",
-        ),
+        Some(own) if own_kind(own) == Some(OwnKind::Subjects) => {
+            (format!("statement {}, by a pattern that is a subject of the role itself", sid(own)), Hint::RemovePattern)
+        }
         Some(foreign) => (
             format!("statement {}, which irsa did not write", sid(foreign)),
-            "change that statement by hand, then run the command again",
+            Hint::from("change that statement by hand, then run the command again"),
         ),
-        None => ("statements together".to_owned(), "change them by hand, then run the command again"),
+        None => ("statements together".to_owned(), "change them by hand, then run the command again".into()),
     };
     Error::new(ErrorKind::Conflict, format!("subject {subject} cannot be taken out of the trust policy"))
         .with_cause(format!("it may still be let in by {by}"))

@@ -669,6 +669,9 @@ class WarningMessage:
     @property
     def message(self) -> str:
         """The fact in words."""
+    @property
+    def hint(self) -> str | None:
+        """What can be done about it."""
     def to_dict(self) -> dict[str, Any]:
         """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod

@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_misspelt_id_is_told() {
-        let hint = |text: &str| text.parse::<FindingId>().unwrap_err().hint().unwrap_or_default().to_owned();
+        let hint = |text: &str| text.parse::<FindingId>().unwrap_err().hint().unwrap().to_string();
         assert_eq!(hint("any-subjekt"), "did you mean any-subject?");
         assert!(hint("frobnicated").contains("any-subject, "));
     }
