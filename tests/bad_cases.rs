@@ -2,7 +2,7 @@
 //! every call can go wrong in every way is in `faults`; here is told what a user sees.
 
 use irsa_core::{
-    At, Error, ErrorKind, Failure, Outcome, ROLE_ARN_ANNOTATION, Report, Request, Result, Sandbox, WarningId,
+    At, Error, ErrorKind, Failure, Hint, Outcome, ROLE_ARN_ANNOTATION, Report, Request, Result, Sandbox, WarningId,
 };
 
 use crate::world::{ROLE, World, text, warned};
@@ -97,7 +97,7 @@ async fn the_provider_is_deleted_between() {
     world.sandbox.faults().clear();
     let before = world.sandbox.state().unwrap();
     let error = world.create(World::binding()).await.unwrap_err();
-    assert!(error.kind() == ErrorKind::NotFound && text(&error).contains("--create-provider"), "{}", text(&error));
+    assert_eq!((error.kind(), error.hint()), (ErrorKind::NotFound, Some(&Hint::CreateProvider)), "{}", text(&error));
     assert_eq!(world.sandbox.state().unwrap(), before);
     let repair = Request::create(World::binding().build().unwrap()).with_create_provider(true);
     world.client.run(&repair).await.unwrap();

@@ -2,8 +2,8 @@
 
 use irsa_core::name::InlinePolicyName;
 use irsa_core::{
-    AccountState, CREATED_ANNOTATION, ErrorKind, Extra, IrsaBinding, Outcome, ROLE_ARN_ANNOTATION, Request, RoleState,
-    WarningId,
+    AccountState, CREATED_ANNOTATION, ErrorKind, Extra, Hint, IrsaBinding, Outcome, ROLE_ARN_ANNOTATION, Request,
+    RoleState, WarningId,
 };
 use serde_json::json;
 
@@ -134,7 +134,7 @@ async fn a_role_of_somebody_else_is_adopted_only_when_asked_and_loses_nothing() 
     role.attached.insert("arn:aws:iam::aws:policy/ReadOnlyAccess".parse().unwrap());
     world.sandbox.put_role(&ROLE.parse().unwrap(), role).unwrap();
     let error = world.create(World::binding()).await.unwrap_err();
-    assert!(error.kind() == ErrorKind::NotOwned && text(&error).contains("--adopt"), "{error:?}");
+    assert_eq!((error.kind(), error.hint()), (ErrorKind::NotOwned, Some(&Hint::AdoptRole)), "{error:?}");
 
     let request = Request::create(World::binding().with_exact(true).build().unwrap()).with_adopt(true);
     let report = world.client.run(&request).await.unwrap();
@@ -169,7 +169,7 @@ async fn the_role_of_another_binding_is_never_merged_into() {
         let request = Request::create(other.clone().build().unwrap()).with_adopt(adopt).with_force(true);
         let error = world.client.run(&request).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-        assert!(text(&error).contains("default/sa") && text(&error).contains("--role-name"), "{error:?}");
+        assert!(text(&error).contains("default/sa") && error.hint() == Some(&Hint::ShareRole), "{error:?}");
     }
 }
 

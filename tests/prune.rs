@@ -1,6 +1,8 @@
 //! Prune: what goes with a set, what stays, and what is told of it.
 
-use irsa_core::{ErrorKind, FleetOptions, FleetReport, IrsaBinding, IrsaBindingBuilder, Prunable, Request, WarningId};
+use irsa_core::{
+    ErrorKind, FleetOptions, FleetReport, Hint, IrsaBinding, IrsaBindingBuilder, Prunable, Request, WarningId,
+};
 
 use crate::world::World;
 
@@ -114,8 +116,13 @@ async fn a_subject_that_has_a_role_of_its_own_now_is_told_of() {
     let apart = [mine(of("a")), mine(of("b"))];
     let (report, prunable) = pruned(&world, &apart).await;
     let [told] = &prunable.warnings[..] else { panic!("{prunable:?}") };
-    let way = "`irsa update default/a --role-name sandbox-default-a --remove-subject default/b`";
-    assert!(report.is_complete() && told.message.contains(way), "{told:?}");
+    let hint = Hint::RemoveUndeclaredSubject {
+        staying: Some("default/a".to_owned()),
+        role_name: "sandbox-default-a".to_owned(),
+        cluster: None,
+        subject: "default/b".to_owned(),
+    };
+    assert!(report.is_complete() && told.hint == Some(hint), "{told:?}");
     assert!(world.can_assume("sandbox", "default/b", "sandbox-default-a").await);
     let removal = Request::update(of("a").build().unwrap()).removing_subject("default/b").unwrap();
     world.client.run(&removal).await.unwrap();
@@ -164,7 +171,13 @@ async fn what_is_told_to_take_a_subject_out_takes_that_one_out() {
     let left = mine(app("sandbox").with_subject("blue:default/x"));
     let prunable = world.client.prunable("mine", std::slice::from_ref(&left)).await.unwrap();
     let [told] = &prunable.warnings[..] else { panic!("{prunable:?}") };
-    assert!(told.message.contains("`irsa delete default/app --role-name r --cluster blue`"), "{told:?}");
+    let hint = Hint::RemoveUndeclaredSubject {
+        staying: None,
+        role_name: "r".to_owned(),
+        cluster: Some("blue".to_owned()),
+        subject: "default/app".to_owned(),
+    };
+    assert_eq!(told.hint, Some(hint), "{told:?}");
     let delete = Request::delete(app("blue").build().unwrap());
     assert!(apply(&world, &[delete]).await.is_complete());
     assert!(!world.can_assume("blue", "default/app", "r").await);
@@ -213,6 +226,9 @@ async fn what_exact_takes_out_anyway_is_not_told() {
     );
     let told = async |left: Request| world.client.prunable("mine", &[left]).await.unwrap().warnings;
     let all = told(mine(of("a"))).await;
-    assert!(all.len() == 2 && all.iter().all(|warning| warning.message.contains("irsa ")), "{all:?}");
+    assert!(
+        all.len() == 2 && all.iter().all(|warning| matches!(warning.hint, Some(Hint::RemoveUndeclaredSubject { .. }))),
+        "{all:?}"
+    );
     assert_eq!(told(mine(of("a").with_exact(true))).await, []);
 }

@@ -37,7 +37,7 @@ async fn clusters_that_cannot_be_used() {
 async fn a_provider_that_is_missing_or_takes_another_audience() {
     let world = World::new();
     let other = refused(&world, World::binding().with_audience("other"), ErrorKind::NotFound).await;
-    assert!(other.contains("Incorrect token audience") && other.contains("--create-provider"), "{other}");
+    assert!(other.contains("Incorrect token audience") && other.contains("`create_provider`"), "{other}");
     world
         .sandbox
         .edit(|state| {
@@ -46,7 +46,7 @@ async fn a_provider_that_is_missing_or_takes_another_audience() {
         })
         .unwrap();
     let none = refused(&world, World::binding(), ErrorKind::NotFound).await;
-    assert!(none.contains("No OpenIDConnect provider") && none.contains("irsa provider create"), "{none}");
+    assert!(none.contains("No OpenIDConnect provider") && none.contains("`create_provider`"), "{none}");
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn namespaces_and_rights_on_the_cluster() {
     let world = World::new();
     let missing = IrsaBinding::builder("sandbox", "defautl", "sa").with_policy("ReadOnlyAccess");
     let text = refused(&world, missing, ErrorKind::NotFound).await;
-    assert!(text.contains("did you mean default?") && text.contains("--create-namespace"), "{text}");
+    assert!(text.contains("did you mean default?") && text.contains("`create_namespace`"), "{text}");
     let denial = Denial { verb: "patch".to_owned(), resource: "serviceaccounts".to_owned(), namespace: None };
     world.edit_cluster(|cluster| assert!(cluster.denied.insert(denial)));
     let text = refused(&world, World::binding(), ErrorKind::AccessDenied).await;
@@ -113,7 +113,7 @@ async fn another_cluster_than_the_one_that_was_named() {
 async fn a_cluster_that_tells_nothing_is_refused_or_warned_about() {
     let world = World::new();
     world.edit_cluster(|cluster| cluster.anchor = Some(Anchor::default()));
-    assert!(refused(&world, World::binding(), ErrorKind::WrongCluster).await.contains("--context"));
+    assert!(refused(&world, World::binding(), ErrorKind::WrongCluster).await.contains("`context`"));
     world.edit_cluster(|cluster| cluster.anchor = Some(Anchor { chosen: true, ..Anchor::default() }));
     let report = world.create(World::binding()).await.unwrap();
     assert!(warned(&report, WarningId::ClusterUnverified).is_some());

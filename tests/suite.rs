@@ -15,6 +15,7 @@ mod faults;
 mod fleet;
 mod flow;
 mod holdings;
+mod house;
 mod inventory;
 mod properties;
 mod prune;

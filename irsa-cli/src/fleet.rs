@@ -120,7 +120,9 @@ impl<'a> Fleet<'a> {
         manifests::check(&requests, &manifests.bindings)?;
         if self.args.prune && requests.is_empty() {
             let what = "--prune is refused: the manifest declares nothing".to_owned();
-            return Err(Error::new(ErrorKind::InvalidInput, what).with_hint(Hint::DeleteBindings));
+            return Err(Error::new(ErrorKind::InvalidInput, what)
+                .with_cause("an empty manifest would remove every binding of the set")
+                .with_hint(Hint::DeleteBindings));
         }
         Ok(Asked { target, manifests, requests })
     }

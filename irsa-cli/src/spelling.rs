@@ -128,7 +128,7 @@ mod tests {
         );
         assert_eq!(adopt("irsa delete a"), "choose another name with --role-name");
         assert_eq!(Hint::NameRole.render(&of("irsa list")), "");
-        assert_eq!(Hint::CreateNamespace.render(&of("irsa get a")), "create the namespace first");
+        assert_eq!(Hint::CreateNamespace { near: None }.render(&of("irsa get a")), "create the namespace first");
     }
 
     #[test]

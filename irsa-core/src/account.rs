@@ -126,14 +126,28 @@ fn check_annotation(account: &ServiceAccount, role: &RoleArn) -> Result<()> {
         return Ok(());
     }
     let place = format!("{}/{}", account.namespace, account.name);
-    let owner = match account.annotation_owner(ROLE_ARN_ANNOTATION) {
-        Some(manager) => format!(", set by {manager}"),
-        None => String::new(),
-    };
+    let manager = account.annotation_owner(ROLE_ARN_ANNOTATION);
+    let owner = manager.map(|manager| format!(", set by {manager}")).unwrap_or_default();
     Err(Error::new(ErrorKind::Conflict, format!("service account {place} cannot be bound to {role}"))
-        .with_cause(format!("its annotation {ROLE_ARN_ANNOTATION} names another role: {other}{owner}"))
+        .with_cause(format!("its annotation {ROLE_ARN_ANNOTATION} names {}: {other}{owner}", difference(other, role)))
         .with_context(ANOTHER_ROLE, other.clone())
-        .with_hint(Hint::ReplaceAnnotation { role_name: usable(other, role) }))
+        .with_hint(Hint::ReplaceAnnotation {
+            role_name: usable(other, role),
+            manager: manager.filter(|manager| *manager != FIELD_MANAGER).map(str::to_owned),
+        }))
+}
+
+/// How the role that an annotation names differs from `role`.
+fn difference(annotated: &str, role: &RoleArn) -> &'static str {
+    let Ok(other) = annotated.parse::<RoleArn>() else { return "another role" };
+    let same_name = other.name().as_str().eq_ignore_ascii_case(role.name().as_str());
+    if other.account() != role.account() || other.partition() != role.partition() {
+        "a role of another account"
+    } else if same_name {
+        "the role without its path, or in another one"
+    } else {
+        "another role"
+    }
 }
 
 /// The name of the role that an annotation names, where a binding to `role` could name it instead.
@@ -278,6 +292,25 @@ mod tests {
         for nothing in ["", "null"] {
             let nothing = account(&[(ROLE_ARN_ANNOTATION, nothing)], vec![]);
             assert!(apply(&binding(), Some(&nothing), false).unwrap().is_some());
+        }
+    }
+
+    #[test]
+    fn hints_for_an_annotation_do_not_name_what_was_asked_for_already() {
+        let asked: RoleArn = "arn:aws:iam::123456789012:role/team/r".parse().unwrap();
+        for (annotated, difference, role_name) in [
+            ("arn:aws:iam::999999999999:role/team/r", "a role of another account", None),
+            ("arn:aws-cn:iam::123456789012:role/team/r", "a role of another account", None),
+            ("arn:aws:iam::123456789012:role/r", "the role without its path, or in another one", None),
+            ("arn:aws:iam::123456789012:role/other", "another role", Some("other")),
+            ("arn:aws:iam::123456789012:oidc-provider/x", "another role", None),
+        ] {
+            let there =
+                account(&[(ROLE_ARN_ANNOTATION, annotated)], vec![owner("argocd", true, &[ROLE_ARN_ANNOTATION])]);
+            let error = check_annotation(&there, &asked).unwrap_err();
+            assert!(error.causes()[0].contains(difference), "{error:?}");
+            let (role_name, manager) = (role_name.map(str::to_owned), Some("argocd".to_owned()));
+            assert_eq!(error.hint(), Some(&Hint::ReplaceAnnotation { role_name, manager }));
         }
     }
 

@@ -39,13 +39,20 @@ pub enum Hint {
     ReplaceAnnotation {
         /// The name of the other role, where it is one that a binding of this account may name.
         role_name: Option<String>,
+        /// The field manager that set the annotation, where it is not irsa: it may set it again.
+        manager: Option<String>,
     },
     /// The forms in which a policy can be named.
     PolicyForms,
     /// Give the inline policy another name, or replace the one that exists.
     RenameInlinePolicy,
-    /// Create the namespace.
-    CreateNamespace,
+    /// Take a role that is left alone so far under management.
+    ManageRole,
+    /// Correct the name of the namespace, or create it.
+    CreateNamespace {
+        /// "did you mean a or b?", where existing names are near.
+        near: Option<String>,
+    },
     /// Create the OIDC provider.
     CreateProvider,
     /// Look at the rights that irsa needs.
@@ -325,8 +332,12 @@ impl Hint {
                     false => vec![vec![by_hand], vec![text("name the role with "), setting(S::RoleName)]],
                 }
             }
-            Self::ReplaceAnnotation { role_name } => {
+            Self::ReplaceAnnotation { role_name, manager } => {
                 let mut remedies = vec![vec![text("replace the annotation with "), setting(S::Force)]];
+                if let Some(manager) = manager {
+                    remedies
+                        .push(vec![text(format!("correct it where {manager} takes it from, which may set it again"))]);
+                }
                 if let Some(name) = role_name {
                     remedies.push(vec![text("use that role with "), Part::Setting(S::RoleName, Some(name))]);
                 }
@@ -342,10 +353,14 @@ impl Hint {
                 vec![text("give yours another name with "), setting(S::InlinePolicies)],
                 vec![text("replace the existing one with "), setting(S::Force)],
             ],
-            Self::CreateNamespace => vec![
-                vec![text("create the namespace first")],
-                vec![text("let it be created with "), setting(S::CreateNamespace)],
-            ],
+            Self::ManageRole => vec![vec![text("take it under management with "), setting(S::Adopt)]],
+            Self::CreateNamespace { near } => {
+                let first = match near {
+                    Some(near) => format!("{near} Otherwise create the namespace first"),
+                    None => "create the namespace first".to_owned(),
+                };
+                vec![vec![text(first)], vec![text("let it be created with "), setting(S::CreateNamespace)]]
+            }
             Self::CreateProvider => vec![
                 vec![text("create it together with the binding by "), setting(S::CreateProvider)],
                 vec![text("create it alone with "), operation(O::CreateProvider)],

@@ -40,6 +40,7 @@ impl Client {
             declared.iter().filter(|request| !matches!(request.verb, Verb::Delete { .. })).collect();
         if declared.is_empty() {
             return Err(Error::new(ErrorKind::InvalidInput, format!("set {set} is not pruned: nothing is declared"))
+                .with_cause("an empty manifest would remove every binding of the set")
                 .with_hint(Hint::DeleteBindings));
         }
         let mut clusters: BTreeMap<ClusterRef, Identity> = BTreeMap::new();

@@ -124,6 +124,7 @@ impl Document<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hint::Hint;
 
     fn no_file(path: &str) -> Result<String> {
         Err(Error::invalid("file", path, "is not there"))
@@ -299,7 +300,7 @@ metadata:
             );
         }
         let missing = read("f", head, None, &no_file).unwrap_err();
-        assert!(text_of(&missing).contains("--cluster"), "{missing:?}");
+        assert_eq!(missing.hint(), Some(&Hint::NameClusterOfBinding), "{missing:?}");
     }
 
     #[test]

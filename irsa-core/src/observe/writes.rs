@@ -228,7 +228,7 @@ pub(crate) async fn rehearse(backends: &Backends, request: &Request, plan: &Plan
 async fn missing_namespace(backend: &dyn ClusterBackend, namespace: &Namespace) -> Error {
     let known = backend.namespaces().await.unwrap_or_default();
     let near = nearest(namespace.as_str(), known.iter().map(String::as_str));
-    let hint = did_you_mean(&near).map_or(Hint::CreateNamespace, Hint::from);
+    let hint = Hint::CreateNamespace { near: did_you_mean(&near) };
     Error::new(ErrorKind::NotFound, format!("namespace {namespace} does not exist"))
         .with_code("NotFound")
         .with_context("namespace", namespace.as_str())

@@ -362,7 +362,7 @@ fn fits(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observed
 /// The plan for a role that fits and is not ours: it is left alone.
 fn leave(request: &Request, goal: &Goal<'_>, role: &ObservedRole, plan: &mut Plan) -> Result<()> {
     let message = format!("role {} was made by somebody else, has what is declared and is left alone", goal.arn.name());
-    plan.warnings.push(Warning::new(WarningId::NotManaged, message).with_hint(Hint::AdoptRole));
+    plan.warnings.push(Warning::new(WarningId::NotManaged, message).with_hint(Hint::ManageRole));
     findings::check_let_in(request, goal, &role.trust, &mut plan.warnings)?;
     plan.warnings.extend(findings::foreign_statements(goal, &role.trust));
     findings::extras(request, goal, role, &role.ownership, &role.trust, plan);

@@ -8,6 +8,7 @@ use super::refusal::{Answer, Refusal};
 use super::state::{AccountState, ClusterState, NamespaceState};
 use crate::backend::{Expected, FIELD_MANAGER, NewServiceAccount, ServiceAccount};
 use crate::error::ErrorKind;
+use crate::hint::Hint;
 use crate::name::{AnnotationKey, LabelKey, LabelValue, Namespace, ServiceAccountName};
 
 /// The most bytes of all annotations of an object (Kubernetes documentation, "Annotations").
@@ -40,7 +41,7 @@ impl ClusterState {
         let message = format!(
             "{object} is forbidden: User {user:?} cannot {verb} resource {resource:?} in API group \"\" {place}"
         );
-        let hint = "`irsa permissions` prints the RBAC manifest that irsa needs";
+        let hint = Hint::GrantPermissions;
         Err(Refusal::kubernetes("Forbidden", message).with_hint(hint))
     }
 
