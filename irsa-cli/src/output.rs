@@ -136,7 +136,7 @@ pub(crate) fn trusted(question: &Question, told: &Trusted, global: &Global, prin
                 let mut decided = document(&checked.check);
                 decided["subject"] = json!(checked.caller.subject);
                 decided["audience"] = json!(checked.caller.audience);
-                decided["provider"] = json!(checked.caller.provider);
+                decided["provider"] = json!(checked.provider);
                 decided["role_arn"] = json!(checked.role);
                 printer.json(&decided);
             } else {

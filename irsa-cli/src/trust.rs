@@ -8,10 +8,11 @@ mod places;
 
 use std::path::Path;
 
-use irsa_core::name::{
-    AccountId, Audience, EksHost, Issuer, Namespace, Partition, ProviderArn, RoleArn, RoleName, ServiceAccountName,
+use irsa_core::name::{AccountId, Audience, EksHost, Issuer, Partition, ProviderArn, RoleArn, RoleName};
+use irsa_core::trust::{
+    Audit, Caller, Ignore, Severity, Surroundings, TrustCheck, TrustDocument, WhoCan, audit, service_account_claim,
+    subject_claim, usual_audience,
 };
-use irsa_core::trust::{Audit, Caller, Ignore, Severity, Surroundings, TrustCheck, TrustDocument, WhoCan, audit};
 use irsa_core::{Error, ErrorKind, Result};
 
 pub(crate) use self::ask::ask;
@@ -26,9 +27,6 @@ use crate::exit::Exit;
 use crate::printer::Printer;
 use crate::work::{Job, Work};
 use crate::{inputs, output};
-
-/// What every service account's `sub` claim begins with.
-const SUBJECT_PREFIX: &str = "system:serviceaccount:";
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -95,6 +93,8 @@ pub(crate) enum Told {
 #[derive(Clone, Debug)]
 pub(crate) struct Checked {
     pub(crate) caller: Caller,
+    /// The provider as trust policies name it.
+    pub(crate) provider: String,
     pub(crate) role: Option<RoleArn>,
     pub(crate) check: TrustCheck,
 }
@@ -147,13 +147,15 @@ fn check(args: &CheckArgs, global: &Global, environment: &Environment) -> Result
         (Some(file), _) => Policy::Given(document(environment, file)?),
         (None, role) => Policy::Of(Role::parse(role.as_deref().unwrap_or_default())?),
     };
+    let issuer: Option<Issuer> = global.issuer.as_deref().map(str::parse).transpose()?;
+    let audience = args.audience.as_deref().map(Audience::new).transpose()?;
     let mut check = Check {
         policy,
         provider: Provider::OfCluster,
-        subject: subject(&args.subject)?,
-        audience: Audience::new(&args.audience)?,
+        subject: subject(&args.subject, issuer.as_ref())?,
+        audience: audience.unwrap_or_else(|| issuer.as_ref().map_or_else(Audience::sts, usual_audience)),
     };
-    let Some(issuer) = &global.issuer else {
+    let Some(issuer) = issuer else {
         if partition.is_some() {
             let error = Error::new(ErrorKind::InvalidInput, "--partition needs --issuer");
             return Err(error.with_hint("the partition of a cluster is that of its ARN"));
@@ -162,7 +164,6 @@ fn check(args: &CheckArgs, global: &Global, environment: &Environment) -> Result
         return Ok((Question::Check(Box::new(check)), Way::Ask(Box::new(target))));
     };
     check_sandbox(&global.options())?;
-    let issuer: Issuer = issuer.parse()?;
     let account: Option<AccountId> = global.account.as_deref().map(str::parse).transpose()?;
     if let Policy::Given(document) = &check.policy {
         let provider = provider_in(document, issuer, account, partition)?;
@@ -190,14 +191,15 @@ fn document(environment: &Environment, file: &Path) -> Result<TrustDocument> {
     TrustDocument::parse(&text).map_err(refused)
 }
 
-/// The `sub` claim of a service account.
-fn subject(text: &str) -> Result<String> {
-    let (namespace, name) = text
-        .strip_prefix(SUBJECT_PREFIX)
-        .map_or_else(|| text.split_once('/'), |claim| claim.split_once(':'))
-        .ok_or_else(|| Error::invalid("--subject", text, "must have the form NAMESPACE/NAME"))?;
-    let (namespace, name) = (Namespace::new(namespace)?, ServiceAccountName::new(name)?);
-    Ok(format!("{SUBJECT_PREFIX}{namespace}:{name}"))
+/// The `sub` claim that is meant: of a service account, or of whatever the issuer signs tokens for.
+fn subject(text: &str, issuer: Option<&Issuer>) -> Result<String> {
+    match issuer {
+        Some(issuer) => subject_claim(issuer, text),
+        None => service_account_claim(text).map_err(|error| match text.contains(':') {
+            true => error.with_hint("for a subject of another issuer, such as GitHub Actions, give --issuer"),
+            false => error,
+        }),
+    }
 }
 
 /// The provider of an issuer; without an account, the only one that the document names.
@@ -209,7 +211,9 @@ fn provider_in(
 ) -> Result<ProviderArn> {
     let of_issuer = || EksHost::of_issuer(&issuer).map(|host| host.partition);
     let partition = partition.or_else(of_issuer).map_or_else(|| "aws".parse(), Ok)?;
-    if let Some(account) = account {
+    // Those that are built in are in no account.
+    let nobody = || document.built_in_issuers().contains(&issuer).then(|| "000000000000".parse().ok()).flatten();
+    if let Some(account) = account.or_else(nobody) {
         return Ok(ProviderArn::new(partition, account, issuer));
     }
     let of_issuer: Vec<ProviderArn> =
@@ -263,9 +267,11 @@ fn audited(args: &AuditArgs, global: &Global, environment: &Environment) -> Resu
 
 impl Check {
     fn decide(&self, document: &TrustDocument, provider: ProviderArn, role: Option<RoleArn>) -> Checked {
+        let built_in = document.built_in_issuers().contains(provider.issuer());
+        let name = if built_in { provider.issuer().host_path().to_owned() } else { provider.to_string() };
         let caller = Caller::new(provider, &self.subject, self.audience.to_string());
         let check = document.check(&caller);
-        Checked { caller, role, check }
+        Checked { caller, provider: name, role, check }
     }
 }
 
@@ -317,10 +323,26 @@ mod tests {
     #[test]
     fn a_subject_is_a_service_account_or_its_claim() {
         let claim = "system:serviceaccount:jobs:a.b";
-        assert_eq!((subject("jobs/a.b").unwrap().as_str(), subject(claim).unwrap().as_str()), (claim, claim));
+        let of_cluster = |text: &str| subject(text, None);
+        assert_eq!((of_cluster("jobs/a.b").unwrap().as_str(), of_cluster(claim).unwrap().as_str()), (claim, claim));
         for text in ["a", "", "a/b/c", "Jobs/a", "system:serviceaccount:a", "system:serviceaccount:a:b:c", "jobs/*"] {
-            assert_eq!(subject(text).unwrap_err().kind(), ErrorKind::InvalidInput, "{text}");
+            assert_eq!(of_cluster(text).unwrap_err().kind(), ErrorKind::InvalidInput, "{text}");
         }
+        let github = "repo:octo-org/octo-repo:ref:refs/heads/main";
+        assert!(of_cluster(github).unwrap_err().hint().unwrap().contains("--issuer"));
+        let issuer = "https://token.actions.githubusercontent.com".parse().unwrap();
+        assert_eq!(subject(github, Some(&issuer)).unwrap(), github);
+    }
+
+    #[test]
+    fn a_built_in_issuer_needs_no_account() {
+        let text = r#"{"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+            "Principal": {"Federated": "cognito-identity.amazonaws.com"}}]}"#;
+        let document = TrustDocument::parse(text).unwrap();
+        let issuer: Issuer = "https://cognito-identity.amazonaws.com".parse().unwrap();
+        let provider = provider_in(&document, issuer, None, None).unwrap();
+        assert_eq!(provider.issuer().host_path(), "cognito-identity.amazonaws.com");
+        assert!(provider_in(&document, "https://accounts.google.com".parse().unwrap(), None, None).is_err());
     }
 
     #[test]

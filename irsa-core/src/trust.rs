@@ -18,6 +18,7 @@
 mod audit;
 mod derive;
 mod evaluate;
+mod issuers;
 
 use std::fmt;
 
@@ -30,10 +31,11 @@ pub use self::audit::{AuditedRole, KnownAccount, Surroundings, audit, who_can};
 use self::derive::statement::nobody;
 pub(crate) use self::derive::statement::{OwnKind, WebIdentity, own_kind};
 pub(crate) use self::derive::{Derivation, Derived, derive, member_of};
-pub use self::evaluate::caller::Caller;
+pub use self::evaluate::caller::{Caller, service_account_claim, subject_claim};
 pub use self::evaluate::decision::{Decision, TrustCheck};
 pub use self::evaluate::document::TrustDocument;
 pub use self::evaluate::subjects::{SubjectPart, SubjectSet};
+pub use self::issuers::usual_audience;
 use crate::document::{canonical, size, statements, stored};
 use crate::error::Result;
 use crate::name::ProviderArn;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use irsa_cli::{Environment, Need, Options, Target};
-use irsa_core::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountName};
-use irsa_core::trust::Caller;
+use irsa_core::name::{Audience, ClusterRef, Issuer, Namespace, ProviderArn, RoleName, ServiceAccountName};
+use irsa_core::trust::{Caller, usual_audience};
 use irsa_core::{Client, Error, ErrorKind, FleetOptions, IrsaBinding, Progress, Request, Sandbox};
 use pyo3::Borrowed;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -328,15 +328,24 @@ impl Core {
         py: Python<'_>,
         role_name: Given<'_, String>,
         subject: Given<'_, String>,
-        audience: Given<'_, String>,
+        audience: Option<Given<'_, String>>,
+        issuer: Option<Given<'_, String>>,
     ) -> PyResult<Call> {
-        named!(role_name, subject, audience);
+        named!(role_name, subject, audience, issuer);
         let role_name = RoleName::new(role_name).map_err(Failure::from)?;
-        let audience = Audience::new(audience).map_err(Failure::from)?;
+        let audience = audience.map(Audience::new).transpose().map_err(Failure::from)?;
+        let issuer: Option<Issuer> = issuer.map(|issuer| issuer.parse()).transpose().map_err(Failure::from)?;
         let cluster = self.cluster.clone();
         self.call(py, Vec::new(), move |client| async move {
-            let caller = Caller::service_account(client.provider_arn(&cluster).await?, &subject, audience.to_string())?;
-            Ok(client.trust_document(&role_name).await?.1.check(&caller))
+            let Some(issuer) = issuer else {
+                let audience = audience.unwrap_or_else(Audience::sts).to_string();
+                let caller = Caller::service_account(client.provider_arn(&cluster).await?, &subject, audience)?;
+                return Ok(client.trust_document(&role_name).await?.1.check(&caller));
+            };
+            let (role, document) = client.trust_document(&role_name).await?;
+            let audience = audience.unwrap_or_else(|| usual_audience(&issuer)).to_string();
+            let provider = ProviderArn::new(role.partition().clone(), role.account().clone(), issuer);
+            Ok(document.check(&Caller::of_subject(provider, &subject, audience)?))
         })
     }
 

@@ -1,7 +1,7 @@
 //! Trust policies: what they really let in.
 
 use irsa_core::name::{EksHost, Issuer, Partition, ProviderArn};
-use irsa_core::trust::{Caller, Decision, TrustDocument};
+use irsa_core::trust::{Caller, Decision, TrustDocument, usual_audience};
 use pyo3::prelude::*;
 
 use crate::argument::{Given, named};
@@ -25,24 +25,27 @@ data! {
     }
 }
 
-/// Says whether a trust policy lets a service account assume the role. Pure: calls nothing, reads no environment.
+/// Says whether a trust policy allows the holder of a token, such as a service account, to assume the role. Pure:
+/// calls nothing, reads no environment.
 ///
 /// The trust policy alone is decided on: that the OIDC provider exists and takes the audience is presumed.
 ///
 /// Args:
 ///     document: the trust policy, as a str of JSON or as a dict.
-///     issuer: the issuer of the cluster's tokens, such as `https://oidc.eks.us-east-1.amazonaws.com/id/...`.
+///     issuer: the issuer of the token, such as `https://oidc.eks.us-east-1.amazonaws.com/id/...` of a cluster, or
+///         `https://token.actions.githubusercontent.com`.
 ///     account: the AWS account of the role and of the provider, 12 digits.
 ///     partition: `aws`, `aws-cn`, `aws-us-gov`, ...; by default that of the issuer if it is one of EKS, else `aws`.
-///     subject: the service account, `NAMESPACE/NAME` or `system:serviceaccount:NAMESPACE:NAME`.
-///     audience: the audience of the token.
+///     subject: of a cluster the service account, `NAMESPACE/NAME` or `system:serviceaccount:NAMESPACE:NAME`; of
+///         another issuer the `sub` claim, such as `repo:my-org/my-repo:ref:refs/heads/main`.
+///     audience: the audience of the token; by default `sts.amazonaws.com`, or what the issuer's tokens usually have.
 ///
 /// Raises:
 ///     InvalidInputError: the document is no trust policy (with its place), or another argument is malformed.
 ///     TypeError: the document is neither str nor dict, or holds what JSON does not have.
 #[pyfunction]
 #[pyo3(signature = (document, *, issuer, account, partition = None, subject, audience = None))]
-#[pyo3(text_signature = "(document, *, issuer, account, partition=None, subject, audience='sts.amazonaws.com')")]
+#[pyo3(text_signature = "(document, *, issuer, account, partition=None, subject, audience=None)")]
 pub(crate) fn check_trust(
     document: &Bound<'_, PyAny>,
     issuer: Given<'_, String>,
@@ -52,7 +55,6 @@ pub(crate) fn check_trust(
     audience: Option<Given<'_, String>>,
 ) -> PyResult<TrustCheck> {
     named!(issuer, account, partition, subject, audience);
-    let audience = audience.unwrap_or_else(|| "sts.amazonaws.com".to_owned());
     let input = Input::new("document", document)?;
     let checked = document.py().detach(|| {
         let issuer: Issuer = issuer.parse()?;
@@ -60,7 +62,8 @@ pub(crate) fn check_trust(
         let partition: Option<Partition> = partition.as_deref().map(str::parse).transpose()?.or_else(of_issuer);
         let partition = partition.map_or_else(|| "aws".parse(), Ok)?;
         let provider = ProviderArn::new(partition, account.parse()?, issuer);
-        let caller = Caller::service_account(provider, &subject, audience)?;
+        let audience = audience.unwrap_or_else(|| usual_audience(provider.issuer()).to_string());
+        let caller = Caller::of_subject(provider, &subject, audience)?;
         let document = match &input {
             Input::Text(text) => TrustDocument::parse(text)?,
             Input::Value(value) => TrustDocument::from_value(value)?,

@@ -38,6 +38,8 @@ data! {
         /// `"allow"`, or `"unknown"` where it depends on something.
         decision,
         |
+        /// The service behind the issuer, such as `"GitHub Actions"`; None for a cluster, or where it is not known.
+        issuer_name,
         /// The audiences of the tokens that get in; `*` for whatever audience the provider takes.
         audiences,
         /// What an unknown one depends on, in words.
@@ -61,7 +63,7 @@ data! {
 }
 
 data! {
-    /// A principal that is let in by other ways than the tokens of a cluster.
+    /// A principal that is trusted by other ways than the tokens of an OIDC provider.
     OtherPrincipal(irsa_core::trust::OtherPrincipal) {
         /// `"aws"`, `"service"`, `"federated"`, `"canonical_user"` or `"everyone"`.
         kind,

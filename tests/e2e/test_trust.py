@@ -100,6 +100,36 @@ def test_check_offline(offline: Offline, name: str, subject: str, decision: str)
     assert (text.code, text.stdout.splitlines()[0]) == (ran.code, decision)
 
 
+GITHUB = "https://token.actions.githubusercontent.com"
+MAIN = "ref:refs/heads/main"
+OTHER_ISSUERS: list[tuple[str, str, str, str]] = [
+    ("github-and-cluster", GITHUB, f"repo:example/example:{MAIN}", "allow"),
+    ("github-and-cluster", GITHUB, f"repo:example-evil/example:{MAIN}", "deny"),
+    ("github-no-sub", GITHUB, f"repo:anybody/anything:{MAIN}", "allow"),
+    ("github-claims", GITHUB, "repo:example/example:environment:production", "unknown"),
+    ("gitlab-no-aud", "https://gitlab.com", "project_path:my-group/app:ref_type:branch:ref:main", "allow"),
+    (
+        "terraform-cloud",
+        "https://app.terraform.io",
+        "organization:example:project:platform:workspace:prod-eu:run_phase:apply",
+        "allow",
+    ),
+    ("cognito-no-condition", "https://cognito-identity.amazonaws.com", "us-east-1:any", "allow"),
+]
+
+
+@pytest.mark.parametrize(("name", "issuer", "subject", "decision"), OTHER_ISSUERS)
+def test_check_of_other_issuers(offline: Offline, name: str, issuer: str, subject: str, decision: str) -> None:
+    """Any subject can be asked about, and the audience is the usual one of the issuer."""
+    ran = offline("check", "--issuer", issuer, "--subject", subject, "--document", document(name), "-o", "json")
+    assert (ran.code, ran.json()["decision"], ran.stderr) == (CODES[decision], decision, "")
+
+
+def test_a_subject_of_another_issuer_is_not_one_of_a_cluster(offline: Offline) -> None:
+    asked = ("check", "--subject", f"repo:example/example:{MAIN}", "--document", document("github-no-sub"))
+    assert "NAMESPACE/NAME" in offline(*asked, "--issuer", ISSUER).stderr
+
+
 def test_check_depends_on_all_that_is_given(offline: Offline) -> None:
     asked = ("check", "--document", document("eksctl"), "--subject", "default/s3-reader", "-o", "json")
     for more, decision in [
@@ -135,6 +165,15 @@ FINDINGS: list[tuple[str, dict[str, str]]] = [
     ("irsa-manager", {"no-audience": "medium"}),
     ("aws-any-account-of-a-cluster", {"any-subject": "high", "no-audience": "medium"}),
     ("wildcard-under-equals", {"admits-nobody": "info"}),
+    ("github-no-sub", {"any-subject": "high"}),
+    ("github-repo-star", {"any-subject": "high"}),
+    ("github-organization-prefix", {"tenant-pattern": "high"}),
+    ("github-claims", {}),
+    ("gitlab-no-aud", {"no-audience": "medium", "any-project": "low"}),
+    ("terraform-cloud", {}),
+    ("cognito-no-condition", {"any-subject": "high"}),
+    ("cognito-pool", {}),
+    ("aws-principal-with-tokens", {"admits-nobody": "info"}),
 ]
 
 
@@ -151,6 +190,26 @@ def test_audit_offline(offline: Offline, name: str, expected: dict[str, str]) ->
     worst = max((ranks.index(severity) for severity in expected.values()), default=-1)
     for rank, severity in enumerate(ranks):
         assert offline("audit", "-f", document(name), "--fail-on", severity).code == (1 if worst >= rank else 0)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in FINDINGS if name.startswith(("github", "gitlab", "cognito"))])
+def test_findings_on_other_issuers_are_not_about_clusters(offline: Offline, name: str) -> None:
+    ran = offline("audit", "-f", document(name), "--show-fixes")
+    for word in ["pod", "service account", "serviceaccount", "namespace"]:
+        assert word not in ran.stdout.lower(), ran.stdout
+    results = offline("audit", "-f", document(name), "-o", "sarif").json()["runs"][0]["results"]
+    assert len(results) == len(offline("audit", "-f", document(name), "-o", "json").json()["findings"])
+
+
+def test_a_closed_pattern_keeps_its_organization(offline: Offline) -> None:
+    (finding,) = offline("audit", "-f", document("github-organization-prefix"), "-o", "json").json()["findings"]
+    fixed = offline.write("fixed.json", finding["fix"])
+    for subject, code in [
+        (f"repo:example/app:{MAIN}", 0),
+        (f"repo:example@123456/app@456789:{MAIN}", 0),
+        (f"repo:example-evil/app:{MAIN}", 1),
+    ]:
+        assert offline("check", "--issuer", GITHUB, "--subject", subject, "--document", fixed).code == code, subject
 
 
 def test_a_repair_lets_in_nobody_new(offline: Offline) -> None:

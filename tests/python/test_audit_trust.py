@@ -195,3 +195,21 @@ def test_other_threads_go_on_while_an_audit_runs() -> None:
     whole = ended[0] - began
     assert whole > 0.1, "the audit is long enough to tell"
     assert longest < whole / 3, f"{ticks} ticks in {whole} s, with a gap of {longest} s"
+
+
+def test_issuers_that_are_not_clusters_get_their_own_words() -> None:
+    host = "token.actions.githubusercontent.com"
+    document = json.loads(json.dumps(OPEN).replace(ISSUER, host))
+    (finding,) = irsa.audit_trust(document).findings
+    assert (finding.id, finding.severity, finding.fix) == ("any-subject", "high", None)
+    assert "GitHub Actions" in finding.message
+    assert any("repo:OWNER/REPO" in line for line in finding.evidence)
+    document["Statement"][0]["Condition"]["StringLike"] = {f"{host}:sub": "repo:my-org*"}
+    (finding,) = irsa.audit_trust(document).findings
+    assert (finding.id, finding.severity) == ("tenant-pattern", "high")
+    assert finding.fix is not None
+    condition = finding.fix["Statement"][0]["Condition"]["StringLike"]
+    assert condition == {f"{host}:sub": ["repo:my-org/*", "repo:my-org@*/*"]}
+    cognito = {"Statement": [{**OPEN["Statement"][0], "Principal": {"Federated": "cognito-identity.amazonaws.com"}}]}
+    del cognito["Statement"][0]["Condition"]
+    assert ids(irsa.audit_trust(cognito)) == ["any-subject"]

@@ -194,3 +194,30 @@ def test_many_threads_may_check_at_once() -> None:
     for thread in threads:
         thread.join()
     assert decisions == ["allow"] * 1600
+
+
+GITHUB = "token.actions.githubusercontent.com"
+
+
+def of_github(**condition: Any) -> Any:
+    document = exactly("jobs/worker")
+    statement = document["Statement"][0]
+    statement["Principal"] = {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{GITHUB}"}
+    statement["Condition"] = condition
+    return document
+
+
+def test_the_subject_of_another_issuer_is_its_claim() -> None:
+    document = of_github(
+        StringEquals={f"{GITHUB}:aud": "sts.amazonaws.com"}, StringLike={f"{GITHUB}:sub": "repo:my-org/app:*"}
+    )
+    github = f"https://{GITHUB}"
+    assert check(document, "repo:my-org/app:ref:refs/heads/main", issuer=github).decision == "allow"
+    assert check(document, "repo:my-org-evil/app:ref:refs/heads/main", issuer=github).decision == "deny"
+    with pytest.raises(irsa.InvalidInputError, match="NAMESPACE/NAME"):
+        check(document, "repo:my-org/app:ref:refs/heads/main")
+    terraform = json.loads(json.dumps(document).replace(GITHUB, "app.terraform.io").replace("sts.amazonaws.com", "aud"))
+    subject = "repo:my-org/app:x"
+    asked = {"issuer": "https://app.terraform.io", "subject": subject}
+    assert check(terraform, **asked).decision == "deny", "its audience is aws.workload.identity"
+    assert check(terraform, **asked, audience="aud").decision == "allow"

@@ -125,6 +125,34 @@ def test_who_can_assume_a_role_that_exists(client: irsa.Client) -> None:
         assert type(thing).from_dict(thing.to_dict()) == thing == pickle.loads(pickle.dumps(thing))
     with pytest.raises(irsa.NotFoundError):
         client.who_can("missing")
+
+
+def test_tokens_of_other_issuers_are_asked_about_by_their_issuer(client: irsa.Client) -> None:
+    host = "token.actions.githubusercontent.com"
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": f"arn:aws:iam::123456789012:oidc-provider/{host}"},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {
+            "StringEquals": {f"{host}:aud": "sts.amazonaws.com"},
+            "StringLike": {f"{host}:sub": "repo:my-org/app:*"},
+        },
+    }
+    client.apply(binding(trust_statements=[statement]))
+    name, github = "sandbox-default-worker", f"https://{host}"
+    main = "repo:my-org/app:ref:refs/heads/main"
+    assert client.check_trust(name, subject=main, issuer=github).decision == "allow"
+    assert client.check_trust(name, subject="repo:evil/app:x", issuer=github).decision == "deny"
+    with pytest.raises(irsa.InvalidInputError, match="NAMESPACE/NAME"):
+        client.check_trust(name, subject=main)
+    (pipelines,) = [subjects for subjects in client.who_can(name).subjects if subjects.issuer_name]
+    assert (pipelines.issuer_name, pipelines.pattern) == ("GitHub Actions", "repo:my-org/app:*")
+    assert (pipelines.cluster, pipelines.service_accounts) == (github, None)
+
+
+def test_unknown_roles_and_findings_are_refused(client: irsa.Client) -> None:
+    with pytest.raises(irsa.NotFoundError):
+        client.who_can("missing")
     with pytest.raises(ValueError, match="ignore: "):
         client.audit_trust(ignore=["nonsense"])
 

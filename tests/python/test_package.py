@@ -43,7 +43,7 @@ def test_everything_shown_is_there_and_documented(name: str) -> None:
 
 def test_signatures_are_right() -> None:
     assert str(inspect.signature(irsa.check_trust)) == (
-        "(document, *, issuer, account, partition=None, subject, audience='sts.amazonaws.com')"
+        "(document, *, issuer, account, partition=None, subject, audience=None)"
     )
     assert str(inspect.signature(irsa.audit_trust)) == (
         "(documents, *, ignore=None, providers=None, service_accounts=None)"

@@ -15,6 +15,10 @@ const BLUE: &str =
     "arn:aws:iam::123456789012:oidc-provider/oidc.eks.us-west-2.amazonaws.com/id/FEDCBA9876543210FEDCBA9876543210";
 const CHINA: &str = "arn:aws-cn:iam::123456789012:oidc-provider/oidc.eks.cn-north-1.amazonaws.com.cn/id/0123456789ABCDEF0123456789ABCDEF";
 const GITHUB: &str = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
+const GITLAB: &str = "arn:aws:iam::123456789012:oidc-provider/gitlab.com";
+const TERRAFORM: &str = "arn:aws:iam::123456789012:oidc-provider/app.terraform.io";
+/// Amazon Cognito is in no account.
+const COGNITO: &str = "arn:aws:iam::123456789012:oidc-provider/cognito-identity.amazonaws.com";
 const STS: &str = "sts.amazonaws.com";
 
 /// What a document says to the tokens of a provider with an audience: who gets in as a set, and some callers.
@@ -166,6 +170,49 @@ const ROWS: &[Row] = &[
         &["repo:example/example:*"],
         &[("repo:example/example:ref:refs/heads/main", Allow), ("ci:runner", Deny)],
     ),
+    row("github-no-sub", GITHUB, STS, &["*"], &[("repo:evil/x:ref:refs/heads/main", Allow)]),
+    row("github-no-sub", GITHUB, "other", &[], &[("repo:evil/x:ref:refs/heads/main", Deny)]),
+    row("github-repo-star", GITHUB, STS, &["repo:*"], &[("repo:evil/x:ref:refs/heads/main", Allow)]),
+    row(
+        "github-organization-prefix",
+        GITHUB,
+        STS,
+        &["repo:example*"],
+        &[
+            ("repo:example/x:ref:refs/heads/main", Allow),
+            ("repo:example-evil/x:ref:refs/heads/main", Allow),
+            ("repo:evil/x:ref:refs/heads/main", Deny),
+        ],
+    ),
+    // Tokens have the claims, and what they are is not given.
+    row("github-claims", GITHUB, STS, &["~ ? *"], &[("repo:example/example:environment:production", Unknown)]),
+    row(
+        "gitlab-no-aud",
+        GITLAB,
+        "https://gitlab.com",
+        &["project_path:my-group/*:ref_type:branch:ref:main"],
+        &[
+            ("project_path:my-group/a:ref_type:branch:ref:main", Allow),
+            ("project_path:my-group-evil/a:ref_type:branch:ref:main", Deny),
+            ("project_path:my-group/a:ref_type:tag:ref:v1", Deny),
+        ],
+    ),
+    row(
+        "terraform-cloud",
+        TERRAFORM,
+        "aws.workload.identity",
+        &["organization:example:project:platform:workspace:prod-*:run_phase:*"],
+        &[
+            ("organization:example:project:platform:workspace:prod-eu:run_phase:apply", Allow),
+            ("organization:evil:project:platform:workspace:prod-eu:run_phase:apply", Deny),
+        ],
+    ),
+    row("terraform-cloud", TERRAFORM, STS, &[], &[]),
+    row("cognito-no-condition", COGNITO, "pool", &["*"], &[("us-east-1:x", Allow)]),
+    row("cognito-no-condition", GITHUB, STS, &[], &[("repo:evil/x:ref:refs/heads/main", Deny)]),
+    row("cognito-pool", COGNITO, "us-east-1:12345678-corner-cafe-123456790ab", &["? *"], &[("us-east-1:x", Unknown)]),
+    row("cognito-pool", COGNITO, "us-east-1:another", &[], &[("us-east-1:x", Deny)]),
+    row("aws-principal-with-tokens", DEMO, STS, &[], &[("default:app", Deny)]),
 ];
 
 fn text(file: &str) -> String {
@@ -175,9 +222,11 @@ fn text(file: &str) -> String {
 
 /// `system:serviceaccount:` is left out of the tables where a namespace follows.
 fn whole(subject: &str) -> String {
-    let service_account =
-        subject.matches(':').count() > 0 && !subject.starts_with("system:") && !subject.starts_with("repo:");
-    if service_account { format!("system:serviceaccount:{subject}") } else { subject.to_owned() }
+    let whole = ["system:", "repo:", "project_path:", "organization:", "us-east-1:"];
+    match whole.iter().any(|beginning| subject.starts_with(beginning)) {
+        true => subject.to_owned(),
+        false => format!("system:serviceaccount:{subject}"),
+    }
 }
 
 #[test]

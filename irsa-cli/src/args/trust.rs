@@ -12,10 +12,10 @@ pub(crate) enum TrustCommand {
     Audit(AuditArgs),
 }
 
-/// Decide whether a service account may assume a role
+/// Decide whether a service account, or another holder of a token, may assume a role
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Evaluates the trust policy as STS does, for a pod's token with this subject and audience. With --document and
+Evaluates the trust policy as STS does, for a token with this subject and audience. With --document and
 --issuer nothing is called, and --account may be left out where the document names one account for the issuer.
 Otherwise issuer and account are those of the cluster.
 
@@ -24,10 +24,12 @@ Exit codes: 0 allow, 1 deny, 4 unknown: it depends on what is not known here, su
 Examples:
   irsa trust check --role s3-reader --subject default/my-serviceaccount
   irsa trust check --document trust.json --subject jobs/worker --issuer https://oidc.example.com/id/A
+  irsa trust check --role deploy --issuer https://token.actions.githubusercontent.com \\
+      --subject repo:my-org/my-repo:ref:refs/heads/main
   irsa trust check --role s3-reader --subject jobs/worker -o json | jq -r .decision")]
 #[command(group(ArgGroup::new("policy").required(true).args(["document", "role"])))]
 pub(crate) struct CheckArgs {
-    /// Service account, NAMESPACE/NAME
+    /// Service account, NAMESPACE/NAME; with --issuer of something else than a cluster the sub claim
     #[arg(long, value_name = "SUBJECT")]
     pub(crate) subject: String,
 
@@ -39,9 +41,9 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "NAME|ARN")]
     pub(crate) role: Option<String>,
 
-    /// Audience of the token
-    #[arg(long, default_value = "sts.amazonaws.com")]
-    pub(crate) audience: String,
+    /// Audience of the token [default: sts.amazonaws.com, or what tokens of the issuer usually have]
+    #[arg(long)]
+    pub(crate) audience: Option<String>,
 
     /// Partition of the account, with --issuer [default: that of an issuer of EKS, else aws]
     #[arg(long)]

@@ -23,7 +23,7 @@ pub(super) fn check(checked: &Checked) -> String {
         &[
             ("subject", vec![plain(&checked.caller.subject)]),
             ("audience", vec![plain(&checked.caller.audience)]),
-            ("provider", vec![plain(&checked.caller.provider.to_string())]),
+            ("provider", vec![plain(&checked.provider)]),
             ("role", checked.role.iter().map(ToString::to_string).collect()),
             ("because", all(&check.because)),
             ("depends on", all(&check.conditions)),
@@ -68,6 +68,7 @@ fn subject(subjects: &TrustedSubjects) -> [String; 4] {
         if subjects.except.is_empty() { String::new() } else { format!(" except {}", subjects.except.join(", ")) };
     let about = if subjects.exact { "" } else { " (at most)" };
     let accounts = match &subjects.service_accounts {
+        None if subjects.issuer_name.is_some() => "-".to_owned(),
         None => "not looked at".to_owned(),
         Some(accounts) if accounts.is_empty() => "none".to_owned(),
         Some(accounts) => {
@@ -80,7 +81,7 @@ fn subject(subjects: &TrustedSubjects) -> [String; 4] {
     };
     [
         plain(&format!("{}{except}{about}", subjects.pattern)),
-        plain(&subjects.cluster),
+        plain(subjects.issuer_name.as_deref().unwrap_or(&subjects.cluster)),
         subjects.decision.to_string(),
         plain(&accounts),
     ]

@@ -11,6 +11,10 @@ mod fixtures;
 pub(super) mod ground;
 #[cfg(test)]
 mod hostile;
+pub(super) mod issuer_messages;
+pub(super) mod issuer_rules;
+#[cfg(test)]
+mod issuer_tests;
 pub(super) mod judge;
 pub(super) mod place;
 pub(super) mod power;
@@ -18,6 +22,7 @@ pub(super) mod principals;
 pub(super) mod reading;
 pub(super) mod reads;
 pub(super) mod repair;
+pub(super) mod unusable_principals;
 pub(super) mod words;
 
 use std::cmp::Reverse;
@@ -79,6 +84,9 @@ pub struct Surroundings {
 ///
 /// Every role that trusts an OIDC provider is judged; of others only that anybody gets in, or that nothing can be said. A
 /// trust policy that cannot be read is a finding, and hides no other role.
+///
+/// Issuers are those of clusters, of services that are known, such as GitHub Actions, GitLab or Amazon Cognito, and others:
+/// messages name what a token of each says, and a repair never takes a service for a cluster.
 ///
 /// ```
 /// use irsa_core::trust::{AuditedRole, FindingId, Surroundings, audit};
@@ -159,7 +167,7 @@ pub fn who_can(role: &AuditedRole, around: &Surroundings) -> Result<WhoCan> {
 }
 
 fn trusted(seen: Seen, ground: &Ground<'_>, role: Option<&str>) -> TrustedSubjects {
-    let Seen { provider, part, audiences, .. } = seen;
+    let Seen { provider, kind, part, audiences, .. } = seen;
     let shown = |account: &&KnownAccount| format!("{}/{}", account.namespace, account.name);
     let fitting = ground.accounts(&provider).map(|index| index.all(&part.pattern, &part.except));
     let annotated: BTreeSet<String> = fitting
@@ -170,6 +178,7 @@ fn trusted(seen: Seen, ground: &Ground<'_>, role: Option<&str>) -> TrustedSubjec
         .collect();
     TrustedSubjects {
         cluster: ground.cluster(&provider).map_or_else(|| provider.issuer().url(), str::to_owned),
+        issuer_name: kind.service().map(|service| service.name.to_owned()),
         service_accounts: fitting.as_ref().map(|accounts| accounts.iter().map(shown).collect()),
         annotated: annotated.into_iter().collect(),
         audiences: audiences
@@ -385,7 +394,7 @@ mod tests {
         let text = repository.to_string().replace(HOST, "token.actions.githubusercontent.com");
         repository = serde_json::from_str(&text).unwrap();
         let found = found_in(&admin(repository), &Surroundings::default());
-        assert_eq!(found.iter().map(|finding| finding.id).collect::<Vec<_>>(), [Id::PowerfulRole]);
+        assert_eq!(found.iter().map(|finding| finding.id).collect::<Vec<_>>(), [Id::PowerfulRole, Id::AnyProject]);
     }
 
     #[test]

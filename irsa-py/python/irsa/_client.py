@@ -395,21 +395,25 @@ class Client(Twins):
         role_name: str,
         *,
         subject: str,
-        audience: str = "sts.amazonaws.com",
+        audience: str | None = None,
+        issuer: str | None = None,
     ) -> TrustCheck:
-        """Says whether the trust policy of a role lets a service account of the cluster assume it.
+        """Says whether the trust policy of a role allows the holder of a token to assume it.
 
         Args:
             role_name: the role.
-            subject: the service account, `NAMESPACE/NAME`.
-            audience: the audience of the token.
+            subject: the service account, `NAMESPACE/NAME`; of an issuer other than a cluster the `sub` claim.
+            audience: the audience of the token; by default `sts.amazonaws.com`, or what the issuer's tokens usually
+                have.
+            issuer: the issuer of the token, such as `https://token.actions.githubusercontent.com`; by default that of
+                the cluster.
 
         Raises:
             NotFoundError: there is no such role; the hint names the nearest ones.
             InvalidInputError: an argument is malformed, or the trust policy cannot be read.
             IrsaError: of the class that fits.
         """
-        return wait(self._core.check_trust(role_name, subject, audience))
+        return wait(self._core.check_trust(role_name, subject, audience, issuer))
 
     def who_can(
         self,

@@ -318,7 +318,9 @@ class Core:
         self, namespace: str, service_account: str, role_name: str | None, role_only: bool
     ) -> Call[BindingView]: ...
     def list(self, namespace: str | None, role_only: bool) -> Call[tuple[BindingView, ...]]: ...
-    def check_trust(self, role_name: str, subject: str, audience: str) -> Call[TrustCheck]: ...
+    def check_trust(
+        self, role_name: str, subject: str, audience: str | None, issuer: str | None
+    ) -> Call[TrustCheck]: ...
     def who_can(self, role_name: str) -> Call[WhoCan]: ...
     def audit_trust(self, ignore: Sequence[str]) -> Call[Audit]: ...
     def provider(self) -> Call[Provider]: ...
@@ -731,6 +733,9 @@ class TrustedSubjects:
     def excluded(self) -> tuple[str, ...]:
         """Those of the pattern that are not let in; `except` in plain data."""
     @property
+    def issuer_name(self) -> str | None:
+        """The service behind the issuer, such as `"GitHub Actions"`; None for a cluster, or where it is not known."""
+    @property
     def audiences(self) -> tuple[str, ...]:
         """The audiences of the tokens that get in; `*` for whatever audience the provider takes."""
     @property
@@ -758,7 +763,7 @@ class TrustedSubjects:
 
 @final
 class OtherPrincipal:
-    """A principal that is let in by other ways than the tokens of a cluster.
+    """A principal that is trusted by other ways than the tokens of an OIDC provider.
 
     Immutable; two that say the same are equal.
     """
@@ -823,19 +828,22 @@ def check_trust(
     account: str,
     partition: str | None = None,
     subject: str,
-    audience: str = "sts.amazonaws.com",
+    audience: str | None = None,
 ) -> TrustCheck:
-    """Says whether a trust policy lets a service account assume the role. Pure: calls nothing, reads no environment.
+    """Says whether a trust policy allows the holder of a token, such as a service account, to assume the role. Pure:
+    calls nothing, reads no environment.
 
     The trust policy alone is decided on: that the OIDC provider exists and takes the audience is presumed.
 
     Args:
         document: the trust policy, as a str of JSON or as a dict.
-        issuer: the issuer of the cluster's tokens, such as `https://oidc.eks.us-east-1.amazonaws.com/id/...`.
+        issuer: the issuer of the token, such as `https://oidc.eks.us-east-1.amazonaws.com/id/...` of a cluster, or
+            `https://token.actions.githubusercontent.com`.
         account: the AWS account of the role and of the provider, 12 digits.
         partition: `aws`, `aws-cn`, `aws-us-gov`, ...; by default that of the issuer if it is one of EKS, else `aws`.
-        subject: the service account, `NAMESPACE/NAME` or `system:serviceaccount:NAMESPACE:NAME`.
-        audience: the audience of the token.
+        subject: of a cluster the service account, `NAMESPACE/NAME` or `system:serviceaccount:NAMESPACE:NAME`; of
+            another issuer the `sub` claim, such as `repo:my-org/my-repo:ref:refs/heads/main`.
+        audience: the audience of the token; by default `sts.amazonaws.com`, or what the issuer's tokens usually have.
 
     Raises:
         InvalidInputError: the document is no trust policy (with its place), or another argument is malformed.

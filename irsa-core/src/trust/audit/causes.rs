@@ -5,17 +5,18 @@ use super::edit;
 use super::finding_id::FindingId;
 use super::ground::{Ground, Standing};
 use super::judge::Raw;
-use super::place::{Place, account_of, places};
+use super::place::{account_of, places};
 use super::reading::{Reading, Seen};
 use super::repair::PLACEHOLDER;
 use super::words;
-use crate::name::{EksHost, ProviderArn};
+use crate::name::ProviderArn;
 use crate::trust::evaluate::caller::{SUBJECT_PREFIX, UNNAMED_AUDIENCE};
 use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::document::{Effect, Statement, TrustDocument};
 use crate::trust::evaluate::operator::Family;
 use crate::trust::evaluate::reasons::shown;
 use crate::trust::evaluate::subjects::SubjectPart;
+use crate::trust::issuers::{IssuerKind, is_built_in, is_of_a_cluster};
 
 fn is_claim(test: &Test, provider: &ProviderArn, claim: &str) -> bool {
     edit::is_claim(&test.key, provider, claim)
@@ -53,10 +54,15 @@ pub(in crate::trust) fn of_everybody(reading: &Reading<'_>, statement: usize, pr
 }
 
 /// Whether nothing but what the caller chooses decides who of a provider gets in by a statement: such conditions keep nobody
-/// out who means to get in.
+/// out who means to get in. `is_no_limit` tells which tests of the token's further claims are of that kind.
 ///
 /// Source: IAM user guide, "AWS global condition context keys", and STS API reference, `AssumeRoleWithWebIdentity`.
-pub(in crate::trust) fn is_up_to_the_caller(reading: &Reading<'_>, index: usize, provider: &ProviderArn) -> bool {
+pub(in crate::trust) fn is_up_to_the_caller(
+    reading: &Reading<'_>,
+    index: usize,
+    provider: &ProviderArn,
+    is_no_limit: impl Fn(&Test) -> bool,
+) -> bool {
     let Some(statement) = reading.document.statements.get(index) else { return false };
     // A Deny in doubt may keep everybody out.
     if reading.document.statements.iter().any(|statement| statement.effect == Effect::Deny) {
@@ -68,7 +74,7 @@ pub(in crate::trust) fn is_up_to_the_caller(reading: &Reading<'_>, index: usize,
     let is_known =
         |test: &Test| is_claim(test, provider, "sub") || is_claim(test, provider, "aud") || is_foreign(test, provider);
     let plain = statement.in_doubt.is_none() && !statement.principal.is_all_of_aws();
-    plain && statement.tests.iter().all(|test| is_chosen(test) || is_known(test))
+    plain && statement.tests.iter().all(|test| is_chosen(test) || is_known(test) || is_no_limit(test))
 }
 
 /// The tests, or the want of them, that show a finding.
@@ -95,45 +101,37 @@ pub(in crate::trust) fn tests(statement: &Statement, provider: &ProviderArn, id:
     }
 }
 
-/// Whether subjects of a provider are those of a cluster: it is known as one, or of EKS, or the pattern says so.
-pub(in crate::trust) fn is_of_kubernetes(provider: &ProviderArn, pattern: &str, ground: &Ground<'_>) -> bool {
-    let says_so = pattern.get(..SUBJECT_PREFIX.len()).is_some_and(|head| head.eq_ignore_ascii_case(SUBJECT_PREFIX));
-    says_so || is_eks(provider) || ground.cluster(provider).is_some()
-}
-
-/// Whether a part is somebody: a service account that can be, or a subject of something else than a cluster.
-pub(in crate::trust) fn is_somebody(provider: &ProviderArn, part: &SubjectPart, ground: &Ground<'_>) -> bool {
-    is_anybody_at(&places(&part.pattern, &part.except), provider, part, ground)
+/// Whether a part is somebody: a service account that can be, or a subject that tokens of another issuer can have.
+pub(in crate::trust) fn is_somebody(kind: IssuerKind, part: &SubjectPart) -> bool {
+    match kind {
+        IssuerKind::Cluster => !places(&part.pattern, &part.except).is_empty(),
+        // Services have no service accounts.
+        IssuerKind::Service(..) => !part.glob().has_literal_wildcard() && !is_of_a_cluster(&part.pattern),
+        IssuerKind::Unknown => !part.glob().has_literal_wildcard(),
+    }
 }
 
 /// The same, where the places of the part are known.
-fn is_anybody_at(places: &[Place], provider: &ProviderArn, part: &SubjectPart, ground: &Ground<'_>) -> bool {
-    !places.is_empty() || !is_of_kubernetes(provider, &part.pattern, ground)
-}
-
-/// Whether an issuer is one of EKS.
-fn is_eks(provider: &ProviderArn) -> bool {
-    EksHost::of_issuer(provider.issuer()).is_some()
+fn is_seen(seen: &Seen) -> bool {
+    if seen.kind.is_cluster() { !seen.places.is_empty() } else { is_somebody(seen.kind, &seen.part) }
 }
 
 /// Allow statements, or values of them, by which nobody gets in although it looks as if somebody did.
 pub(in crate::trust) fn nobody(reading: &Reading<'_>, ground: &Ground<'_>, seen: &[Seen], raw: &mut Vec<Raw>) {
-    let lets_in = |seen: &Seen| is_anybody_at(&seen.places, &seen.provider, &seen.part, ground);
     for (index, statement) in reading.document.statements.iter().enumerate() {
         let federated = &statement.principal.federated;
         if statement.effect != Effect::Allow || statement.principal.inverted || federated.is_empty() {
             continue;
         }
         let of_statement: Vec<&Seen> = seen.iter().filter(|seen| seen.statement() == Some(index)).collect();
-        let named: Vec<ProviderArn> = federated.iter().filter_map(|arn| arn.parse().ok()).collect();
-        let usable: Vec<&ProviderArn> = named
-            .iter()
-            .filter(|provider| reading.is_own(provider) && ground.standing(provider) != Standing::Missing)
+        let named = federated.iter().filter_map(|name| reading.provider_named(name));
+        let usable: Vec<ProviderArn> = named
+            .filter(|provider| reading.is_own(provider) && reading.standing(ground, provider) != Standing::Missing)
             .collect();
         // Those that are elsewhere, or gone, are told already; those of SAML are another matter.
         let odd = federated.iter().find(|text| text.parse::<ProviderArn>().is_err() && is_meant_for_a_provider(text));
-        if of_statement.iter().any(|seen| lets_in(seen)) {
-            let dead: Vec<&&Seen> = of_statement.iter().filter(|seen| !lets_in(seen)).collect();
+        if of_statement.iter().any(|seen| is_seen(seen)) {
+            let dead: Vec<&&Seen> = of_statement.iter().filter(|seen| !is_seen(seen)).collect();
             let lines: Vec<String> = dead.iter().take(words::MOST).map(|seen| dead_subject(seen, statement)).collect();
             if !lines.is_empty() {
                 let mut found =
@@ -154,7 +152,7 @@ pub(in crate::trust) fn nobody(reading: &Reading<'_>, ground: &Ground<'_>, seen:
             if is_denied(reading, ground, index, provider) {
                 continue;
             }
-            lines.extend(why_nobody(statement, provider, ground));
+            lines.extend(why_nobody(statement, provider, reading, ground));
             if lines.is_empty() {
                 lines.push(format!("no token of {} can meet its conditions", provider.issuer().url()));
             }
@@ -168,24 +166,20 @@ pub(in crate::trust) fn nobody(reading: &Reading<'_>, ground: &Ground<'_>, seen:
     }
 }
 
-/// Whether a principal looks as if an OIDC provider of a cluster was meant. Those that IAM knows by name are none.
+/// Whether a principal looks as if an OIDC provider of the account was meant. Those that AWS knows by name are none.
 fn is_meant_for_a_provider(text: &str) -> bool {
-    let known = ["cognito-identity.amazonaws.com", "accounts.google.com", "graph.facebook.com", "www.amazon.com", "*"];
-    !text.contains(":saml-provider/") && !known.contains(&text)
+    !text.contains(":saml-provider/") && text != "*" && !is_built_in(text)
 }
 
 /// Whether it is a Deny that keeps everybody out: alone, the statement would let somebody in.
 fn is_denied(reading: &Reading<'_>, ground: &Ground<'_>, index: usize, provider: &ProviderArn) -> bool {
     let Some(statement) = reading.document.statements.get(index) else { return false };
     let alone = TrustDocument::of_statement(statement.clone());
-    let audiences = reading.audiences(ground.standing(provider));
+    let kind = reading.kind(ground, provider);
+    let audiences = reading.audiences(reading.standing(ground, provider));
     let mut audiences = audiences.iter().map(String::as_str).chain([UNNAMED_AUDIENCE]);
     audiences.any(|audience| {
-        alone
-            .subjects_within(provider, audience, &reading.work)
-            .parts
-            .iter()
-            .any(|part| is_somebody(provider, part, ground))
+        alone.subjects_within(provider, audience, &reading.work).parts.iter().any(|part| is_somebody(kind, part))
     })
 }
 
@@ -193,14 +187,28 @@ fn dead_subject(seen: &Seen, statement: &Statement) -> String {
     let value = seen.part.pattern.replace("${*}", "*").replace("${?}", "?").replace("${$}", "$");
     let written = |test: &&Test| test.values.iter().any(|own| own.text == value);
     match statement.tests.iter().find(written) {
-        Some(test) => why_not(test, &value).unwrap_or_else(|| format!("{value} is no service account")),
-        None => format!("{value} is no service account"),
+        Some(test) => why_not(seen.kind, test, &value).unwrap_or_else(|| no_subject(seen.kind, &value)),
+        None => no_subject(seen.kind, &value),
+    }
+}
+
+/// That no token of an issuer has a subject.
+fn no_subject(kind: IssuerKind, value: &str) -> String {
+    match kind {
+        IssuerKind::Cluster => format!("{value} is no service account"),
+        IssuerKind::Service(service, _) => format!("tokens of {} do not have the subject {value}", service.name),
+        IssuerKind::Unknown => format!("tokens do not have the subject {value}"),
     }
 }
 
 /// What keeps every token of a provider out.
-fn why_nobody(statement: &Statement, provider: &ProviderArn, ground: &Ground<'_>) -> Vec<String> {
-    let host = provider.issuer().host_path();
+fn why_nobody(
+    statement: &Statement,
+    provider: &ProviderArn,
+    reading: &Reading<'_>,
+    ground: &Ground<'_>,
+) -> Vec<String> {
+    let (host, kind) = (provider.issuer().host_path(), reading.kind(ground, provider));
     let mut lines = Vec::new();
     if !statement.concerns {
         let action = statement.actions.join(", ");
@@ -214,11 +222,11 @@ fn why_nobody(statement: &Statement, provider: &ProviderArn, ground: &Ground<'_>
         } else if positive && is_foreign(test, provider) {
             lines.push(format!("the condition key {} is that of another issuer than {host}", test.key));
         } else if positive && is_claim(test, provider, "sub") {
-            lines.extend(texts().filter_map(|value| why_not(test, value)));
+            lines.extend(texts().filter_map(|value| why_not(kind, test, value)));
         } else if positive && is_claim(test, provider, "aud") {
             if let Some(subject) = texts().find(|value| value.starts_with(SUBJECT_PREFIX)) {
                 lines.push(format!("the subject {subject} is tested under the key of the audience, {}", test.key));
-            } else if let Standing::Takes(audiences) = ground.standing(provider)
+            } else if let Standing::Takes(audiences) = reading.standing(ground, provider)
                 && !texts().any(|value| audiences.iter().any(|audience| audience == value))
             {
                 lines.push(format!("{}, and the provider takes {}", shown(test), words::few(audiences)));
@@ -228,14 +236,19 @@ fn why_nobody(statement: &Statement, provider: &ProviderArn, ground: &Ground<'_>
     lines
 }
 
-/// Why no service account has this subject.
-fn why_not(test: &Test, value: &str) -> Option<String> {
+/// Why no token has this subject.
+fn why_not(kind: IssuerKind, test: &Test, value: &str) -> Option<String> {
     let wild = value.contains(['*', '?']);
-    if value == PLACEHOLDER {
+    if value == PLACEHOLDER && kind.is_cluster() {
         return Some(format!("{PLACEHOLDER} stands for the service account that is meant, and must be replaced"));
     }
     if wild && test.operator.family == Family::Equals {
         return Some(format!("{} takes * and ? as they stand, StringLike as wildcards: {value}", test.operator.name));
+    }
+    match kind {
+        IssuerKind::Cluster => {}
+        IssuerKind::Service(..) => return is_of_a_cluster(value).then(|| no_subject(kind, value)),
+        IssuerKind::Unknown => return None,
     }
     if value.contains(char::is_uppercase) {
         return Some(format!("namespaces and service accounts have no upper-case letters: {value}"));

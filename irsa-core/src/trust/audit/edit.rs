@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::document::strings;
 use crate::name::ProviderArn;
 use crate::trust::derive::statement::nobody;
+use crate::trust::evaluate::document::names_provider;
 use crate::trust::evaluate::value::is_of_an_issuer;
 
 /// Whether a condition key is one of this claim of a provider; keys have no case.
@@ -14,11 +15,28 @@ pub(in crate::trust) fn is_claim(key: &str, provider: &ProviderArn, claim: &str)
         .is_some_and(|(issuer, name)| issuer.eq_ignore_ascii_case(own) && name.eq_ignore_ascii_case(claim))
 }
 
+/// Whether a condition key is one of some claim of a provider's tokens.
+pub(in crate::trust) fn is_of(key: &str, provider: &ProviderArn) -> bool {
+    let own = provider.issuer().host_path();
+    key.rsplit_once(':').is_some_and(|(issuer, _)| issuer.eq_ignore_ascii_case(own))
+}
+
 /// Whether a condition key is one of tokens of another provider.
 pub(in crate::trust) fn is_foreign(key: &str, provider: &ProviderArn) -> bool {
+    is_of_an_issuer(key) && !is_of(key, provider)
+}
+
+/// Whether a condition key is one of this provider, written with the whole ARN or URL in place of the issuer.
+pub(in crate::trust) fn is_misspelt(key: &str, provider: &ProviderArn) -> bool {
     let own = provider.issuer().host_path();
-    let of_own = key.rsplit_once(':').is_some_and(|(issuer, _)| issuer.eq_ignore_ascii_case(own));
-    is_of_an_issuer(key) && !of_own
+    let issuer = key.rsplit_once(':').map_or(key, |(issuer, _)| issuer);
+    let behind = issuer.rsplit_once(":oidc-provider/").or_else(|| issuer.split_once("://"));
+    behind.is_some_and(|(_, issuer)| issuer.trim_end_matches('/').eq_ignore_ascii_case(own.trim_end_matches('/')))
+}
+
+/// Whether a federated principal names a provider.
+pub(in crate::trust) fn names(principal: &str, provider: &ProviderArn) -> bool {
+    names_provider(principal, &provider.to_string())
 }
 
 /// One value as it is, several as a list.
@@ -72,10 +90,18 @@ pub(in crate::trust) fn replace_in(object: &mut Map<String, Value>, key: &str, o
     }
 }
 
+/// Takes a provider out of the federated principals, however it is named.
+fn leave_out(kinds: &mut Map<String, Value>, provider: &ProviderArn) {
+    let named = strings(kinds.get("Federated"));
+    for name in named.iter().filter(|name| names(name, provider)) {
+        replace_in(kinds, "Federated", name, &[]);
+    }
+}
+
 /// Takes a provider out of the principals of a statement, and the statement if nobody is left in it.
 pub(in crate::trust) fn remove_principal(document: &mut Value, index: usize, provider: &ProviderArn) -> Option<()> {
     let kinds = statement(document, index)?.get_mut("Principal")?.as_object_mut()?;
-    replace_in(kinds, "Federated", &provider.to_string(), &[]);
+    leave_out(kinds, provider);
     if kinds.is_empty() {
         return remove(document, index);
     }
@@ -86,18 +112,19 @@ pub(in crate::trust) fn remove_principal(document: &mut Value, index: usize, pro
 ///
 /// A statement whose principal is a wildcard becomes one of this provider alone.
 pub(in crate::trust) fn isolate(document: &mut Value, index: usize, provider: &ProviderArn) -> Option<usize> {
-    let own = json!({"Federated": provider.to_string()});
     let shared = statement(document, index)?;
     let principal = shared.get_mut("Principal")?;
     let named = strings(principal.get("Federated"));
+    let text = named.iter().find(|name| names(name, provider)).cloned().unwrap_or_else(|| provider.to_string());
+    let own = json!({"Federated": text});
     let Some(kinds) = principal.as_object_mut().filter(|_| !named.iter().any(|arn| arn == "*")) else {
         *principal = own;
         return Some(index);
     };
-    if kinds.len() == 1 && named.iter().all(|arn| *arn == provider.to_string()) && !named.is_empty() {
+    if kinds.len() == 1 && named.iter().all(|name| names(name, provider)) && !named.is_empty() {
         return Some(index);
     }
-    replace_in(kinds, "Federated", &provider.to_string(), &[]);
+    leave_out(kinds, provider);
     let mut alone = shared.clone();
     alone.insert("Principal".to_owned(), own);
     let list = list(document)?;

@@ -75,8 +75,9 @@ pub struct Finding {
     /// The whole document, with this finding repaired and everything else as it is; nothing where nothing in the document
     /// is wrong, or where no repair would not let somebody new in.
     ///
-    /// Where nobody can tell who was meant, it names the subject `system:serviceaccount:NAMESPACE:NAME`, which no service
-    /// account can have: until that is replaced, the repaired statement lets nobody in.
+    /// Where nobody can tell which service account of a cluster was meant, it names the subject
+    /// `system:serviceaccount:NAMESPACE:NAME`, which no service account can have: until that is replaced, the repaired
+    /// statement lets nobody in. For any other issuer there is no repair then, so that no pipeline is locked out by one.
     pub fix: Option<Value>,
 }
 
@@ -91,6 +92,9 @@ pub struct TrustedSubjects {
     pub except: Vec<String>,
     /// The cluster by ARN, or the issuer where no known cluster has it.
     pub cluster: String,
+    /// The service behind the issuer, such as `GitHub Actions`, where it is known and not a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_name: Option<String>,
     /// The audiences of the tokens that get in; `*` for whatever audience the provider takes.
     #[serde(default)]
     pub audiences: Vec<String>,
@@ -111,7 +115,7 @@ pub struct TrustedSubjects {
     pub annotated: Vec<String>,
 }
 
-/// A principal that is let in by other ways than the tokens of a cluster.
+/// A principal that is trusted by other ways than the tokens of an OIDC provider.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct OtherPrincipal {

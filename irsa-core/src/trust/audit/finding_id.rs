@@ -60,9 +60,9 @@ finding_ids! {
     AnyPrincipal = "any-principal", High, "Anybody may assume the role",
         "The principal is a wildcard, which covers callers of every AWS account or of every identity provider of the account. \
          Name the principals that are meant.";
-    AnySubject = "any-subject", High, "Any service account of the cluster may assume the role",
-        "Nothing that a token says of its subject is tested, so every token of the issuer will do: whoever can create a pod \
-         anywhere in the cluster gets in. Test `sub` with `StringEquals`.";
+    AnySubject = "any-subject", High, "Any token of the issuer can assume the role",
+        "Nothing that a token says about its subject is tested, so everybody with a token of the issuer can assume the role: \
+         whatever runs in a cluster, or all customers of a service such as GitHub Actions. Test `sub` with `StringEquals`.";
     OtherProviderCondition = "other-provider-condition", High, "The conditions test the tokens of another provider",
         "The condition keys belong to another provider than the principal. Its tokens do not have these keys, and negated \
          operators, `IfExists` and `ForAllValues` hold for a key that is absent, so every token of the principal will do. \
@@ -76,9 +76,15 @@ finding_ids! {
     AnyNamespace = "any-namespace", High, "A service account of any namespace may assume the role",
         "The pattern leaves the namespace open, so whoever can create a service account of a fitting name, in whatever \
          namespace, gets in. Name the namespace.";
-    PowerfulRole = "powerful-role", High, "A powerful role is open to more than named service accounts",
-        "The role can administer the account, or assume any other role, and its trust policy lets in more than service \
-         accounts that are named one by one. Name them, or take permissions away.";
+    AnyTenant = "any-tenant", High, "Subjects of every customer of a service can assume the role",
+        "The pattern does not say whose subjects are meant: `repo:*/infra:*` covers a repository of that name of anybody on \
+         GitHub, and a subject that every customer can choose covers them all. Name the organization, group or account.";
+    TenantPattern = "tenant-pattern", High, "A pattern covers customers of a service that are not meant",
+        "A pattern that ends within the name of an organization, group or account also covers names that others can take: \
+         `repo:my-org*` covers `my-org-evil/app`. Write the name in full, with what ends it: `repo:my-org/*`.";
+    PowerfulRole = "powerful-role", High, "A powerful role is open to more than single subjects",
+        "The role can administer the account, or assume any other role, and its trust policy trusts more than subjects that \
+         are named one by one. Name them, or take permissions away.";
     OpenEnd = "open-end", Medium, "A pattern runs on into the next part of the subject",
         "`*` stands for any characters, `:` too, so a pattern without its last part covers every service account of every \
          namespace that begins like it. Write namespace and name in full, with a `:` between them.";
@@ -96,8 +102,14 @@ finding_ids! {
     AnyName = "any-name", Low, "Any service account of a namespace may assume the role",
         "Whoever can create a pod in the namespace gets in. It is worse in `kube-system` and `default`, where many have \
          reason to.";
+    AnyProject = "any-project", Low, "Everything of one customer of a service can assume the role",
+        "Whoever can create or change a repository, project or workspace of that organization, group or account can assume the \
+         role. Name those that are meant.";
+    ForAllValues = "for-all-values", Low, "A test holds for tokens without the claim",
+        "`ForAllValues` holds where the token does not have the claim, so whoever gets a token without it passes the test. The \
+         claims of a token have single values: use the operator without `ForAllValues`.";
     OtherAccount = "other-account", Low, "Principals of another AWS account may assume the role",
-        "Besides service accounts, the role lets in principals of another account, whose administrators decide who that is.";
+        "Besides holders of tokens, the role trusts principals of another account, whose administrators decide who that is.";
     StaleProvider = "stale-provider", Low, "The OIDC provider does not exist",
         "The role trusts a provider that the account does not have, as after a cluster was deleted. Whoever can create a \
          provider of that issuer opens the role again. Take the principal out.";
@@ -108,12 +120,13 @@ finding_ids! {
          neither yes nor no is certain.";
     NamePattern = "name-pattern", Info, "Service accounts of a namespace may assume the role by a pattern",
         "Whoever can create a service account of a fitting name in the namespace gets in.";
-    MixedTrust = "mixed-trust", Info, "A service of AWS and service accounts may assume the role",
+    MixedTrust = "mixed-trust", Info, "A service of AWS and holders of tokens may assume the role",
         "The role is used from two sides, which can hardly need the same permissions. Make two roles.";
     ProviderElsewhere = "provider-elsewhere", Info, "The OIDC provider is of another account than the role",
         "STS looks for the provider in the account of the role only, so this principal never gets in.";
     AdmitsNobody = "admits-nobody", Info, "A statement lets nobody in",
-        "The statement looks as if it let somebody in, but no token can meet its conditions.";
+        "The statement looks as if somebody could assume the role by it, but no token can meet its conditions, or its principals \
+         cannot use its action.";
     RefusedByIam = "refused-by-iam", Info, "IAM would not store the document",
         "The document is evaluated all the same, but IAM would refuse it as it stands.";
 }

@@ -6,16 +6,21 @@ use super::causes;
 use super::finding::{Finding, OtherPrincipal, Severity};
 use super::finding_id::FindingId;
 use super::ground::{Ground, Standing};
+use super::issuer_messages;
+use super::issuer_rules::{self, IssuerRules};
 use super::place::{Place, Reach};
 use super::power::power;
 use super::principals::{label, others};
 use super::reading::{Reading, Seen};
 use super::repair::{Repair, repaired};
+use super::unusable_principals::unusable_principals;
 use super::words;
 use crate::name::ProviderArn;
+use crate::trust::evaluate::caller::UNNAMED_AUDIENCE;
 use crate::trust::evaluate::decision::Decision;
 use crate::trust::evaluate::document::Effect;
 use crate::trust::evaluate::operator::Truth;
+use crate::trust::issuers::{Coverage, IssuerKind, TokenAudience};
 
 /// What was found of one role.
 #[derive(Debug)]
@@ -96,14 +101,18 @@ pub(in crate::trust) fn facts(reading: &Reading<'_>, ground: &Ground<'_>) -> Fac
     let told: BTreeSet<usize> = raw.iter().filter_map(|found| found.statement).collect();
     let mut seen = Vec::new();
     for provider in reading.providers(ground, false) {
-        let standing = ground.standing(&provider);
+        let (standing, kind) = (reading.standing(ground, &provider), reading.kind(ground, &provider));
         if standing == Standing::Missing {
             stale_provider(reading, &provider, &mut raw);
             continue;
         }
         let (of_provider, any_audience) = reading.seen(&provider, ground);
-        let judging = Judging { reading, ground, provider: &provider, standing, seen: &of_provider, told: &told };
-        judging.subjects(&mut raw);
+        let judging = Judging { reading, ground, provider: &provider, kind, standing, seen: &of_provider, told: &told };
+        if kind.is_cluster() {
+            judging.subjects(&mut raw);
+        } else {
+            IssuerRules { reading, provider: &provider, kind, open: &told }.check(&of_provider, &mut raw);
+        }
         judging.audiences(&any_audience, &mut raw);
         seen.extend(of_provider);
     }
@@ -112,10 +121,11 @@ pub(in crate::trust) fn facts(reading: &Reading<'_>, ground: &Ground<'_>) -> Fac
     }
     let trusting = !reading.named.is_empty() || open == Truth::True || !seen.is_empty();
     let takes_tokens = reading.document.statements.iter().any(|statement| !statement.principal.federated.is_empty());
+    unusable_principals(reading, &mut raw);
     if trusting || takes_tokens {
         elsewhere(reading, &mut raw);
         other_sides(&others, &seen, &mut raw);
-        powerful(reading, ground, &seen, &mut raw);
+        powerful(reading, &seen, &mut raw);
         causes::nobody(reading, ground, &seen, &mut raw);
     }
     if let ([note, ..], true) = (reading.document.notes(), trusting || takes_tokens || !raw.is_empty()) {
@@ -132,6 +142,7 @@ struct Judging<'a> {
     reading: &'a Reading<'a>,
     ground: &'a Ground<'a>,
     provider: &'a ProviderArn,
+    kind: IssuerKind,
     standing: Standing<'a>,
     seen: &'a [Seen],
     /// The statements of which it is told already that they let everybody in.
@@ -167,7 +178,7 @@ impl Judging<'_> {
                 return Vec::new();
             }
             let wide = matches!(reach, Reach::Cluster | Reach::AnyNamespace);
-            if !(wide && causes::is_up_to_the_caller(self.reading, statement, self.provider)) {
+            if !(wide && causes::is_up_to_the_caller(self.reading, statement, self.provider, |_| false)) {
                 return vec![FindingId::Undecided];
             }
         }
@@ -230,7 +241,23 @@ impl Judging<'_> {
 
     /// Statements that let in tokens of an audience that nobody has named.
     fn audiences(&self, open: &BTreeSet<usize>, raw: &mut Vec<Raw>) {
-        for statement in open.iter().copied() {
+        let service = self.kind.service();
+        // Where the audience names the tenant, everybody can assume the role without it, which is a finding already.
+        let by_audience =
+            service.is_some_and(|service| service.audience_of_tenant().is_some()) && self.kind.is_shared();
+        let is_wide = |seen: &Seen| {
+            let coverage = issuer_rules::coverage(self.kind, seen.part.glob());
+            matches!(coverage, Coverage::Everybody | Coverage::AnyTenant | Coverage::Tenants(_))
+        };
+        let is_found = |statement: usize| {
+            let of_statement = self.seen.iter().filter(|seen| seen.statement() == Some(statement));
+            let mut open = of_statement.filter(|seen| seen.audiences.contains(UNNAMED_AUDIENCE));
+            by_audience && open.any(is_wide)
+        };
+        if service.is_some_and(|service| service.audience == TokenAudience::None) {
+            return;
+        }
+        for statement in open.iter().copied().filter(|statement| !is_found(*statement)) {
             let (severity, takes) = match self.standing {
                 Standing::Takes(audiences) if audiences.len() <= 1 => {
                     (Severity::Low, format!("the provider takes {} only, today", words::few(audiences)))
@@ -238,9 +265,13 @@ impl Judging<'_> {
                 Standing::Takes(audiences) => {
                     (Severity::Medium, format!("the provider takes {}", words::few(audiences)))
                 }
+                _ if self.reading.is_built_in(self.provider) => (Severity::Medium, "AWS takes any audience".to_owned()),
                 _ => (Severity::Medium, "which audiences the provider takes is not known".to_owned()),
             };
-            let cluster = self.ground.called(self.provider);
+            let cluster = match self.kind {
+                IssuerKind::Cluster => self.ground.called(self.provider),
+                kind => kind.shown(self.provider.issuer()),
+            };
             let message = format!(
                 "tokens of {cluster} for any audience that the provider takes will do: whoever is handed such a token for another service can use it for this role"
             );
@@ -248,6 +279,7 @@ impl Judging<'_> {
             (found.severity, found.provider, found.repair) = (severity, Some(self.provider.clone()), Repair::Audience);
             let key = format!("{}:aud", self.provider.issuer().host_path());
             found.evidence = vec![format!("nothing keeps other audiences out by {key}"), takes];
+            found.evidence.extend(issuer_messages::advice(found.id, self.kind, self.provider.issuer()));
             raw.push(found);
         }
     }
@@ -363,7 +395,10 @@ fn other_sides(others: &[OtherPrincipal], seen: &[Seen], raw: &mut Vec<Raw>) {
     let services: Vec<String> =
         others.iter().filter(|other| other.kind == "service").map(|other| other.principal.clone()).collect();
     if !services.is_empty() && !seen.is_empty() {
-        let message = format!("service accounts and {} may assume it", words::few(&services));
+        let mut holders: Vec<String> = seen.iter().map(holder).collect();
+        holders.sort_unstable();
+        holders.dedup();
+        let message = format!("{} and {} may assume it", words::few(&holders), words::few(&services));
         let mut found = Raw::new(FindingId::MixedTrust, None, message);
         found.evidence = others.iter().filter(|other| other.kind == "service").map(words::principal).collect();
         raw.push(found);
@@ -382,13 +417,20 @@ fn other_sides(others: &[OtherPrincipal], seen: &[Seen], raw: &mut Vec<Raw>) {
     }
 }
 
-fn powerful(reading: &Reading<'_>, ground: &Ground<'_>, seen: &[Seen], raw: &mut Vec<Raw>) {
+/// Who holds the tokens of some subjects.
+fn holder(seen: &Seen) -> String {
+    match seen.kind {
+        IssuerKind::Cluster => "service accounts".to_owned(),
+        kind => format!("subjects of {}", kind.shown(seen.provider.issuer())),
+    }
+}
+
+fn powerful(reading: &Reading<'_>, seen: &[Seen], raw: &mut Vec<Raw>) {
     let several = |seen: &&Seen| {
         let of_cluster = seen.places.iter().any(|place| place.reach() != Reach::One);
-        // What is no subject of Kubernetes is somebody elsewhere, such as the branches of a repository.
-        let elsewhere = seen.places.is_empty()
-            && !seen.part.is_one_subject()
-            && !causes::is_of_kubernetes(&seen.provider, &seen.part.pattern, ground);
+        // Elsewhere a pattern is several, such as the branches of a repository.
+        let elsewhere =
+            !seen.kind.is_cluster() && !seen.part.is_one_subject() && causes::is_somebody(seen.kind, &seen.part);
         seen.part.decision == Decision::Allow && (of_cluster || elsewhere)
     };
     let open: Vec<&Seen> = seen.iter().filter(several).collect();
@@ -397,8 +439,10 @@ fn powerful(reading: &Reading<'_>, ground: &Ground<'_>, seen: &[Seen], raw: &mut
     }
     let Some(why) = power(reading.role) else { return };
     let patterns: Vec<String> = open.iter().map(|seen| words::part(&seen.part)).collect();
+    let named =
+        if open.iter().all(|seen| seen.kind.is_cluster()) { "named service accounts" } else { "single subjects" };
     let message = format!(
-        "it can do nearly everything or become any role ({why}), and lets in more than named service accounts: {}",
+        "it can do nearly everything or become any role ({why}), and lets in more than {named}: {}",
         words::few(&patterns)
     );
     let mut found = Raw::new(FindingId::PowerfulRole, None, message);

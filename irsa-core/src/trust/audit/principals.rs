@@ -11,6 +11,7 @@ use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::glob::Glob;
 use crate::trust::evaluate::operator::Truth;
 use crate::trust::evaluate::value::is_of_an_issuer;
+use crate::trust::issuers::is_built_in;
 
 /// The actions by which somebody comes to hold a session of a role (STS API reference).
 const WAYS_IN: [&str; 3] = ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"];
@@ -107,8 +108,9 @@ pub(in crate::trust) fn others(reading: &Reading<'_>) -> Vec<OtherPrincipal> {
                 "aws" | "federated" => account_of(text).zip(account).map(|(theirs, ours)| theirs != *ours),
                 _ => None,
             };
-            // Own providers, and those of whom nothing else is known, are told by their subjects.
-            let own = *kind == "federated" && text.parse::<ProviderArn>().is_ok() && other_account != Some(true);
+            // Own providers, those that AWS knows by name, and those of whom nothing else is known, are told by their subjects.
+            let is_provider = || text.parse::<ProviderArn>().is_ok() || is_built_in(text);
+            let own = *kind == "federated" && is_provider() && other_account != Some(true);
             if !actions.is_empty() && !own {
                 others.push(OtherPrincipal {
                     kind: (*kind).to_owned(),
@@ -175,19 +177,11 @@ mod tests {
             "Service": "ec2.amazonaws.com", "Federated": [OWN, "cognito-identity.amazonaws.com"]}},
             {"Effect": "Allow", "Action": "sts:AssumeRoleWithSAML", "Principal": {"Federated": saml}},
             {"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": elsewhere}}]));
-        let cognito = (
-            "federated".to_owned(),
-            "cognito-identity.amazonaws.com".to_owned(),
-            vec!["sts:AssumeRoleWithWebIdentity".to_owned(), "sts:AssumeRoleWithSAML".to_owned()],
-            None,
-            false,
-        );
         let expected = [
             told("aws", "123456789012", "sts:AssumeRole", Some(false)),
             told("aws", "arn:aws:iam::210987654321:root", "sts:AssumeRole", Some(true)),
             told("aws", "AROAEXAMPLE", "sts:AssumeRole", None),
             told("service", "ec2.amazonaws.com", "sts:AssumeRole", None),
-            cognito,
             told("federated", saml, "sts:AssumeRoleWithSAML", Some(false)),
             told("federated", elsewhere, "sts:AssumeRoleWithWebIdentity", Some(true)),
         ];

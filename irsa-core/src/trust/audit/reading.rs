@@ -7,11 +7,13 @@ use serde_json::{Map, Value as Json};
 
 use super::AuditedRole;
 use super::causes::is_somebody;
+use super::edit;
 use super::ground::{Ground, Standing};
 use super::place::{Place, places};
 use crate::document::{LONGEST_DOCUMENT, one_or_many, parse_strict};
 use crate::error::Result;
-use crate::name::{Audience, ProviderArn};
+use crate::name::{Audience, Issuer, ProviderArn};
+use crate::ownership::Ownership;
 use crate::trust::evaluate::caller::{Caller, SUBJECT_PREFIX, UNNAMED_AUDIENCE};
 use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::decision::Decision;
@@ -20,6 +22,7 @@ use crate::trust::evaluate::operator::{Family, Truth};
 use crate::trust::evaluate::subjects::{SubjectPart, SubjectSet};
 use crate::trust::evaluate::value::{Value, is_of_an_issuer};
 use crate::trust::evaluate::work::Work;
+use crate::trust::issuers::{IssuerKind, is_of_a_cluster};
 
 /// An issuer that nobody has: who of it is let in, is let in whatever the provider.
 const UNNAMED_ISSUER: &str = "https://any-issuer.invalid";
@@ -30,8 +33,10 @@ pub(in crate::trust) struct Reading<'a> {
     pub(in crate::trust) role: &'a AuditedRole,
     pub(in crate::trust) value: Json,
     pub(in crate::trust) document: TrustDocument,
-    /// The OIDC providers that it names.
+    /// The OIDC providers that it names, those that are built in among them.
     pub(in crate::trust) named: BTreeSet<ProviderArn>,
+    /// Those that AWS knows without a provider in the account, as if the account had them.
+    built_in: BTreeSet<ProviderArn>,
     /// What may still be spent on this role, whatever is asked.
     pub(in crate::trust) work: Rc<Work>,
 }
@@ -40,9 +45,11 @@ pub(in crate::trust) struct Reading<'a> {
 #[derive(Clone, Debug)]
 pub(in crate::trust) struct Seen {
     pub(in crate::trust) provider: Rc<ProviderArn>,
+    pub(in crate::trust) kind: IssuerKind,
     pub(in crate::trust) part: SubjectPart,
     /// The audiences by which they do, of those that were asked about.
     pub(in crate::trust) audiences: BTreeSet<String>,
+    /// What it covers of a cluster; nothing for another issuer.
     pub(in crate::trust) places: Vec<Place>,
 }
 
@@ -70,16 +77,69 @@ impl<'a> Reading<'a> {
             TrustDocument::parse(text)?;
         }
         let value = parse_strict("trust policy", text)?;
-        let document = TrustDocument::from_value(&value)?;
-        let named = document.providers();
-        Ok(Self { role, value, document, named, work: Rc::new(Work::of_role()) })
+        Self::new(role, value, Rc::new(Work::of_role()))
     }
 
     /// The same role with another document.
     pub(in crate::trust) fn with(&self, value: Json) -> Result<Self> {
+        Self::new(self.role, value, Rc::clone(&self.work))
+    }
+
+    fn new(role: &'a AuditedRole, value: Json, work: Rc<Work>) -> Result<Self> {
         let document = TrustDocument::from_value(&value)?;
-        let named = document.providers();
-        Ok(Self { role: self.role, value, document, named, work: Rc::clone(&self.work) })
+        let mut named = document.providers();
+        let issuers = document.built_in_issuers().into_iter();
+        let built_in: BTreeSet<ProviderArn> = issuers.filter_map(|issuer| provider_of(role, issuer)).collect();
+        named.extend(built_in.iter().cloned());
+        Ok(Self { role, value, document, named, built_in, work })
+    }
+
+    /// The provider that a federated principal names.
+    pub(in crate::trust) fn provider_named(&self, principal: &str) -> Option<ProviderArn> {
+        let built_in = || self.built_in.iter().find(|provider| provider.issuer().host_path() == principal).cloned();
+        principal.parse().ok().or_else(built_in)
+    }
+
+    /// Whether AWS knows a provider that the document names, without one in the account.
+    pub(in crate::trust) fn is_built_in(&self, provider: &ProviderArn) -> bool {
+        self.built_in.contains(provider)
+    }
+
+    /// Whether a provider exists. One that is built in always does, and takes any audience.
+    pub(in crate::trust) fn standing<'b>(&self, ground: &Ground<'b>, provider: &ProviderArn) -> Standing<'b> {
+        match ground.standing(provider) {
+            Standing::Missing if self.built_in.contains(provider) => Standing::NotKnown,
+            standing => standing,
+        }
+    }
+
+    /// What is behind an issuer: from its form, and where that says nothing from the clusters that are known, the subjects
+    /// that the document tests, and the role's tags.
+    pub(in crate::trust) fn kind(&self, ground: &Ground<'_>, provider: &ProviderArn) -> IssuerKind {
+        match IssuerKind::of(provider.issuer()) {
+            IssuerKind::Unknown
+                if ground.cluster(provider).is_some()
+                    || self.tests_service_accounts(provider)
+                    || self.is_recorded(provider) =>
+            {
+                IssuerKind::Cluster
+            }
+            kind => kind,
+        }
+    }
+
+    fn tests_service_accounts(&self, provider: &ProviderArn) -> bool {
+        let tests = self.document.statements.iter().flat_map(|statement| &statement.tests);
+        let own =
+            |test: &&Test| edit::is_claim(&test.key, provider, "sub") || edit::is_claim(&test.key, provider, "aud");
+        tests.filter(own).flat_map(|test| &test.values).any(|value| is_of_a_cluster(&value.text))
+    }
+
+    /// Whether the role's tags name a service account of a cluster with this issuer.
+    fn is_recorded(&self, provider: &ProviderArn) -> bool {
+        let tags = &self.role.tags;
+        let members = || Ownership::from_tags(tags).members().into_iter();
+        !tags.is_empty() && members().any(|member| member.cluster.as_str() == provider.issuer().host_path())
     }
 
     /// Who of a provider gets in with an audience, or may.
@@ -128,11 +188,7 @@ impl<'a> Reading<'a> {
 
     /// The provider of an issuer in the account of the role; where that is not known, in one that nobody has.
     fn provider_of(&self, issuer: &str) -> Option<ProviderArn> {
-        let issuer = issuer.parse().ok()?;
-        match &self.role.arn {
-            Some(arn) => Some(ProviderArn::new(arn.partition().clone(), arn.account().clone(), issuer)),
-            None => Some(ProviderArn::new("aws".parse().ok()?, "000000000000".parse().ok()?, issuer)),
-        }
+        provider_of(self.role, issuer.parse().ok()?)
     }
 
     /// The providers whose subjects are to be told: those of the role's account that it names; and where its principal is a
@@ -187,7 +243,7 @@ impl<'a> Reading<'a> {
     /// Everybody of a provider who gets in, or may, by some audience; and the numbers of the statements that let somebody in
     /// with an audience that nobody has named.
     pub(in crate::trust) fn seen(&self, provider: &ProviderArn, ground: &Ground<'_>) -> (Vec<Seen>, BTreeSet<usize>) {
-        let standing = ground.standing(provider);
+        let (standing, kind) = (self.standing(ground, provider), self.kind(ground, provider));
         let (mut all, shared) = (Vec::new(), Rc::new(provider.clone()));
         let asked = self.audiences(standing);
         let named = self.named_audiences();
@@ -199,17 +255,17 @@ impl<'a> Reading<'a> {
         for audiences in self.alike(provider, told_apart) {
             let Some(first) = audiences.first() else { continue };
             let parts = self.subjects(provider, first).parts;
-            see(&shared, parts, &audiences, &mut all);
+            see(&shared, kind, parts, &audiences, &mut all);
         }
         let parts = self.subjects(provider, UNNAMED_AUDIENCE).parts;
-        let lets_in = |part: &&SubjectPart| part.decision == Decision::Allow && is_somebody(provider, part, ground);
+        let lets_in = |part: &&SubjectPart| part.decision == Decision::Allow && is_somebody(kind, part);
         let certain = parts.iter().filter(lets_in);
         let open = certain.filter_map(|part| index_of(&part.statement)).collect();
         if standing == Standing::NotKnown {
             alike.insert(UNNAMED_AUDIENCE.to_owned());
         }
         if !alike.is_empty() {
-            see(&shared, parts, &alike, &mut all);
+            see(&shared, kind, parts, &alike, &mut all);
         }
         (all, open)
     }
@@ -233,8 +289,22 @@ impl Reading<'_> {
     }
 }
 
+/// The provider of an issuer in the account of a role; where that is not known, in one that nobody has.
+fn provider_of(role: &AuditedRole, issuer: Issuer) -> Option<ProviderArn> {
+    match &role.arn {
+        Some(arn) => Some(ProviderArn::new(arn.partition().clone(), arn.account().clone(), issuer)),
+        None => Some(ProviderArn::new("aws".parse().ok()?, "000000000000".parse().ok()?, issuer)),
+    }
+}
+
 /// Adds the parts for some audiences.
-fn see(provider: &Rc<ProviderArn>, parts: Vec<SubjectPart>, audiences: &BTreeSet<String>, all: &mut Vec<Seen>) {
+fn see(
+    provider: &Rc<ProviderArn>,
+    kind: IssuerKind,
+    parts: Vec<SubjectPart>,
+    audiences: &BTreeSet<String>,
+    all: &mut Vec<Seen>,
+) {
     for part in parts {
         let same = |seen: &&mut Seen| {
             let known = &seen.part;
@@ -246,8 +316,8 @@ fn see(provider: &Rc<ProviderArn>, parts: Vec<SubjectPart>, audiences: &BTreeSet
         match all.iter_mut().find(same) {
             Some(known) => known.audiences.extend(audiences.iter().cloned()),
             None => {
-                let places = places(&part.pattern, &part.except);
-                all.push(Seen { provider: Rc::clone(provider), part, audiences: audiences.clone(), places });
+                let places = if kind.is_cluster() { places(&part.pattern, &part.except) } else { Vec::new() };
+                all.push(Seen { provider: Rc::clone(provider), kind, part, audiences: audiences.clone(), places });
             }
         }
     }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::edit;
 use super::finding_id::FindingId;
 use super::ground::{Ground, Standing};
+use super::issuer_rules::coverage;
 use super::judge::{Raw, facts};
 use super::place::{Reach, places};
 use super::principals::others;
@@ -21,6 +22,7 @@ use crate::trust::evaluate::decision::Decision;
 use crate::trust::evaluate::glob::Glob;
 use crate::trust::evaluate::operator::{Family, Operator};
 use crate::trust::evaluate::value::is_of_an_issuer;
+use crate::trust::issuers::{Coverage, IssuerKind};
 
 /// Stands for a subject that nobody can tell. No service account can have it, since names have no upper-case letters.
 pub(in crate::trust) const PLACEHOLDER: &str = "system:serviceaccount:NAMESPACE:NAME";
@@ -66,7 +68,8 @@ pub(in crate::trust) fn repaired(
             providers = reading.providers(ground, true);
             providers.extend(fixed.providers(ground, true));
         }
-        (gone && admits_no_more(reading, &fixed, providers)).then_some(fixed.value)
+        (gone && !locks_out(reading, &fixed, ground) && admits_no_more(reading, &fixed, providers))
+            .then_some(fixed.value)
     };
     let least = repairing.least();
     // What is only taken out of an Allow is gone, and lets nobody in.
@@ -107,7 +110,7 @@ impl Repairing<'_> {
                 let provider = provider?;
                 let at = edit::isolate(&mut value, self.index, provider)?;
                 let open = |_: &Operator, text: &str| Glob::wild(text).matches(UNNAMED_AUDIENCE);
-                demand(edit::statement(&mut value, at)?, provider, "aud", open, &self.audiences(provider))?;
+                demand(edit::statement(&mut value, at)?, provider, "aud", open, &self.audiences(provider)?)?;
             }
             Repair::Subjects => {
                 let provider = provider?;
@@ -117,7 +120,15 @@ impl Repairing<'_> {
             Repair::Keys => {
                 let provider = provider?;
                 let at = edit::isolate(&mut value, self.index, provider)?;
-                rename_keys(edit::statement(&mut value, at)?, provider)?;
+                // What another issuer says about its subjects says nothing about those of a service.
+                let own: fn(&str, &ProviderArn) -> bool = match self.kind(provider) {
+                    IssuerKind::Cluster => edit::is_foreign,
+                    IssuerKind::Service(..) | IssuerKind::Unknown => edit::is_misspelt,
+                };
+                rename_keys(edit::statement(&mut value, at)?, provider, own)?;
+                if !self.kind(provider).is_cluster() {
+                    return Some(value);
+                }
                 let renamed = self.reading.with(value.clone()).ok()?;
                 let open = renamed.seen(provider, self.ground).0.iter().any(|seen| {
                     seen.statement() == Some(at) && seen.places.iter().any(|place| place.reach() == Reach::Cluster)
@@ -135,20 +146,27 @@ impl Repairing<'_> {
         if !matches!(self.found.repair, Repair::Subjects | Repair::Keys | Repair::Audience) {
             return None;
         }
-        let provider = self.found.provider.as_ref()?;
+        let provider = self.found.provider.as_ref().filter(|provider| self.kind(provider).is_cluster())?;
         let mut value = self.reading.value.clone();
         let at = edit::isolate(&mut value, self.index, provider)?;
         let host = provider.issuer().host_path();
         let statement = edit::statement(&mut value, at)?;
         let tests = json!({"StringEquals": {
-            format!("{host}:aud"): edit::one_or_list(self.audiences(provider)),
+            format!("{host}:aud"): edit::one_or_list(self.audiences(provider)?),
             format!("{host}:sub"): edit::one_or_list(self.meant(provider)),
         }});
         statement.insert("Condition".to_owned(), tests);
         Some(value)
     }
 
+    fn kind(&self, provider: &ProviderArn) -> IssuerKind {
+        self.reading.kind(self.ground, provider)
+    }
+
     fn name_subjects(&self, statement: &mut Map<String, Value>, provider: &ProviderArn) -> Option<()> {
+        if !self.kind(provider).is_cluster() {
+            return close_patterns(statement, provider, self.kind(provider));
+        }
         let wanted = match self.found.id {
             FindingId::AnyNamespace => Reach::AnyNamespace,
             FindingId::OpenEnd => Reach::OpenEnd,
@@ -165,7 +183,7 @@ impl Repairing<'_> {
     /// The subjects that are meant: of those who get in already, the service accounts whose annotation names the role, else
     /// those on record in irsa's tags.
     fn meant(&self, provider: &ProviderArn) -> Vec<String> {
-        let audiences = self.reading.audiences(self.ground.standing(provider));
+        let audiences = self.reading.audiences(self.reading.standing(self.ground, provider));
         let let_in = |sub: &String| {
             audiences.iter().any(|audience| {
                 let caller = Caller::new(provider.clone(), sub.clone(), audience.clone());
@@ -193,12 +211,18 @@ impl Repairing<'_> {
         subs
     }
 
-    /// The audiences that tokens for this role should have.
-    fn audiences(&self, provider: &ProviderArn) -> Vec<String> {
+    /// The audiences that tokens for this role should have. Of an issuer that is not a cluster they are those that the
+    /// provider takes, since nobody else knows what its tokens are made for.
+    fn audiences(&self, provider: &ProviderArn) -> Option<Vec<String>> {
         let sts = Audience::sts().to_string();
-        match self.ground.standing(provider) {
-            Standing::Takes(audiences) if !audiences.is_empty() && !audiences.contains(&sts) => audiences.to_vec(),
-            _ => vec![sts],
+        match self.reading.standing(self.ground, provider) {
+            Standing::Takes(audiences) if !audiences.is_empty() && !audiences.contains(&sts) => {
+                Some(audiences.to_vec())
+            }
+            Standing::Takes(audiences) if !self.kind(provider).is_cluster() => {
+                (!audiences.is_empty()).then(|| audiences.to_vec())
+            }
+            _ => self.kind(provider).is_cluster().then(|| vec![sts]),
         }
     }
 
@@ -276,15 +300,43 @@ fn is_of_text(family: Family) -> bool {
     matches!(family, Family::Equals | Family::EqualsIgnoreCase | Family::Like)
 }
 
+/// Writes the names of tenants in full where a pattern ends within one; nothing where that is not possible for all of them.
+fn close_patterns(statement: &mut Map<String, Value>, provider: &ProviderArn, kind: IssuerKind) -> Option<()> {
+    let service = kind.service()?;
+    let condition = statement.get_mut("Condition")?.as_object_mut()?;
+    for (name, keys) in condition.iter_mut() {
+        let operator = Operator::parse(name);
+        if operator.negated || operator.family != Family::Like {
+            continue;
+        }
+        for (_, held) in keys.as_object_mut()?.iter_mut().filter(|(key, _)| edit::is_claim(key, provider, "sub")) {
+            let mut closed: Vec<String> = Vec::new();
+            for value in strings(Some(held)) {
+                let values = match service.coverage(&Glob::wild(&value)) {
+                    Coverage::Tenants(_) => service.closed(&value)?,
+                    _ => vec![value],
+                };
+                closed.extend(values.into_iter().filter(|value| !closed.contains(value)).collect::<Vec<_>>());
+            }
+            *held = edit::one_or_list(closed);
+        }
+    }
+    Some(())
+}
+
 /// Turns tests of other issuers' keys into tests of the provider's own, by operators that fail without the key.
-fn rename_keys(statement: &mut Map<String, Value>, provider: &ProviderArn) -> Option<()> {
+fn rename_keys(
+    statement: &mut Map<String, Value>,
+    provider: &ProviderArn,
+    is_meant: impl Fn(&str, &ProviderArn) -> bool,
+) -> Option<()> {
     let condition = statement.get("Condition")?.as_object()?;
     let mut renamed: Map<String, Value> = Map::new();
     for (name, keys) in condition {
         for (key, held) in keys.as_object()? {
             let (_, claim) = key.rsplit_once(':')?;
             let claim = claim.to_ascii_lowercase();
-            let (name, key) = match edit::is_foreign(key, provider) && matches!(claim.as_str(), "sub" | "aud") {
+            let (name, key) = match is_meant(key, provider) && matches!(claim.as_str(), "sub" | "aud") {
                 true => (plain(name), format!("{}:{claim}", provider.issuer().host_path())),
                 false => (name.clone(), key.clone()),
             };
@@ -328,6 +380,30 @@ fn leave(statement: &mut Map<String, Value>, provider: &ProviderArn, subjects: &
         }
     }
     left.is_empty().then_some(empty)
+}
+
+/// Whether the new document keeps out somebody of an issuer that is not a cluster, other than by closing a pattern that covers
+/// several tenants: nobody here knows which pipelines of a service use the role.
+fn locks_out(old: &Reading<'_>, new: &Reading<'_>, ground: &Ground<'_>) -> bool {
+    let named = old.named.iter().filter(|provider| old.is_own(provider));
+    let issuers = named.map(|provider| (old.kind(ground, provider), provider));
+    issuers.filter(|(kind, _)| !kind.is_cluster()).any(|(kind, provider)| {
+        let audiences = old.audiences(old.standing(ground, provider));
+        audiences.iter().any(|audience| {
+            let (before, after) = (old.subjects(provider, audience), new.subjects(provider, audience));
+            let keeps_example = |tenant: &str| {
+                let example = kind.service().and_then(|service| service.example_of(tenant));
+                example.is_none_or(|example| before.decide(&example) == after.decide(&example))
+            };
+            let is_closed = |pattern: &String| match coverage(kind, &Glob::wild(pattern)) {
+                Coverage::Everybody | Coverage::AnyTenant => true,
+                Coverage::Tenants(tenant) => keeps_example(&tenant),
+                Coverage::OneTenant(_) | Coverage::Narrow => false,
+            };
+            (after.is_empty() && !before.is_empty())
+                || !before.beyond(std::slice::from_ref(&after), &old.work).iter().all(is_closed)
+        })
+    })
 }
 
 /// Whether nobody gets in by the new document who did not by the old one, and nobody for certain who only may have.
@@ -620,7 +696,7 @@ mod tests {
             let others = subjects();
             let audience = open.clone().any(|host| {
                 // Of an issuer that is no cluster's, whoever is named is somebody.
-                let elsewhere = ["*", "*app", "somebody"].map(str::to_owned);
+                let elsewhere = ["somebody", "xapp"].map(str::to_owned);
                 let named = elsewhere.iter().filter(|_| !host.starts_with("oidc.eks."));
                 others.iter().chain(named).any(|sub| decide(&document, host, sub, "else") == Decision::Allow)
             });
@@ -630,7 +706,8 @@ mod tests {
                 let tokens = of_a_stranger.iter().flat_map(|sub| [STS, "vault", "*", "else"].map(|aud| (sub, aud)));
                 tokens.into_iter().any(|(sub, aud)| decide(&document, host, sub, aud) == Decision::Allow)
             });
-            let any_namespace = count(&found, FindingId::AnyNamespace) > 0;
+            // Of an issuer of which nothing is known, `*app` is a subject of whomever.
+            let any_namespace = count(&found, FindingId::AnyNamespace) + count(&found, FindingId::AnyTenant) > 0;
             prop_assert!(!anywhere || strangers || any_namespace, "{found:?}");
             prop_assert!(!any_namespace || anywhere, "{found:?}");
         }

@@ -12,7 +12,8 @@ use super::operator::{Operator, Truth};
 use super::value::Value;
 use crate::document::{DocumentKind, LONGEST_DOCUMENT, check, one_or_many, parse_strict, unknown_key};
 use crate::error::{Error, Result};
-use crate::name::ProviderArn;
+use crate::name::{Issuer, ProviderArn};
+use crate::trust::issuers::is_built_in;
 
 /// The action of IRSA (STS API reference, `AssumeRoleWithWebIdentity`), in lower case: actions have none.
 const ACTION: &str = "sts:assumerolewithwebidentity";
@@ -62,7 +63,7 @@ pub(in crate::trust) struct Statement {
     /// Whether it is about the action of IRSA.
     pub(in crate::trust) concerns: bool,
     /// Whether it is about `sts:AssumeRole`, the action of principals of AWS.
-    assumes: bool,
+    pub(in crate::trust) assumes: bool,
     /// What cannot be told because IAM would not store such a statement.
     pub(in crate::trust) in_doubt: Option<&'static str>,
     pub(in crate::trust) tests: Vec<Test>,
@@ -156,6 +157,13 @@ impl TrustDocument {
     pub fn providers(&self) -> BTreeSet<ProviderArn> {
         let named = self.statements.iter().flat_map(|statement| &statement.principal.federated);
         named.filter_map(|arn| arn.parse().ok()).collect()
+    }
+
+    /// The issuers that it names as principals and that AWS knows without a provider in the account, such as that of Amazon
+    /// Cognito.
+    pub fn built_in_issuers(&self) -> BTreeSet<Issuer> {
+        let named = self.statements.iter().flat_map(|statement| &statement.principal.federated);
+        named.filter(|name| is_built_in(name)).filter_map(|name| Issuer::from_host_path(name).ok()).collect()
     }
 
     /// Audiences that tests of a provider's `aud` compare with; one for each pattern.
@@ -290,7 +298,7 @@ impl Principal {
         if self.unclear {
             return Truth::True;
         }
-        let named = self.everyone || self.federated.iter().any(|arn| arn == provider || arn == "*");
+        let named = self.everyone || self.federated.iter().any(|named| named == "*" || names_provider(named, provider));
         let truth = match named {
             true => Truth::True,
             // Whether it covers callers with a web identity is not documented.
@@ -303,6 +311,12 @@ impl Principal {
     pub(in crate::trust) fn is_all_of_aws(&self) -> bool {
         self.others.iter().any(|(kind, principal)| kind == "AWS" && principal == "*")
     }
+}
+
+/// Whether a federated principal names a provider: by its ARN, or by the name of one that needs no provider in the account.
+pub(in crate::trust) fn names_provider(principal: &str, provider: &str) -> bool {
+    let host = || provider.split_once(":oidc-provider/").map(|(_, host)| host);
+    principal == provider || (!principal.starts_with("arn:") && host() == Some(principal) && is_built_in(principal))
 }
 
 fn texts(value: &Json, place: &str, what: &str) -> Result<Vec<String>> {

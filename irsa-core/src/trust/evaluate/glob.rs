@@ -23,6 +23,9 @@ pub(in crate::trust) enum Symbol {
     Many,
 }
 
+/// Stands for a run of wildcards in [`Glob::marked`]. No policy can hold it, since IAM takes no character beyond Latin-1.
+pub(in crate::trust) const WILDCARD: char = '\u{E000}';
+
 /// The most patterns that an intersection is told by.
 const MOST: usize = 64;
 /// The most steps that are spent on one intersection.
@@ -127,6 +130,24 @@ impl Glob {
             Symbol::Many => None,
         };
         self.symbols.iter().filter_map(one).collect()
+    }
+
+    /// The text with [`WILDCARD`] for each run of wildcards, so that a literal `*` is not taken for one.
+    pub(in crate::trust) fn marked(&self) -> String {
+        let mut text = String::with_capacity(self.symbols.len());
+        for symbol in &*self.symbols {
+            match symbol {
+                Symbol::Char(c) | Symbol::Fold(c) => text.push(*c),
+                Symbol::One | Symbol::Many if text.ends_with(WILDCARD) => {}
+                Symbol::One | Symbol::Many => text.push(WILDCARD),
+            }
+        }
+        text
+    }
+
+    /// Whether it has a `*` or `?` that stands for itself.
+    pub(in crate::trust) fn has_literal_wildcard(&self) -> bool {
+        self.symbols.iter().any(|symbol| matches!(symbol, Symbol::Char('*' | '?') | Symbol::Fold('*' | '?')))
     }
 
     pub(in crate::trust) fn is_literal(&self) -> bool {

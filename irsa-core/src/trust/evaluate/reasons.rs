@@ -9,6 +9,7 @@ use super::document::{Effect, Principal, Statement};
 use super::glob::Glob;
 use super::operator::{Family, Truth};
 use super::value::{Held, held, is_of_an_issuer};
+use crate::trust::issuers::is_documented;
 
 /// Longer lists are cut in messages.
 const MOST_SHOWN: usize = 5;
@@ -74,6 +75,9 @@ fn what(open: &OpenTest<'_>) -> String {
                 (_, _, Family::Other) => format!("{}, an operator that is not known", shown(test)),
                 (true, false, _) => format!("{} in {}", variables.join(", "), shown(test)),
                 (true, true, _) => format!("{}, whose value is of another type", shown(test)),
+                (false, ..) if is_documented(&test.key) == Some(false) => {
+                    format!("{}, a claim that AWS documents no condition key for", shown(test))
+                }
                 (false, ..) => shown(test),
             }
         }

@@ -52,6 +52,11 @@ impl SubjectPart {
         self.region.contains(subject)
     }
 
+    /// The pattern itself.
+    pub(in crate::trust) fn glob(&self) -> &Glob {
+        &self.region.glob
+    }
+
     /// Whether it is one subject, and not a pattern.
     pub fn is_one_subject(&self) -> bool {
         self.region.glob.is_literal()

@@ -1,0 +1,487 @@
+//! The services whose tokens AWS takes: their issuers, subjects, audiences and claims. All that is known of them is in this table.
+//!
+//! Shared issuers and the claims that name the tenant: IAM user guide, "Identity-provider controls for shared OIDC providers".
+//! Condition keys: IAM user guide, "Available keys for AWS OIDC federation", and the service authorization reference of AWS STS,
+//! `AssumeRoleWithWebIdentity` (2026). Forms of subjects: the documentation of each service.
+
+use super::{Claim, IssuerForm, TenantPart, TokenAudience, TokenService};
+
+const fn shared(pattern: &'static str) -> IssuerForm {
+    IssuerForm { pattern, owner: None, built_in: false }
+}
+
+const fn built_in(pattern: &'static str) -> IssuerForm {
+    IssuerForm { pattern, owner: None, built_in: true }
+}
+
+const fn owned(pattern: &'static str, owner: &'static str) -> IssuerForm {
+    IssuerForm { pattern, owner: Some(owner), built_in: false }
+}
+
+/// A claim that names one tenant and is in every token.
+const fn tenant(name: &'static str) -> Claim {
+    Claim { name, tenant: true, ends: None, always: true }
+}
+
+/// A claim that every customer can have in common, and that is in every token.
+const fn common(name: &'static str) -> Claim {
+    Claim { name, tenant: false, ends: None, always: true }
+}
+
+const fn not_always(claim: Claim) -> Claim {
+    Claim { name: claim.name, tenant: claim.tenant, ends: claim.ends, always: false }
+}
+
+/// The value begins with the name of the tenant, up to a `/`.
+const fn path(claim: Claim) -> Claim {
+    Claim { name: claim.name, tenant: claim.tenant, ends: Some('/'), always: claim.always }
+}
+
+/// `before` with a name that a `:` or the end of the subject ends.
+const fn word(before: &'static str) -> TenantPart {
+    TenantPart { before, ends: &[':'], all: &[":*"], through: &["", ":*"] }
+}
+
+/// The same, for a name that can also be the last of the subject.
+const fn last_word(before: &'static str) -> TenantPart {
+    TenantPart { before, ends: &[':'], all: &[], through: &[] }
+}
+
+/// `before` with a name that a `/` ends.
+const fn slash(before: &'static str) -> TenantPart {
+    TenantPart { before, ends: &['/'], all: &["/*"], through: &["", "/*"] }
+}
+
+pub(super) static SERVICES: &[TokenService] = &[
+    TokenService {
+        name: "GitHub Actions",
+        issuers: &[
+            shared("token.actions.githubusercontent.com"),
+            shared("vstoken.actions.githubusercontent.com"),
+            owned("token.actions.githubusercontent.com/*", "enterprise"),
+            owned("token.actions.*.ghe.com", "enterprise"),
+            owned("token.actions.*.ghe.com/*", "enterprise"),
+            owned("github.com/enterprises/*", "enterprise"),
+            owned("*/_services/token", "server"),
+        ],
+        holders: "any workflow of any repository",
+        tenant: "owner",
+        subject: "repo:OWNER/REPO:ref:refs/heads/BRANCH",
+        example: "repo:octo-org/octo-repo:ref:refs/heads/main",
+        everybody: "repo:*/*:*",
+        // docs.github.com, "OpenID Connect reference": since July 2026 new repositories have subjects of the form
+        // `repo:OWNER@ID/REPO@ID:...`, and neither name can hold an `@`.
+        tenant_parts: &[
+            TenantPart { before: "repo:", ends: &['/', '@'], all: &["/*", "@*/*"], through: &["", "@*"] },
+            slash("repository:"),
+            slash("job_workflow_ref:"),
+            slash("workflow_ref:"),
+            last_word("repository_owner:"),
+            last_word("repository_owner_id:"),
+            last_word("repository_id:"),
+            last_word("enterprise:"),
+            last_word("enterprise_id:"),
+            last_word("actor:"),
+            last_word("actor_id:"),
+        ],
+        // Whoever has a repository chooses what its `sub` is made of.
+        shared_parts: &["environment:", "ref:", "workflow:", "context:", "head_ref:", "base_ref:", "event_name:"],
+        audience: TokenAudience::Usual("sts.amazonaws.com"),
+        claims: &[
+            path(tenant("repository")),
+            tenant("repository_id"),
+            tenant("repository_owner_id"),
+            not_always(tenant("enterprise_id")),
+            path(tenant("job_workflow_ref")),
+            tenant("actor"),
+            tenant("actor_id"),
+            common("workflow"),
+            common("ref"),
+            not_always(common("environment")),
+        ],
+    },
+    TokenService {
+        name: "GitHub audit log streaming",
+        issuers: &[shared("oidc-configuration.audit-log.githubusercontent.com")],
+        holders: "any audit log stream",
+        tenant: "enterprise",
+        subject: "https://github.com/ENTERPRISE",
+        example: "https://github.com/octo-enterprise",
+        everybody: "https://github.com/*",
+        tenant_parts: &[TenantPart { before: "https://github.com/", ends: &[], all: &[], through: &[] }],
+        shared_parts: &[],
+        audience: TokenAudience::Usual("sts.amazonaws.com"),
+        claims: &[],
+    },
+    TokenService {
+        name: "GitLab",
+        issuers: &[shared("gitlab.com"), owned("gitlab.*", "instance"), owned("*.gitlab-dedicated.com", "instance")],
+        holders: "any job of any project",
+        tenant: "group",
+        subject: "project_path:GROUP/PROJECT:ref_type:branch:ref:BRANCH",
+        example: "project_path:my-group/my-project:ref_type:branch:ref:main",
+        everybody: "project_path:*/*:ref_type:*:ref:*",
+        tenant_parts: &[slash("project_path:")],
+        shared_parts: &[],
+        audience: TokenAudience::Chosen,
+        claims: &[
+            tenant("namespace_id"),
+            tenant("project_id"),
+            tenant("user_email"),
+            tenant("user_id"),
+            tenant("user_login"),
+            common("pipeline_source"),
+            common("ref_protected"),
+            common("runner_environment"),
+            common("user_access_level"),
+        ],
+    },
+    TokenService {
+        name: "HCP Terraform",
+        issuers: &[shared("app.terraform.io"), shared("app.eu.terraform.io")],
+        holders: "any run of any workspace",
+        tenant: "organization",
+        subject: "organization:ORG:project:PROJECT:workspace:WORKSPACE:run_phase:PHASE",
+        example: "organization:my-org:project:my-project:workspace:my-workspace:run_phase:apply",
+        everybody: "organization:*:project:*:workspace:*:run_phase:*",
+        tenant_parts: &[word("organization:")],
+        shared_parts: &[],
+        audience: TokenAudience::Usual("aws.workload.identity"),
+        claims: &[],
+    },
+    TokenService {
+        name: "Buildkite",
+        issuers: &[shared("agent.buildkite.com")],
+        holders: "any job of any pipeline",
+        tenant: "organization",
+        subject: "organization:ORG:pipeline:PIPELINE:ref:REF:commit:COMMIT:step:STEP",
+        example: "organization:my-org:pipeline:my-pipeline:ref:refs/heads/main:commit:9f3182061f1e2cca4702c368cbc039b7dc9d4485:step:build",
+        everybody: "organization:*:pipeline:*:ref:*:commit:*:step:*",
+        tenant_parts: &[word("organization:")],
+        shared_parts: &[],
+        audience: TokenAudience::Usual("sts.amazonaws.com"),
+        claims: &[
+            tenant("organization_id"),
+            tenant("organization_slug"),
+            tenant("pipeline_id"),
+            not_always(tenant("cluster_id")),
+            common("pipeline_slug"),
+            common("build_branch"),
+            not_always(common("cluster_name")),
+        ],
+    },
+    TokenService {
+        name: "Bitbucket Pipelines",
+        issuers: &[owned("api.bitbucket.org/2.0/workspaces/*/pipelines-config/identity/oidc", "workspace")],
+        holders: "any step of any pipeline",
+        tenant: "workspace",
+        subject: "{REPOSITORY_UUID}:{STEP_UUID}",
+        example: "{b1f9c4e2-58f1-4c2e-9a1b-2f4d6c8e0a11}:{0d3f7a6e-1c7b-4f7a-8a55-9f2f6a1c3b22}",
+        everybody: "{*}:{*}",
+        tenant_parts: &[],
+        shared_parts: &[],
+        audience: TokenAudience::Chosen,
+        claims: &[],
+    },
+    TokenService {
+        name: "CircleCI",
+        issuers: &[owned("oidc.circleci.com/org/*", "organization")],
+        holders: "any job of any project",
+        tenant: "organization",
+        subject: "org/ORG_ID/project/PROJECT_ID/user/USER_ID",
+        example: "org/6b376885-8f20-45b2-ba2f-c27c0919bc6d/project/a6e7a1f0-9d3f-4b1c-8f0a-0b7c5b1f4d2e/user/1f0c3a5b-2d4e-4f6a-8b9c-0d1e2f3a4b5c",
+        everybody: "org/*/project/*/user/*",
+        tenant_parts: &[],
+        shared_parts: &[],
+        audience: TokenAudience::Tenant("organization"),
+        claims: &[tenant("oidc.circleci.com/project-id")],
+    },
+    TokenService {
+        name: "Google",
+        issuers: &[built_in("accounts.google.com")],
+        holders: "any user or service account",
+        tenant: "customer",
+        subject: "",
+        example: "",
+        everybody: "",
+        tenant_parts: &[],
+        shared_parts: &[],
+        // `azp`, where a token has it.
+        audience: TokenAudience::Tenant("client or the service account"),
+        claims: &[not_always(tenant("google/organization_number")), not_always(common("oaud"))],
+    },
+    TokenService {
+        name: "Amazon Cognito",
+        issuers: &[
+            built_in("cognito-identity.amazonaws.com"),
+            built_in("cognito-identity.*.amazonaws.com.cn"),
+            built_in("cognito-identity-us-gov.*.amazonaws.com"),
+        ],
+        holders: "any identity of any identity pool",
+        tenant: "AWS account",
+        subject: "REGION:IDENTITY_ID",
+        example: "us-east-1:12345678-dead-beef-cafe-123456790ab0",
+        everybody: "*:*",
+        tenant_parts: &[],
+        shared_parts: &[],
+        audience: TokenAudience::Tenant("identity pool"),
+        claims: &[common("amr")],
+    },
+    TokenService {
+        name: "Amazon Cognito user pools",
+        issuers: &[
+            owned("cognito-idp.*.amazonaws.com/*", "user pool"),
+            owned("cognito-idp.*.amazonaws.com.cn/*", "user pool"),
+        ],
+        holders: "any user of any client",
+        tenant: "user pool",
+        subject: "",
+        example: "",
+        everybody: "",
+        tenant_parts: &[],
+        shared_parts: &[],
+        audience: TokenAudience::Chosen,
+        claims: &[],
+    },
+    TokenService {
+        name: "Facebook",
+        issuers: &[built_in("graph.facebook.com")],
+        holders: "any user of any application",
+        tenant: "developer",
+        subject: "",
+        example: "",
+        everybody: "",
+        tenant_parts: &[],
+        shared_parts: &[],
+        audience: TokenAudience::None,
+        claims: &[tenant("app_id"), tenant("id")],
+    },
+    TokenService {
+        name: "Login with Amazon",
+        issuers: &[built_in("www.amazon.com")],
+        holders: "any user of any application",
+        tenant: "developer",
+        subject: "",
+        example: "",
+        everybody: "",
+        tenant_parts: &[],
+        shared_parts: &[],
+        audience: TokenAudience::None,
+        claims: &[tenant("app_id"), tenant("user_id")],
+    },
+    TokenService {
+        name: "Microsoft Sentinel",
+        issuers: &[shared("sts.windows.net/33e01921-4d64-4f8c-a055-5bdaffd5e33d")],
+        holders: "any workspace",
+        tenant: "customer",
+        subject: "",
+        example: "",
+        everybody: "",
+        tenant_parts: &[],
+        shared_parts: &[],
+        audience: TokenAudience::Chosen,
+        // The workspace is in the name of the session, which Microsoft sets.
+        claims: &[tenant("sts:RoleSessionName")],
+    },
+    TokenService {
+        name: "Microsoft Entra ID",
+        issuers: &[
+            owned("sts.windows.net/*", "tenant"),
+            owned("sts.chinacloudapi.cn/*", "tenant"),
+            owned("login.microsoftonline.com/*/v2.0", "tenant"),
+            owned("login.microsoftonline.us/*/v2.0", "tenant"),
+            owned("login.partner.microsoftonline.cn/*/v2.0", "tenant"),
+        ],
+        holders: "any user or application",
+        tenant: "tenant",
+        subject: "OBJECT_ID",
+        example: "0c4b6f2e-6a0f-4a53-9b57-1d5c4f2a7e90",
+        everybody: "",
+        tenant_parts: &[],
+        shared_parts: &[],
+        audience: TokenAudience::Chosen,
+        claims: &[],
+    },
+    TokenService {
+        name: "Azure DevOps",
+        issuers: &[owned("vstoken.dev.azure.com/*", "organization")],
+        holders: "any service connection of any project",
+        tenant: "organization",
+        subject: "sc://ORG/PROJECT/SERVICE_CONNECTION",
+        example: "sc://my-org/my-project/my-connection",
+        everybody: "sc://*/*/*",
+        tenant_parts: &[],
+        shared_parts: &[],
+        audience: TokenAudience::Usual("api://AzureADTokenExchange"),
+        claims: &[],
+    },
+    TokenService {
+        name: "Spacelift",
+        issuers: &[owned("*.app.spacelift.io", "account"), owned("*.app.us.spacelift.io", "account")],
+        holders: "any run of any stack",
+        tenant: "account",
+        subject: "space:SPACE:stack:STACK:run_type:TYPE:scope:SCOPE",
+        example: "space:root:stack:my-stack:run_type:TRACKED:scope:write",
+        everybody: "space:*:run_type:*:scope:*",
+        tenant_parts: &[],
+        shared_parts: &[],
+        audience: TokenAudience::Chosen,
+        claims: &[],
+    },
+    TokenService {
+        name: "Vercel",
+        issuers: &[shared("oidc.vercel.com"), owned("oidc.vercel.com/*", "team")],
+        holders: "any deployment of any project",
+        tenant: "team",
+        subject: "owner:TEAM:project:PROJECT:environment:ENVIRONMENT",
+        example: "owner:my-team:project:my-project:environment:production",
+        everybody: "owner:*:project:*:environment:*",
+        tenant_parts: &[word("owner:")],
+        shared_parts: &[],
+        audience: TokenAudience::Tenant("team"),
+        claims: &[],
+    },
+    TokenService {
+        name: "Fly.io",
+        issuers: &[owned("oidc.fly.io/*", "organization")],
+        holders: "any machine of any app",
+        tenant: "organization",
+        subject: "ORG:APP:MACHINE",
+        example: "my-org:my-app:my-machine",
+        everybody: "*:*:*",
+        tenant_parts: &[],
+        shared_parts: &[],
+        audience: TokenAudience::Usual("sts.amazonaws.com"),
+        claims: &[],
+    },
+    TokenService {
+        name: "Codefresh",
+        issuers: &[shared("oidc.codefresh.io")],
+        holders: "any build of any pipeline",
+        tenant: "account",
+        subject: "account:ACCOUNT_ID:pipeline:PIPELINE_ID:initiator:INITIATOR",
+        example: "account:5f30ebd30312313ae7f17948:pipeline:64de5cd47626b3ca134e760a:initiator:me",
+        everybody: "account:*:pipeline:*",
+        tenant_parts: &[word("account:")],
+        shared_parts: &[],
+        audience: TokenAudience::Usual("https://g.codefresh.io"),
+        claims: &[],
+    },
+    TokenService {
+        name: "Pulumi Cloud",
+        issuers: &[shared("api.pulumi.com/oidc")],
+        holders: "any deployment or environment of any project",
+        tenant: "organization",
+        subject: "pulumi:deploy:org:ORG:project:PROJECT:stack:STACK:operation:OPERATION:scope:write",
+        example: "pulumi:deploy:org:my-org:project:my-project:stack:prod:operation:update:scope:write",
+        everybody: "pulumi:*:org:*:*",
+        tenant_parts: &[word("org:")],
+        shared_parts: &[],
+        audience: TokenAudience::Tenant("organization"),
+        claims: &[],
+    },
+    TokenService {
+        name: "Scalr",
+        issuers: &[shared("scalr.io")],
+        holders: "any run of any workspace",
+        tenant: "account",
+        subject: "account:ACCOUNT:environment:ENVIRONMENT:workspace:WORKSPACE",
+        example: "account:my-account:environment:prod:workspace:my-workspace",
+        everybody: "account:*:environment:*:workspace:*",
+        tenant_parts: &[word("account:")],
+        shared_parts: &[],
+        audience: TokenAudience::Chosen,
+        claims: &[],
+    },
+    TokenService {
+        name: "Upbound",
+        issuers: &[shared("proidc.upbound.io")],
+        holders: "any provider of any control plane",
+        tenant: "organization",
+        subject: "mcp:ORG/CONTROL_PLANE:provider:PROVIDER",
+        example: "mcp:my-org/my-control-plane:provider:provider-aws",
+        everybody: "mcp:*/*:*:*",
+        tenant_parts: &[slash("mcp:")],
+        shared_parts: &[],
+        audience: TokenAudience::Usual("sts.amazonaws.com"),
+        claims: &[],
+    },
+    TokenService {
+        name: "DVC Studio",
+        issuers: &[shared("studio.datachain.ai/api")],
+        holders: "any job of any team",
+        tenant: "team",
+        subject: "",
+        example: "",
+        everybody: "",
+        tenant_parts: &[],
+        shared_parts: &[],
+        audience: TokenAudience::Chosen,
+        claims: &[],
+    },
+    TokenService {
+        name: "Shisho Cloud",
+        issuers: &[shared("tokens.cloud.shisho.dev")],
+        holders: "any job of any organization",
+        tenant: "organization",
+        subject: "",
+        example: "",
+        everybody: "",
+        tenant_parts: &[],
+        shared_parts: &[],
+        audience: TokenAudience::Chosen,
+        claims: &[],
+    },
+    TokenService {
+        name: "sandboxes.cloud",
+        issuers: &[shared("sandboxes.cloud")],
+        holders: "any sandbox",
+        tenant: "customer",
+        subject: "",
+        example: "",
+        everybody: "",
+        tenant_parts: &[],
+        shared_parts: &[],
+        audience: TokenAudience::Tenant("customer"),
+        claims: &[],
+    },
+    TokenService {
+        name: "AWS STS",
+        issuers: &[owned("*.tokens.sts.global.api.aws", "AWS account")],
+        holders: "any principal",
+        tenant: "AWS account",
+        subject: "arn:aws:iam::ACCOUNT:role/ROLE",
+        example: "arn:aws:iam::123456789012:role/my-role",
+        everybody: "arn:*",
+        tenant_parts: &[],
+        shared_parts: &[],
+        audience: TokenAudience::Chosen,
+        claims: &[],
+    },
+    TokenService {
+        name: "Okta",
+        issuers: &[owned("*.okta.com", "organization"), owned("*.okta.com/oauth2/*", "organization")],
+        holders: "any user or application",
+        tenant: "organization",
+        subject: "",
+        example: "",
+        everybody: "",
+        tenant_parts: &[],
+        shared_parts: &[],
+        audience: TokenAudience::Chosen,
+        claims: &[],
+    },
+    TokenService {
+        name: "Auth0",
+        issuers: &[owned("*.auth0.com", "tenant")],
+        holders: "any user or application",
+        tenant: "tenant",
+        subject: "",
+        example: "",
+        everybody: "",
+        tenant_parts: &[],
+        shared_parts: &[],
+        audience: TokenAudience::Chosen,
+        claims: &[],
+    },
+];
