@@ -146,9 +146,10 @@ def test_check_depends_on_all_that_is_given(offline: Offline) -> None:
 def test_check_in_another_partition(offline: Offline) -> None:
     issuer = f"https://oidc.eks.cn-north-1.amazonaws.com.cn/id/{ID}"
     asked = ("check", "--document", document("china"), "--issuer", issuer, "--subject", "default/app", "-o", "json")
-    assert offline(*asked, "--partition", "aws-cn").json()["decision"] == "allow"
-    assert offline(*asked, "--account", "123456789012").json()["decision"] == "deny", "the default is aws"
-    assert "--partition" in offline(*asked).refused("invalid_input", code=2)["hint"]
+    assert offline(*asked).json()["decision"] == "allow", "an issuer of EKS tells its partition"
+    assert offline(*asked, "--account", "123456789012").json()["decision"] == "allow"
+    assert offline(*asked, "--partition", "aws").refused("invalid_input", code=2)["hint"]
+    assert offline(*asked, "--partition", "aws", "--account", "123456789012").json()["decision"] == "deny"
 
 
 FINDINGS: list[tuple[str, dict[str, str]]] = [

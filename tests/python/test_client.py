@@ -138,16 +138,28 @@ def test_tokens_of_other_issuers_are_asked_about_by_their_issuer(client: irsa.Cl
             "StringLike": {f"{host}:sub": "repo:my-org/app:*"},
         },
     }
-    client.apply(binding(trust_statements=[statement]))
+    cognito = "cognito-identity.amazonaws.com"
+    pool = {
+        **statement,
+        "Principal": {"Federated": cognito},
+        "Condition": {"StringEquals": {f"{cognito}:aud": "us-east-1:pool"}},
+    }
+    client.apply(binding(trust_statements=[statement, pool]))
     name, github = "sandbox-default-worker", f"https://{host}"
     main = "repo:my-org/app:ref:refs/heads/main"
     assert client.check_trust(name, subject=main, issuer=github).decision == "allow"
     assert client.check_trust(name, subject="repo:evil/app:x", issuer=github).decision == "deny"
     with pytest.raises(irsa.InvalidInputError, match="NAMESPACE/NAME"):
         client.check_trust(name, subject=main)
-    (pipelines,) = [subjects for subjects in client.who_can(name).subjects if subjects.issuer_name]
-    assert (pipelines.issuer_name, pipelines.pattern) == ("GitHub Actions", "repo:my-org/app:*")
-    assert (pipelines.cluster, pipelines.service_accounts) == (github, None)
+    identity = {"subject": "us-east-1:x", "issuer": f"https://{cognito}"}
+    assert client.check_trust(name, **identity, audience="us-east-1:pool").decision == "allow"
+    assert client.check_trust(name, **identity, audience="us-east-1:other").decision == "deny"
+    # Amazon Cognito needs no provider in the account, GitHub does.
+    who = client.who_can(name)
+    (identities,) = [subjects for subjects in who.subjects if subjects.issuer_name]
+    assert (identities.issuer_name, identities.pattern) == ("Amazon Cognito", "*")
+    assert (identities.cluster, identities.service_accounts) == (f"https://{cognito}", None)
+    assert [finding.id for finding in who.findings] == ["stale-provider"]
 
 
 def test_unknown_roles_and_findings_are_refused(client: irsa.Client) -> None:

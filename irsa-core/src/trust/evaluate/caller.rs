@@ -85,7 +85,11 @@ pub fn subject_claim(issuer: &Issuer, text: &str) -> Result<String> {
 /// # Errors
 /// `InvalidInput` where it is neither.
 pub fn service_account_claim(text: &str) -> Result<String> {
-    let named = text.strip_prefix(SUBJECT_PREFIX).map_or_else(|| text.split_once('/'), |rest| rest.split_once(':'));
+    // A `:` is in the subjects of other issuers, and in no name.
+    let named = match text.strip_prefix(SUBJECT_PREFIX) {
+        Some(claim) => claim.split_once(':'),
+        None => text.split_once('/').filter(|_| !text.contains(':')),
+    };
     let (namespace, name) =
         named.ok_or_else(|| Error::invalid("subject", text, "must have the form NAMESPACE/NAME"))?;
     let (namespace, name) = (Namespace::new(namespace)?, ServiceAccountName::new(name)?);
