@@ -329,7 +329,7 @@ mod tests {
             assert_eq!(of_cluster(text).unwrap_err().kind(), ErrorKind::InvalidInput, "{text}");
         }
         let github = "repo:octo-org/octo-repo:ref:refs/heads/main";
-        assert!(of_cluster(github).unwrap_err().hint().unwrap().contains("--issuer"));
+        assert!(of_cluster(github).unwrap_err().hint().unwrap().to_string().contains("--issuer"));
         let issuer = "https://token.actions.githubusercontent.com".parse().unwrap();
         assert_eq!(subject(github, Some(&issuer)).unwrap(), github);
     }

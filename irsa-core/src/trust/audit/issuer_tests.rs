@@ -75,7 +75,7 @@ fn takes(host: &str, audiences: &[&str]) -> Surroundings {
 /// That nothing in a finding is about Kubernetes, and that its repair does not make the role one of a cluster.
 fn is_about_the_issuer(finding: &Finding, document: &str) {
     let mut words = format!("{} {}", finding.message, finding.evidence.join(" ")).to_lowercase();
-    for own in ["namespace_id", "cluster_id", "user or service account"] {
+    for own in ["namespace_id", "cluster_id", "user or service account", "client or the service account"] {
         words = words.replace(own, "");
     }
     for word in ["pod", "cluster", "service account", "serviceaccount", "namespace"] {
