@@ -193,8 +193,8 @@ fn service_of(host_path: &str) -> Option<(&'static TokenService, &'static Issuer
 ///
 /// Source: IAM user guide, "AWS JSON policy elements: Principal", "OIDC federated principals".
 pub(in crate::trust) fn is_built_in(principal: &str) -> bool {
-    let forms = SERVICES.iter().flat_map(|service| service.issuers).filter(|form| form.built_in);
-    forms.into_iter().any(|form| fits(form.pattern, principal))
+    let forms = || SERVICES.iter().flat_map(|service| service.issuers).filter(|form| form.built_in);
+    !principal.starts_with("arn:") && forms().any(|form| fits(form.pattern, principal))
 }
 
 /// Whether AWS documents the condition key of a claim; nothing for keys of issuers whose claims are not known.

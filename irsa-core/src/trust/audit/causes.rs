@@ -106,9 +106,14 @@ pub(in crate::trust) fn is_somebody(kind: IssuerKind, part: &SubjectPart) -> boo
     match kind {
         IssuerKind::Cluster => !places(&part.pattern, &part.except).is_empty(),
         // Services have no service accounts.
-        IssuerKind::Service(..) => !part.glob().has_literal_wildcard() && !is_of_a_cluster(&part.pattern),
-        IssuerKind::Unknown => !part.glob().has_literal_wildcard(),
+        IssuerKind::Service(..) => is_possible(part) && !is_of_a_cluster(&part.pattern),
+        IssuerKind::Unknown => is_possible(part),
     }
+}
+
+/// Whether a token can have such a subject: none is empty, and none has a wildcard in it.
+fn is_possible(part: &SubjectPart) -> bool {
+    !part.pattern.is_empty() && !part.glob().has_literal_wildcard()
 }
 
 /// The same, where the places of the part are known.

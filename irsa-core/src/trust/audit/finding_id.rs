@@ -76,9 +76,11 @@ finding_ids! {
     AnyNamespace = "any-namespace", High, "A service account of any namespace may assume the role",
         "The pattern leaves the namespace open, so whoever can create a service account of a fitting name, in whatever \
          namespace, gets in. Name the namespace.";
+    // High: it takes an account of the service, which is free for everybody.
     AnyTenant = "any-tenant", High, "Subjects of every customer of a service can assume the role",
         "The pattern does not say whose subjects are meant: `repo:*/infra:*` covers a repository of that name of anybody on \
          GitHub, and a subject that every customer can choose covers them all. Name the organization, group or account.";
+    // High: whoever registers such a name has the role.
     TenantPattern = "tenant-pattern", High, "A pattern covers customers of a service that are not meant",
         "A pattern that ends within the name of an organization, group or account also covers names that others can take: \
          `repo:my-org*` covers `my-org-evil/app`. Write the name in full, with what ends it: `repo:my-org/*`.";
@@ -102,9 +104,11 @@ finding_ids! {
     AnyName = "any-name", Low, "Any service account of a namespace may assume the role",
         "Whoever can create a pod in the namespace gets in. It is worse in `kube-system` and `default`, where many have \
          reason to.";
+    // Low: only members of the organization, as with any name of one namespace.
     AnyProject = "any-project", Low, "Everything of one customer of a service can assume the role",
         "Whoever can create or change a repository, project or workspace of that organization, group or account can assume the \
          role. Name those that are meant.";
+    // Low: other tests of the statement may keep strangers out; info where every token has the claim.
     ForAllValues = "for-all-values", Low, "A test holds for tokens without the claim",
         "`ForAllValues` holds where the token does not have the claim, so whoever gets a token without it passes the test. The \
          claims of a token have single values: use the operator without `ForAllValues`.";
@@ -124,6 +128,7 @@ finding_ids! {
         "The role is used from two sides, which can hardly need the same permissions. Make two roles.";
     ProviderElsewhere = "provider-elsewhere", Info, "The OIDC provider is of another account than the role",
         "STS looks for the provider in the account of the role only, so this principal never gets in.";
+    // Info: it is a mistake, and keeps everybody out.
     AdmitsNobody = "admits-nobody", Info, "A statement lets nobody in",
         "The statement looks as if somebody could assume the role by it, but no token can meet its conditions, or its principals \
          cannot use its action.";

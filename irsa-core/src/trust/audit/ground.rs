@@ -1,10 +1,12 @@
 //! What an audit stands on: the surroundings, made ready to be asked about each role.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Surroundings;
 use super::account_index::AccountIndex;
-use crate::name::{AccountId, ProviderArn};
+use crate::name::{AccountId, Issuer, ProviderArn};
+use crate::trust::issuers::IssuerKind;
 
 /// The surroundings with the accounts of each cluster in an index.
 #[derive(Debug)]
@@ -13,6 +15,8 @@ pub(in crate::trust) struct Ground<'a> {
     /// The accounts whose providers are known.
     known: BTreeSet<&'a AccountId>,
     clusters: BTreeMap<&'a ProviderArn, (&'a str, AccountIndex<'a>)>,
+    /// What is behind the issuers that were asked about: many roles have the same few.
+    kinds: RefCell<HashMap<String, IssuerKind>>,
 }
 
 /// Whether a provider exists.
@@ -34,7 +38,19 @@ impl<'a> Ground<'a> {
                 .iter()
                 .map(|(arn, (name, accounts))| (arn, (name.as_str(), AccountIndex::new(accounts))))
                 .collect(),
+            kinds: RefCell::default(),
         }
+    }
+
+    /// What is behind an issuer, as far as its form tells.
+    pub(in crate::trust) fn kind(&self, issuer: &Issuer) -> IssuerKind {
+        let mut kinds = self.kinds.borrow_mut();
+        if let Some(kind) = kinds.get(issuer.host_path()) {
+            return *kind;
+        }
+        let kind = IssuerKind::of(issuer);
+        kinds.insert(issuer.host_path().to_owned(), kind);
+        kind
     }
 
     pub(in crate::trust) fn standing(&self, provider: &ProviderArn) -> Standing<'a> {

@@ -99,6 +99,9 @@ impl IssuerRules<'_> {
         if statement.tests.iter().any(|test| self.is_of_one_tenant(test)) {
             return ClaimTests::OneTenant;
         }
+        if statement.tests.iter().any(|test| self.is_open(test)) {
+            return ClaimTests::NotKnown;
+        }
         match causes::is_up_to_the_caller(self.reading, index, self.provider, |test| self.is_no_limit(test)) {
             true => ClaimTests::NoLimit,
             false => ClaimTests::NotKnown,
@@ -129,6 +132,15 @@ impl IssuerRules<'_> {
             && fails_without
             && values().next().is_some()
             && values().all(|value| claim.is_of_one_tenant(value, wild))
+    }
+
+    /// Whether a test of subject or audience compares with something that is not known here, such as a policy variable.
+    fn is_open(&self, test: &Test) -> bool {
+        let named = ["sub", "aud"].iter().any(|claim| edit::is_claim(&test.key, self.provider, claim));
+        let of_text =
+            matches!(test.operator.family, Family::Equals | Family::EqualsIgnoreCase | Family::Like | Family::Null);
+        let variable = test.values.iter().any(|value| value.variables().next().is_some());
+        named && (!of_text || variable)
     }
 
     /// Whether tokens of every tenant can pass a test.
@@ -194,13 +206,11 @@ impl IssuerRules<'_> {
     /// `ForAllValues` on claims of the issuer's tokens.
     fn for_all_values(&self, raw: &mut Vec<Raw>) {
         for (index, statement) in self.reading.document.statements.iter().enumerate() {
-            let names = |name: &String| edit::names(name, self.provider);
-            if statement.effect != Effect::Allow || !statement.principal.federated.iter().any(names) {
-                continue;
-            }
             let of_claim = |test: &&Test| test.operator.set == Some(Set::All) && edit::is_of(&test.key, self.provider);
             let tests: Vec<&Test> = statement.tests.iter().filter(of_claim).collect();
-            if tests.is_empty() {
+            let names = |name: &String| edit::names(name, self.provider);
+            let is_about = || statement.principal.federated.iter().any(names);
+            if statement.effect != Effect::Allow || tests.is_empty() || !is_about() {
                 continue;
             }
             let is_always_there = |test: &&Test| {

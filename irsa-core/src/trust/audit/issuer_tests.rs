@@ -190,6 +190,17 @@ fn a_pattern_that_ends_in_a_name_is_closed() {
 }
 
 #[test]
+fn a_deny_of_all_others_keeps_them_out() {
+    let aud = json!({"StringEquals": {format!("{GITHUB}:aud"): STS}});
+    let deny = |sub: &str| {
+        json!({"Effect": "Deny", "Principal": "*", "Action": "sts:*",
+               "Condition": {"StringNotLike": {format!("{GITHUB}:sub"): sub}}})
+    };
+    assert_eq!(told(json!([allow(GITHUB, aud.clone()), deny("repo:my-org/app:*")])), []);
+    assert_eq!(told(json!([allow(GITHUB, aud), deny("repo:my-org*")])), [(Id::TenantPattern, Severity::High)]);
+}
+
+#[test]
 fn claims_of_one_tenant_keep_others_out() {
     let aud = format!("{GITHUB}:aud");
     let with = |operator: &str, claim: &str, value: Value| {
@@ -205,6 +216,7 @@ fn claims_of_one_tenant_keep_others_out() {
         ("StringLike", "repository", "my-org/*"),
         ("StringLike", "job_workflow_ref", "my-org/app/.github/workflows/deploy.yml@*"),
         ("ForAnyValue:StringEquals", "actor_id", "12"),
+        ("stringequals", "Repository_ID", "456789"),
     ] {
         assert_eq!(with(operator, claim, json!(value)), [], "{operator} {claim}");
     }
@@ -227,6 +239,16 @@ fn claims_of_one_tenant_keep_others_out() {
     let unknown =
         allow(UNKNOWN, json!({"StringEquals": {format!("{UNKNOWN}:aud"): "a", format!("{UNKNOWN}:org"): "o"}}));
     assert_eq!(told(unknown), [(Id::Undecided, Severity::Medium)]);
+}
+
+#[test]
+fn what_a_subject_is_compared_with_may_not_be_known() {
+    let variable = allow_sub(GITHUB, "StringLike", json!("repo:${aws:PrincipalTag/org}/*"));
+    assert_eq!(told(variable), [(Id::Undecided, Severity::Medium)]);
+    let arn = allow_sub(GITHUB, "ArnLike", json!("repo:my-org/*"));
+    assert_eq!(told(arn), [(Id::Undecided, Severity::Medium)]);
+    let empty = allow_sub(GITHUB, "StringEquals", json!(""));
+    assert_eq!(told(empty), [(Id::AdmitsNobody, Severity::Info)]);
 }
 
 #[test]

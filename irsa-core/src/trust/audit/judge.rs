@@ -101,12 +101,13 @@ pub(in crate::trust) fn facts(reading: &Reading<'_>, ground: &Ground<'_>) -> Fac
     let told: BTreeSet<usize> = raw.iter().filter_map(|found| found.statement).collect();
     let mut seen = Vec::new();
     for provider in reading.providers(ground, false) {
-        let (standing, kind) = (reading.standing(ground, &provider), reading.kind(ground, &provider));
+        let standing = reading.standing(ground, &provider);
         if standing == Standing::Missing {
             stale_provider(reading, &provider, &mut raw);
             continue;
         }
-        let (of_provider, any_audience) = reading.seen(&provider, ground);
+        let kind = reading.kind(ground, &provider);
+        let (of_provider, any_audience) = reading.seen(&provider, kind, standing);
         let judging = Judging { reading, ground, provider: &provider, kind, standing, seen: &of_provider, told: &told };
         if kind.is_cluster() {
             judging.subjects(&mut raw);

@@ -116,7 +116,7 @@ impl<'a> Reading<'a> {
     /// What is behind an issuer: from its form, and where that says nothing from the clusters that are known, the subjects
     /// that the document tests, and the role's tags.
     pub(in crate::trust) fn kind(&self, ground: &Ground<'_>, provider: &ProviderArn) -> IssuerKind {
-        match IssuerKind::of(provider.issuer()) {
+        match ground.kind(provider.issuer()) {
             IssuerKind::Unknown
                 if ground.cluster(provider).is_some()
                     || self.tests_service_accounts(provider)
@@ -242,8 +242,12 @@ impl<'a> Reading<'a> {
 
     /// Everybody of a provider who gets in, or may, by some audience; and the numbers of the statements that let somebody in
     /// with an audience that nobody has named.
-    pub(in crate::trust) fn seen(&self, provider: &ProviderArn, ground: &Ground<'_>) -> (Vec<Seen>, BTreeSet<usize>) {
-        let (standing, kind) = (self.standing(ground, provider), self.kind(ground, provider));
+    pub(in crate::trust) fn seen(
+        &self,
+        provider: &ProviderArn,
+        kind: IssuerKind,
+        standing: Standing<'_>,
+    ) -> (Vec<Seen>, BTreeSet<usize>) {
         let (mut all, shared) = (Vec::new(), Rc::new(provider.clone()));
         let asked = self.audiences(standing);
         let named = self.named_audiences();

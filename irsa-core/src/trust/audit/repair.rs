@@ -130,9 +130,13 @@ impl Repairing<'_> {
                     return Some(value);
                 }
                 let renamed = self.reading.with(value.clone()).ok()?;
-                let open = renamed.seen(provider, self.ground).0.iter().any(|seen| {
-                    seen.statement() == Some(at) && seen.places.iter().any(|place| place.reach() == Reach::Cluster)
-                });
+                let open = renamed
+                    .seen(provider, IssuerKind::Cluster, renamed.standing(self.ground, provider))
+                    .0
+                    .iter()
+                    .any(|seen| {
+                        seen.statement() == Some(at) && seen.places.iter().any(|place| place.reach() == Reach::Cluster)
+                    });
                 if open {
                     self.name_subjects(edit::statement(&mut value, at)?, provider)?;
                 }

@@ -33,12 +33,6 @@ impl TokenService {
     pub(in crate::trust) fn coverage(&self, subjects: &Glob) -> Coverage {
         let text = subjects.marked();
         let wild = text.contains(WILDCARD);
-        if wild && self.is_everybody(subjects) {
-            return Coverage::Everybody;
-        }
-        if self.tenant_parts.is_empty() {
-            return Coverage::Narrow;
-        }
         let mut begun = None;
         for part in self.tenant_parts {
             for name in part.names(&text) {
@@ -54,6 +48,12 @@ impl TokenService {
         }
         if let Some(name) = begun {
             return Coverage::Tenants(name.to_owned());
+        }
+        if wild && self.is_everybody(subjects) {
+            return Coverage::Everybody;
+        }
+        if self.tenant_parts.is_empty() {
+            return Coverage::Narrow;
         }
         let usual = || Glob::wild(self.everybody).intersect(subjects, &Work::new()).is_none_or(|met| !met.is_empty());
         let shared = self.shared_parts.iter().any(|part| text.starts_with(part));
