@@ -393,3 +393,93 @@ fn a_dump_is_audited_role_by_role() {
     let before = text.lines().take(line - 1).filter(|line| line.contains("\"Effect\"")).count();
     assert_eq!((text.lines().nth(line - 1).unwrap().trim(), before), ("{", 1));
 }
+
+const GITHUB: &str = "token.actions.githubusercontent.com";
+
+/// A trust policy for tokens of another issuer than a cluster.
+fn of_issuer(host: &str, condition: &Value) -> String {
+    let arn = format!("arn:aws:iam::123456789012:oidc-provider/{host}");
+    let principal = if host.starts_with("cognito") { host.to_owned() } else { arn };
+    let statement = json!({"Effect": "Allow", "Principal": {"Federated": principal},
+        "Action": "sts:AssumeRoleWithWebIdentity", "Condition": condition});
+    format!("{:#}\n", json!({"Version": "2012-10-17", "Statement": [statement]}))
+}
+
+#[test]
+fn findings_on_other_issuers_are_in_their_own_words() {
+    let (sub, aud) = (format!("{GITHUB}:sub"), format!("{GITHUB}:aud"));
+    let shell = Shell::new()
+        .with_file("a.json", of_issuer(GITHUB, &json!({"StringEquals": {aud.clone(): "sts.amazonaws.com"}})))
+        .with_file(
+            "b.json",
+            of_issuer(
+                GITHUB,
+                &json!({"StringEquals": {aud: "sts.amazonaws.com"}, "StringLike": {sub: "repo:my-org*"}}),
+            ),
+        )
+        .with_file(
+            "c.json",
+            of_issuer(
+                "gitlab.com",
+                &json!({"StringEquals": {"gitlab.com:sub": "project_path:g/p:ref_type:branch:ref:*"}}),
+            ),
+        )
+        .with_file("d.json", of_issuer("idp.example.com", &json!({"StringEquals": {"idp.example.com:aud": "a"}})))
+        .with_file("e.json", of_issuer("cognito-identity.amazonaws.com", &json!({})));
+    assert_snapshot!("audit_other_issuers", shell.run("trust audit -f . --show-fixes"));
+}
+
+#[test]
+fn a_check_takes_any_subject_of_its_issuer() {
+    let (sub, aud) = (format!("{GITHUB}:sub"), format!("{GITHUB}:aud"));
+    let condition = json!({"StringEquals": {aud: "sts.amazonaws.com"}, "StringLike": {sub: "repo:my-org/app:*"}});
+    let terraform = json!({"StringEquals": {"app.terraform.io:aud": "aws.workload.identity"}});
+    let shell = shell()
+        .with_file("github.json", of_issuer(GITHUB, &condition))
+        .with_file("terraform.json", of_issuer("app.terraform.io", &terraform))
+        .with_file("cognito.json", of_issuer("cognito-identity.amazonaws.com", &json!({})));
+    let main = "repo:my-org/app:ref:refs/heads/main";
+    let github = |subject: &str| {
+        shell.run(&format!("trust check --document github.json --issuer https://{GITHUB} --subject {subject}"))
+    };
+    assert_eq!((github(main).code, github("repo:evil/app:x").code), (0, 1));
+    assert_snapshot!("check_github", github(main));
+    // The audience is the usual one of the issuer, unless it is given.
+    let terraform = "trust check --document terraform.json --issuer https://app.terraform.io --subject organization:o";
+    assert_eq!(shell.run(terraform).code, 0);
+    assert_eq!(shell.run(&format!("{terraform} --audience sts.amazonaws.com")).code, 1);
+    // Amazon Cognito is in no account, and has no ARN.
+    let cognito =
+        "trust check --document cognito.json --issuer https://cognito-identity.amazonaws.com --subject x -o json";
+    assert_eq!(shell.run(cognito).json()["provider"], "cognito-identity.amazonaws.com");
+    let of_cluster = shell.run(&format!("trust check --role r --subject {main} --cluster demo"));
+    assert_eq!(of_cluster.code, 2, "{of_cluster}");
+    assert!(
+        of_cluster.stderr.contains("hint: for a subject of another issuer, such as GitHub Actions, give --issuer"),
+        "{of_cluster}"
+    );
+    assert!(shell.sandbox.calls().is_empty());
+}
+
+#[test]
+fn who_can_names_the_service_behind_an_issuer() {
+    let shell = account();
+    let edited = shell.sandbox.edit(|state| {
+        let role = state.roles.get_mut("sandbox-default-good");
+        let statements = role.and_then(|role| role.trust_policy["Statement"].as_array_mut()).unwrap();
+        let pool = json!({"StringEquals": {"cognito-identity.amazonaws.com:aud": "us-east-1:pool"}});
+        let document: Value = serde_json::from_str(&of_issuer("cognito-identity.amazonaws.com", &pool)).unwrap();
+        statements.push(document["Statement"][0].clone());
+        Ok(())
+    });
+    edited.unwrap();
+    let who = shell.run("trust who-can sandbox-default-good -o json").json();
+    let identities = &who["subjects"][0];
+    assert_eq!(identities["issuer_name"], "Amazon Cognito", "{who}");
+    assert_eq!(identities["cluster"], "https://cognito-identity.amazonaws.com");
+    assert_eq!((&identities["service_accounts"], &who["findings"]), (&json!(null), &json!([])));
+    assert_eq!(who["subjects"][1].get("issuer_name"), None, "a cluster has none");
+    let text = shell.run("trust who-can sandbox-default-good").stdout;
+    let row = text.lines().find(|line| line.starts_with("* ")).unwrap_or_default();
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["*", "Amazon", "Cognito", "allow", "-"], "{text}");
+}

@@ -45,7 +45,7 @@ pub(in crate::trust) fn message(id: FindingId, kind: IssuerKind, issuer: &Issuer
             let mut names: Vec<String> = names.collect();
             names.dedup();
             format!(
-                "{patterns} can assume it, which covers the {} {} too: whoever can create one of such a name can assume it",
+                "{patterns} can assume it, which covers the {} {} too: whoever can register such a name can assume it",
                 tenant(kind),
                 words::few(&names)
             )

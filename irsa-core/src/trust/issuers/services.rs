@@ -66,7 +66,7 @@ pub(super) static SERVICES: &[TokenService] = &[
         ],
         holders: "any workflow of any repository",
         tenant: "owner",
-        subject: "repo:OWNER/REPO:ref:refs/heads/BRANCH",
+        subject: "repo:OWNER/REPO:ref:refs/heads/BRANCH (of newer repositories repo:OWNER@ID/REPO@ID:...)",
         example: "repo:octo-org/octo-repo:ref:refs/heads/main",
         everybody: "repo:*/*:*",
         // docs.github.com, "OpenID Connect reference": since July 2026 new repositories have subjects of the form
