@@ -12,6 +12,8 @@ pub(super) mod ground;
 #[cfg(test)]
 mod hostile;
 pub(super) mod issuer_messages;
+#[cfg(test)]
+mod issuer_properties;
 pub(super) mod issuer_rules;
 #[cfg(test)]
 mod issuer_tests;

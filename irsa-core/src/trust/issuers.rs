@@ -31,6 +31,8 @@ pub(in crate::trust) struct TokenService {
     pub(in crate::trust) name: &'static str,
     /// Its issuers. The first one that fits counts.
     pub(in crate::trust) issuers: &'static [IssuerForm],
+    /// The issuer of an installation of one's own, whose host can be any: it is known by its subjects.
+    own_host: Option<&'static IssuerForm>,
     /// Who holds a token: `any workflow of any repository`.
     pub(in crate::trust) holders: &'static str,
     /// What its customers are: `owner`, `organization`.
@@ -116,6 +118,18 @@ impl IssuerKind {
             return Self::Cluster;
         }
         service_of(host).map_or(Self::Unknown, |(service, form)| Self::Service(service, form))
+    }
+
+    /// What is behind an issuer whose form says nothing, given a subject that a trust policy expects of it.
+    pub(in crate::trust) fn by_subject(subject: &str) -> Self {
+        if is_of_a_cluster(subject) {
+            return Self::Cluster;
+        }
+        let begins =
+            |service: &TokenService| service.tenant_parts.first().is_some_and(|part| subject.starts_with(part.before));
+        let own = SERVICES.iter().filter_map(|service| Some((service, service.own_host?)));
+        let mut fitting = own.filter(|(service, _)| begins(service));
+        fitting.next().map_or(Self::Unknown, |(service, form)| Self::Service(service, form))
     }
 
     pub(in crate::trust) fn is_cluster(self) -> bool {

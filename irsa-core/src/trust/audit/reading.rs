@@ -22,7 +22,7 @@ use crate::trust::evaluate::operator::{Family, Truth};
 use crate::trust::evaluate::subjects::{SubjectPart, SubjectSet};
 use crate::trust::evaluate::value::{Value, is_of_an_issuer};
 use crate::trust::evaluate::work::Work;
-use crate::trust::issuers::{IssuerKind, is_of_a_cluster};
+use crate::trust::issuers::IssuerKind;
 
 /// An issuer that nobody has: who of it is let in, is let in whatever the provider.
 const UNNAMED_ISSUER: &str = "https://any-issuer.invalid";
@@ -117,22 +117,27 @@ impl<'a> Reading<'a> {
     /// that the document tests, and the role's tags.
     pub(in crate::trust) fn kind(&self, ground: &Ground<'_>, provider: &ProviderArn) -> IssuerKind {
         match ground.kind(provider.issuer()) {
-            IssuerKind::Unknown
-                if ground.cluster(provider).is_some()
-                    || self.tests_service_accounts(provider)
-                    || self.is_recorded(provider) =>
-            {
+            IssuerKind::Unknown if ground.cluster(provider).is_some() || self.is_recorded(provider) => {
                 IssuerKind::Cluster
             }
+            IssuerKind::Unknown => self.kind_by_subjects(provider),
             kind => kind,
         }
     }
 
-    fn tests_service_accounts(&self, provider: &ProviderArn) -> bool {
+    fn kind_by_subjects(&self, provider: &ProviderArn) -> IssuerKind {
         let tests = self.document.statements.iter().flat_map(|statement| &statement.tests);
         let own =
             |test: &&Test| edit::is_claim(&test.key, provider, "sub") || edit::is_claim(&test.key, provider, "aud");
-        tests.filter(own).flat_map(|test| &test.values).any(|value| is_of_a_cluster(&value.text))
+        let kinds = tests.filter(own).flat_map(|test| &test.values).map(|value| IssuerKind::by_subject(&value.text));
+        // A service account says most.
+        kinds
+            .min_by_key(|kind| match kind {
+                IssuerKind::Cluster => 0,
+                IssuerKind::Service(..) => 1,
+                IssuerKind::Unknown => 2,
+            })
+            .unwrap_or(IssuerKind::Unknown)
     }
 
     /// Whether the role's tags name a service account of a cluster with this issuer.

@@ -64,6 +64,7 @@ pub(super) static SERVICES: &[TokenService] = &[
             owned("github.com/enterprises/*", "enterprise"),
             owned("*/_services/token", "server"),
         ],
+        own_host: Some(&owned("*/_services/token", "server")),
         holders: "any workflow of any repository",
         tenant: "owner",
         subject: "repo:OWNER/REPO:ref:refs/heads/BRANCH (of newer repositories repo:OWNER@ID/REPO@ID:...)",
@@ -103,6 +104,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "GitHub audit log streaming",
         issuers: &[shared("oidc-configuration.audit-log.githubusercontent.com")],
+        own_host: None,
         holders: "any audit log stream",
         tenant: "enterprise",
         subject: "https://github.com/ENTERPRISE",
@@ -116,6 +118,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "GitLab",
         issuers: &[shared("gitlab.com"), owned("gitlab.*", "instance"), owned("*.gitlab-dedicated.com", "instance")],
+        own_host: Some(&owned("gitlab.*", "instance")),
         holders: "any job of any project",
         tenant: "group",
         subject: "project_path:GROUP/PROJECT:ref_type:branch:ref:BRANCH",
@@ -139,6 +142,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "HCP Terraform",
         issuers: &[shared("app.terraform.io"), shared("app.eu.terraform.io")],
+        own_host: Some(&owned("tfe.*", "instance")),
         holders: "any run of any workspace",
         tenant: "organization",
         subject: "organization:ORG:project:PROJECT:workspace:WORKSPACE:run_phase:PHASE",
@@ -152,6 +156,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "Buildkite",
         issuers: &[shared("agent.buildkite.com")],
+        own_host: None,
         holders: "any job of any pipeline",
         tenant: "organization",
         subject: "organization:ORG:pipeline:PIPELINE:ref:REF:commit:COMMIT:step:STEP",
@@ -173,6 +178,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "Bitbucket Pipelines",
         issuers: &[owned("api.bitbucket.org/2.0/workspaces/*/pipelines-config/identity/oidc", "workspace")],
+        own_host: None,
         holders: "any step of any pipeline",
         tenant: "workspace",
         subject: "{REPOSITORY_UUID}:{STEP_UUID}",
@@ -186,6 +192,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "CircleCI",
         issuers: &[owned("oidc.circleci.com/org/*", "organization")],
+        own_host: None,
         holders: "any job of any project",
         tenant: "organization",
         subject: "org/ORG_ID/project/PROJECT_ID/user/USER_ID",
@@ -199,6 +206,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "Google",
         issuers: &[built_in("accounts.google.com")],
+        own_host: None,
         holders: "any user or service account",
         tenant: "customer",
         subject: "",
@@ -217,6 +225,7 @@ pub(super) static SERVICES: &[TokenService] = &[
             built_in("cognito-identity.*.amazonaws.com.cn"),
             built_in("cognito-identity-us-gov.*.amazonaws.com"),
         ],
+        own_host: None,
         holders: "any identity of any identity pool",
         tenant: "AWS account",
         subject: "REGION:IDENTITY_ID",
@@ -233,6 +242,7 @@ pub(super) static SERVICES: &[TokenService] = &[
             owned("cognito-idp.*.amazonaws.com/*", "user pool"),
             owned("cognito-idp.*.amazonaws.com.cn/*", "user pool"),
         ],
+        own_host: None,
         holders: "any user of any client",
         tenant: "user pool",
         subject: "",
@@ -246,6 +256,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "Facebook",
         issuers: &[built_in("graph.facebook.com")],
+        own_host: None,
         holders: "any user of any application",
         tenant: "developer",
         subject: "",
@@ -259,6 +270,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "Login with Amazon",
         issuers: &[built_in("www.amazon.com")],
+        own_host: None,
         holders: "any user of any application",
         tenant: "developer",
         subject: "",
@@ -272,6 +284,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "Microsoft Sentinel",
         issuers: &[shared("sts.windows.net/33e01921-4d64-4f8c-a055-5bdaffd5e33d")],
+        own_host: None,
         holders: "any workspace",
         tenant: "customer",
         subject: "",
@@ -292,6 +305,7 @@ pub(super) static SERVICES: &[TokenService] = &[
             owned("login.microsoftonline.us/*/v2.0", "tenant"),
             owned("login.partner.microsoftonline.cn/*/v2.0", "tenant"),
         ],
+        own_host: None,
         holders: "any user or application",
         tenant: "tenant",
         subject: "OBJECT_ID",
@@ -305,6 +319,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "Azure DevOps",
         issuers: &[owned("vstoken.dev.azure.com/*", "organization")],
+        own_host: None,
         holders: "any service connection of any project",
         tenant: "organization",
         subject: "sc://ORG/PROJECT/SERVICE_CONNECTION",
@@ -318,6 +333,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "Spacelift",
         issuers: &[owned("*.app.spacelift.io", "account"), owned("*.app.us.spacelift.io", "account")],
+        own_host: None,
         holders: "any run of any stack",
         tenant: "account",
         subject: "space:SPACE:stack:STACK:run_type:TYPE:scope:SCOPE",
@@ -331,6 +347,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "Vercel",
         issuers: &[shared("oidc.vercel.com"), owned("oidc.vercel.com/*", "team")],
+        own_host: None,
         holders: "any deployment of any project",
         tenant: "team",
         subject: "owner:TEAM:project:PROJECT:environment:ENVIRONMENT",
@@ -344,6 +361,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "Fly.io",
         issuers: &[owned("oidc.fly.io/*", "organization")],
+        own_host: None,
         holders: "any machine of any app",
         tenant: "organization",
         subject: "ORG:APP:MACHINE",
@@ -357,6 +375,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "Codefresh",
         issuers: &[shared("oidc.codefresh.io")],
+        own_host: None,
         holders: "any build of any pipeline",
         tenant: "account",
         subject: "account:ACCOUNT_ID:pipeline:PIPELINE_ID:initiator:INITIATOR",
@@ -370,6 +389,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "Pulumi Cloud",
         issuers: &[shared("api.pulumi.com/oidc")],
+        own_host: None,
         holders: "any deployment or environment of any project",
         tenant: "organization",
         subject: "pulumi:deploy:org:ORG:project:PROJECT:stack:STACK:operation:OPERATION:scope:write",
@@ -383,6 +403,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "Scalr",
         issuers: &[shared("scalr.io")],
+        own_host: None,
         holders: "any run of any workspace",
         tenant: "account",
         subject: "account:ACCOUNT:environment:ENVIRONMENT:workspace:WORKSPACE",
@@ -396,6 +417,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "Upbound",
         issuers: &[shared("proidc.upbound.io")],
+        own_host: None,
         holders: "any provider of any control plane",
         tenant: "organization",
         subject: "mcp:ORG/CONTROL_PLANE:provider:PROVIDER",
@@ -409,6 +431,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "DVC Studio",
         issuers: &[shared("studio.datachain.ai/api")],
+        own_host: None,
         holders: "any job of any team",
         tenant: "team",
         subject: "",
@@ -422,6 +445,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "Shisho Cloud",
         issuers: &[shared("tokens.cloud.shisho.dev")],
+        own_host: None,
         holders: "any job of any organization",
         tenant: "organization",
         subject: "",
@@ -435,6 +459,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "sandboxes.cloud",
         issuers: &[shared("sandboxes.cloud")],
+        own_host: None,
         holders: "any sandbox",
         tenant: "customer",
         subject: "",
@@ -448,6 +473,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "AWS STS",
         issuers: &[owned("*.tokens.sts.global.api.aws", "AWS account")],
+        own_host: None,
         holders: "any principal",
         tenant: "AWS account",
         subject: "arn:aws:iam::ACCOUNT:role/ROLE",
@@ -461,6 +487,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "Okta",
         issuers: &[owned("*.okta.com", "organization"), owned("*.okta.com/oauth2/*", "organization")],
+        own_host: None,
         holders: "any user or application",
         tenant: "organization",
         subject: "",
@@ -474,6 +501,7 @@ pub(super) static SERVICES: &[TokenService] = &[
     TokenService {
         name: "Auth0",
         issuers: &[owned("*.auth0.com", "tenant")],
+        own_host: None,
         holders: "any user or application",
         tenant: "tenant",
         subject: "",
