@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hint::Hint;
 use crate::report::Report;
+use crate::text::placeholder::placeholders;
 
 /// The result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -155,9 +156,12 @@ impl Error {
     /// Refused from the input alone: names the field, the value and the rule it breaks.
     pub fn invalid(field: &'static str, value: impl Into<String>, rule: impl fmt::Display) -> Self {
         let value = value.into();
-        Self::new(ErrorKind::InvalidInput, format!("{field} {}: {rule}", shown(&value)))
-            .with_context("field", field)
-            .with_context("value", value)
+        let error = Self::new(ErrorKind::InvalidInput, format!("{field} {}: {rule}", shown(&value)));
+        let error = match placeholders(&value).first() {
+            Some(open) => error.with_hint(Hint::FillIn { placeholder: open.text.to_owned() }),
+            None => error,
+        };
+        error.with_context("field", field).with_context("value", value)
     }
 
     /// Adds why it failed, as text.
@@ -362,6 +366,19 @@ mod tests {
         assert_eq!(nearest("AmazonS3ReadOnlyAcces", known), ["AmazonS3ReadOnlyAccess", "AmazonSQSReadOnlyAccess"]);
         assert!(nearest("nothing-like-it", known).is_empty());
         assert_eq!(did_you_mean(&["a", "b", "c"]).as_deref(), Some("did you mean a, b or c?"));
+    }
+
+    #[test]
+    fn placeholders_in_refused_values_are_to_be_filled_in() {
+        for (value, placeholder) in [
+            ("${CLUSTER_NAME}", "${CLUSTER_NAME}"),
+            ("arn:aws:iam::<account>:role/x", "<account>"),
+            ("{{ name }}-sa", "{{ name }}"),
+        ] {
+            let hint = Hint::FillIn { placeholder: placeholder.to_owned() };
+            assert_eq!(Error::invalid("name", value, "must be a name").hint(), Some(&hint));
+        }
+        assert_eq!(Error::invalid("name", "a b", "must be a name").hint(), None);
     }
 
     #[test]

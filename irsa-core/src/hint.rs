@@ -14,6 +14,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub enum Hint {
     /// A remedy that reads the same in every front end.
     Text(Cow<'static, str>),
+    /// Replace a placeholder that was left in the input.
+    FillIn {
+        /// The placeholder as it is written, such as `${CLUSTER_NAME}`.
+        placeholder: String,
+    },
     /// Take the role under management, or use another one.
     AdoptRole,
     /// Name the role: two are possible.
@@ -304,6 +309,9 @@ impl Hint {
         use {Operation as O, Setting as S};
         match self {
             Self::Text(remedy) => vec![vec![text(remedy.as_ref())]],
+            Self::FillIn { placeholder } => {
+                vec![vec![text(format!("replace the placeholder {placeholder} with its value"))]]
+            }
             Self::AdoptRole => vec![
                 vec![text("adopt it with "), setting(S::Adopt), text(" (adds what is missing, removes nothing)")],
                 vec![text("choose another name with "), setting(S::RoleName)],

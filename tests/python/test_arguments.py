@@ -165,11 +165,12 @@ def test_hints_speak_of_what_there_is() -> None:
     client = irsa.Client.sandbox()
     with pytest.raises(irsa.NotFoundError) as caught:
         client.apply(irsa.Binding("default", "a", policies=["./p.json"]))
-    assert caught.value.hint is not None and "a document in inline" in caught.value.hint
+    assert caught.value.hint is not None and "a policy document as inline" in caught.value.hint
     client.delete_provider()
     with pytest.raises(irsa.NotFoundError) as caught:
         client.apply(irsa.Binding("default", "a"))
-    assert caught.value.hint == "make it with create_provider, or by itself with `create_provider`"
+    together, alone = "create it together with the binding by create_provider=True", "create it alone with `create_provider`"
+    assert caught.value.hint == f"{together}, or {alone}"
 
 
 def test_a_client_can_be_patched_and_referred_to() -> None:

@@ -319,7 +319,7 @@ def test_plain_data_may_hold_documents_as_text_and_none() -> None:
 def test_hints_speak_of_methods_and_keywords(client: irsa.Client) -> None:
     with pytest.raises(irsa.NotFoundError) as raised:
         client.update("default", "nothing-like-it")
-    assert raised.value.hint == "`list` shows what there is; `apply` makes it"
+    assert raised.value.hint == "create it with `apply`, or look at the existing bindings with `list`"
 
 
 @pytest.mark.parametrize("path", ["", "a\0b"])

@@ -15,7 +15,7 @@ use super::read::{Declared, ManifestFile};
 use super::well_known::WellKnownPolicies;
 use crate::binding::IrsaBinding;
 use crate::error::{Error, Result};
-use crate::name::{Partition, Region, RoleArn};
+use crate::name::{ClusterRef, Partition, Region, RoleArn};
 
 /// The name of the inline policy that `attachPolicy` becomes.
 const ATTACHED: &str = "attachPolicy";
@@ -143,6 +143,8 @@ fn check_keys(document: &Document<'_>) -> Result<()> {
 pub(super) fn read(document: &Document<'_>, read: &mut ManifestFile) -> Result<()> {
     check_keys(document)?;
     let config: ClusterConfig = document.parse()?;
+    let cluster: Result<ClusterRef> = config.metadata.name.parse();
+    cluster.map_err(|error| document.placed(error, &WHOLE))?;
     let region = config.metadata.region.map(Region::new).transpose().map_err(|error| document.placed(error, &WHOLE))?;
     if let (Some(one), Some(other)) = (&read.region, &region)
         && one != other
@@ -314,6 +316,26 @@ iam:
         let read = read("c.yaml", &format!("{head}{entry}"), None, &no_file).unwrap();
         assert_eq!(read.bindings[0].binding.to_string(), "default/a");
         assert!(read.bindings[0].made_by_eksctl);
+    }
+
+    #[test]
+    fn placeholders_are_named_where_they_are_written() {
+        let head = "apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: CLUSTER, region: us-west-2}\n\
+            iam:\n  serviceAccounts:\n  - metadata: {name: app, namespace: NS}\n    attachPolicyARNs: [POLICY]\n";
+        let (cluster, namespace, policy) = ("demo", "default", "arn:aws:iam::aws:policy/ReadOnlyAccess");
+        let fill = |cluster: &str, namespace: &str, policy: &str| {
+            head.replace("CLUSTER", cluster).replace("NS", namespace).replace("POLICY", policy)
+        };
+        assert!(read("c.yaml", &fill(cluster, namespace, policy), None, &no_file).is_ok());
+        for (text, place, placeholder) in [
+            (fill("\"${CLUSTER}\"", namespace, policy), "c.yaml:3:18:", "${CLUSTER}"),
+            (fill(cluster, "\"{{ns}}\"", policy), "c.yaml:6:38:", "{{ns}}"),
+            (fill(cluster, namespace, "arn:aws:iam::<account>:policy/x"), "c.yaml:7:24:", "<account>"),
+        ] {
+            let error = read("c.yaml", &text, None, &no_file).unwrap_err();
+            assert!(error.to_string().starts_with(place), "{error}");
+            assert_eq!(error.hint(), Some(&Hint::FillIn { placeholder: placeholder.to_owned() }));
+        }
     }
 
     #[test]

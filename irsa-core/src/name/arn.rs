@@ -220,7 +220,7 @@ impl FromStr for RoleArn {
             of_kind("role ARN", text, false, FORM)?;
             return Err(Error::invalid("role ARN", text, FORM));
         };
-        let broken = |error: Error| error.during(format!("role ARN {text:?} is not valid"));
+        let broken = |error: Error| error.during(format!("role ARN {text:?} is not valid")).with_context("value", text);
         Ok(Self {
             partition: parts.partition,
             account: AccountId::new(parts.account).map_err(broken)?,
@@ -242,7 +242,8 @@ impl FromStr for PolicyArn {
             of_kind("policy ARN", text, false, FORM)?;
             return Err(Error::invalid("policy ARN", text, FORM));
         };
-        let broken = |error: Error| error.during(format!("policy ARN {text:?} is not valid"));
+        let broken =
+            |error: Error| error.during(format!("policy ARN {text:?} is not valid")).with_context("value", text);
         let account = match parts.account {
             "aws" => None,
             account => Some(AccountId::new(account).map_err(broken)?),
@@ -269,7 +270,8 @@ impl FromStr for ProviderArn {
             of_kind("provider ARN", text, false, FORM)?;
             return Err(Error::invalid("provider ARN", text, FORM));
         };
-        let broken = |error: Error| error.during(format!("provider ARN {text:?} is not valid"));
+        let broken =
+            |error: Error| error.during(format!("provider ARN {text:?} is not valid")).with_context("value", text);
         Ok(Self {
             partition: parts.partition,
             account: AccountId::new(parts.account).map_err(broken)?,
@@ -288,7 +290,8 @@ impl FromStr for ClusterArn {
             of_kind("cluster ARN", text, false, FORM)?;
             return Err(Error::invalid("cluster ARN", text, FORM));
         };
-        let broken = |error: Error| error.during(format!("cluster ARN {text:?} is not valid"));
+        let broken =
+            |error: Error| error.during(format!("cluster ARN {text:?} is not valid")).with_context("value", text);
         Ok(Self {
             partition: parts.partition,
             region: Region::new(parts.region).map_err(broken)?,

@@ -82,7 +82,7 @@ impl FromStr for Subject {
             Some((cluster, namespace)) => (Some(cluster.parse()?), namespace),
             None => (None, place),
         };
-        let broken = |error: Error| error.during(format!("subject {text:?} is not valid"));
+        let broken = |error: Error| error.during(format!("subject {text:?} is not valid")).with_context("value", text);
         Ok(Self {
             cluster,
             namespace: Namespace::new(namespace).map_err(broken)?,
