@@ -246,6 +246,7 @@ impl Entry {
 mod tests {
     use super::super::read::read;
     use crate::error::Error;
+    use crate::hint::Hint;
 
     const CONFIG: &str = r#"
 apiVersion: eksctl.io/v1alpha5
