@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
+/// Kubernetes documentation, "Accessing the Kubernetes API from a Pod".
+const POD_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
 /// The surroundings of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// The environment variables; those that are not Unicode are left out.
     pub variables: BTreeMap<String, String>,
+    /// Where the credentials of a pod's service account are mounted. Empty: this is not a pod.
+    pub pod_folder: PathBuf,
     /// The current folder, which relative paths start from.
     pub folder: PathBuf,
     /// Whether standard output is a terminal.
@@ -64,6 +69,7 @@ impl Environment {
             std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
         Self {
             variables: variables.collect(),
+            pod_folder: PathBuf::from(POD_FOLDER),
             folder: std::env::current_dir().unwrap_or_default(),
             stdout_is_terminal: io::stdout().is_terminal(),
             stderr_is_terminal: io::stderr().is_terminal(),
@@ -92,6 +98,12 @@ impl Environment {
         }
         let home = self.variable("HOME").or_else(|| self.variable("USERPROFILE"));
         home.map(|home| Path::new(home).join(".kube").join("config")).into_iter().collect()
+    }
+
+    /// The token of the pod that this is, if it is one and has a token: `automountServiceAccountToken` may be off.
+    pub(crate) fn pod_token(&self) -> Option<String> {
+        self.variable("KUBERNETES_SERVICE_HOST")?;
+        std::fs::read_to_string(self.pod_folder.join("token")).ok()
     }
 
     /// Whether text in colour is wanted on a stream, if nothing was said (no-color.org).

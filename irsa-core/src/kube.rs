@@ -10,29 +10,32 @@ mod authority;
 mod backend;
 mod call;
 mod connect;
+mod context;
 #[cfg(test)]
 mod conversations;
+mod defect;
 mod eks;
 #[cfg(test)]
 mod fake;
 pub mod kubeconfig;
+mod pem;
 mod refusal;
 mod token;
 
 use std::fmt;
 use std::sync::Arc;
 
-use ::kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use ::kube::config::Kubeconfig;
 use ::kube::{Client, Config};
 use tokio::sync::OnceCell;
 
-use self::call::Connection;
+use self::call::{Connection, Credentials};
 pub use self::connect::Proxy;
 pub use self::eks::BearerSource;
 use self::eks::EksSource;
+pub use self::token::issuer as token_issuer;
 use crate::backend::IdentityBackend;
-use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
-use crate::hint::Hint;
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::ClusterRef;
 
 /// The code of the error (kind `Unavailable`) of a credential plug-in that cannot be started, such as an `aws` that is not
@@ -65,8 +68,14 @@ impl KubeCluster {
     /// Which cluster that is can be told only by its discovery document. kube's own client leaves Nagle's algorithm on,
     /// which costs 40 ms once; [`from_config`](Self::from_config) does not.
     pub fn new(client: Client) -> Self {
-        let connection =
-            Connection { client, bearer: None, endpoint: None, certificate_authority: None, token_issuer: None };
+        let connection = Connection {
+            client,
+            bearer: None,
+            credentials: Credentials::Unknown,
+            endpoint: None,
+            certificate_authority: None,
+            token_issuer: None,
+        };
         Self { connection: OnceCell::new_with(Some(connection)), ..Self::from_source(Source::Client) }
     }
 
@@ -76,33 +85,22 @@ impl KubeCluster {
         Self { chosen, ..Self::from_source(Source::Config(Box::new(config))) }
     }
 
-    /// A cluster reached by a context of a kubeconfig, by default its current one. Nothing is run yet.
+    /// A cluster reached by a context of a kubeconfig, by default its current one. Its fields and the files that it names
+    /// are checked; nothing is run yet.
     ///
     /// Proxies in the environment are left to [`with_proxy`](Self::with_proxy); one that the kubeconfig names is used.
     ///
     /// # Errors
-    /// `NotFound` for a context that there is not, with the nearest names; `InvalidInput` for a kubeconfig that has no
-    /// current context, or whose context is not whole.
+    /// `InvalidInput` for a context, cluster or user that does not exist, with the nearest names, and for a field that
+    /// cannot be used: a URL without a scheme, a file that cannot be read, data that is not PEM. The context of the error
+    /// has `context`, `field` and, unless it is secret, `value`.
     pub async fn from_kubeconfig(kubeconfig: Kubeconfig, context: Option<&str>, chosen: bool) -> Result<Self> {
-        let named = context.or(kubeconfig.current_context.as_deref()).unwrap_or_default().to_owned();
-        let operation = || match named.as_str() {
-            "" => "cannot use the kubeconfig".to_owned(),
-            named => format!("cannot use context {named:?} of the kubeconfig"),
-        };
-        let contexts: Vec<String> = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
-        let own_proxy = own_proxy(&kubeconfig, &named);
-        let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
-        let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| match error {
-            KubeconfigError::LoadContext(_) => no_such_context(operation(), &named, &contexts),
-            KubeconfigError::CurrentContextNotSet => {
-                kubeconfig::refused(operation(), &error).with_hint(Hint::NameContext)
-            }
-            error => kubeconfig::refused(operation(), &error),
-        })?;
-        // kube reads HTTPS_PROXY by itself, and NO_PROXY not at all.
-        if own_proxy.is_none() {
-            config.proxy_url = None;
-        }
+        let context = context.map(str::to_owned);
+        // It reads files.
+        let read = tokio::task::spawn_blocking(move || context::configuration(&kubeconfig, context.as_deref())).await;
+        let config = read.map_err(|error| {
+            Error::new(ErrorKind::Unexpected, "cannot use the kubeconfig").with_cause(error.to_string())
+        })??;
         Ok(Self::from_config(config, chosen))
     }
 
@@ -175,22 +173,6 @@ impl fmt::Debug for KubeCluster {
     }
 }
 
-/// The proxy that a kubeconfig names for a context.
-fn own_proxy(kubeconfig: &Kubeconfig, context: &str) -> Option<String> {
-    let context = kubeconfig.contexts.iter().find(|named| named.name == context)?.context.as_ref()?;
-    let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster)?.cluster.as_ref()?;
-    cluster.proxy_url.clone().filter(|url| !url.is_empty())
-}
-
-fn no_such_context(operation: String, named: &str, contexts: &[String]) -> Error {
-    let error = Error::new(ErrorKind::NotFound, operation).with_cause("the kubeconfig has no such context");
-    match did_you_mean(&nearest(named, contexts.iter().map(String::as_str))) {
-        Some(hint) => error.with_hint(hint),
-        None if contexts.is_empty() => error,
-        None => error.with_hint("`kubectl config get-contexts` lists those that there are"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,21 +193,25 @@ users: [{name: u, user: {token: s3cr3t}}]
     }
 
     #[tokio::test]
-    async fn a_context_that_there_is_not_is_named_with_the_nearest() {
-        for (context, kind, cause, hint) in [
-            (Some("frist"), ErrorKind::NotFound, "no such context", Some("did you mean first?")),
-            (Some("elsewhere"), ErrorKind::NotFound, "no such context", Some("`kubectl config get-contexts` lists")),
-            (Some("third"), ErrorKind::InvalidInput, "failed to load the cluster of context: three", None),
-            (None, ErrorKind::InvalidInput, "failed to determine current context", Some("name a context")),
+    async fn a_context_that_does_not_exist_is_named_with_the_nearest() {
+        for (context, what, hint) in [
+            (Some("frist"), "context \"frist\" does not exist", "did you mean first?"),
+            (
+                Some("elsewhere"),
+                "context \"elsewhere\" does not exist",
+                "the kubeconfig has the contexts \"first\", \"second\", \"third\"",
+            ),
+            (None, "the kubeconfig has no current context", "name a context with `context`"),
         ] {
             let error = reached(context).await.unwrap_err();
-            assert_eq!(error.kind(), kind, "{error:?}");
-            assert!(error.causes()[0].contains(cause), "{error:?}");
-            assert!(
-                error.hint().map(ToString::to_string).unwrap_or_default().starts_with(hint.unwrap_or_default()),
-                "{error:?}"
-            );
+            assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::InvalidInput, what));
+            assert_eq!(error.hint().map(ToString::to_string).as_deref(), Some(hint));
         }
+        let mut dangling = Kubeconfig::from_yaml(FILE).unwrap();
+        dangling.current_context = Some("secnd".to_owned());
+        let error = KubeCluster::from_kubeconfig(dangling, None, true).await.unwrap_err();
+        assert_eq!(error.to_string(), "the current context \"secnd\" does not exist");
+        assert_eq!(error.hint().map(ToString::to_string).as_deref(), Some("did you mean second?"));
     }
 
     #[tokio::test]

@@ -86,6 +86,8 @@ mod sandbox;
 #[allow(dead_code)] // used by the audit, which follows
 mod text;
 pub mod trust;
+#[cfg(any(feature = "aws", feature = "kube"))]
+mod url;
 mod view;
 
 pub use self::binding::{

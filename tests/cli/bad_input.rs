@@ -152,6 +152,69 @@ fn unknown_words() {
     ]));
 }
 
+/// What aws-iam-authenticator's users had: the current context is not in the file.
+const DANGLING: &str = r"
+apiVersion: v1
+kind: Config
+current-context: aws
+clusters:
+- {name: dev-app, cluster: {server: 'https://ABCDEF0123456789ABCDEF0123456789.gr7.us-east-1.eks.amazonaws.com'}}
+contexts:
+- {name: dev-app, context: {cluster: dev-app, user: u}}
+users:
+- name: u
+  user: {exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: aws-iam-authenticator, args: [token, -i, demo]}}
+";
+
+#[test]
+fn a_context_that_does_not_exist_is_named_with_those_that_do() {
+    let with = |kubeconfig| {
+        let shell = Shell::new().with_variable("IRSA_CLUSTER", "").with_file("config", DANGLING);
+        shell.with_variable("KUBECONFIG", kubeconfig)
+    };
+    let (shell, missing) = (with("config"), with("missing"));
+    assert_snapshot!(shell.run("create a"), @r#"
+    exit 2
+    -- stdout
+    -- stderr
+    error: cannot use the kubeconfig [FOLDER]/config
+      caused by: the current context "aws" does not exist
+      hint: the kubeconfig has the context "dev-app"
+    "#);
+    assert_snapshot!(shell.run("create a --context dev-ap"), @r#"
+    exit 2
+    -- stdout
+    -- stderr
+    error: cannot use the kubeconfig [FOLDER]/config
+      caused by: context "dev-ap" does not exist
+      hint: did you mean dev-app?
+    "#);
+    assert_snapshot!(shell.run("list --cluster demo --context nope"), @r#"
+    exit 2
+    -- stdout
+    -- stderr
+    error: cannot use the kubeconfig [FOLDER]/config
+      caused by: context "nope" does not exist
+      hint: the kubeconfig has the context "dev-app"
+    "#);
+    assert_snapshot!(shell.run("create a --role-only --cluster demo --context nope"), @r#"
+    exit 2
+    -- stdout
+    -- stderr
+    error: cannot use the kubeconfig [FOLDER]/config
+      caused by: context "nope" does not exist
+      hint: the kubeconfig has the context "dev-app"
+    "#);
+    assert_snapshot!(missing.run("create a --context nope"), @r#"
+    exit 2
+    -- stdout
+    -- stderr
+    error: cannot use the kubeconfig
+      caused by: context "nope" does not exist
+      hint: there is no kubeconfig at [FOLDER]/missing: name the file, or set KUBECONFIG
+    "#);
+}
+
 #[test]
 fn without_a_cluster_nothing_is_guessed() {
     let kubeconfig = "apiVersion: v1\nkind: Config\ncurrent-context: kind-x\ncontexts:\n- {name: kind-x, context: {cluster: c, user: u}}\n";

@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use irsa_core::aws::EksTokenSource;
 use irsa_core::backend::ClusterBackend;
 use irsa_core::kube::kubeconfig::{cluster_of_context, context_for_cluster, context_for_description};
-use irsa_core::kube::{KubeCluster, Proxy};
+use irsa_core::kube::{KubeCluster, Proxy, token_issuer};
 use irsa_core::name::{ClusterRef, Region};
 use irsa_core::{Client, Error, ErrorKind, Result};
 use kube::config::Kubeconfig;
@@ -42,12 +42,12 @@ pub(super) async fn connect(client: Client, around: &Surroundings<'_>, servers: 
             Some(way) => way,
             None => by_description(&client, around, kubeconfig, cluster).await,
         };
-        let way = spared(way, around, kubeconfig, cluster);
+        let way = match way {
+            Way::Pod => from_pod(&client, around, cluster).await,
+            way => spared(way, around, kubeconfig, cluster),
+        };
         let server = match way {
-            Way::Context(context) => {
-                let chosen = around.target.kubeconfig_is_chosen();
-                KubeCluster::from_kubeconfig(kubeconfig.clone(), context.as_deref(), chosen).await?
-            }
+            Way::Context(context) => by_context(around.environment, around.target, context.as_deref()).await?,
             Way::Pod => KubeCluster::in_cluster()?,
             Way::Eks => through_eks(&client, around, cluster)?,
         };
@@ -59,9 +59,9 @@ pub(super) async fn connect(client: Client, around: &Surroundings<'_>, servers: 
 /// The API server of the context that was named, else of the current one, else that of the pod we run in.
 pub(super) async fn current_server(environment: &Environment, target: &Target) -> Result<Arc<dyn ClusterBackend>> {
     let kubeconfig = target.kubeconfig(environment)?;
-    let server = if target.context.is_some() || current(kubeconfig).is_some() {
-        let (context, chosen) = (target.context.as_deref(), target.kubeconfig_is_chosen());
-        KubeCluster::from_kubeconfig(kubeconfig.clone(), context, chosen).await?
+    let has_current = kubeconfig.current_context.as_deref().is_some_and(|name| !name.is_empty());
+    let server = if target.context.is_some() || has_current {
+        by_context(environment, target, target.context.as_deref()).await?
     } else if environment.variable("KUBERNETES_SERVICE_HOST").is_some() {
         KubeCluster::in_cluster()?
     } else {
@@ -69,6 +69,30 @@ pub(super) async fn current_server(environment: &Environment, target: &Target) -
             .with_cause("there is no kubeconfig with a current context, and we run in no pod"));
     };
     Ok(Arc::new(server.with_proxy(proxy(environment))))
+}
+
+/// The API server of a context, by default the current one.
+async fn by_context(environment: &Environment, target: &Target, context: Option<&str>) -> Result<KubeCluster> {
+    let kubeconfig = target.kubeconfig(environment)?.clone();
+    let found = KubeCluster::from_kubeconfig(kubeconfig, context, target.kubeconfig_is_chosen()).await;
+    found.map_err(|error| target.in_kubeconfig(environment, error))
+}
+
+/// The way from a pod to a cluster that no kubeconfig leads to: in-cluster only where the pod is one of that cluster, as
+/// far as the issuer of its token says, and has a token at all.
+async fn from_pod(client: &Client, around: &Surroundings<'_>, cluster: &ClusterRef) -> Way {
+    // Where the issuer is given, EKS is not asked, and the check of the cluster compares the two.
+    if around.target.given.is_some() {
+        return Way::Pod;
+    }
+    let Some(token) = around.environment.pod_token() else { return Way::Eks };
+    let Some(own) = token_issuer(&token) else { return Way::Pod };
+    // A failure comes again, and in better words, when the binding is read.
+    let described = client.identity_backend().cluster(cluster).await.ok().flatten();
+    match described.and_then(|described| described.issuer) {
+        Some(issuer) if issuer.url().trim_end_matches('/') != own.trim_end_matches('/') => Way::Eks,
+        _ => Way::Pod,
+    }
 }
 
 /// The way that options and kubeconfig tell without a call; nothing where only EKS can tell which context it is.
@@ -191,6 +215,10 @@ mod tests {
 
     /// A kubeconfig of contexts, each of the cluster of its name; the first one is current.
     fn kubeconfig(contexts: &[&str]) -> Kubeconfig {
+        Kubeconfig::from_yaml(&text(contexts)).unwrap()
+    }
+
+    fn text(contexts: &[&str]) -> String {
         let mut text = "apiVersion: v1\nkind: Config\n".to_owned();
         if let Some(current) = contexts.first() {
             text += &format!("current-context: '{current}'\n");
@@ -204,11 +232,14 @@ mod tests {
             "clusters:\n{}",
             list(&|name| format!("- {{name: '{name}', cluster: {{server: 'https://127.0.0.1'}}}}\n"))
         );
-        Kubeconfig::from_yaml(&text).unwrap()
+        text
     }
 
     fn way(options: &str, contexts: &[&str], cluster: &str, variables: &[(&str, &str)]) -> Option<Way> {
-        let environment = environment(variables);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        std::fs::write(&file, text(contexts)).unwrap();
+        let environment = environment(&[variables, &[("KUBECONFIG", file.to_str().unwrap())]].concat());
         let target = target(options, &environment).unwrap();
         let around = Surroundings {
             environment: &environment,
@@ -246,6 +277,48 @@ mod tests {
         assert_eq!(way(issuer, &[DEMO], "https://i.example", &[]), Some(Way::Context(None)));
     }
 
+    /// A pod of one cluster works on another one: the token says so, and in-cluster would lead to the wrong one.
+    #[tokio::test]
+    async fn from_a_pod_of_another_cluster_the_way_is_through_eks() {
+        use base64::Engine;
+
+        let sandbox = irsa_core::Sandbox::new();
+        let client = Client::new(Arc::new(sandbox.clone()), Arc::new(sandbox.clone()));
+        let own = sandbox.default_cluster();
+        let cluster = own.name();
+        let described = client.identity_backend().cluster(cluster).await.unwrap().unwrap();
+        let issuer = described.issuer.unwrap().url();
+        let folder = tempfile::tempdir().unwrap();
+        let way = async |options: &str, token: Option<&str>| {
+            let mut environment = environment(&[("KUBERNETES_SERVICE_HOST", "10.0.0.1")]);
+            environment.pod_folder = folder.path().to_owned();
+            let file = folder.path().join("token");
+            match token {
+                Some(token) => std::fs::write(file, token).unwrap(),
+                None => drop(std::fs::remove_file(file)),
+            }
+            let target = target(options, &environment).unwrap();
+            let (config, region) = (SdkConfig::builder().build(), "us-east-1".parse().unwrap());
+            let around = Surroundings { environment: &environment, target: &target, config: &config, region };
+            from_pod(&client, &around, target.cluster().unwrap()).await
+        };
+        let token = |issuer: &str| {
+            let claims = serde_json::json!({"iss": issuer, "sub": "system:serviceaccount:a:b"}).to_string();
+            format!("e30.{}.c2ln\n", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims))
+        };
+        let named = format!("--cluster {cluster}");
+        assert_eq!(way(&named, Some(&token(&issuer))).await, Way::Pod);
+        assert_eq!(way(&named, Some(&token(&format!("{issuer}/")))).await, Way::Pod);
+        assert_eq!(way(&named, Some(&token("https://oidc.eks.us-east-1.amazonaws.com/id/OTHER"))).await, Way::Eks);
+        // Without a token in-cluster leads nowhere; one that does not say its cluster is left to the check of the cluster.
+        assert_eq!(way(&named, None).await, Way::Eks);
+        assert_eq!(way(&named, Some("legacy")).await, Way::Pod);
+        let unknown = "--cluster unknown";
+        assert_eq!(way(unknown, Some(&token("https://oidc.eks.us-east-1.amazonaws.com/id/OTHER"))).await, Way::Pod);
+        let given = "--cluster demo --issuer https://i.example --account 123456789012";
+        assert_eq!(way(given, Some(&token(&issuer))).await, Way::Pod);
+    }
+
     /// The script of gen3 forced the proxy of its own network on everybody (B27).
     #[test]
     fn b27_the_only_proxy_is_that_of_the_environment() {
@@ -262,11 +335,12 @@ mod tests {
         kubeconfig.auth_infos = serde_json::from_value(serde_json::json!([
             {"name": "u", "user": {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "aws"}}}]))
         .unwrap();
-        let folder = std::env::temp_dir().join(format!("irsa-plugin-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("aws"), "").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("aws"), "").unwrap();
+        let file = folder.path().join("config");
+        std::fs::write(&file, text(&[DEMO])).unwrap();
         let way = |options: &str, path: &str| {
-            let environment = environment(&[("PATH", path)]);
+            let environment = environment(&[("PATH", path), ("KUBECONFIG", file.to_str().unwrap())]);
             let target = target(options, &environment).unwrap();
             let (config, region) = (SdkConfig::builder().build(), "us-east-1".parse().unwrap());
             let around = Surroundings { environment: &environment, target: &target, config: &config, region };
@@ -274,8 +348,8 @@ mod tests {
         };
         let context = Way::Context(Some(DEMO.to_owned()));
         assert_eq!(way("--cluster demo", "/nowhere"), Way::Eks);
-        assert_eq!(way("--cluster demo", folder.to_str().unwrap()), context);
-        assert_eq!(way("--cluster demo --context x", "/nowhere"), context, "what the user named is taken at its word");
-        std::fs::remove_dir_all(folder).unwrap();
+        assert_eq!(way("--cluster demo", folder.path().to_str().unwrap()), context);
+        let named = format!("--cluster demo --context {DEMO}");
+        assert_eq!(way(&named, "/nowhere"), context, "what the user named is taken at its word");
     }
 }

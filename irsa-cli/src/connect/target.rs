@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use irsa_core::aws::check_endpoint_url;
 use irsa_core::kube::kubeconfig;
 use irsa_core::name::{AccountId, ClusterRef, EksHost, Issuer, Partition, Region};
 use irsa_core::{Error, ErrorKind, Identity, Result};
@@ -92,6 +93,9 @@ impl Target {
     /// required.
     pub fn new(options: &Options, environment: &Environment, need: Need) -> Result<Self> {
         let mut target = Self::named(options, environment)?;
+        if target.context.is_some() && target.sandbox.is_none() {
+            target.check_context(environment)?;
+        }
         let from_kubeconfig = match need {
             _ if target.cluster.is_some() => false,
             Need::Cluster => true,
@@ -128,7 +132,7 @@ impl Target {
             profile: options.profile.clone(),
             endpoint_url: options.endpoint_url.clone(),
             kubeconfig: options.kubeconfig.as_ref().map(|file| environment.path(file)),
-            context: options.context.clone(),
+            context: options.context.clone().filter(|name| !name.is_empty()),
             timeout: options.timeout.unwrap_or(DEFAULT_TIMEOUT),
             read: OnceLock::new(),
         })
@@ -176,8 +180,7 @@ impl Target {
                         "name a file with --kubeconfig, or leave it out: KUBECONFIG or ~/.kube/config is read",
                     ));
             }
-            Some(file) => vec![file.clone()],
-            None => environment.kubeconfigs(),
+            _ => self.kubeconfig_files(environment),
         };
         let read = kubeconfig::read(&files)?;
         Ok(self.read.get_or_init(|| read))
@@ -197,6 +200,40 @@ impl Target {
         let named = kubeconfig.contexts.iter().find(|named| named.name == name);
         let namespace = named.and_then(|named| named.context.as_ref()?.namespace.clone());
         Ok(namespace.filter(|namespace| !namespace.is_empty()))
+    }
+
+    /// Checks that the context that was named, else the current one, exists.
+    fn check_context(&self, environment: &Environment) -> Result<()> {
+        let found = kubeconfig::find_context(self.kubeconfig(environment)?, self.context.as_deref());
+        found.map(|_| ()).map_err(|error| self.in_kubeconfig(environment, error))
+    }
+
+    /// An error of the kubeconfig, with the place of its files.
+    pub(crate) fn in_kubeconfig(&self, environment: &Environment, error: Error) -> Error {
+        let files = self.kubeconfig_files(environment);
+        let shown = |files: &[&PathBuf]| files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>();
+        let existing: Vec<&PathBuf> = files.iter().filter(|file| file.exists()).collect();
+        match existing.as_slice() {
+            [] => {
+                let looked_for = shown(&files.iter().collect::<Vec<_>>()).join(", ");
+                error.during("cannot use the kubeconfig").with_hint(match looked_for.as_str() {
+                    "" => "there is no kubeconfig: name the file, or set KUBECONFIG".to_owned(),
+                    files => format!("there is no kubeconfig at {files}: name the file, or set KUBECONFIG"),
+                })
+            }
+            existing => {
+                let files = shown(existing).join(", ");
+                error.during(format!("cannot use the kubeconfig {files}")).with_context("file", files)
+            }
+        }
+    }
+
+    /// The files of the kubeconfig, whether they exist or not.
+    fn kubeconfig_files(&self, environment: &Environment) -> Vec<PathBuf> {
+        match &self.kubeconfig {
+            Some(file) => vec![file.clone()],
+            None => environment.kubeconfigs(),
+        }
     }
 
     /// Whether the user said which kubeconfig or context to use.
@@ -219,6 +256,9 @@ impl Target {
     fn take_from_kubeconfig(&mut self, environment: &Environment) -> Result<()> {
         let kubeconfig = self.kubeconfig(environment)?;
         let context = self.context_of(kubeconfig);
+        if !context.is_empty() {
+            self.check_context(environment)?;
+        }
         let Some(found) = kubeconfig::cluster_of_context(kubeconfig, context) else {
             let cause = match context {
                 "" => "there is no kubeconfig with a current context".to_owned(),
@@ -283,11 +323,13 @@ pub(crate) fn check_sandbox(options: &Options) -> Result<()> {
 
 fn check_url(url: Option<&str>) -> Result<()> {
     let Some(url) = url else { return Ok(()) };
-    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    match host {
-        Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(()),
-        _ => Err(Error::invalid("--endpoint-url", url, "must be a URL that begins with https:// or http://")),
-    }
+    check_endpoint_url(url).map_err(|why| {
+        Error::invalid(
+            "--endpoint-url",
+            url,
+            format!("must be a URL that begins with https:// or http://, and it {why}"),
+        )
+    })
 }
 
 fn given(options: &Options) -> Result<Option<(Issuer, AccountId)>> {

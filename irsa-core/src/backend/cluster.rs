@@ -173,7 +173,7 @@ pub(crate) fn same_endpoint(one: &str, other: &str) -> bool {
 
 /// The certificates, each in DER, of PEM in base64; none where it is not that.
 pub(crate) fn certificates(text: &str) -> Vec<Vec<u8>> {
-    let pem = STANDARD.decode(text.trim()).unwrap_or_default();
+    let pem = STANDARD.decode(text.split_ascii_whitespace().collect::<String>()).unwrap_or_default();
     let pem = String::from_utf8_lossy(&pem);
     let bodies = pem.split("-----BEGIN CERTIFICATE-----").skip(1);
     let bodies = bodies.filter_map(|body| body.split_once("-----END CERTIFICATE-----"));

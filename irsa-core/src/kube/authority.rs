@@ -3,23 +3,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::pem;
 use crate::backend::certificates;
 use crate::error::{Error, ErrorKind, Result};
 
 /// PEM in base64, as `DescribeCluster` has it.
 pub(super) fn encode<D: AsRef<[u8]>>(certificates: &[D]) -> String {
-    let mut pem = String::new();
-    for der in certificates {
-        pem.push_str("-----BEGIN CERTIFICATE-----\n");
-        let mut rest = STANDARD.encode(der);
-        while !rest.is_empty() {
-            let tail = rest.split_off(rest.len().min(64));
-            pem.push_str(&rest);
-            pem.push('\n');
-            rest = tail;
-        }
-        pem.push_str("-----END CERTIFICATE-----\n");
-    }
+    let pem: String = certificates.iter().map(|der| pem::encode("CERTIFICATE", der.as_ref())).collect();
     STANDARD.encode(pem)
 }
 

@@ -12,7 +12,7 @@ use k8s_openapi::{List, ListableResource};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::call::{Connection, ONE_OBJECT, ONE_PAGE};
+use super::call::{Connection, Failure, ONE_OBJECT, ONE_PAGE};
 use super::{KubeCluster, Source, account, refusal};
 use crate::backend::{
     AccessReview, Anchor, ClusterBackend, Expected, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode,
@@ -88,7 +88,7 @@ impl ClusterBackend for KubeCluster {
         let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let request = buildable(&operation, namespaces().create(&params, body.to_string().into_bytes()))?;
-        self.connection().await?.send(&operation, request, ONE_OBJECT).await?;
+        self.connection().await?.send(&operation, request, ONE_OBJECT).await.map_err(Failure::into_error)?;
         Ok(())
     }
 
@@ -110,7 +110,8 @@ impl ClusterBackend for KubeCluster {
             "spec": {"resourceAttributes": asked}});
         let path = Request::new(SelfSubjectAccessReview::url_path(&(), None));
         let request = buildable(&operation, path.create(&PostParams::default(), body.to_string().into_bytes()))?;
-        let answer: SelfSubjectAccessReview = self.connection().await?.read(&operation, request, ONE_OBJECT).await?;
+        let answer: SelfSubjectAccessReview =
+            self.connection().await?.read(&operation, request, ONE_OBJECT).await.map_err(Failure::into_error)?;
         Ok(answer.status.is_some_and(|status| status.allowed))
     }
 
@@ -132,10 +133,12 @@ impl ClusterBackend for KubeCluster {
         match self.connection().await?.read(&operation, request, ONE_OBJECT).await {
             Ok(written) => understood(&operation, written),
             // The server calls another uid an invalid change of it.
-            Err(error) if matches!(account.expected, Expected::Version { .. }) && refusal::is_another(&error) => {
+            Err(Failure::Refused { error, .. })
+                if matches!(account.expected, Expected::Version { .. }) && refusal::is_another(&error) =>
+            {
                 Err(changed(operation))
             }
-            Err(error) => Err(error),
+            Err(failure) => Err(failure.into_error()),
         }
     }
 
@@ -154,8 +157,8 @@ impl ClusterBackend for KubeCluster {
         let request = buildable(&operation, request.map_err(Unbuildable::BuildRequest))?;
         match self.connection().await?.read(&operation, request, ONE_OBJECT).await {
             Ok(written) => understood(&operation, written),
-            Err(error) if refusal::no_longer_fits(&error) => Err(changed(operation)),
-            Err(error) => Err(error),
+            Err(Failure::Refused { error, .. }) if refusal::no_longer_fits(&error) => Err(changed(operation)),
+            Err(failure) => Err(failure.into_error()),
         }
     }
 
@@ -166,7 +169,7 @@ impl ClusterBackend for KubeCluster {
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         let request = accounts(Some(&account.namespace)).delete(account.name.as_str(), &params);
         let request = buildable(&operation, request)?;
-        self.connection().await?.send(&operation, request, ONE_OBJECT).await?;
+        self.connection().await?.send(&operation, request, ONE_OBJECT).await.map_err(Failure::into_error)?;
         Ok(())
     }
 }
@@ -181,8 +184,8 @@ impl KubeCluster {
         let request = buildable(operation, request)?;
         match self.connection().await?.read(operation, request, ONE_OBJECT).await {
             Ok(found) => Ok(Some(found)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            Err(Failure::Refused { error, .. }) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(failure) => Err(failure.into_error()),
         }
     }
 
@@ -205,11 +208,11 @@ impl KubeCluster {
                     }
                 }
                 // The server keeps a list for 5 minutes; what was read of it is of no use any more.
-                Err(error) if error.code() == Some("Expired") && !begun_again => {
+                Err(Failure::Refused { error, .. }) if error.code() == Some("Expired") && !begun_again => {
                     begun_again = true;
                     items.clear();
                 }
-                Err(error) => return Err(error),
+                Err(failure) => return Err(failure.into_error()),
             }
         }
         let cause = format!("the list has not ended after {MOST_PAGES} pages");
@@ -217,19 +220,25 @@ impl KubeCluster {
     }
 }
 
-/// The issuer in the API server's discovery document; nothing where it may not be read or is not served.
+/// The issuer in the API server's discovery document; nothing where the server says that it may not be read or is not
+/// served. Credentials that it does not accept are an error, since it will not accept them for any other call.
 async fn discovered_issuer(connection: &Connection) -> Result<Option<String>> {
     let operation = "cannot read the issuer of the API server";
     let request = http::Request::get("/.well-known/openid-configuration").body(Vec::new());
     let request = buildable(operation, request.map_err(Unbuildable::BuildRequest))?;
-    match connection.read::<Value>(operation, request, ONE_OBJECT).await {
-        Ok(document) => Ok(document.get("issuer").and_then(Value::as_str).map(str::to_owned)),
+    match connection.send(operation, request, ONE_OBJECT).await {
         // A proxy before the API server may answer anything at all here.
-        Err(error) if matches!(error.kind(), ErrorKind::AccessDenied | ErrorKind::NotFound | ErrorKind::Unexpected) => {
+        Ok(document) => {
+            let document: Value = serde_json::from_slice(&document).unwrap_or_default();
+            Ok(document.get("issuer").and_then(Value::as_str).map(str::to_owned))
+        }
+        Err(Failure::Refused { error, unauthenticated: false, .. })
+            if matches!(error.kind(), ErrorKind::AccessDenied | ErrorKind::NotFound | ErrorKind::Unexpected) =>
+        {
             tracing::debug!(causes = ?error.causes(), "the discovery document may not be read");
             Ok(None)
         }
-        Err(error) => Err(error),
+        Err(failure) => Err(failure.into_error()),
     }
 }
 

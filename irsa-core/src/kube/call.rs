@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use ::kube::Client;
 use ::kube::client::{AuthError, Body};
+use ::kube::config::AuthInfo;
 use backon::{ExponentialBuilder, Retryable};
 use http::header::{ACCEPT, AUTHORIZATION, HeaderValue, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
@@ -33,6 +34,8 @@ pub(super) struct Connection {
     pub(super) client: Client,
     /// Where set, gives the token of each request.
     pub(super) bearer: Option<Arc<dyn BearerSource>>,
+    /// What goes with each request, beside the tokens of `bearer`.
+    pub(super) credentials: Credentials,
     /// The URL, where it is known.
     pub(super) endpoint: Option<String>,
     /// The certificate authority, where one is configured: PEM in base64.
@@ -41,15 +44,69 @@ pub(super) struct Connection {
     pub(super) token_issuer: Option<String>,
 }
 
-/// A refused try, and how long the server asks to wait before the next one.
-struct Refused {
-    error: Error,
-    wait: Option<Duration>,
+/// Whether requests carry credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Credentials {
+    /// A client of the caller's own sends the requests.
+    Unknown,
+    /// The configuration has none.
+    Missing,
+    Sent,
 }
 
-impl From<Error> for Refused {
+impl Credentials {
+    /// Those of a configuration.
+    pub(super) fn of(auth: &AuthInfo) -> Self {
+        let basic = auth.username.is_some() && auth.password.is_some();
+        let token = auth.token.is_some() || auth.token_file.is_some();
+        let certificate = auth.client_certificate.is_some() || auth.client_certificate_data.is_some();
+        let program = auth.exec.is_some() || auth.auth_provider.is_some();
+        if basic || token || certificate || program { Self::Sent } else { Self::Missing }
+    }
+
+    /// What to do where the API server saw no credentials.
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Missing => {
+                "the request was made without credentials: \
+                 give the user of the context a token, a client certificate or an exec plug-in"
+            }
+            Self::Sent => "no credentials arrived: a proxy on the way that ends TLS may remove them",
+            Self::Unknown => "no credentials arrived: the client sends none, or a proxy on the way removes them",
+        }
+    }
+}
+
+/// Why a request brought nothing.
+///
+/// What a server says decides (that an object does not exist, that its issuer may not be read); what went wrong on this
+/// side never may, even where the error is of the same kind.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The server answered with a refusal.
+    Refused {
+        error: Error,
+        /// Whether it is the credentials that are refused, or missing, rather than the rights.
+        unauthenticated: bool,
+        /// How long the server asks to wait before the next try.
+        wait: Option<Duration>,
+    },
+    /// The request could not be sent, or its answer did not arrive as a whole.
+    NoAnswer(Error),
+}
+
+impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, wait: None }
+        Self::NoAnswer(error)
+    }
+}
+
+impl Failure {
+    /// The error, whoever it comes from.
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Refused { error, .. } | Self::NoAnswer(error) => error,
+        }
     }
 }
 
@@ -60,18 +117,23 @@ impl Connection {
         operation: &str,
         request: Request<Vec<u8>>,
         most: usize,
-    ) -> Result<T> {
+    ) -> std::result::Result<T, Failure> {
         let body = self.send(operation, request, most).await?;
         serde_json::from_slice(&body).map_err(|error| {
             let cause = format!("the answer is not what the API describes: {error}");
-            Error::new(ErrorKind::Unexpected, operation.to_owned()).with_cause(cause)
+            Error::new(ErrorKind::Unexpected, operation.to_owned()).with_cause(cause).into()
         })
     }
 
     /// Sends a request and gives the body of the answer, at most `most` bytes.
     ///
     /// Tried again only when the server says that it turned the request away unseen (429).
-    pub(super) async fn send(&self, operation: &str, request: Request<Vec<u8>>, most: usize) -> Result<Vec<u8>> {
+    pub(super) async fn send(
+        &self,
+        operation: &str,
+        request: Request<Vec<u8>>,
+        most: usize,
+    ) -> std::result::Result<Vec<u8>, Failure> {
         let span = tracing::info_span!(
             "kubernetes",
             method = %request.method(),
@@ -82,14 +144,18 @@ impl Connection {
         let backoff = ExponentialBuilder::default().with_max_times(4).with_max_delay(LONGEST_WAIT).with_jitter();
         (|| self.attempt(operation, &request, most))
             .retry(backoff)
-            .when(|refused: &Refused| refused.error.kind() == ErrorKind::Throttled)
-            .notify(|_: &Refused, wait: Duration| {
+            .when(|failure: &Failure| {
+                matches!(failure, Failure::Refused { error, .. } if error.kind() == ErrorKind::Throttled)
+            })
+            .notify(|_: &Failure, wait: Duration| {
                 tracing::info!(wait_seconds = wait.as_secs_f64(), "throttled by the API server: retrying");
             })
-            .adjust(|refused: &Refused, planned| planned.map(|own| own.max(refused.wait.unwrap_or_default())))
+            .adjust(|failure: &Failure, planned| match failure {
+                Failure::Refused { wait: Some(wait), .. } => planned.map(|own| own.max(*wait)),
+                _ => planned,
+            })
             .instrument(span)
             .await
-            .map_err(|refused| refused.error)
     }
 
     async fn attempt(
@@ -97,7 +163,7 @@ impl Connection {
         operation: &str,
         request: &Request<Vec<u8>>,
         most: usize,
-    ) -> std::result::Result<Vec<u8>, Refused> {
+    ) -> std::result::Result<Vec<u8>, Failure> {
         let request = self.dressed(operation, request.clone()).await?;
         let exchange = async {
             let response = self.client.send(request).await.map_err(|error| self.unreachable(operation, &error))?;
@@ -113,7 +179,10 @@ impl Connection {
                 return Ok(body.to_vec());
             }
             let error = refusal::refused(operation, head.status, &body);
-            Err(Refused { error, wait: retry_after(&head.headers) })
+            let anonymous = refusal::is_anonymous(&body);
+            let unauthenticated = anonymous || head.status == StatusCode::UNAUTHORIZED;
+            let error = if anonymous { error.with_hint(self.credentials.hint()) } else { error };
+            Err(Failure::Refused { error, unauthenticated, wait: retry_after(&head.headers) })
         };
         tokio::time::timeout(LONGEST_REQUEST, exchange).await.unwrap_or_else(|_| {
             let cause = format!("{} gave no answer within {} s", self.server(), LONGEST_REQUEST.as_secs());
@@ -242,10 +311,11 @@ mod tests {
         }
     }
 
-    async fn asked(server: &Server, token: Result<&'static str>) -> Result<Vec<u8>> {
+    async fn asked(server: &Server, token: Result<&'static str>) -> std::result::Result<Vec<u8>, Failure> {
         let connection = Connection {
             client: server.client(),
             bearer: Some(Arc::new(Token(token))),
+            credentials: Credentials::Sent,
             endpoint: None,
             certificate_authority: None,
             token_issuer: None,
@@ -268,7 +338,7 @@ mod tests {
         let error = asked(&server, Ok("t0k3n\n")).await.unwrap_err();
         assert!(!format!("{error:?}").contains("t0k3n"), "{error:?}");
         let expired = Error::new(ErrorKind::AccessDenied, "cannot sign a token").with_code("ExpiredToken");
-        let error = asked(&server, Err(expired)).await.unwrap_err();
+        let error = asked(&server, Err(expired)).await.unwrap_err().into_error();
         assert_eq!((error.kind(), error.code()), (ErrorKind::AccessDenied, Some("ExpiredToken")));
         assert_eq!(
             (error.to_string().as_str(), error.causes()),

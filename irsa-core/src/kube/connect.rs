@@ -1,5 +1,7 @@
 //! From a configuration to a client: one TLS stack, no Nagle, one run of the credential plug-in.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::kube::client::ConfigExt;
@@ -15,9 +17,11 @@ use secrecy::{ExposeSecret, SecretString};
 use tower::{BoxError, ServiceBuilder, ServiceExt};
 
 use super::authority;
-use super::call::{Connection, plugin_failed};
-use super::token;
-use crate::error::{Error, ErrorKind, Result};
+use super::call::{Connection, Credentials, plugin_failed};
+use super::eks::BearerSource;
+use super::token::{self, TokenFile};
+use crate::error::{Error, ErrorKind, Result, shown};
+use crate::url;
 
 /// The longest wait for a TCP connection: an endpoint that is private to a VPC gives no answer at all.
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
@@ -63,8 +67,13 @@ fn build(mut config: Config, proxy: &Proxy) -> Result<Connection> {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     }
-    config.auth_info.token = config.auth_info.token.map(header_token).transpose()?;
-    let token_issuer = own_token(&config.auth_info).and_then(|token| token::issuer(&token));
+    // A configuration need not come from a kubeconfig, where this was checked already.
+    config.cluster_url = url::parse_server(&config.cluster_url.to_string()).map_err(|why| {
+        let url = url::redacted(&config.cluster_url.to_string());
+        Error::new(ErrorKind::InvalidInput, CANNOT_CONNECT).with_cause(format!("the URL {} {why}", shown(&url)))
+    })?;
+    let credentials = Credentials::of(&config.auth_info);
+    let (bearer, token_issuer) = own_token(&mut config.auth_info)?;
     let program = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone());
     let unusable = |error: ::kube::Error| unusable(&error, program.as_deref());
     let auth = config.auth_layer().map_err(unusable)?;
@@ -103,7 +112,8 @@ fn build(mut config: Config, proxy: &Proxy) -> Result<Connection> {
         .service(http);
     Ok(Connection {
         client: Client::new(service, config.default_namespace),
-        bearer: None,
+        bearer,
+        credentials,
         endpoint: Some(config.cluster_url.to_string().trim_end_matches('/').to_owned()),
         certificate_authority: config.root_cert.as_deref().map(authority::encode),
         token_issuer,
@@ -125,24 +135,29 @@ fn route(config: &Config, proxy: &Proxy) -> Result<Option<Intercept>> {
     }
 }
 
-/// A token as it can stand in a header: without the white space around it that YAML leaves. Of one with other characters
-/// kube would make a panic.
-fn header_token(token: SecretString) -> Result<SecretString> {
-    let trimmed = token.expose_secret().trim();
-    if trimmed.is_empty() || !trimmed.chars().all(|c| c.is_ascii_graphic()) {
-        let cause = "the token has characters that no token has";
-        return Err(Error::new(ErrorKind::InvalidInput, CANNOT_CONNECT).with_cause(cause));
-    }
-    Ok(SecretString::from(trimmed))
-}
-
-/// The token that a configuration holds itself, as far as it is static or that of a pod.
-fn own_token(auth: &AuthInfo) -> Option<String> {
-    match (&auth.token, &auth.token_file) {
-        (Some(token), _) => Some(token.expose_secret().to_owned()),
-        (None, Some(file)) => std::fs::read_to_string(file).ok(),
-        (None, None) => None,
-    }
+/// The token that a configuration holds itself, and its issuer, where it is that of a service account.
+///
+/// The token of a file is sent by a source of our own: kube's would send the line break at its end. The file wins over a
+/// token that stands beside it, which is used while the file cannot be read, as in client-go.
+fn own_token(auth: &mut AuthInfo) -> Result<(Option<Arc<dyn BearerSource>>, Option<String>)> {
+    let unusable = |what: &str, why: String| {
+        Error::new(ErrorKind::InvalidInput, CANNOT_CONNECT).with_cause(format!("{what} {why}"))
+    };
+    let fixed = auth.token.take().map(|token| token::checked(token.expose_secret())).transpose();
+    auth.token = fixed.map_err(|why| unusable("the token", why))?;
+    let issuer = |token: &SecretString| token::issuer(token.expose_secret());
+    let other = auth.auth_provider.is_some() || (auth.username.is_some() && auth.password.is_some());
+    let Some(file) = auth.token_file.take().filter(|_| !other) else {
+        return Ok((None, auth.token.as_ref().and_then(issuer)));
+    };
+    let token = match (token::read(Path::new(&file)), auth.token.take()) {
+        (Ok(token), _) | (Err(_), Some(token)) => token,
+        (Err(why), None) => return Err(unusable(&format!("the token file {}", shown(&file)), why)),
+    };
+    // A token wins over a plug-in.
+    auth.exec = None;
+    let issuer = issuer(&token);
+    Ok((Some(Arc::new(TokenFile::new(file.into(), token))), issuer))
 }
 
 /// A configuration that no client can be built of.
@@ -183,8 +198,8 @@ mod tests {
         let exec = r#"{"command": "irsa-no-such-program", "env": [{"name": "A", "value": "s3cr3t"}]}"#;
         plugin.auth_info.exec = serde_json::from_str(exec).unwrap();
         for (config, kind, cause) in [
-            (token, ErrorKind::InvalidInput, "the token has"),
-            (file, ErrorKind::AccessDenied, "cannot read the token file /nonexistent/token"),
+            (token, ErrorKind::InvalidInput, "the token holds"),
+            (file, ErrorKind::InvalidInput, "the token file \"/nonexistent/token\" cannot be read"),
             (certificate, ErrorKind::InvalidInput, "Failed to infer provided configuration"),
             (plugin, ErrorKind::Unavailable, "credential plug-in \"irsa-no-such-program\" cannot be started"),
         ] {
@@ -193,6 +208,31 @@ mod tests {
             assert_eq!(error.code(), (kind == ErrorKind::Unavailable).then_some(super::super::PLUGIN_MISSING));
             assert!(error.causes()[0].starts_with(cause) && !format!("{error:?}").contains("s3cr3t"), "{error:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_url_that_the_http_client_panics_on_is_refused() {
+        for url in ["127.0.0.1:6443", "localhost", "/api", "*", "https://u:s3cr3t@x"] {
+            let error = connect(Config::new(url.parse().unwrap()), Proxy::default()).await.err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{url}");
+            assert!(error.causes()[0].starts_with("the URL") && !error.causes()[0].contains("s3cr3t"), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_file_wins_over_a_token_and_that_over_a_plug_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token").to_string_lossy().into_owned();
+        let mut config = config();
+        config.auth_info.token = Some(SecretString::from("fixed"));
+        config.auth_info.token_file = Some(path.clone());
+        config.auth_info.exec = serde_json::from_str(r#"{"command": "irsa-no-such-program"}"#).unwrap();
+        let connection = connect(config, Proxy::default()).await.unwrap();
+        let bearer = connection.bearer.unwrap();
+        let sent = async || bearer.bearer().await.unwrap().expose_secret().to_owned();
+        assert_eq!(sent().await, "fixed");
+        std::fs::write(&path, "from-file\n").unwrap();
+        assert_eq!(sent().await, "from-file");
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! Conversations with a scripted API server: what is asked, and what becomes of the answer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use secrecy::SecretString;
 use serde_json::json;
 
+use super::BearerSource;
 use super::fake::{Scenario, Seen, Server, account};
 use crate::backend::{
     AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, Expected, NewServiceAccount, ServiceAccount, WriteMode,
@@ -346,9 +350,10 @@ async fn the_discovered_issuer_is_asked_for_once() {
 
 #[tokio::test]
 async fn a_refused_discovery_is_no_error_and_a_failed_one_is() {
+    let anonymous = "forbidden: User \"system:anonymous\" cannot get path \"/.well-known/openid-configuration\"";
     for scenario in [
         Scenario::status(403, "Forbidden", "no", &json!({})),
-        Scenario::status(401, "Unauthorized", "Unauthorized", &json!({})),
+        Scenario::status(403, "Forbidden", "a policy denies User \"system:anonymous\"", &json!({})),
         Scenario::Answer(404, b"404 page not found".to_vec()),
         Scenario::Answer(302, Vec::new()),
         Scenario::Answer(200, b"<html>login</html>".to_vec()),
@@ -359,4 +364,57 @@ async fn a_refused_discovery_is_no_error_and_a_failed_one_is() {
     for scenario in [Scenario::HangUp, Scenario::status(503, "ServiceUnavailable", "", &json!({}))] {
         assert!(Server::new([scenario]).cluster().anchor().await.is_err());
     }
+    // Credentials that are refused, or missing, are so for every other call as well.
+    for (scenario, hint) in [
+        (Scenario::status(401, "Unauthorized", "Unauthorized", &json!({})), "does not accept the credentials"),
+        (Scenario::Answer(401, b"<html>login</html>".to_vec()), ""),
+        (Scenario::status(403, "Forbidden", anonymous, &json!({})), "no credentials arrived"),
+    ] {
+        let error = Server::new([scenario]).cluster().anchor().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AccessDenied);
+        assert!(error.hint().map(ToString::to_string).unwrap_or_default().contains(hint), "{error:?}");
+    }
+}
+
+/// A token source that fails with an error of the same kind as a refusal of the server.
+#[derive(Debug)]
+struct Failing(ErrorKind, AtomicUsize);
+
+#[async_trait::async_trait]
+impl BearerSource for Failing {
+    async fn bearer(&self) -> crate::Result<SecretString> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Err(Error::new(self.0, "cannot get a token").with_code("NotFound"))
+    }
+}
+
+#[tokio::test]
+async fn what_fails_on_this_side_is_never_an_answer_of_the_server() {
+    for kind in [
+        ErrorKind::AccessDenied,
+        ErrorKind::NotFound,
+        ErrorKind::Unexpected,
+        ErrorKind::Throttled,
+        ErrorKind::InvalidInput,
+    ] {
+        let server = Server::new([]);
+        let source = Arc::new(Failing(kind, AtomicUsize::new(0)));
+        let cluster = server.cluster_with(Arc::clone(&source) as Arc<dyn BearerSource>);
+        // Neither a missing right to read the issuer, nor a missing object, nor a reason to try again.
+        let error = cluster.anchor().await.unwrap_err();
+        assert_eq!((error.kind(), error.causes()), (kind, vec!["cannot get a token".to_owned()]));
+        assert_eq!(cluster.service_account(&namespace(), &name()).await.unwrap_err().kind(), kind);
+        assert_eq!(cluster.namespace_exists(&namespace()).await.unwrap_err().kind(), kind);
+        assert_eq!(source.1.load(Ordering::Relaxed), 3, "each call asks once");
+        assert!(server.seen().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_caller_without_credentials_is_told_so_and_not_to_change_rbac() {
+    let message =
+        "serviceaccounts \"sa\" is forbidden: User \"system:anonymous\" cannot get resource \"serviceaccounts\"";
+    let error = read_error(Scenario::status(403, "Forbidden", message, &json!({}))).await;
+    let hint = error.hint().map(ToString::to_string).unwrap_or_default();
+    assert!(hint.starts_with("no credentials arrived"), "{hint}");
 }

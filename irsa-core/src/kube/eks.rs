@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use ::kube::Config;
 use async_trait::async_trait;
-use http::Uri;
 use secrecy::SecretString;
 
 use super::authority;
-use super::call::Connection;
+use super::call::{Connection, Credentials};
 use super::connect::{self, Proxy};
 use crate::backend::{ClusterDescription, IdentityBackend};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shown};
 use crate::name::ClusterRef;
+use crate::url;
 
 /// Gives the bearer token of each request to an API server, and renews it before it ends.
 #[async_trait]
@@ -48,7 +48,8 @@ impl EksSource {
         };
         let config = config(&described).map_err(|error| error.during(operation()))?;
         let connection = connect::connect(config, proxy).await.map_err(|error| error.during(operation()))?;
-        Ok(Connection { bearer: Some(Arc::clone(&self.bearer)), ..connection })
+        let bearer = Some(Arc::clone(&self.bearer));
+        Ok(Connection { bearer, credentials: Credentials::Sent, ..connection })
     }
 }
 
@@ -61,8 +62,10 @@ fn config(described: &ClusterDescription) -> Result<Config> {
             .with_cause(format!("its status is {}", described.status))
             .with_hint("a cluster can be reached once it is ACTIVE"));
     };
-    let url: Uri = endpoint.parse().map_err(|error: http::uri::InvalidUri| {
-        Error::new(ErrorKind::Unexpected, format!("the endpoint {endpoint:?} is no URL")).with_source(error)
+    let url = url::parse_server(endpoint).map_err(|why| {
+        let cause = format!("the endpoint {} {why}", shown(&url::redacted(endpoint)));
+        Error::new(ErrorKind::Unexpected, format!("EKS gives no usable endpoint of cluster {}", described.arn))
+            .with_cause(cause)
     })?;
     let mut config = Config::new(url);
     config.root_cert = Some(authority::decode(authority)?);
@@ -106,11 +109,13 @@ mod tests {
     async fn a_cluster_that_cannot_be_reached_says_why() {
         let creating = ClusterDescription { status: "CREATING".to_owned(), endpoint: None, ..described() };
         let no_url = ClusterDescription { endpoint: Some("not a url".to_owned()), ..described() };
+        let bare = ClusterDescription { endpoint: Some("127.0.0.1:1".to_owned()), ..described() };
         let no_pem = ClusterDescription { certificate_authority: Some("AAAA".to_owned()), ..described() };
         for (answer, kind, cause) in [
             (None, ErrorKind::NotFound, "EKS has no such cluster"),
             (Some(creating), ErrorKind::Unavailable, "its status is CREATING"),
-            (Some(no_url), ErrorKind::Unexpected, "invalid uri character"),
+            (Some(no_url), ErrorKind::Unexpected, "the endpoint \"not a url\" has no scheme"),
+            (Some(bare), ErrorKind::Unexpected, "the endpoint \"127.0.0.1:1\" has no scheme"),
             (Some(no_pem), ErrorKind::Unexpected, "it is not PEM in base64"),
         ] {
             let error = cluster(answer).prepare().await.unwrap_err();

@@ -10,9 +10,11 @@ use futures::future;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 use tower::BoxError;
 
-use super::KubeCluster;
+use super::call::Connection;
+use super::{BearerSource, KubeCluster};
 
 /// What the server does with one request.
 #[derive(Clone)]
@@ -105,6 +107,14 @@ impl Server {
 
     pub(super) fn cluster(&self) -> KubeCluster {
         KubeCluster::new(self.client())
+    }
+
+    /// The same, with a token of this source in each request.
+    pub(super) fn cluster_with(&self, bearer: Arc<dyn BearerSource>) -> KubeCluster {
+        let mut cluster = self.cluster();
+        let connection = cluster.connection.take().unwrap();
+        cluster.connection = OnceCell::new_with(Some(Connection { bearer: Some(bearer), ..connection }));
+        cluster
     }
 
     /// What was asked; the script must have been played to its end.

@@ -5,7 +5,8 @@ use std::path::Path;
 use ::kube::config::{Cluster, ExecConfig, Kubeconfig, KubeconfigError, NamedContext};
 
 use crate::backend::{ClusterDescription, same_endpoint};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest, shown};
+use crate::hint::Hint;
 use crate::name::{ClusterArn, ClusterName, ClusterRef, EksHost, Region};
 
 /// The EKS cluster that a context belongs to, as far as the kubeconfig says.
@@ -28,12 +29,67 @@ pub fn read<P: AsRef<Path>>(files: &[P]) -> Result<Kubeconfig> {
         let file = file.as_ref();
         let operation = || format!("cannot read the kubeconfig {}", file.display());
         merged = match Kubeconfig::read_from(file) {
-            Ok(next) => merged.merge(next).map_err(|error| refused(operation(), &error))?,
+            Ok(next) => merged.merge(without_empty_paths(next, file)).map_err(|error| refused(operation(), &error))?,
             Err(KubeconfigError::ReadConfig(why, _)) if why.kind() == std::io::ErrorKind::NotFound => merged,
             Err(error) => return Err(refused(operation(), &error)),
         };
     }
     Ok(merged)
+}
+
+/// Without the paths that were empty: they count as none, but kube has joined them to the folder of the file.
+fn without_empty_paths(mut kubeconfig: Kubeconfig, file: &Path) -> Kubeconfig {
+    let Some(joined) = file.parent().map(|folder| folder.join("")) else { return kubeconfig };
+    let clear = |path: &mut Option<String>| {
+        *path = path.take().filter(|path| joined.to_str() != Some(path.as_str()));
+    };
+    for cluster in kubeconfig.clusters.iter_mut().filter_map(|entry| entry.cluster.as_mut()) {
+        clear(&mut cluster.certificate_authority);
+    }
+    for user in kubeconfig.auth_infos.iter_mut().filter_map(|entry| entry.auth_info.as_mut()) {
+        clear(&mut user.client_certificate);
+        clear(&mut user.client_key);
+        clear(&mut user.token_file);
+    }
+    kubeconfig
+}
+
+/// The context of a name, by default the current one.
+///
+/// # Errors
+/// `InvalidInput` when it does not exist, with the nearest names as hint.
+pub fn find_context<'a>(kubeconfig: &'a Kubeconfig, name: Option<&str>) -> Result<&'a NamedContext> {
+    let current = kubeconfig.current_context.as_deref().filter(|name| !name.is_empty());
+    let names: Vec<&str> = kubeconfig.contexts.iter().map(|named| named.name.as_str()).collect();
+    let Some(wanted) = name.or(current) else {
+        return Err(Error::new(ErrorKind::InvalidInput, "the kubeconfig has no current context")
+            .with_context("field", "current-context")
+            .with_cause(lists("context", "", &names))
+            .with_hint(Hint::NameContext));
+    };
+    let found = kubeconfig.contexts.iter().find(|named| named.name == wanted);
+    found.ok_or_else(|| {
+        let what = if name.is_some() { "context" } else { "the current context" };
+        Error::new(ErrorKind::InvalidInput, format!("{what} {} does not exist", shown(wanted)))
+            .with_context("field", if name.is_some() { "context" } else { "current-context" })
+            .with_context("value", wanted)
+            .with_hint(lists("context", wanted, &names))
+    })
+}
+
+/// Which entries of a kubeconfig could be meant by a name that it does not have: the nearest ones, else all.
+pub(super) fn lists(what: &str, wanted: &str, names: &[&str]) -> String {
+    const MAX_LISTED: usize = 5;
+    match did_you_mean(&nearest(wanted, names.iter().copied())) {
+        Some(hint) if !wanted.is_empty() => hint,
+        _ if names.is_empty() => format!("the kubeconfig has no {what}s"),
+        _ if names.len() <= MAX_LISTED => {
+            let names: Vec<_> = names.iter().map(|name| shown(name)).collect();
+            let plural = if names.len() == 1 { "" } else { "s" };
+            format!("the kubeconfig has the {what}{plural} {}", names.join(", "))
+        }
+        _ => format!("`kubectl config get-{what}s` lists the {} that exist", names.len()),
+    }
 }
 
 /// The EKS cluster of a context: its ARN, or the cluster that its credential plug-in asks a token for, or the name that
@@ -363,6 +419,20 @@ users:
         assert_eq!(merged.current_context.as_deref(), Some("a"));
         assert_eq!(merged.contexts.iter().map(|named| named.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         assert!(merged.contexts[0].context.is_some());
+    }
+
+    #[test]
+    fn paths_are_seen_from_the_file_and_empty_ones_are_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        let users = "users: [{name: u, user: {tokenFile: '', client-certificate: '', client-key: key}}]";
+        std::fs::write(&file, format!("clusters: [{{name: c, cluster: {{certificate-authority: ''}}}}]\n{users}\n"))
+            .unwrap();
+        let read = read(&[&file]).unwrap();
+        assert_eq!(read.clusters[0].cluster.as_ref().unwrap().certificate_authority, None);
+        let user = read.auth_infos[0].auth_info.as_ref().unwrap();
+        assert_eq!((&user.token_file, &user.client_certificate), (&None, &None));
+        assert_eq!(user.client_key.as_deref(), folder.path().join("key").to_str());
     }
 
     #[test]

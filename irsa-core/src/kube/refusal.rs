@@ -15,6 +15,9 @@ const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
 /// The message for a JSON patch of which a `test` failed, or that removes what is not there.
 const PATCH_NOT_APPLICABLE: &str = "the server rejected our request due to an error in our request";
 
+/// How RBAC names a caller without credentials.
+const ANONYMOUS: &str = "User \"system:anonymous\" cannot ";
+
 /// What to do about a write that met another one.
 pub(super) const SEE_AGAIN: &str =
     "somebody changed it at the same time; the same command again sees what is there now";
@@ -25,6 +28,11 @@ pub(super) fn refused(operation: &str, http: StatusCode, body: &[u8]) -> Error {
         Some(status) => from_status(operation, http, &status),
         None => not_a_status(operation, http, body),
     }
+}
+
+/// Whether the API server took the caller for nobody, as it does where no credentials arrive and RBAC then refuses.
+pub(super) fn is_anonymous(body: &[u8]) -> bool {
+    status_of(body).is_some_and(|status| status.code == 403 && status.message.contains(ANONYMOUS))
 }
 
 /// Whether an apply was refused because the account is not the one of the uid that was expected.
