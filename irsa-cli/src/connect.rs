@@ -2,6 +2,7 @@
 
 mod aws;
 mod kubernetes;
+mod retries;
 mod sandbox;
 mod target;
 

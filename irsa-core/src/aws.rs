@@ -19,6 +19,7 @@
 mod answer;
 mod bound;
 mod call;
+mod checked;
 mod eks_token;
 mod error;
 #[cfg(test)]
@@ -41,6 +42,8 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 
 use self::bound::{BoundedAnswers, MOST_BYTES};
+pub use self::checked::check_endpoint_url;
+use self::checked::{CheckedCredentials, endpoint_url};
 pub use self::eks_token::EksTokenSource;
 use self::retries::LoggedRetries;
 use crate::error::{Error, ErrorKind, Result};
@@ -62,7 +65,7 @@ impl AwsBackend {
     /// A back end with clients made from one configuration, sharing its HTTP client and its cache of credentials.
     ///
     /// # Errors
-    /// `InvalidInput` when the configuration names no region, or none that can be one.
+    /// `InvalidInput` when the configuration names no region, or none that can be one, or an endpoint URL that is not one.
     pub fn new(config: &SdkConfig) -> Result<Self> {
         Self::bounded(config, MOST_BYTES)
     }
@@ -83,23 +86,21 @@ impl AwsBackend {
         if config.http_client().is_none() {
             shared.set_http_client(http_client());
         }
+        shared.set_credentials_provider(config.credentials_provider().map(CheckedCredentials::shared));
         let shared = shared.build();
-        let iam = aws_sdk_iam::config::Builder::from(&shared)
-            .interceptor(BoundedAnswers(most))
-            .interceptor(LoggedRetries)
-            .build();
-        let eks = aws_sdk_eks::config::Builder::from(&shared)
-            .interceptor(BoundedAnswers(most))
-            .interceptor(LoggedRetries)
-            .build();
-        let sts = aws_sdk_sts::config::Builder::from(&shared)
-            .interceptor(BoundedAnswers(most))
-            .interceptor(LoggedRetries)
-            .build();
+        let mut iam =
+            aws_sdk_iam::config::Builder::from(&shared).interceptor(BoundedAnswers(most)).interceptor(LoggedRetries);
+        iam.set_endpoint_url(endpoint_url(&shared, "IAM")?);
+        let mut eks =
+            aws_sdk_eks::config::Builder::from(&shared).interceptor(BoundedAnswers(most)).interceptor(LoggedRetries);
+        eks.set_endpoint_url(endpoint_url(&shared, "EKS")?);
+        let mut sts =
+            aws_sdk_sts::config::Builder::from(&shared).interceptor(BoundedAnswers(most)).interceptor(LoggedRetries);
+        sts.set_endpoint_url(endpoint_url(&shared, "STS")?);
         Ok(Self::from_clients(
-            aws_sdk_iam::Client::from_conf(iam),
-            aws_sdk_eks::Client::from_conf(eks),
-            aws_sdk_sts::Client::from_conf(sts),
+            aws_sdk_iam::Client::from_conf(iam.build()),
+            aws_sdk_eks::Client::from_conf(eks.build()),
+            aws_sdk_sts::Client::from_conf(sts.build()),
             region,
         ))
     }

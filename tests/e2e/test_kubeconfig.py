@@ -1,4 +1,4 @@
-"""Kubeconfigs as people have them: what kubectl reads is read, and what cannot be used is named before anything is called."""
+"""Kubeconfigs as people have them: what kubectl reads is read, and what cannot be used is named before any call."""
 
 from __future__ import annotations
 
@@ -77,21 +77,30 @@ def test_data_in_several_lines(irsa: Irsa, seen: Seen, files: Files, end: str) -
 @pytest.mark.parametrize(
     ("cluster", "user", "words"),
     [
-        pytest.param({"server": "127.0.0.1:6443"}, None, ("server", "127.0.0.1:6443", "https://127.0.0.1:6443"), id="bare"),
+        pytest.param(
+            {"server": "127.0.0.1:6443"}, None, ("server", "127.0.0.1:6443", "https://127.0.0.1:6443"), id="bare"
+        ),
         pytest.param({"server": "localhost"}, None, ("server", "localhost", "scheme"), id="host"),
         pytest.param({"server": "*"}, None, ("server", "*"), id="star"),
         pytest.param({"server": "https://127.0.0.1:99999"}, None, ("server", "99999", "port"), id="port"),
         pytest.param({"tls-server-name": "a b"}, None, ("tls-server-name", "a b"), id="name"),
-        pytest.param({"certificate-authority-data": "TWICE"}, None, ("certificate-authority-data", "twice"), id="twice"),
+        pytest.param(
+            {"certificate-authority-data": "TWICE"}, None, ("certificate-authority-data", "twice"), id="twice"
+        ),
         pytest.param({"certificate-authority-data": "DER"}, None, ("certificate-authority-data", "DER"), id="DER"),
         pytest.param({"certificate-authority": "/dev/null"}, None, ("certificate-authority", "/dev/null"), id="empty"),
         pytest.param(None, {"token": "a b"}, ("token", "characters"), id="token"),
         pytest.param(None, {"tokenFile": "nowhere"}, ("tokenFile", "nowhere", "No such file"), id="token file"),
         pytest.param(None, {"token": "x", "as": "a\nb"}, ("as", "header"), id="as"),
         pytest.param(None, {"token": "x", "as-groups": ["g"]}, ("as-groups", "without as"), id="groups"),
-        pytest.param(None, {"client-certificate-data": "eA=="}, ("client-certificate-data", "not PEM"), id="certificate"),
         pytest.param(
-            None, {"auth-provider": {"name": "gcp", "config": {"cmd-path": "echo"}}}, ("auth-provider", "gcp"), id="provider"
+            None, {"client-certificate-data": "eA=="}, ("client-certificate-data", "not PEM"), id="certificate"
+        ),
+        pytest.param(
+            None,
+            {"auth-provider": {"name": "gcp", "config": {"cmd-path": "echo"}}},
+            ("auth-provider", "gcp"),
+            id="provider",
         ),
     ],
 )
@@ -113,7 +122,9 @@ def test_a_field_that_cannot_be_used_is_named(
 @pytest.mark.parametrize(
     ("top", "words"),
     [
-        pytest.param({"current-context": "aws"}, ("current context", "aws", "does not exist", "cluster/demo"), id="dangling"),
+        pytest.param(
+            {"current-context": "aws"}, ("current context", "aws", "does not exist", "cluster/demo"), id="dangling"
+        ),
         pytest.param({"users": None}, ('user "user"', "does not exist"), id="users: null"),
         pytest.param({"clusters": []}, ("cluster", "does not exist"), id="no clusters"),
         pytest.param({"users": [{"name": "usr", "user": {}}]}, ("does not exist", "did you mean usr?"), id="near"),

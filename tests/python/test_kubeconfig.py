@@ -1,4 +1,4 @@
-"""Kubeconfigs and AWS settings that a dependency would panic on: in a host process that must be an exception like others."""
+"""Kubeconfigs and AWS settings that a dependency would panic on: in a host process that must be an exception."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ use irsa_core::{Client, Result};
 
 use super::Target;
 use super::kubernetes;
+use super::retries::retries;
 use crate::environment::Environment;
 
 /// Where IAM is called without a cluster that EKS knows, if nothing names a region: IAM is the same in all of them.
@@ -39,7 +40,7 @@ impl Connection {
         target: &Target,
         credentials: Option<SharedCredentialsProvider>,
     ) -> Result<Self> {
-        let config = configuration(target, credentials).await;
+        let config = configuration(environment, target, credentials).await?;
         let aws = AwsBackend::new(&config)?;
         let region = aws.region().clone();
         let backend = Arc::new(aws);
@@ -81,8 +82,15 @@ async fn of_profile(profile: &str, target: &Target) -> ProfileFileCredentialsPro
     ProfileFileCredentialsProvider::builder().configure(&around).profile_name(profile).build()
 }
 
-async fn configuration(target: &Target, credentials: Option<SharedCredentialsProvider>) -> SdkConfig {
+async fn configuration(
+    environment: &Environment,
+    target: &Target,
+    credentials: Option<SharedCredentialsProvider>,
+) -> Result<SdkConfig> {
     let mut loader = config_loader();
+    if let Some(retries) = retries(environment, target.profile.as_deref()).await? {
+        loader = loader.retry_config(retries);
+    }
     match (credentials, &target.profile) {
         (Some(credentials), _) => loader = loader.credentials_provider(credentials),
         // The SDK's own chain asks the environment before a profile that was named; the aws CLI and boto3 do not.
@@ -105,5 +113,5 @@ async fn configuration(target: &Target, credentials: Option<SharedCredentialsPro
         }
         None => {}
     }
-    loader.load().await
+    Ok(loader.load().await)
 }

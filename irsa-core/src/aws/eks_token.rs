@@ -15,6 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 
+use super::checked::CheckedCredentials;
 use super::error::no_credentials;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ClusterName, Partition, Region};
@@ -65,6 +66,7 @@ impl EksTokenSource {
                 .with_hint("log in, or name a profile that has credentials"));
         };
         let time = config.time_source().unwrap_or_default();
+        let credentials = CheckedCredentials::shared(credentials);
         Ok(Self { cluster, region, credentials, time, made: Mutex::new(None) })
     }
 

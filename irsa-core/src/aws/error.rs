@@ -132,7 +132,7 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fake::{Answer, Endpoint, config};
+    use super::super::fake::{Answer, Endpoint, config, unchecked};
     use super::super::{AwsBackend, SdkConfig};
     use super::*;
     use crate::backend::{IamBackend, IdentityBackend};
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.causes()[0].contains("Connection refused"), "{error:?}");
 
-        let error = failure(AwsBackend::new(&config("no-url")).unwrap()).await;
+        let error = failure(unchecked("no-url")).await;
         assert_eq!(error.causes(), ["no exchange with IAM was possible: endpoint must contain scheme"]);
     }
 
