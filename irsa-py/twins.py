@@ -40,7 +40,7 @@ def generate() -> str:
     methods = [
         part
         for part in re.split(r"(?m)^(?=    (?:def |@))", body)[1:]
-        if "return wait(" in part or "dry_run=True" in part
+        if "return wait(" in part or "return self.apply_all(" in part
     ]
     return formatted(HEAD.format(imports=imports.strip()) + "".join(map(twin, methods)))
 

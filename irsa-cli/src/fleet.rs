@@ -22,9 +22,6 @@ use crate::progress::Bar;
 use crate::settings::contradiction;
 use crate::work::run_to_end;
 
-/// More bindings than this are pruned only with `--confirm-prune`.
-const FEW: usize = 10;
-
 /// What is to be done with the manifests.
 pub(crate) struct Fleet<'a> {
     args: &'a FleetArgs,
@@ -262,8 +259,9 @@ impl<'a> Fleet<'a> {
                 .with_cause(cause)
                 .with_hint("look at `irsa plan` with --prune, then give --confirm-prune"))
         };
-        if prunable.requests.len() > FEW {
-            return refused(format!("{} bindings would be removed, more than {FEW}", prunable.requests.len()));
+        let (removed, most) = (prunable.requests.len(), Prunable::CONFIRMED_ABOVE);
+        if removed > most {
+            return refused(format!("{removed} bindings would be removed, more than {most}"));
         }
         if asks {
             printer.say("Remove them? [y/N] ");

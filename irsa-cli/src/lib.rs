@@ -35,6 +35,7 @@ use irsa_core::Error;
 pub use self::connect::{Connect, Connection, Live, Need, Options, Target};
 pub use self::environment::{Environment, Stdin};
 pub use self::exit::Exit;
+pub use self::manifests::{Manifests, read_all as read_manifests};
 
 use self::args::{Cli, Command, OutputFormat, TrustCommand};
 use self::fleet::Fleet;

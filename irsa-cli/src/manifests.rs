@@ -17,23 +17,21 @@ const ENDS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// What all files declare together.
 #[derive(Debug, Default)]
-pub(crate) struct Manifests {
-    pub(crate) bindings: Vec<Declared>,
+#[non_exhaustive]
+pub struct Manifests {
+    /// The bindings, in the order of the files.
+    pub bindings: Vec<Declared>,
     /// What cannot be honoured, each with its place.
-    pub(crate) ignored: Vec<String>,
+    pub ignored: Vec<String>,
     /// The region of the clusters, where a file names one.
-    pub(crate) region: Option<Region>,
+    pub region: Option<Region>,
 }
 
-/// Reads all files.
+/// Reads all files, and those in all folders. `cluster` is that of bindings that name none.
 ///
 /// # Errors
 /// `InvalidInput` with file, line and column of what is wrong.
-pub(crate) fn read_all(
-    environment: &Environment,
-    paths: &[PathBuf],
-    cluster: Option<&ClusterRef>,
-) -> Result<Manifests> {
+pub fn read_all(environment: &Environment, paths: &[PathBuf], cluster: Option<&ClusterRef>) -> Result<Manifests> {
     let mut all = Manifests::default();
     for path in files(environment, paths)? {
         let text = inputs::document(environment, &path, LONGEST)?;

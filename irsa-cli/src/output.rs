@@ -52,7 +52,7 @@ pub(crate) fn answered(job: &Job, answer: &Answer, global: &Global, printer: &mu
             }
             match as_json {
                 true => printer.json(&json!({"apiVersion": "v1", "kind": "List", "items": export.manifests})),
-                false => printer.data(&fleet::yaml(&export.manifests)),
+                false => printer.data(&irsa_core::manifest::to_yaml(&export.manifests)),
             }
         }
         Answer::Provider(provider) if as_json => printer.json(&document(provider)),

@@ -171,7 +171,7 @@ impl Error {
     }
 
     /// Adds why it failed: told by `text` alone, while callers find `source` itself behind it.
-    #[cfg(feature = "aws")]
+    #[cfg(any(feature = "aws", feature = "kube"))]
     #[must_use]
     pub(crate) fn with_summary(self, text: String, source: Box<dyn StdError + Send + Sync>) -> Self {
         self.with_source(Summary { text, source })

@@ -79,6 +79,21 @@ impl KubeCluster {
         Self { connection: OnceCell::new_with(Some(connection)), ..Self::from_source(Source::Client) }
     }
 
+    /// The same, at a URL that errors name and by which the cluster may be recognised.
+    #[must_use]
+    pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
+        if let Some(connection) = self.connection.get_mut() {
+            connection.endpoint = Some(url.into());
+        }
+        self
+    }
+
+    /// The same, named by the user: a cluster of which nothing tells which one it is is taken with a warning.
+    #[must_use]
+    pub fn chosen(self) -> Self {
+        Self { chosen: true, ..self }
+    }
+
     /// A cluster reached by a configuration. `chosen` says that the user named it, so that a cluster of which nothing
     /// tells which one it is can be taken with a warning.
     pub fn from_config(config: Config, chosen: bool) -> Self {

@@ -110,8 +110,8 @@ pub use self::plan::Plan;
 pub use self::report::{Extra, Outcome, Report, StepReport, Warning, WarningId};
 pub use self::request::{Request, Verb};
 pub use self::sandbox::{
-    Access, AccountState, At, Call, ClusterState, Denial, Failure, Faults, NamespaceState, PolicyState, ProviderState,
-    RoleState, Sandbox, SandboxCluster, SandboxQuotas, SandboxState,
+    Access, AccountState, At, Call, ClusterState, Denial, Failure, Faults, METHODS as SANDBOX_METHODS, NamespaceState,
+    PolicyState, ProviderState, RoleState, Sandbox, SandboxCluster, SandboxQuotas, SandboxState,
 };
 pub use self::view::{BindingState, BindingView, Problem, ProviderView};
 

@@ -265,6 +265,18 @@ impl Manifest {
     }
 }
 
+/// Manifests as the YAML documents of one file, which [`read`] reads again.
+pub fn to_yaml(manifests: &[Manifest]) -> String {
+    let documents = manifests.iter().map(|manifest| {
+        // JSON is YAML too.
+        let json = || serde_json::to_string(manifest).unwrap_or_default();
+        let text = serde_saphyr::to_string(manifest).unwrap_or_else(|_| json());
+        // Line breaks at the end can be part of the last value.
+        if text.ends_with('\n') { text } else { text + "\n" }
+    });
+    documents.collect::<Vec<_>>().join("---\n")
+}
+
 /// The path of an inline policy that stands in a file of its own.
 fn file_of(policy: &Value) -> Option<&str> {
     let object = policy.as_object().filter(|object| object.len() == 1)?;

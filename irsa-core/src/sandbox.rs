@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use self::calls::{Access, At, Call};
+pub use self::calls::{Access, At, Call, METHODS};
 pub use self::cluster::SandboxCluster;
 pub use self::faults::{Failure, Faults};
 pub use self::state::{
@@ -225,6 +225,7 @@ impl Sandbox {
 
     /// The one way that every call of a trait's method takes: it is recorded, delayed, made to fail, and answered.
     async fn call<T>(&self, request: Request, work: impl Fn(&Self) -> Result<Answer<T>> + Send + Sync) -> Result<T> {
+        debug_assert!(METHODS.contains(&request.method), "{} is missing in METHODS", request.method);
         tracing::debug!(method = request.method, target = request.target, "sandbox call");
         let (number, effects) = self.faults().begin(request.method, &request.target, request.access);
         let answer = self.answer(&request, effects, work).await;

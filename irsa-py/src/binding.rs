@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use irsa_core::name::ClusterRef;
+use irsa_core::name::{ClusterRef, Subject};
 use irsa_core::{IrsaBinding, PolicyDocument};
 use pyo3::prelude::*;
 use pyo3::types::PyMapping;
@@ -90,8 +90,48 @@ impl Wish {
         builder.build()
     }
 
+    /// What asks for a binding again; `unnamed` is the cluster of one that names none.
+    pub(crate) fn of(binding: &IrsaBinding, unnamed: &ClusterRef) -> Self {
+        fn text<T: ToString>(value: Option<&T>) -> Option<String> {
+            value.map(ToString::to_string)
+        }
+        fn texts<K: ToString, V: ToString>(map: &BTreeMap<K, V>) -> BTreeMap<String, String> {
+            map.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+        }
+        // Patterns are always trust-only.
+        let (trust_only, bound): (Vec<&Subject>, Vec<&Subject>) = binding
+            .subjects
+            .iter()
+            .partition(|subject| subject.service_account().is_some() && binding.trust_only.contains(*subject));
+        let subjects = |some: Vec<&Subject>| some.into_iter().map(ToString::to_string).collect();
+        let inline = binding.inline_policies.iter();
+        Self {
+            namespace: binding.namespace.to_string(),
+            service_account: binding.service_account.to_string(),
+            cluster: (binding.cluster != *unnamed).then(|| binding.cluster.to_string()),
+            role_name: text(binding.role_name.as_ref()),
+            role_path: text(binding.role_path.as_ref()),
+            description: text(binding.description.as_ref()),
+            max_session_duration: binding.max_session_duration.map(|duration| duration.seconds()),
+            permissions_boundary: text(binding.permissions_boundary.as_ref()),
+            tags: texts(&binding.tags),
+            policies: binding.policies.iter().map(ToString::to_string).collect(),
+            inline: inline.map(|(name, document)| (name.to_string(), document.as_value().clone())).collect(),
+            subjects: subjects(bound),
+            trust_only_subjects: subjects(trust_only),
+            trust_statements: binding.trust_statements.clone(),
+            audience: text(binding.audience.as_ref()),
+            token_expiration: binding.token_expiration.map(|expiration| expiration.seconds()),
+            sts_regional_endpoints: binding.sts_regional_endpoints,
+            labels: texts(&binding.labels),
+            annotations: texts(&binding.annotations),
+            role_only: binding.role_only,
+            exact: binding.exact,
+        }
+    }
+
     /// Everything that needs no call.
-    fn check(&self) -> irsa_core::Result<()> {
+    pub(crate) fn check(&self) -> irsa_core::Result<()> {
         self.on(&SOME_CLUSTER.parse()?).map(|_| ())
     }
 }
@@ -284,7 +324,7 @@ fn by_name<'py>(argument: &str, object: Option<&Bound<'py, PyAny>>) -> Result<Ve
     Ok(found)
 }
 
-fn pairs(argument: &str, object: Option<&Bound<'_, PyAny>>) -> Result<BTreeMap<String, String>> {
+pub(crate) fn pairs(argument: &str, object: Option<&Bound<'_, PyAny>>) -> Result<BTreeMap<String, String>> {
     let pair = |(key, held): (String, Bound<'_, PyAny>)| {
         let text = value(&format!("{argument}[{key:?}]"), &held)?;
         Ok((key, text))

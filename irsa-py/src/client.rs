@@ -1,6 +1,5 @@
 //! The client behind `irsa.Client`: one method for each verb, each giving a call that is waited for or awaited.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,20 +8,23 @@ use std::time::Duration;
 use irsa_cli::{Environment, Need, Options, Target};
 use irsa_core::name::{Audience, ClusterRef, Issuer, Namespace, ProviderArn, RoleName, ServiceAccountName};
 use irsa_core::trust::{Caller, usual_audience};
-use irsa_core::{Client, Error, ErrorKind, FleetOptions, IrsaBinding, Progress, Request, Sandbox};
+use irsa_core::{Client, Error, ErrorKind, IrsaBinding, Request, Sandbox};
 use pyo3::Borrowed;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::argument::{Given, Named, named, object, unreadable, value};
+use crate::batch::{Batch, Settings};
 use crate::binding::Binding;
 use crate::boto::Boto3Clients;
 use crate::credentials;
 use crate::data::{Field, texts};
 use crate::error::{Failure, Result, invalid};
-use crate::fleet::{All, Far, One};
-use crate::reach::{Live, Origin, Reach};
+use crate::faults::SandboxFaults;
+use crate::kubernetes::Kubernetes;
+use crate::manifest::Exported;
+use crate::reach::{Live, Origin, Reach, Reaching};
 use crate::report::Planned;
 use crate::runtime::{Call, Needs, Teller};
 use crate::spelling::Keywords;
@@ -63,7 +65,7 @@ impl FromPyObject<'_, '_> for Permit {
 }
 
 impl Permit {
-    fn on(self, request: Request) -> Request {
+    pub(crate) fn on(self, request: Request) -> Request {
         request
             .with_adopt(self.adopt)
             .with_force(self.force)
@@ -90,12 +92,18 @@ impl Core {
         iam: Option<&Bound<'_, PyAny>>,
         eks: Option<&Bound<'_, PyAny>>,
         sts: Option<&Bound<'_, PyAny>>,
+        kubernetes: Option<&Bound<'_, PyAny>>,
         timeout: Option<Given<'_, f64>>,
     ) -> PyResult<Self> {
         named!(cluster, region, profile, endpoint_url, kubeconfig, context, issuer, account, timeout);
         let boto = Boto3Clients::of_arguments(iam, eks, sts, issuer.is_some())?;
         if boto.is_some() && endpoint_url.is_some() {
             return Err(PyValueError::new_err("endpoint_url contradicts iam: a boto3 client has its own"));
+        }
+        let kubernetes = kubernetes.map(Kubernetes::of_argument).transpose()?;
+        if kubernetes.is_some() && (kubeconfig.is_some() || context.is_some()) {
+            let what = "kubernetes contradicts kubeconfig and context: give only one of them";
+            return Err(PyValueError::new_err(what));
         }
         let mut options = Options {
             cluster,
@@ -136,7 +144,7 @@ impl Core {
         let target = Target::new(&options, &environment, Need::Cluster).map_err(Failure::from)?;
         let (cluster, timeout) = (target.cluster().map_err(Failure::from)?.clone(), target.timeout);
         let credentials = given.as_ref().map(credentials::of_session);
-        let live = Live { environment, target, credentials, boto, session: given };
+        let live = Live { environment, target, credentials, boto, kubernetes, session: given };
         Ok(Self::new(cluster, Origin::Live(Box::new(live)), timeout))
     }
 
@@ -183,58 +191,51 @@ impl Core {
     }
 
     fn plan(&self, py: Python<'_>, binding: &Bound<'_, PyAny>, permit: Permit) -> PyResult<Call> {
-        let request = permit.on(Request::create(self.wanted("binding", binding)?)).with_preview(true);
+        let request = permit.on(Request::create(self.wanted(binding)?)).with_preview(true);
         self.call(py, servers(&request), move |client| async move {
             client.run(&request).await.map(|report| Planned(report.spelt(&Keywords)))
         })
     }
 
     fn apply(&self, py: Python<'_>, binding: &Bound<'_, PyAny>, permit: Permit) -> PyResult<Call> {
-        self.run(py, permit.on(Request::create(self.wanted("binding", binding)?)))
+        self.run(py, permit.on(Request::create(self.wanted(binding)?)))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "they are the keywords of irsa.Client.apply_all")]
-    fn apply_all(
+    fn batch(
         &self,
         py: Python<'_>,
         bindings: &Bound<'_, PyAny>,
         progress: Option<&Bound<'_, PyAny>>,
-        concurrency: Given<'_, usize>,
-        writes_per_second: Given<'_, f64>,
         permit: Permit,
-        dry_run: Given<'_, bool>,
+        settings: Settings<'_>,
     ) -> PyResult<Call> {
-        named!(concurrency, writes_per_second, dry_run);
         if let Some(progress) = progress.filter(|progress| !progress.is_callable()) {
             return Err(crate::json::wrong_type("progress", "callable", progress));
         }
-        let paced =
-            writes_per_second.is_finite() && (writes_per_second == 0.0 || writes_per_second >= FleetOptions::SLOWEST);
-        if concurrency == 0 || !paced {
-            let slowest = FleetOptions::SLOWEST;
-            let rule = format!("concurrency must be 1 or more, writes_per_second 0 (no limit) or at least {slowest}");
-            return Err(PyValueError::new_err(format!("{rule}; not {concurrency} and {writes_per_second}")));
-        }
-        let mut requests = Vec::new();
-        for (index, item) in crate::data::items("bindings", bindings)?.iter().enumerate() {
-            let wanted = self.wanted(&format!("bindings[{index}]"), item)?;
-            requests.push(permit.on(Request::create(wanted)).with_preview(dry_run));
-        }
-        let needed: BTreeSet<ClusterRef> = requests.iter().flat_map(servers).collect();
-        let options = FleetOptions::new().with_concurrency(concurrency).with_writes_per_second(writes_per_second);
+        let batch = Batch::of(&self.cluster, bindings, permit, settings)?;
         if progress.is_some_and(is_async) {
             return Err(PyTypeError::new_err("progress: must be a plain function, not an `async def` or a generator"));
         }
         let progress = progress.map(|progress| progress.clone().unbind());
-        self.needing(py, Needs::Thread, progress, needed.into_iter().collect(), move |client, teller| async move {
-            let tell = |progress: Progress<'_>| {
-                if let Progress::Ended { index, entry, done, total } = progress {
-                    teller.tell(Far { done, total, index, entry: One::of(entry, dry_run) });
-                }
-            };
-            let report = client.apply_all(&requests, &options, &tell).await?;
-            Ok(All::of(&report, dry_run))
+        self.needing(py, Needs::Thread, progress, batch.reaching(), move |client, teller| batch.run(client, teller))
+    }
+
+    /// Everything that exists, as manifests.
+    fn export(&self, py: Python<'_>, namespace: Option<Given<'_, String>>) -> PyResult<Call> {
+        named!(namespace);
+        let namespace = namespace.map(Namespace::new).transpose().map_err(Failure::from)?;
+        let cluster = self.cluster.clone();
+        self.needing(py, Needs::Thread, None, vec![cluster.clone()].into(), move |client, _| async move {
+            let irsa_core::Export { manifests, left_out, .. } = client.export(&cluster, namespace.as_ref()).await?;
+            Ok(Exported { manifests, left_out })
         })
+    }
+
+    /// The faults of the sandbox; None for a client of AWS.
+    #[getter]
+    fn faults(&self, py: Python<'_>) -> PyResult<Option<SandboxFaults>> {
+        let sandbox = self.reach(py)?.sandbox().map_err(Failure::from)?;
+        Ok(sandbox.map(|sandbox| SandboxFaults(sandbox.faults().clone())))
     }
 
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
@@ -353,7 +354,7 @@ impl Core {
         named!(role_name);
         let role_name = RoleName::new(role_name).map_err(Failure::from)?;
         let clusters = vec![self.cluster.clone()];
-        self.needing(py, Needs::Thread, None, clusters.clone(), move |client, _| async move {
+        self.needing(py, Needs::Thread, None, clusters.clone().into(), move |client, _| async move {
             client.who_can(&role_name, &clusters).await
         })
     }
@@ -361,7 +362,7 @@ impl Core {
     fn audit_trust(&self, py: Python<'_>, ignore: &Bound<'_, PyAny>) -> PyResult<Call> {
         let ignore = crate::audit::ignored(ignore)?;
         let clusters = vec![self.cluster.clone()];
-        self.needing(py, Needs::Thread, None, clusters.clone(), move |client, _| async move {
+        self.needing(py, Needs::Thread, None, clusters.clone().into(), move |client, _| async move {
             client.audit_trust(&clusters, &ignore).await
         })
     }
@@ -420,8 +421,8 @@ impl Core {
         Ok(builder.build()?)
     }
 
-    fn wanted(&self, argument: &str, binding: &Bound<'_, PyAny>) -> Result<IrsaBinding> {
-        Ok(object::<Binding>(argument, "a Binding", binding)?.get().0.on(&self.cluster)?)
+    fn wanted(&self, binding: &Bound<'_, PyAny>) -> Result<IrsaBinding> {
+        Ok(object::<Binding>("binding", "a Binding", binding)?.get().0.on(&self.cluster)?)
     }
 
     fn run(&self, py: Python<'_>, request: Request) -> PyResult<Call> {
@@ -446,7 +447,7 @@ impl Core {
             Origin::File(_) => Needs::Thread,
             Origin::Live(_) => Needs::Waiting,
         };
-        self.needing(py, needs, None, servers, |client, _| work(client))
+        self.needing(py, needs, None, servers.into(), |client, _| work(client))
     }
 
     /// A call that needs this of the runtime, and tells how far it is by `progress`.
@@ -455,7 +456,7 @@ impl Core {
         py: Python<'_>,
         needs: Needs,
         progress: Option<Py<PyAny>>,
-        servers: Vec<ClusterRef>,
+        reaching: Reaching,
         work: impl FnOnce(Client, Teller) -> F + Send + 'static,
     ) -> PyResult<Call>
     where
@@ -465,7 +466,7 @@ impl Core {
         let reach = self.reach(py)?;
         Ok(Call::new(needs, progress, move |teller| async move {
             let _turn = reach.turn().await;
-            let worked = async { work(reach.client(&servers).await?, teller).await };
+            let worked = async { work(reach.client(&reaching).await?, teller).await };
             worked.await.map_err(|error| reach.explained(error))
         }))
     }
@@ -492,7 +493,7 @@ impl Core {
 
 /// Whether what a callable gives is a coroutine or a generator, which would be thrown away: an `async def`, a function that
 /// yields, a partial of one, or an object that has one as `__call__`.
-fn is_async(callable: &Bound<'_, PyAny>) -> bool {
+pub(crate) fn is_async(callable: &Bound<'_, PyAny>) -> bool {
     let flags = |function: &Bound<'_, PyAny>| function.getattr("__code__")?.getattr("co_flags")?.extract::<u32>();
     let is_partial = callable.get_type().name().is_ok_and(|name| name == "partial");
     let inner = callable.getattr("func").ok().filter(|_| is_partial).unwrap_or_else(|| callable.clone());
@@ -501,7 +502,7 @@ fn is_async(callable: &Bound<'_, PyAny>) -> bool {
 }
 
 /// The clusters whose API servers a request needs.
-fn servers(request: &Request) -> Vec<ClusterRef> {
+pub(crate) fn servers(request: &Request) -> Vec<ClusterRef> {
     if request.binding.role_only { Vec::new() } else { request.clusters() }
 }
 

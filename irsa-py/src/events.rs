@@ -15,6 +15,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Level, Metadata, Subscriber};
+use tracing_core::span::Current;
 
 use crate::data::Field;
 use crate::json;
@@ -59,6 +60,7 @@ struct Spans {
 }
 
 struct Span {
+    metadata: &'static Metadata<'static>,
     parent: Option<u64>,
     fields: Map<String, Value>,
     references: usize,
@@ -135,7 +137,8 @@ impl Subscriber for Bridge {
                 None if attributes.is_contextual() => spans.entered.last().copied(),
                 None => None,
             };
-            spans.open.insert(id, Span { parent, fields: fields.values, references: 1 });
+            let metadata = attributes.metadata();
+            spans.open.insert(id, Span { metadata, parent, fields: fields.values, references: 1 });
             id
         });
         Id::from_u64(opened.unwrap_or(NOWHERE))
@@ -198,6 +201,16 @@ impl Subscriber for Bridge {
             }
         });
         id.clone()
+    }
+
+    /// The innermost span: what it is asked for records fields of it.
+    fn current_span(&self) -> Current {
+        let current = LOG.try_with(|log| {
+            let spans = log.spans();
+            let id = *spans.entered.last()?;
+            Some(Current::new(Id::from_u64(id), spans.open.get(&id)?.metadata))
+        });
+        current.ok().flatten().unwrap_or_else(Current::none)
     }
 
     fn try_close(&self, id: Id) -> bool {

@@ -43,6 +43,8 @@ impl PartialEq for Cause {
 pub(crate) struct One {
     pub(crate) cluster: String,
     pub(crate) binding: String,
+    #[serde(default)]
+    pub(crate) removal: bool,
     pub(crate) outcome: Outcome,
     pub(crate) report: Option<Report>,
     pub(crate) error: Option<Why>,
@@ -54,6 +56,8 @@ pub(crate) struct One {
 pub(crate) struct All {
     pub(crate) changed: bool,
     pub(crate) bindings: Vec<One>,
+    #[serde(default)]
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// How far the work is.
@@ -77,7 +81,8 @@ impl One {
         };
         let error = entry.error().map(Why::of);
         let (cluster, binding) = (entry.cluster.to_string(), entry.binding.clone());
-        Self { cluster, binding, outcome, report: entry.report().map(|report| report.spelt(&Keywords)), error }
+        let (report, removal) = (entry.report().map(|report| report.spelt(&Keywords)), entry.removal);
+        Self { cluster, binding, removal, outcome, report, error }
     }
 }
 
@@ -90,12 +95,13 @@ impl Why {
 }
 
 impl All {
-    pub(crate) fn of(report: &irsa_core::FleetReport, preview: bool) -> Self {
+    pub(crate) fn of(report: &irsa_core::FleetReport, preview: bool, warnings: Vec<Warning>) -> Self {
         let bindings = report.entries.iter().map(|entry| One::of(entry, preview)).collect();
-        Self { changed: report.changed(), bindings }
+        Self { changed: report.changed(), bindings, warnings }
     }
 
     fn each_warning(&self, show: &mut dyn FnMut(Option<&str>, &Warning)) {
+        self.warnings.iter().for_each(|warning| show(None, warning));
         self.bindings.iter().filter_map(|one| one.report.as_ref()).for_each(|report| of_report(report, show));
     }
 }
@@ -105,9 +111,11 @@ data! {
     FleetReport(All), warning by All::each_warning {
         /// Whether anything was changed, or for a plan would be; in bindings that failed too.
         changed,
-        /// Each binding.
+        /// Each binding; those that a prune removes come last.
         bindings,
         |
+        /// What one should know besides the warnings of single bindings.
+        warnings,
     }
     also {
         /// Those that were refused or failed.
@@ -140,6 +148,8 @@ data! {
         /// `"done"`, `"failed"`, `"not_run"`, or `"planned"`.
         outcome,
         |
+        /// Whether it was to be removed, since its applyset no longer declares it.
+        removal,
         /// What was done to it, as far as anything was begun.
         report,
         /// Why it was refused or failed.

@@ -2,6 +2,7 @@
 
 mod argument;
 mod audit;
+mod batch;
 mod beside;
 mod binding;
 mod boto;
@@ -11,8 +12,12 @@ mod data;
 mod ending;
 mod error;
 mod events;
+mod faults;
 mod fleet;
 mod json;
+mod kubernetes;
+mod manifest;
+mod permissions;
 mod reach;
 mod report;
 mod runtime;
@@ -32,7 +37,15 @@ mod _irsa {
     #[pymodule_export]
     use super::client::Core;
     #[pymodule_export]
+    use super::faults::SandboxFaults;
+    #[pymodule_export]
     use super::fleet::{BindingFailure, FleetEntry, FleetReport, Progress};
+    #[pymodule_export]
+    use super::kubernetes::FakeCluster;
+    #[pymodule_export]
+    use super::manifest::{Export, Manifest, load_manifest, manifest_schema};
+    #[pymodule_export]
+    use super::permissions::{Permissions, permissions};
     #[pymodule_export]
     use super::report::{BindingView, Plan, Problem, Provider, Report, Step, WarningMessage};
     #[pymodule_export]

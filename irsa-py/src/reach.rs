@@ -1,17 +1,18 @@
 //! What a client of Python reaches: AWS and clusters as the program finds them, or a sandbox.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use irsa_cli::{Connection, Environment, Target};
-use irsa_core::name::ClusterRef;
-use irsa_core::{Client, Error, Result, Sandbox};
+use irsa_core::name::{ClusterRef, Region};
+use irsa_core::{Client, Error, ErrorKind, Result, Sandbox};
 use pyo3::prelude::*;
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use crate::boto::{AT_ONCE, Boto3Backend, Boto3Clients};
+use crate::kubernetes::Kubernetes;
 
 /// What is reached, before it is.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub(crate) struct Live {
     pub(crate) credentials: Option<SharedCredentialsProvider>,
     /// In place of the SDK for all but the tokens of API servers.
     pub(crate) boto: Option<Boto3Clients>,
+    /// In place of the way to the API server of the client's cluster.
+    pub(crate) kubernetes: Option<Kubernetes>,
     /// The boto3 session that the credentials are of.
     pub(crate) session: Option<Arc<Py<PyAny>>>,
 }
@@ -53,6 +56,25 @@ pub(crate) struct Reach {
     /// So many calls share those clients at once: the others wait here, before their time runs.
     turns: Semaphore,
     reached: Mutex<Option<Reached>>,
+    /// The sandbox in a file, once it is opened: its faults are set before the first call.
+    opened: std::sync::Mutex<Option<Sandbox>>,
+}
+
+/// What a call needs to reach.
+#[derive(Debug, Default)]
+pub(crate) struct Reaching {
+    /// The clusters whose API servers are needed.
+    pub(crate) needed: Vec<ClusterRef>,
+    /// Where not empty: those that are reached instead, if a way leads to all of them.
+    pub(crate) wished: Vec<ClusterRef>,
+    /// The region that the clusters are of.
+    pub(crate) region: Option<Region>,
+}
+
+impl From<Vec<ClusterRef>> for Reaching {
+    fn from(needed: Vec<ClusterRef>) -> Self {
+        Self { needed, ..Self::default() }
+    }
 }
 
 #[derive(Debug)]
@@ -77,7 +99,7 @@ impl Reach {
             _ => None,
         };
         let turns = Semaphore::new(if boto.is_some() { AT_ONCE } else { Semaphore::MAX_PERMITS });
-        Self { origin, timeout, boto, turns, reached: Mutex::new(None) }
+        Self { origin, timeout, boto, turns, reached: Mutex::default(), opened: std::sync::Mutex::default() }
     }
 
     pub(crate) fn origin(&self) -> &Origin {
@@ -89,7 +111,8 @@ impl Reach {
         match &self.origin {
             Origin::Live(live) => {
                 let clients = live.boto.iter().flat_map(Boto3Clients::held);
-                clients.chain(live.session.as_deref()).collect()
+                let kubernetes = live.kubernetes.as_ref().and_then(Kubernetes::held);
+                clients.chain(live.session.as_deref()).chain(kubernetes).collect()
             }
             Origin::Memory(_) | Origin::File(_) => Vec::new(),
         }
@@ -106,14 +129,68 @@ impl Reach {
         self.turns.acquire().await.ok()
     }
 
+    /// The sandbox, if it is one.
+    ///
+    /// # Errors
+    /// Those of [`Sandbox::open`].
+    pub(crate) fn sandbox(&self) -> Result<Option<Sandbox>> {
+        match &self.origin {
+            Origin::Memory(sandbox) => Ok(Some(sandbox.clone())),
+            Origin::File(path) => self.opened(path).map(Some),
+            Origin::Live(_) => Ok(None),
+        }
+    }
+
+    fn opened(&self, path: &Path) -> Result<Sandbox> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*opened {
+            Some(sandbox) => Ok(sandbox.clone()),
+            None => Ok(opened.insert(Sandbox::open(path)?).clone()),
+        }
+    }
+
+    /// A client that reaches what a call needs.
+    pub(crate) async fn client(&self, reaching: &Reaching) -> Result<Client> {
+        if let Some(wanted) = &reaching.region {
+            let _ = self.client_of(&[]).await?;
+            if let Some(own) = self.region().await.filter(|own| own != wanted) {
+                let what = format!("region {own} contradicts region {wanted} of the ClusterConfig");
+                return Err(Error::new(ErrorKind::InvalidInput, what).with_hint("make a client of that region"));
+            }
+        }
+        match &reaching.wished[..] {
+            [] => self.client_of(&reaching.needed).await,
+            wished => match self.client_of(wished).await {
+                Ok(client) => Ok(client),
+                Err(_) => self.client_of(&reaching.needed).await,
+            },
+        }
+    }
+
+    /// The region whose clusters are found by name; nothing for a sandbox, whose clusters have any region.
+    async fn region(&self) -> Option<Region> {
+        match &self.reached.lock().await.as_ref()?.way {
+            Way::Sandbox(_) => None,
+            Way::Live(connection) => Some(connection.region().clone()),
+            Way::Boto(live, _) => live.target.region.clone(),
+        }
+    }
+
     /// A client that reaches the API servers of these clusters.
-    pub(crate) async fn client(&self, servers: &[ClusterRef]) -> Result<Client> {
+    async fn client_of(&self, servers: &[ClusterRef]) -> Result<Client> {
         let mut reached = self.reached.lock().await;
         let reached = match &mut *reached {
             Some(reached) => reached,
             none => none.insert(self.open().await?),
         };
-        let missing: Vec<ClusterRef> = servers.iter().filter(|one| !reached.servers.contains(one)).cloned().collect();
+        let mut missing: Vec<ClusterRef> =
+            servers.iter().filter(|one| !reached.servers.contains(one)).cloned().collect();
+        if let Some((own, kubernetes)) = self.own_server()
+            && let Some(at) = missing.iter().position(|one| one == own)
+        {
+            reached.client = reached.client.clone().with_cluster(own.clone(), kubernetes.backend());
+            reached.servers.push(missing.swap_remove(at));
+        }
         if !missing.is_empty() {
             let client = reached.client.clone();
             reached.client = match &mut reached.way {
@@ -134,6 +211,14 @@ impl Reach {
         Ok(reached.client.clone())
     }
 
+    /// The API server of the client's own cluster, where it was given.
+    fn own_server(&self) -> Option<(&ClusterRef, &Kubernetes)> {
+        match &self.origin {
+            Origin::Live(live) => live.target.cluster.as_ref().zip(live.kubernetes.as_ref()),
+            Origin::Memory(_) | Origin::File(_) => None,
+        }
+    }
+
     /// An error as it is to be told.
     pub(crate) fn explained(&self, error: Error) -> Error {
         match &self.boto {
@@ -145,7 +230,7 @@ impl Reach {
     async fn open(&self) -> Result<Reached> {
         let (way, client) = match &self.origin {
             Origin::Memory(sandbox) => of_sandbox(sandbox.clone()),
-            Origin::File(path) => of_sandbox(Sandbox::open(path)?),
+            Origin::File(path) => of_sandbox(self.opened(path)?),
             Origin::Live(live) => match &self.boto {
                 Some(backend) => (Way::Boto(live.clone(), None), of_boto(backend, &live.target)),
                 None => {

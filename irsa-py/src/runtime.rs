@@ -19,6 +19,7 @@ use crate::data::Field;
 use crate::ending::{self, attached};
 use crate::error::{Failure, Result};
 use crate::events::{Event, Log, enabled_level};
+use crate::spelling::Keywords;
 
 /// How long Ctrl-C may go unseen.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -371,7 +372,8 @@ impl Cut {
 }
 
 fn log_warning(binding: Option<&str>, warning: &Warning) {
-    tracing::warn!(id = warning.id.as_str(), binding, "{}", warning.message);
+    let hint = warning.hint.as_ref().and_then(|hint| hint.spelt(&Keywords)).map(|hint| hint.to_string());
+    tracing::warn!(id = warning.id.as_str(), binding, hint, "{}", warning.message);
 }
 
 fn given(py: Python<'_>, answer: Answer) -> PyResult<Bound<'_, PyAny>> {

@@ -67,6 +67,8 @@ fn keyword(setting: Setting) -> Option<&'static str> {
         Setting::Context => "context",
         Setting::Cluster | Setting::BindingCluster => "cluster",
         Setting::Timeout => "timeout",
+        Setting::Set => "applyset",
+        Setting::Prune => "prune",
         _ => return None,
     })
 }

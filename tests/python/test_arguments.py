@@ -169,7 +169,10 @@ def test_hints_speak_of_what_there_is() -> None:
     client.delete_provider()
     with pytest.raises(irsa.NotFoundError) as caught:
         client.apply(irsa.Binding("default", "a"))
-    together, alone = "create it together with the binding by create_provider=True", "create it alone with `create_provider`"
+    together, alone = (
+        "create it together with the binding by create_provider=True",
+        "create it alone with `create_provider`",
+    )
     assert caught.value.hint == f"{together}, or {alone}"
 
 

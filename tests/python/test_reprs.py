@@ -84,5 +84,7 @@ def test_results_show_their_content() -> None:
 def test_a_client_shows_what_it_was_made_with() -> None:
     assert repr(irsa.Client.sandbox()) == "irsa.Client.sandbox()"
     assert repr(irsa.Client.sandbox("s.json", cluster="blue")) == "irsa.Client.sandbox('s.json', cluster='blue')"
-    client = irsa.Client("demo", region="eu-west-1", endpoint_url="http://user:secret@localhost", timeout=5)
-    assert repr(client) == "irsa.Client('demo', region='eu-west-1', timeout=5)"
+    client = irsa.Client("demo", region="eu-west-1", endpoint_url="http://localhost", timeout=5)
+    assert repr(client) == "irsa.Client('demo', region='eu-west-1', endpoint_url='http://localhost', timeout=5)"
+    with pytest.raises(irsa.InvalidInputError):
+        irsa.Client("demo", region="eu-west-1", endpoint_url="http://user:secret@localhost")

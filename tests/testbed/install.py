@@ -45,7 +45,11 @@ def wheel_venv(python: Path) -> Path:
     folder = HOME / f"wheel-venv-{'.'.join(map(str, minor))}"
     # What the pinned ones no longer support is tested with the last that did; types are checked elsewhere.
     old = minor < (3, 10)
-    packages = ["-r", str(OLD_REQUIREMENTS)] if old else [_pinned(name) for name in ("mypy", "pytest", "boto3", "moto")]
+    packages = (
+        ["-r", str(OLD_REQUIREMENTS)]
+        if old
+        else [_pinned(name) for name in ("mypy", "pytest", "boto3", "moto", "kubernetes")]
+    )
     with locked():
         _venv(folder, packages, f"{packages} {_digest(OLD_REQUIREMENTS)}", python)
     return folder

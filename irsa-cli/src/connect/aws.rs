@@ -53,6 +53,11 @@ impl Connection {
         Ok(Self { environment, target, config, region, client })
     }
 
+    /// The region whose clusters are found by name.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
     /// A client that reaches AWS only.
     pub fn client(&self) -> Client {
         self.client.clone()

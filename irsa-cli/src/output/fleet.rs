@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use irsa_core::manifest::Manifest;
 use irsa_core::name::ClusterRef;
 use irsa_core::{FleetEntry, FleetOutcome, Report, StepReport, Warning};
 use serde_json::{Value, json};
@@ -229,15 +228,4 @@ fn binding(entry: &FleetEntry, preview: bool, spelling: &Spelling) -> Value {
         document["error"] = error_document(error, spelling);
     }
     document
-}
-
-/// Manifests as the documents of one file.
-pub(super) fn yaml(manifests: &[Manifest]) -> String {
-    let documents = manifests.iter().map(|manifest| {
-        // JSON is YAML too.
-        let text = serde_saphyr::to_string(manifest).unwrap_or_else(|_| super::document(manifest).to_string());
-        // Line breaks at the end can be part of the last value.
-        if text.ends_with('\n') { text } else { text + "\n" }
-    });
-    documents.collect::<Vec<_>>().join("---\n")
 }

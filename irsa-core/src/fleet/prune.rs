@@ -26,6 +26,11 @@ pub struct Prunable {
     pub warnings: Vec<Warning>,
 }
 
+impl Prunable {
+    /// More bindings than this are removed only where that was confirmed.
+    pub const CONFIRMED_ABOVE: usize = 10;
+}
+
 impl Client {
     /// The bindings of a set, on the clusters that are declared, that are not declared any more.
     ///

@@ -166,7 +166,7 @@ impl Connection {
     ) -> std::result::Result<Vec<u8>, Failure> {
         let request = self.dressed(operation, request.clone()).await?;
         let exchange = async {
-            let response = self.client.send(request).await.map_err(|error| self.unreachable(operation, &error))?;
+            let response = self.client.send(request).await.map_err(|error| self.unreachable(operation, error))?;
             let (head, body) = response.into_parts();
             let span = tracing::Span::current();
             span.record("status", head.status.as_u16());
@@ -213,17 +213,21 @@ impl Connection {
     }
 
     /// The request got no answer.
-    fn unreachable(&self, operation: &str, error: &::kube::Error) -> Error {
-        if let Some(auth) = chain(error).find_map(|cause| cause.downcast_ref::<AuthError>()) {
+    fn unreachable(&self, operation: &str, error: ::kube::Error) -> Error {
+        if let Some(auth) = chain(&error).find_map(|cause| cause.downcast_ref::<AuthError>()) {
             return plugin_failed(operation, None, auth);
         }
-        let timed_out = chain(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+        let timed_out = chain(&error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
         let timed_out = timed_out.into_iter().any(|error| error.kind() == std::io::ErrorKind::TimedOut);
         let kind = if timed_out { ErrorKind::Timeout } else { ErrorKind::Unavailable };
-        let cause = innermost(error);
+        let cause = match &error {
+            // Its own text only says that a service failed.
+            ::kube::Error::Service(source) => innermost(source.as_ref()),
+            error => innermost(error),
+        };
         let untrusted = cause.contains("certificate");
         let cause = format!("{} cannot be reached: {cause}", self.server());
-        let error = Error::new(kind, operation.to_owned()).with_cause(cause);
+        let error = Error::new(kind, operation.to_owned()).with_summary(cause, Box::new(error));
         if untrusted {
             return error
                 .with_hint("the certificate does not fit the certificate authority or the name of the cluster");

@@ -1,6 +1,56 @@
 //! What a call of a back-end method is, and how a test says which calls it means.
 
+use std::fmt;
 use std::time::Duration;
+
+use crate::error::{Error, Result, did_you_mean, nearest};
+
+/// The methods that a sandbox has, as [`Call::method`] and [`At`] name them.
+pub const METHODS: &[&str] = &[
+    "add_audience",
+    "allowed",
+    "anchor",
+    "apply_service_account",
+    "attach_policy",
+    "attached_policies",
+    "caller",
+    "cluster",
+    "config_value",
+    "create_namespace",
+    "create_provider",
+    "create_role",
+    "delete_inline_policy",
+    "delete_provider",
+    "delete_role",
+    "delete_service_account",
+    "detach_policy",
+    "dry_run_service_account",
+    "exchange",
+    "inline_policy",
+    "inline_policy_names",
+    "instance_profiles",
+    "namespace_exists",
+    "namespaces",
+    "policies_named",
+    "policy",
+    "policy_names",
+    "policy_version",
+    "provider",
+    "providers",
+    "put_inline_policy",
+    "put_permissions_boundary",
+    "quotas",
+    "remove_annotations",
+    "role",
+    "roles",
+    "service_account",
+    "service_accounts",
+    "service_accounts_in",
+    "tag_role",
+    "untag_role",
+    "update_role",
+    "update_trust_policy",
+];
 
 /// Whether a call can change anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +129,23 @@ impl At {
         Self { times, ..self }
     }
 
+    /// The methods that it names, where it names one that no sandbox has.
+    ///
+    /// # Errors
+    /// `InvalidInput` with the nearest names.
+    pub fn checked(self) -> Result<Self> {
+        match &self.which {
+            Which::Method(name) if !METHODS.contains(&name.as_str()) => {
+                let error = Error::invalid("method", name, "is not a method of the sandbox");
+                Err(match did_you_mean(&nearest(name, METHODS.iter().copied())) {
+                    Some(hint) => error.with_hint(hint),
+                    None => error,
+                })
+            }
+            _ => Ok(self),
+        }
+    }
+
     pub(super) fn concerns(&self, method: &str, access: Access) -> bool {
         match &self.which {
             Which::Any => true,
@@ -95,6 +162,22 @@ impl At {
     /// Whether any call that it means was among the first `n` that it concerns.
     pub(super) fn was_reached(&self, n: u64) -> bool {
         n >= self.first
+    }
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = match &self.which {
+            Which::Any => "any method",
+            Which::Writes => "any write",
+            Which::Method(name) => name,
+        };
+        match (self.first, self.times) {
+            (first, 1) => write!(f, "call {first} of {of}"),
+            (1, u64::MAX) => write!(f, "every call of {of}"),
+            (first, u64::MAX) => write!(f, "every call of {of} from {first} on"),
+            (first, times) => write!(f, "calls {first} to {} of {of}", first.saturating_add(times - 1)),
+        }
     }
 }
 

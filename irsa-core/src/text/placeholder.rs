@@ -198,9 +198,10 @@ fn arn_fields(text: &str, delimited: &[Range<usize>]) -> Vec<Range<usize>> {
         |field: &str| field.starts_with("aws") && field.chars().all(|c| c.is_ascii_lowercase() || c == '-');
     // `aws` has the managed policies, `cloudfront` its identities.
     let is_account = |field: &str| field.chars().all(|c| c.is_ascii_digit()) || matches!(field, "aws" | "cloudfront");
-    let fields: [(Range<usize>, &dyn Fn(&str) -> bool); 2] =
+    type IsValid<'a> = &'a dyn Fn(&str) -> bool;
+    let fields: [(Range<usize>, IsValid<'_>); 2] =
         [(scheme + 1..partition, &is_partition), (region + 1..account, &is_account)];
-    let is_open = |(span, is_valid): &(Range<usize>, &dyn Fn(&str) -> bool)| {
+    let is_open = |(span, is_valid): &(Range<usize>, IsValid<'_>)| {
         text.get(span.clone()).is_some_and(|field| !field.is_empty() && !is_wild(field) && !is_valid(field))
     };
     fields.into_iter().filter(is_open).map(|(span, _)| span).collect()

@@ -29,15 +29,19 @@ from irsa._errors import (
     UnavailableError,
     WrongClusterError,
 )
+from irsa._faults import Faults
 from irsa._irsa import (
     Audit,
     Binding,
     BindingFailure,
     BindingView,
+    Export,
     Finding,
     FleetEntry,
     FleetReport,
+    Manifest,
     OtherPrincipal,
+    Permissions,
     Plan,
     Problem,
     Progress,
@@ -51,7 +55,11 @@ from irsa._irsa import (
     __version__,
     audit_trust,
     check_trust,
+    load_manifest,
+    manifest_schema,
 )
+from irsa._kubernetes import FakeKubernetes
+from irsa._permissions import permissions
 
 __all__ = [
     "AccessDeniedError",
@@ -62,14 +70,19 @@ __all__ = [
     "BindingView",
     "Client",
     "ConflictError",
+    "Export",
+    "FakeKubernetes",
+    "Faults",
     "Finding",
     "FleetEntry",
     "FleetReport",
     "InvalidInputError",
     "IrsaError",
+    "Manifest",
     "NotFoundError",
     "NotOwnedError",
     "OtherPrincipal",
+    "Permissions",
     "Plan",
     "Problem",
     "Progress",
@@ -88,4 +101,7 @@ __all__ = [
     "__version__",
     "audit_trust",
     "check_trust",
+    "load_manifest",
+    "manifest_schema",
+    "permissions",
 ]

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 
+from irsa._arguments import Batch, Permit
 from irsa._calls import wait
+from irsa._errors import InvalidInputError
+from irsa._faults import Faults
 from irsa._irsa import (
     Audit,
     Binding,
     BindingView,
     Core,
+    Export,
     FleetReport,
+    Manifest,
     Plan,
     Progress,
     Provider,
@@ -19,7 +24,6 @@ from irsa._irsa import (
     TrustCheck,
     WhoCan,
 )
-from irsa._permit import Permit
 from irsa._twins import Twins
 
 
@@ -50,6 +54,9 @@ class Client(Twins):
             which answers in one order, fits single calls only. `iam` is needed, and `eks` unless issuer and account are
             given. Only tokens for API servers that are reached through EKS itself still come from the credentials of
             the session, the profile or the default chain.
+        kubernetes: an `ApiClient` of the package `kubernetes`, or an API object that has one, such as `CoreV1Api`: all
+            requests to the API server of the cluster go through its connection pool, with its credentials and
+            certificates. In tests an `irsa.FakeKubernetes`.
         timeout: the longest time in seconds that reading what a binding needs may take, and then again that writing it
             may take from its first write on; by default 120. A call can thus take twice as long. Of many bindings each
             has its own time, without the wait for its turn. A call that runs out of it raises `TimeoutError`.
@@ -74,12 +81,15 @@ class Client(Twins):
         iam: object = None,
         eks: object = None,
         sts: object = None,
+        kubernetes: object = None,
         timeout: float | None = None,
     ) -> None:
         self._shown = _arguments(
             cluster,
             region=region,
             profile=profile,
+            # One with a password is refused below.
+            endpoint_url=endpoint_url,
             kubeconfig=kubeconfig,
             context=context,
             issuer=issuer,
@@ -99,6 +109,7 @@ class Client(Twins):
             iam,
             eks,
             sts,
+            kubernetes,
             timeout,
         )
 
@@ -129,6 +140,18 @@ class Client(Twins):
     def cluster(self) -> str:
         """The cluster: by name, by ARN, or by its issuer."""
         return self._core.cluster
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong in the sandbox, for tests of failures.
+
+        Raises:
+            InvalidInputError: the client is not one of a sandbox, or its file cannot be read.
+        """
+        core = self._core.faults
+        if core is None:
+            raise InvalidInputError("only a client of a sandbox has faults", hint="make it with Client.sandbox()")
+        return Faults(core)
 
     def __repr__(self) -> str:
         return f"irsa.Client{self._shown}"
@@ -183,20 +206,23 @@ class Client(Twins):
 
     def plan_all(
         self,
-        bindings: Sequence[Binding],
+        bindings: Sequence[Binding] | Manifest,
         *,
         adopt: bool = False,
         force: bool = False,
         create_namespace: bool = False,
         create_provider: bool = False,
+        applyset: str | None = None,
+        prune: bool = False,
     ) -> FleetReport:
         """Says what `apply_all` would do. Reads and checks everything, writes nothing.
 
         What would be refused is in the report of its binding.
 
         Args:
-            bindings: what is wanted.
+            bindings: what is wanted: bindings, or what `load_manifest` returns.
             adopt, force, create_namespace, create_provider: those of `apply`, for every binding.
+            applyset, prune: as for `apply_all`.
 
         Raises:
             InvalidInputError: two bindings contradict each other, such as one that is given twice; nothing was called.
@@ -209,12 +235,14 @@ class Client(Twins):
             force=force,
             create_namespace=create_namespace,
             create_provider=create_provider,
+            applyset=applyset,
+            prune=prune,
             dry_run=True,
         )
 
     def apply_all(
         self,
-        bindings: Sequence[Binding],
+        bindings: Sequence[Binding] | Manifest,
         *,
         progress: Callable[[Progress], object] | None = None,
         concurrency: int = 8,
@@ -223,6 +251,9 @@ class Client(Twins):
         force: bool = False,
         create_namespace: bool = False,
         create_provider: bool = False,
+        applyset: str | None = None,
+        prune: bool = False,
+        confirm_prune: bool = False,
         dry_run: bool = False,
     ) -> FleetReport:
         """Makes many bindings: read at once where they are many, applied side by side.
@@ -231,21 +262,79 @@ class Client(Twins):
         changes nothing but what is not as wanted.
 
         Args:
-            bindings: what is wanted.
+            bindings: what is wanted: bindings, or what `load_manifest` returns.
             progress: called with a `Progress` for each binding that is done, in the order in which they end, on the
                 thread that waits or of the event loop. What it raises ends the call.
             concurrency: how many bindings are worked on at once.
             writes_per_second: how many writes go to IAM in a second; 0 is no limit.
             adopt, force, create_namespace, create_provider: those of `apply`, for every binding.
+            applyset: the name of the set that the bindings belong to; it is kept as a tag of each role.
+            prune: also remove the bindings of the applyset that are no longer declared, each with its role and all its
+                service accounts. The same as `prune` afterwards, but planned together.
+            confirm_prune: remove more than 10 bindings.
             dry_run: say what would be done, and write nothing.
 
         Raises:
-            InvalidInputError: two bindings contradict each other, such as one that is given twice; nothing was called.
+            InvalidInputError: two bindings contradict each other, such as one that is given twice, or `prune` is given
+                without `applyset` or without any binding; nothing was called.
+            ConflictError: more than 10 bindings would be removed, and that was not confirmed; nothing was changed.
             IrsaError: of the class that fits, where the roles cannot be read.
             TypeError, ValueError: an argument has another type, or is out of its bounds.
         """
         permit = Permit(adopt, force, create_namespace, create_provider)
-        return wait(self._core.apply_all(bindings, progress, concurrency, writes_per_second, permit, dry_run))
+        batch = Batch(concurrency, writes_per_second, applyset, True, prune, confirm_prune, dry_run)
+        return wait(self._core.batch(bindings, progress, permit, batch))
+
+    def prune(
+        self,
+        bindings: Sequence[Binding] | Manifest,
+        applyset: str,
+        *,
+        progress: Callable[[Progress], object] | None = None,
+        concurrency: int = 8,
+        writes_per_second: float = 10.0,
+        confirm_prune: bool = False,
+        dry_run: bool = False,
+    ) -> FleetReport:
+        """Removes the bindings of an applyset that are no longer declared, and changes nothing else.
+
+        Only roles that irsa owns and that were applied with this applyset are removed, each with all its service
+        accounts. A role whose service accounts are now declared with another role is kept until they have moved.
+
+        Args:
+            bindings: everything that is declared in the applyset, or what `load_manifest` returns.
+            applyset: the name of the set, as given to `apply_all`.
+            progress, concurrency, writes_per_second: as for `apply_all`.
+            confirm_prune: remove more than 10 bindings.
+            dry_run: say what would be removed, and write nothing.
+
+        Raises:
+            InvalidInputError: no binding is declared: that would remove all of them.
+            ConflictError: more than 10 bindings would be removed, and that was not confirmed; nothing was changed.
+            AccessDeniedError: the roles may not be listed.
+            IrsaError: of the class that fits.
+            TypeError, ValueError: an argument has another type, or is out of its bounds.
+        """
+        permit = Permit(False, False, False, False)
+        batch = Batch(concurrency, writes_per_second, applyset, False, True, confirm_prune, dry_run)
+        return wait(self._core.batch(bindings, progress, permit, batch))
+
+    def export(
+        self,
+        namespace: str | None = None,
+    ) -> Export:
+        """Returns what exists as manifests that plan to no change, whoever made it.
+
+        `apply_all(export.bindings, adopt=True)` then takes the roles under management without changing rights.
+
+        Args:
+            namespace: by default all.
+
+        Raises:
+            AccessDeniedError: roles or service accounts may not be listed.
+            IrsaError: of the class that fits.
+        """
+        return wait(self._core.export(namespace))
 
     def update(
         self,

@@ -1,8 +1,8 @@
 """The compiled part of the package."""
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Generic, Literal, TypeVar, final
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, Literal, TypeVar, final, overload
 
 __all__ = [
     "Audit",
@@ -11,15 +11,20 @@ __all__ = [
     "BindingView",
     "Call",
     "Core",
+    "Export",
+    "FakeCluster",
     "Finding",
     "FleetEntry",
     "FleetReport",
+    "Manifest",
     "OtherPrincipal",
+    "Permissions",
     "Plan",
     "Problem",
     "Progress",
     "Provider",
     "Report",
+    "SandboxFaults",
     "Step",
     "TrustCheck",
     "TrustedSubjects",
@@ -28,6 +33,9 @@ __all__ = [
     "__version__",
     "audit_trust",
     "check_trust",
+    "load_manifest",
+    "manifest_schema",
+    "permissions",
 ]
 
 _T = TypeVar("_T")
@@ -277,6 +285,7 @@ class Core:
         iam: object,
         eks: object,
         sts: object,
+        kubernetes: object,
         timeout: float | None,
     ) -> Core: ...
     @staticmethod
@@ -285,15 +294,12 @@ class Core:
     def cluster(self) -> str: ...
     def plan(self, binding: Binding, permit: object) -> Call[Plan]: ...
     def apply(self, binding: Binding, permit: object) -> Call[Report]: ...
-    def apply_all(
-        self,
-        bindings: Sequence[Binding],
-        progress: object,
-        concurrency: int,
-        writes_per_second: float,
-        permit: object,
-        dry_run: bool,
+    def batch(
+        self, bindings: Sequence[Binding] | Manifest, progress: object, permit: object, settings: object
     ) -> Call[FleetReport]: ...
+    def export(self, namespace: str | None) -> Call[Export]: ...
+    @property
+    def faults(self) -> SandboxFaults | None: ...
     def update(
         self,
         binding: Binding,
@@ -344,6 +350,113 @@ class Call(Generic[_T]):
         """Makes the call; gives a future of the running event loop. Cancelling that cuts the call off."""
 
 @final
+class SandboxFaults:
+    """What a sandbox does wrong. Not for users: `irsa.Faults` is."""
+
+    def fail(self, calls: tuple[str | None, int, int | None, bool], code: str, message: str, after: bool) -> None: ...
+    def hang(self, calls: tuple[str | None, int, int | None, bool]) -> None: ...
+    def delay(self, calls: tuple[str | None, int, int | None, bool], seconds: float) -> None: ...
+    def clear(self) -> None: ...
+    @property
+    def unused(self) -> list[str]: ...
+
+@final
+class FakeCluster:
+    """A fake cluster. Not for users: `irsa.FakeKubernetes` is."""
+
+    def __new__(cls, namespaces: Sequence[str]) -> FakeCluster: ...
+    @property
+    def faults(self) -> SandboxFaults: ...
+    def create_service_account(
+        self, namespace: str, name: str, annotations: Mapping[str, str], manager: str
+    ) -> None: ...
+    def service_account(self, namespace: str, name: str) -> dict[str, Any] | None: ...
+    def deny(self, verb: str, resource: str) -> None: ...
+
+@final
+class Manifest:
+    """The bindings that files declare, made by `load_manifest`: a sequence of bindings.
+
+    Give it, or a slice of it, to `apply_all` as it is: it also knows which roles eksctl made or names, which single
+    bindings do not.
+
+    Immutable; two that say the same are equal.
+    """
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """The bindings, in the order of the files."""
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Where each binding is declared, `FILE:LINE:COLUMN`; more in plain data."""
+    @property
+    def region(self) -> str | None:
+        """The region of the clusters, where a ClusterConfig names one: the client must be of that region."""
+    @property
+    def warnings(self) -> tuple[WarningMessage, ...]:
+        """What the files say and cannot be honoured."""
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Binding]: ...
+    @overload
+    def __getitem__(self, index: int, /) -> Binding: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> Manifest: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> Manifest:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Export:
+    """The bindings of a cluster as manifests that plan to no change. Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def manifests(self) -> tuple[dict[str, Any], ...]:
+        """One manifest for each role, as a dict in the form of a Kubernetes object."""
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What exists and cannot be declared without a change: it stays as it is when the manifests are applied."""
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """The same as bindings, for `plan_all` and `apply_all`."""
+    def to_yaml(self) -> str:
+        """The text of a file with these manifests, which `load_manifest` reads."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> Export:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Permissions:
+    """The least rights that verbs of a client need. Immutable; two that say the same are equal."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def iam(self) -> dict[str, Any]:
+        """The IAM policy document, as a dict."""
+    @property
+    def rbac(self) -> tuple[dict[str, Any], ...]:
+        """The Kubernetes objects, as dicts: roles of RBAC and their bindings."""
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data: dicts, lists, text, numbers, booleans and None."""
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], /) -> Permissions:
+        """The object of plain data, as `to_dict` gives it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
 class FleetReport:
     """What became of many bindings, in the order in which they were given.
 
@@ -357,7 +470,10 @@ class FleetReport:
         """Whether anything was changed, or for a plan would be; in bindings that failed too."""
     @property
     def bindings(self) -> tuple[FleetEntry, ...]:
-        """Each binding."""
+        """Each binding; those that a prune removes come last."""
+    @property
+    def warnings(self) -> tuple[WarningMessage, ...]:
+        """What one should know besides the warnings of single bindings."""
     @property
     def failed(self) -> tuple[FleetEntry, ...]:
         """Those that were refused or failed."""
@@ -386,6 +502,9 @@ class FleetEntry:
     @property
     def outcome(self) -> Literal["done", "failed", "not_run", "planned"]:
         """`"done"`, `"failed"`, `"not_run"`, or `"planned"`."""
+    @property
+    def removal(self) -> bool:
+        """Whether it was to be removed, since its applyset no longer declares it."""
     @property
     def report(self) -> Report | None:
         """What was done to it, as far as anything was begun."""
@@ -849,3 +968,21 @@ def check_trust(
         InvalidInputError: the document is no trust policy (with its place), or another argument is malformed.
         TypeError: the document is neither str nor dict, or holds what JSON does not have.
     """
+
+def load_manifest(*paths: str | os.PathLike[str]) -> Manifest:
+    """Reads the bindings that files declare: manifests of irsa, or ClusterConfigs of eksctl.
+
+    Args:
+        paths: files, and folders of `*.yaml`, `*.yml` and `*.json` files. Bindings that name no cluster are of the
+            cluster of the client that they are given to.
+
+    Raises:
+        InvalidInputError: a file cannot be read, or is not valid; with file, line and column.
+        TypeError: a path is not a str or an `os.PathLike`, or there is none.
+    """
+
+def manifest_schema() -> dict[str, Any]:
+    """Returns the JSON Schema of the manifest, for editors and other tools."""
+
+def permissions(verbs: Sequence[str], scope: Mapping[str, object], /) -> Permissions:
+    """The rights of verbs. `scope` holds the keywords of `irsa.permissions`."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from irsa._arguments import Batch, Permit
 from irsa._calls import future
 from irsa._irsa import (
     Audit,
     Binding,
     BindingView,
     Core,
+    Export,
     FleetReport,
+    Manifest,
     Plan,
     Progress,
     Provider,
@@ -18,7 +21,6 @@ from irsa._irsa import (
     TrustCheck,
     WhoCan,
 )
-from irsa._permit import Permit
 
 TYPE_CHECKING = False
 
@@ -83,12 +85,14 @@ class Twins:
 
     async def plan_all_async(
         self,
-        bindings: Sequence[Binding],
+        bindings: Sequence[Binding] | Manifest,
         *,
         adopt: bool = False,
         force: bool = False,
         create_namespace: bool = False,
         create_provider: bool = False,
+        applyset: str | None = None,
+        prune: bool = False,
     ) -> FleetReport:
         """Says what `apply_all` would do. Reads and checks everything, writes nothing.
 
@@ -97,8 +101,9 @@ class Twins:
         What would be refused is in the report of its binding.
 
         Args:
-            bindings: what is wanted.
+            bindings: what is wanted: bindings, or what `load_manifest` returns.
             adopt, force, create_namespace, create_provider: those of `apply`, for every binding.
+            applyset, prune: as for `apply_all`.
 
         Raises:
             InvalidInputError: two bindings contradict each other, such as one that is given twice; nothing was called.
@@ -111,12 +116,14 @@ class Twins:
             force=force,
             create_namespace=create_namespace,
             create_provider=create_provider,
+            applyset=applyset,
+            prune=prune,
             dry_run=True,
         )
 
     async def apply_all_async(
         self,
-        bindings: Sequence[Binding],
+        bindings: Sequence[Binding] | Manifest,
         *,
         progress: Callable[[Progress], object] | None = None,
         concurrency: int = 8,
@@ -125,6 +132,9 @@ class Twins:
         force: bool = False,
         create_namespace: bool = False,
         create_provider: bool = False,
+        applyset: str | None = None,
+        prune: bool = False,
+        confirm_prune: bool = False,
         dry_run: bool = False,
     ) -> FleetReport:
         """Makes many bindings: read at once where they are many, applied side by side.
@@ -135,21 +145,83 @@ class Twins:
         changes nothing but what is not as wanted.
 
         Args:
-            bindings: what is wanted.
+            bindings: what is wanted: bindings, or what `load_manifest` returns.
             progress: called with a `Progress` for each binding that is done, in the order in which they end, on the
                 thread that waits or of the event loop. What it raises ends the call.
             concurrency: how many bindings are worked on at once.
             writes_per_second: how many writes go to IAM in a second; 0 is no limit.
             adopt, force, create_namespace, create_provider: those of `apply`, for every binding.
+            applyset: the name of the set that the bindings belong to; it is kept as a tag of each role.
+            prune: also remove the bindings of the applyset that are no longer declared, each with its role and all its
+                service accounts. The same as `prune` afterwards, but planned together.
+            confirm_prune: remove more than 10 bindings.
             dry_run: say what would be done, and write nothing.
 
         Raises:
-            InvalidInputError: two bindings contradict each other, such as one that is given twice; nothing was called.
+            InvalidInputError: two bindings contradict each other, such as one that is given twice, or `prune` is given
+                without `applyset` or without any binding; nothing was called.
+            ConflictError: more than 10 bindings would be removed, and that was not confirmed; nothing was changed.
             IrsaError: of the class that fits, where the roles cannot be read.
             TypeError, ValueError: an argument has another type, or is out of its bounds.
         """
         permit = Permit(adopt, force, create_namespace, create_provider)
-        return await future(self._core.apply_all(bindings, progress, concurrency, writes_per_second, permit, dry_run))
+        batch = Batch(concurrency, writes_per_second, applyset, True, prune, confirm_prune, dry_run)
+        return await future(self._core.batch(bindings, progress, permit, batch))
+
+    async def prune_async(
+        self,
+        bindings: Sequence[Binding] | Manifest,
+        applyset: str,
+        *,
+        progress: Callable[[Progress], object] | None = None,
+        concurrency: int = 8,
+        writes_per_second: float = 10.0,
+        confirm_prune: bool = False,
+        dry_run: bool = False,
+    ) -> FleetReport:
+        """Removes the bindings of an applyset that are no longer declared, and changes nothing else.
+
+        The awaitable twin of `prune`.
+
+        Only roles that irsa owns and that were applied with this applyset are removed, each with all its service
+        accounts. A role whose service accounts are now declared with another role is kept until they have moved.
+
+        Args:
+            bindings: everything that is declared in the applyset, or what `load_manifest` returns.
+            applyset: the name of the set, as given to `apply_all`.
+            progress, concurrency, writes_per_second: as for `apply_all`.
+            confirm_prune: remove more than 10 bindings.
+            dry_run: say what would be removed, and write nothing.
+
+        Raises:
+            InvalidInputError: no binding is declared: that would remove all of them.
+            ConflictError: more than 10 bindings would be removed, and that was not confirmed; nothing was changed.
+            AccessDeniedError: the roles may not be listed.
+            IrsaError: of the class that fits.
+            TypeError, ValueError: an argument has another type, or is out of its bounds.
+        """
+        permit = Permit(False, False, False, False)
+        batch = Batch(concurrency, writes_per_second, applyset, False, True, confirm_prune, dry_run)
+        return await future(self._core.batch(bindings, progress, permit, batch))
+
+    async def export_async(
+        self,
+        namespace: str | None = None,
+    ) -> Export:
+        """Returns what exists as manifests that plan to no change, whoever made it.
+
+        The awaitable twin of `export`.
+
+        `apply_all(export.bindings, adopt=True)` then takes the roles under management without changing rights.
+
+        Args:
+            namespace: by default all.
+
+        Raises:
+            AccessDeniedError: roles or service accounts may not be listed.
+            IrsaError: of the class that fits.
+        """
+        return await future(self._core.export(namespace))
 
     async def update_async(
         self,

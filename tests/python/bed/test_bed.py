@@ -7,9 +7,11 @@ import multiprocessing
 import os
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
+import kubernetes
 import pytest
 
 import irsa
@@ -124,3 +126,51 @@ def test_a_client_goes_on_after_a_fork(namespace: str, server: Any) -> None:
     assert child.exitcode == 0
     assert server.account(namespace, "child")
     assert not client.apply(irsa.Binding(namespace, "child", policies=[S3])).changed
+
+
+def api_client(bed: Any, token: str = "admin") -> Any:
+    configuration = kubernetes.client.Configuration(host=bed["clusters"]["demo"]["server"])
+    configuration.ssl_ca_cert = bed["clusters"]["demo"]["ca"]
+    configuration.api_key = {"authorization": f"Bearer {bed['tokens'][token]}"}
+    return kubernetes.client.ApiClient(configuration)
+
+
+def test_an_api_client_reaches_the_api_server(
+    namespace: str, server: Any, bed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/dev/null/kubeconfig")
+    client = irsa.Client("demo", kubernetes=api_client(bed))
+    binding = irsa.Binding(namespace, "app", policies=[S3], labels={"app": "x"})
+    report = client.apply(binding)
+    assert report.warnings == ()
+    made = server.account(namespace, "app")["metadata"]
+    assert (made["annotations"][ROLE_ARN], made["labels"]) == (report.role_arn, {"app": "x"})
+    assert [entry["manager"] for entry in made["managedFields"]] == ["irsa"]
+    assert not client.apply(binding).changed
+    assert [view.service_account for view in client.list(namespace)] == ["app"]
+    assert client.update(namespace, "app", add_subjects=[f"{namespace}/second"]).changed
+    assert client.update(namespace, "app", remove_subjects=[f"{namespace}/second"]).changed
+    assert server.account(namespace, "second") is None
+    assert client.delete(namespace, "app").changed
+    assert server.account(namespace, "app") is None
+    with pytest.raises(irsa.NotFoundError, match="missing"):
+        client.apply(irsa.Binding("missing", "app"))
+    made_here = f"{namespace}-new"
+    assert client.apply(irsa.Binding(made_here, "app", policies=[S3]), create_namespace=True).changed
+    with pytest.raises(irsa.AccessDeniedError):
+        irsa.Client("demo", kubernetes=api_client(bed, "weak")).apply(binding)
+
+
+def test_a_manifest_is_applied_exported_and_pruned(namespace: str, server: Any, tmp_path: Path) -> None:
+    path = tmp_path / "bindings.yaml"
+    head = "apiVersion: irsa.gen3.org/v1alpha1\nkind: IrsaBinding\n"
+    documents = [f"{head}metadata: {{name: {name}, namespace: {namespace}}}\n" for name in ("one", "two")]
+    path.write_text("---\n".join(documents))
+    client = irsa.Client("demo")
+    client.apply_all(irsa.load_manifest(path), applyset=namespace).raise_for_failures()
+    assert [binding.service_account for binding in client.export(namespace).bindings] == ["one", "two"]
+    assert not client.plan_all(client.export(namespace).bindings).changed
+    path.write_text(documents[0])
+    removed = client.prune(irsa.load_manifest(path), namespace)
+    assert [(entry.binding, entry.outcome) for entry in removed.bindings] == [(f"{namespace}/two", "done")]
+    assert server.account(namespace, "one") and server.account(namespace, "two") is None
