@@ -425,3 +425,24 @@ async fn a_self_hosted_cluster_is_known_by_its_issuer_alone() {
     assert!(!client.run(&request).await.unwrap().changed);
     assert!(world.sandbox.calls().iter().all(|call| call.method != "cluster"), "EKS is not asked");
 }
+
+#[tokio::test]
+async fn a_plan_is_applied_once() {
+    let world = World::new();
+    let request = Request::create(World::binding().build().unwrap());
+    let plan = world.client.plan(&request).await.unwrap();
+    world.sandbox.faults().fail_before(("attach_policy", 1), ("ServiceFailure", "try again"));
+    // A plan that broke off can be finished.
+    assert!(world.client.apply(&plan).await.is_err());
+    assert!(world.client.apply(&plan).await.unwrap().changed);
+    let writes = world.writes().len();
+    for again in [&plan, &plan.clone()] {
+        let error = world.client.apply(again).await.unwrap_err();
+        assert_eq!((error.kind(), world.writes().len()), (ErrorKind::Conflict, writes), "{error:?}");
+    }
+    // What has nothing to do may be applied as often as one likes.
+    let unchanged = world.client.plan(&request).await.unwrap();
+    for _ in 0..2 {
+        assert!(!world.client.apply(&unchanged).await.unwrap().changed);
+    }
+}

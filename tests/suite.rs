@@ -17,6 +17,7 @@ mod flow;
 mod holdings;
 mod house;
 mod inventory;
+mod logs;
 mod properties;
 mod prune;
 mod refusals;

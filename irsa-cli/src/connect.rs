@@ -7,6 +7,7 @@ mod sandbox;
 mod target;
 
 use std::fmt::Debug;
+use std::io;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -35,7 +36,7 @@ pub trait Connect: Debug + Send + Sync {
     /// `InvalidInput` where the surroundings name none.
     async fn server(&self, environment: &Environment, target: &Target) -> Result<Arc<dyn ClusterBackend>>;
 
-    /// Ends when the user interrupts the run.
+    /// Ends when the run is to stop: Ctrl-C, or SIGTERM as Kubernetes, systemd and CI send it.
     async fn interrupted(&self);
 }
 
@@ -64,9 +65,28 @@ impl Connect for Live {
     }
 
     async fn interrupted(&self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            // No handler can be had, so Ctrl-C ends the process as it always does.
-            std::future::pending::<()>().await;
+        tokio::select! {
+            () = ended(tokio::signal::ctrl_c()) => {}
+            () = ended(terminated()) => {}
         }
     }
+}
+
+/// Without a handler the signal ends the process as it always does.
+async fn ended(signal: impl Future<Output = io::Result<()>>) {
+    if signal.await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(unix)]
+async fn terminated() -> io::Result<()> {
+    let mut signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    signal.recv().await;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+async fn terminated() -> io::Result<()> {
+    std::future::pending().await
 }

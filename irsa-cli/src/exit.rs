@@ -16,7 +16,7 @@ pub enum Exit {
     Pending,
     /// 4: could not be determined (`trust check`).
     Undetermined,
-    /// 130: interrupted by Ctrl-C, as shells count signals.
+    /// 130: interrupted by SIGINT or SIGTERM, as shells count the former.
     Interrupted,
 }
 

@@ -72,7 +72,7 @@ impl<'a> Fleet<'a> {
         let ended = run_to_end(global, environment, self.work(asked, global, environment, connect, printer));
         match ended.and_then(|ended| ended) {
             Ok(Some(told)) => output::fleet(&told, global, printer),
-            Ok(None) => output::interrupted(!self.dry_run.preview(), global, printer),
+            Ok(None) => output::interrupted(None, !self.dry_run.preview(), global, printer),
             Err(error) if error.kind() == ErrorKind::InvalidInput => output::refused(&error, global, printer),
             Err(error) => output::failed(&error, global, printer),
         }

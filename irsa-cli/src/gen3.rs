@@ -13,7 +13,7 @@ mod wish;
 use std::ffi::OsString;
 use std::path::Path;
 
-use irsa_core::{BindingState, BindingView, Error, ErrorKind, Report};
+use irsa_core::{BindingState, BindingView, Error, ErrorKind, Report, Stop};
 
 pub(crate) use self::environment::VPC_NAME;
 use self::wish::Asked;
@@ -50,11 +50,15 @@ pub(crate) async fn grant(
     environment: &Environment,
     target: &Target,
     connect: &dyn Connect,
+    stop: &Stop,
 ) -> Result<Told, (bool, Error)> {
-    let (client, asked) = environment::settle(wish, environment, target, connect).await?;
+    let (client, asked) = tokio::select! {
+        settled = environment::settle(wish, environment, target, connect) => settled?,
+        () = stop.stopped() => return Err((false, Error::new(ErrorKind::Interrupted, "interrupted"))),
+    };
     match asked {
         Asked::Bind(request) => {
-            let report = client.run(&request).await.map_err(|error| (false, error))?;
+            let report = client.run_until(&request, stop).await.map_err(|error| (false, error))?;
             Ok(Told::Report { kind: wish.kind(), request, report: Box::new(report) })
         }
         Asked::View(binding) => {

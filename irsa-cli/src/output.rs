@@ -225,12 +225,29 @@ pub(crate) fn refused(error: &Error, global: &Global, printer: &mut Printer<'_>)
 }
 
 /// Prints what an interruption means.
-pub(crate) fn interrupted(writes: bool, global: &Global, printer: &mut Printer<'_>) -> Exit {
+pub(crate) fn interrupted(report: Option<&Report>, writes: bool, global: &Global, printer: &mut Printer<'_>) -> Exit {
+    interrupted_as(Printer::data, report, writes, global, printer)
+}
+
+/// The same, with what had been done before as data or as talk.
+fn interrupted_as<'a>(
+    tell: fn(&mut Printer<'a>, &str),
+    report: Option<&Report>,
+    writes: bool,
+    global: &Global,
+    printer: &mut Printer<'a>,
+) -> Exit {
     let hint = writes.then_some("the same command again finishes the work");
+    if let Some(report) = report {
+        warn(&report.warnings, printer);
+    }
     if global.output == OutputFormat::Json {
-        let error =
+        let mut document = report.map_or_else(|| json!({}), |report| report_document(report, printer.spelling()));
+        document["error"] =
             json!({"kind": "interrupted", "code": null, "message": "interrupted", "caused_by": [], "hint": hint});
-        printer.json(&json!({"error": error}));
+        printer.json(&document);
+    } else if let Some(report) = report {
+        tell(printer, &report::text(report, Told::Failed));
     }
     printer.complain(&Complaint { what: "interrupted".to_owned(), causes: Vec::new(), hint: hint.map(str::to_owned) });
     Exit::Interrupted

@@ -3,7 +3,9 @@
 use std::pin::pin;
 
 use irsa_core::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountName};
-use irsa_core::{BindingView, Client, Error, ErrorKind, Export, IrsaBinding, ProviderView, Report, Request, Result};
+use irsa_core::{
+    BindingView, Client, Error, ErrorKind, Export, IrsaBinding, ProviderView, Report, Request, Result, Stop,
+};
 
 use crate::args::{Cli, Command, DryRun, Global, ProviderCommand};
 use crate::connect::{Connect, Need, Target};
@@ -124,11 +126,21 @@ impl Job {
         let spins = environment.stderr_is_terminal && !global.quiet && global.verbose == 0;
         let title = self.title();
         let ended = run_to_end(global, environment, async {
-            let work = pin!(self.connect_and_do(environment, connect));
-            tokio::select! {
-                answer = work => Some(answer),
-                () = connect.interrupted() => None,
-                never = progress::show(&title, spins) => match never {},
+            let stop = Stop::new();
+            let mut work = pin!(self.connect_and_do(environment, connect, &stop));
+            let mut progress = pin!(progress::show(&title, spins));
+            loop {
+                tokio::select! {
+                    answer = &mut work => break Some(answer),
+                    () = connect.interrupted() => {
+                        // What only reads is given up at once, and so is what is stopped twice.
+                        if !self.writes() || stop.is_stopped() {
+                            break None;
+                        }
+                        stop.stop();
+                    }
+                    never = &mut progress => match never {},
+                }
             }
         });
         let ended = match ended {
@@ -137,6 +149,12 @@ impl Job {
         };
         match ended {
             Some(Ok(answer)) => output::answered(self, &answer, global, printer),
+            Some(Err((_, error))) if error.kind() == ErrorKind::Interrupted && matches!(self.work, Work::Gen3(_)) => {
+                output::gen3::interrupted(error.report(), global, printer)
+            }
+            Some(Err((_, error))) if error.kind() == ErrorKind::Interrupted => {
+                output::interrupted(error.report(), true, global, printer)
+            }
             Some(Err((true, error))) if error.kind() == ErrorKind::InvalidInput => {
                 output::refused(&error, global, printer)
             }
@@ -144,7 +162,7 @@ impl Job {
                 output::gen3::failed(&error, global, printer)
             }
             Some(Err((_, error))) => output::failed(&error, global, printer),
-            None => output::interrupted(self.writes(), global, printer),
+            None => output::interrupted(None, self.writes(), global, printer),
         }
     }
 
@@ -153,22 +171,26 @@ impl Job {
         &self,
         environment: &Environment,
         connect: &dyn Connect,
+        stop: &Stop,
     ) -> std::result::Result<Answer, (bool, Error)> {
         if let Work::Trust(question) = &self.work {
             return trust::ask(question, environment, &self.target, connect).await.map(Answer::Trust);
         }
         if let Work::Gen3(wish) = &self.work {
-            return gen3::grant(wish, environment, &self.target, connect).await.map(Answer::Gen3);
+            return gen3::grant(wish, environment, &self.target, connect, stop).await.map(Answer::Gen3);
         }
-        let client =
-            connect.connect(environment, &self.target, &self.servers()).await.map_err(|error| (true, error))?;
-        self.do_with(&client).await.map_err(|error| (false, error))
+        let servers = self.servers();
+        let client = tokio::select! {
+            client = connect.connect(environment, &self.target, &servers) => client.map_err(|error| (true, error))?,
+            () = stop.stopped() => return Err((false, Error::new(ErrorKind::Interrupted, "interrupted"))),
+        };
+        self.do_with(&client, stop).await.map_err(|error| (false, error))
     }
 
-    async fn do_with(&self, client: &Client) -> Result<Answer> {
+    async fn do_with(&self, client: &Client, stop: &Stop) -> Result<Answer> {
         let (cluster, preview) = (self.target.cluster()?, self.dry_run.preview());
         match &self.work {
-            Work::Bind(request) => client.run(request).await.map(Answer::Report),
+            Work::Bind(request) => client.run_until(request, stop).await.map(Answer::Report),
             Work::Get { namespace, name, role_name } => {
                 client.get(cluster, namespace, name, role_name.as_ref()).await.map(Answer::Binding)
             }

@@ -166,7 +166,7 @@ fn conclude(plan: &Plan, states: Vec<(&Step, State)>, left: Vec<Warning>, stoppe
 }
 
 /// The error of a binding that was stopped before its end.
-fn interrupted(binding: &str) -> Error {
+pub(crate) fn interrupted(binding: &str) -> Error {
     Error::new(ErrorKind::Interrupted, format!("binding {binding} was stopped before its end"))
         .with_hint("run the same command again: it goes on from what is there")
 }

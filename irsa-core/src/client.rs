@@ -1,12 +1,17 @@
 //! The client: the four stages put together, for the CLI, Python and Rust alike.
 
 use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::apply::Terms;
+use futures::future::{Either, select};
+
+use crate::apply::{Terms, interrupted};
 use crate::backend::{ClusterBackend, IamBackend, IdentityBackend};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fleet::Stop;
 use crate::hint::Hint;
 use crate::identity::{CachedIdentity, Identity};
 use crate::name::{ClusterRef, RoleName};
@@ -19,6 +24,9 @@ use crate::request::Request;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Plans and applies requests against the back ends it is given.
+///
+/// Its calls need a Tokio runtime with timers (`enable_time`, or `enable_all` for the AWS and Kubernetes back ends), and
+/// panic outside of one.
 ///
 /// Cheap to clone; clones share the cache of clusters (kept for ten minutes) and the queue of writers for each role.
 ///
@@ -110,12 +118,20 @@ impl Client {
     /// The plan is recent: what others changed since is seen only where IAM and the API server check it.
     ///
     /// # Errors
-    /// The first failure; [`Error::report`] tells what had been done, what failed and what was not begun.
+    /// `Conflict` for a plan that was applied to its end before: a plan holds for the state that it was made from. Else the
+    /// first failure; [`Error::report`] lists what was done, what failed and what was not begun.
     #[tracing::instrument(skip_all, fields(binding = %plan.binding))]
     pub async fn apply(&self, plan: &Plan) -> Result<Report> {
         let queue = self.queue(plan.role_name.as_ref());
         let _turn = queue.lock().await;
-        crate::apply::apply(&self.backends, plan, self.terms()).await
+        if plan.applied.load(Ordering::Relaxed) && !plan.is_empty() {
+            return Err(Error::new(ErrorKind::Conflict, format!("the plan of {} was applied before", plan.binding))
+                .with_cause("a plan holds for the state that it was made from")
+                .with_hint("plan the request again"));
+        }
+        let report = crate::apply::apply(&self.backends, plan, self.terms()).await?;
+        plan.applied.store(true, Ordering::Relaxed);
+        Ok(report)
     }
 
     /// Plans and applies; writers of this client to one role wait for each other, and plan again after waiting.
@@ -126,9 +142,26 @@ impl Client {
         self.run_on(request, self.terms()).await
     }
 
+    /// Plans and applies as [`run`](Self::run) does, until it is stopped: reads are given up at once, writes that have
+    /// begun are completed, and no other is begun.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run); `Interrupted` where it was stopped before its end, with the report of what had been
+    /// done. The same request again finishes the work.
+    pub async fn run_until(&self, request: &Request, stop: &Stop) -> Result<Report> {
+        self.run_on(request, Terms { stop: Some(stop), ..self.terms() }).await
+    }
+
     /// As [`run`](Self::run), on terms that are shared with others.
+    #[tracing::instrument(name = "run", skip_all, fields(binding = %request.binding))]
     pub(crate) async fn run_on(&self, request: &Request, terms: Terms<'_>) -> Result<Report> {
-        let planned = self.plan(request).await?;
+        let planned = match terms.stop {
+            None => self.plan(request).await?,
+            Some(stop) => match select(pin!(self.plan(request)), pin!(stop.stopped())).await {
+                Either::Left((planned, _)) => planned?,
+                Either::Right(_) => return Err(interrupted(&request.binding.to_string())),
+            },
+        };
         if request.preview {
             return Ok(planned.report());
         }

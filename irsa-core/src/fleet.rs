@@ -281,11 +281,13 @@ impl Client {
         };
         match result {
             Ok(report) => FleetOutcome::Done(Box::new(report)),
+            Err(error) if error.kind() == ErrorKind::Interrupted && error.report().is_none() => FleetOutcome::NotRun,
             Err(error) => FleetOutcome::Failed(error),
         }
     }
 
     /// Applies a plan that makes its role. Where it was made from reviews, its writes of accounts are rehearsed first.
+    #[tracing::instrument(name = "run", skip_all, fields(binding = %request.binding))]
     async fn apply_new(&self, fleet: &Fleet<'_>, request: &Request, planned: &Plan) -> Result<Report> {
         let queue = self.queue(planned.role_name.as_ref());
         let _turn = queue.lock().await;

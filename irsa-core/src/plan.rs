@@ -21,6 +21,8 @@ mod standing;
 mod step;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use self::limits::Use;
 pub(crate) use self::limits::check_roles;
@@ -49,6 +51,8 @@ pub struct Plan {
     pub(crate) force: bool,
     /// What the steps need of IAM's quotas.
     uses: Vec<Use>,
+    /// Whether this plan, or a clone of it, was applied to its end.
+    pub(crate) applied: Arc<AtomicBool>,
 }
 
 impl Plan {
@@ -57,16 +61,16 @@ impl Plan {
         let binding = request.binding.to_string();
         let (stages, extra, warnings, uses) = Default::default();
         let home = Some(request.binding.cluster.clone());
-        Self { binding, home, role_name, role_arn, was: None, stages, extra, warnings, force: request.force, uses }
+        let (was, force, applied) = (None, request.force, Arc::default());
+        Self { binding, home, role_name, role_arn, was, stages, extra, warnings, force, uses, applied }
     }
 
     /// A plan without a role, for steps that are all independent.
     pub(crate) fn of_steps(target: &str, steps: Vec<Step>) -> Self {
         let (role_name, role_arn, stages, extra, warnings, uses) = Default::default();
         let binding = target.to_owned();
-        let home = None;
-        let mut plan =
-            Self { binding, home, role_name, role_arn, was: None, stages, extra, warnings, force: false, uses };
+        let (home, was, force, applied) = (None, None, false, Arc::default());
+        let mut plan = Self { binding, home, role_name, role_arn, was, stages, extra, warnings, force, uses, applied };
         plan.then(steps);
         plan
     }

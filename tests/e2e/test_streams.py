@@ -145,17 +145,25 @@ def until_begun(bed: Bed, action: str) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("action", ["DescribeCluster", "CreateRole", "AttachRolePolicy"])
-def test_interrupted(bed: Bed, irsa: Irsa, seen: Seen, action: str) -> None:
-    """Ctrl-C while a call is under way: 130, told as JSON too, and the same command again finishes the work."""
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("action", "outcomes"),
+    [("DescribeCluster", []), ("CreateRole", ["done", "not_run", "not_run"]), ("AttachRolePolicy", ["done", "done", "not_run"])],
+)
+def test_interrupted(
+    bed: Bed, irsa: Irsa, seen: Seen, action: str, outcomes: list[str], sent: signal.Signals
+) -> None:
+    """A signal while a call is under way: no further step, 130, the report, and the next run finishes the work."""
     create = ("create", seen.place, "-p", S3, "-o", "json")
     bed.delay(1000)
     with irsa.start(*create) as child:
         until_begun(bed, action)
-        child.send_signal(signal.SIGINT)
+        child.send_signal(sent)
         stdout, stderr = child.communicate(timeout=60)
     assert child.returncode == 130, stderr
-    error = json.loads(stdout)["error"]
+    answer = json.loads(stdout)
+    assert [step["outcome"] for step in answer.get("steps", [])] == outcomes
+    error = answer["error"]
     assert (error["kind"], error["message"]) == ("interrupted", "interrupted")
     assert "again" in error["hint"] and "error: interrupted" in stderr
     bed.reset()

@@ -3,7 +3,7 @@
 use irsa_core::{BindingView, Error, Report, Request};
 
 use super::report::{self, Told as Teller};
-use super::{document, failed_as, report_document, warn};
+use super::{document, failed_as, interrupted_as, report_document, warn};
 use crate::args::{DryRun, Global, OutputFormat};
 use crate::exit::Exit;
 use crate::gen3::{Kind, Told};
@@ -48,6 +48,11 @@ fn names(view: &BindingView) -> String {
     let managed = view.managed_policies.iter().filter_map(|arn| arn.rsplit('/').next());
     let inline = view.inline_policies.iter().map(String::as_str);
     managed.chain(inline).map(|name| plain(name) + "\n").collect()
+}
+
+/// Prints what an interruption left; a caller reads nothing then.
+pub(crate) fn interrupted(report: Option<&Report>, global: &Global, printer: &mut Printer<'_>) -> Exit {
+    interrupted_as(Printer::talk, report, true, global, printer)
 }
 
 /// Prints why a wish was not granted; a caller reads nothing then.

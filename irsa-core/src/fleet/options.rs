@@ -1,18 +1,27 @@
 //! How a fleet is applied: how many at once, how fast, and how it is stopped.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Notify;
 
 /// So many bindings are worked on at once, if nothing else is said.
 const CONCURRENCY: usize = 8;
 /// So many writes go to IAM in a second, if nothing else is said: IAM throttles what is much faster.
 const WRITES_PER_SECOND: f64 = 10.0;
 
-/// Stops the work on a fleet between two steps: bindings under way end the writes that have begun, no other is begun.
+/// Stops work between two steps: writes that have begun are completed, and no other is begun.
 ///
 /// Clones are the same switch. Once stopped it stays so.
 #[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop(Arc<Switch>);
+
+#[derive(Debug, Default)]
+struct Switch {
+    stopped: AtomicBool,
+    changed: Notify,
+}
 
 impl Stop {
     /// A switch that stops nothing yet.
@@ -22,12 +31,23 @@ impl Stop {
 
     /// Stops the work.
     pub fn stop(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.stopped.store(true, Ordering::Release);
+        self.0.changed.notify_waiters();
     }
 
     /// Whether the work is to stop.
     pub fn is_stopped(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.stopped.load(Ordering::Acquire)
+    }
+
+    /// Waits until the work is to stop.
+    pub async fn stopped(&self) {
+        let mut changed = pin!(self.0.changed.notified());
+        // Enrolled before the switch is read, so that no change in between is missed.
+        changed.as_mut().enable();
+        if !self.is_stopped() {
+            changed.await;
+        }
     }
 }
 
