@@ -96,6 +96,8 @@ pub enum Hint {
     KeepRole,
     /// Delete a role that irsa did not create.
     ForceDelete,
+    /// Name namespaces one by one, or trust them all by a statement.
+    NameNamespaces,
     /// Remove the pattern that covers the subject as well.
     RemovePattern,
     /// Delete the bindings that use the provider, or delete it all the same.
@@ -148,6 +150,8 @@ pub enum Setting {
     AddSubjects,
     /// Subjects to remove.
     RemoveSubjects,
+    /// Statements that go into the trust policy as they are.
+    TrustStatements,
     /// Creation of the namespace.
     CreateNamespace,
     /// Creation of the OIDC provider.
@@ -226,6 +230,7 @@ impl Dialect for Neutral {
             Setting::InlinePolicies => "inline_policies",
             Setting::AddSubjects => "add_subjects",
             Setting::RemoveSubjects => "remove_subjects",
+            Setting::TrustStatements => "trust_statements",
             Setting::CreateNamespace => "create_namespace",
             Setting::CreateProvider => "create_provider",
             Setting::KeepRole => "keep_role",
@@ -433,6 +438,10 @@ impl Hint {
             Self::ForceDelete => {
                 vec![vec![text("delete it all the same with "), setting(S::Force), text(" and "), setting(S::RoleName)]]
             }
+            Self::NameNamespaces => vec![
+                vec![text("name a subject for each namespace")],
+                vec![text("trust all namespaces by a statement of your own with "), setting(S::TrustStatements)],
+            ],
             Self::RemovePattern => {
                 vec![vec![text("remove the pattern as well with "), setting(S::RemoveSubjects)]]
             }

@@ -61,6 +61,7 @@ fn keyword(setting: Setting) -> Option<&'static str> {
         Setting::InlinePolicies => "inline",
         Setting::AddSubjects => "add_subjects",
         Setting::RemoveSubjects => "remove_subjects",
+        Setting::TrustStatements => "trust_statements",
         Setting::CreateNamespace => "create_namespace",
         Setting::CreateProvider => "create_provider",
         Setting::KeepRole => "keep_role",

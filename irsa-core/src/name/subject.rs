@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ClusterRef, Namespace, ServiceAccountName, ServiceAccountPattern, as_string};
 use crate::error::{Error, Result};
+use crate::hint::Hint;
 
 /// The name part of a subject: one service account, or a pattern for several.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -83,6 +84,10 @@ impl FromStr for Subject {
             None => (None, place),
         };
         let broken = |error: Error| error.during(format!("subject {text:?} is not valid")).with_context("value", text);
+        if namespace.contains(['*', '?']) {
+            let error = Error::invalid("namespace", namespace, "must be one namespace: patterns are for names only");
+            return Err(broken(error).with_hint(Hint::NameNamespaces));
+        }
         Ok(Self {
             cluster,
             namespace: Namespace::new(namespace).map_err(broken)?,
@@ -105,6 +110,7 @@ as_string!(Subject);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn subjects_are_read_and_written_alike() {
@@ -113,6 +119,14 @@ mod tests {
         }
         for bad in ["", "a", "/a", "ns/", "a/b/c", ":ns/a", "ns/A"] {
             assert!(bad.parse::<Subject>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_over_namespaces_is_refused_with_a_way_out() {
+        for text in ["*/argo", "demo:team-?/argo"] {
+            let error = text.parse::<Subject>().unwrap_err();
+            assert_eq!((error.kind(), error.hint()), (ErrorKind::InvalidInput, Some(&Hint::NameNamespaces)), "{text}");
         }
     }
 
