@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hint::Hint;
 use crate::report::Report;
-use crate::text::placeholder::placeholders;
+use crate::text::placeholder::{Placeholder, placeholders};
 
 /// The result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -157,7 +157,9 @@ impl Error {
     pub fn invalid(field: &'static str, value: impl Into<String>, rule: impl fmt::Display) -> Self {
         let value = value.into();
         let error = Self::new(ErrorKind::InvalidInput, format!("{field} {}: {rule}", shown(&value)));
-        let error = match placeholders(&value).first() {
+        // A name of nothing but x is a name all the same.
+        let is_open = |open: &Placeholder<'_>| !open.text.chars().all(|c| c == 'x');
+        let error = match placeholders(&value).into_iter().find(is_open) {
             Some(open) => error.with_hint(Hint::FillIn { placeholder: open.text.to_owned() }),
             None => error,
         };
