@@ -2,6 +2,7 @@
 //! surroundings of whoever runs the tests.
 
 mod bad_input;
+mod completion;
 mod failures;
 mod fleet;
 mod flow;

@@ -71,12 +71,19 @@ pub(crate) enum Command {
     },
     Permissions(PermissionsArgs),
     IamServiceaccount(Gen3Args),
-    /// Print the completions for a shell
-    #[command(after_help = "Examples:
-  irsa completions bash > /etc/bash_completion.d/irsa
-  source <(irsa completions zsh)")]
+    /// Print the completion script for a shell
+    #[command(after_help = "\
+In bash, zsh and fish, commands, options and their values are completed, and the names of clusters, contexts, profiles,
+namespaces, service accounts and roles, as far as the kubeconfig, the AWS configuration and the file of --sandbox have
+them. Nothing is called. Elvish and PowerShell complete commands and options.
+
+Examples:
+  irsa completions bash > ~/.local/share/bash-completion/completions/irsa
+  irsa completions zsh > ~/.zfunc/_irsa                               with ~/.zfunc in fpath, before compinit
+  irsa completions fish > ~/.config/fish/completions/irsa.fish
+  source <(irsa completions bash)                                     in this shell only; zsh likewise")]
     Completions {
-        /// The shell
+        /// Name of the shell
         shell: Shell,
     },
 }

@@ -16,8 +16,8 @@ use irsa_core::name::ClusterRef;
 use irsa_core::{Client, Result};
 
 pub use self::aws::Connection;
+pub(crate) use self::target::{DEFAULT_SANDBOX_FILE, SANDBOX_CLUSTER, check_sandbox, named_cluster};
 pub use self::target::{Need, Options, Target};
-pub(crate) use self::target::{check_sandbox, named_cluster};
 use crate::environment::Environment;
 
 /// Makes clients. [`Live`] is the real thing; tests give their own.

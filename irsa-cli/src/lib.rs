@@ -8,6 +8,7 @@
 //! the [`Environment`] and the back ends that [`Connect`] makes.
 
 mod args;
+mod complete;
 mod connect;
 mod environment;
 mod exit;
@@ -57,7 +58,11 @@ pub fn run<I>(
 where
     I: IntoIterator<Item: Into<OsString>>,
 {
-    let arguments = gen3::by_name(arguments.into_iter().map(Into::into).collect());
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    if let Some(shell) = complete::requested(environment) {
+        return complete::run(shell, &arguments, environment, stdout);
+    }
+    let arguments = gen3::by_name(arguments);
     // Also a line that cannot be parsed may ask for JSON or for no colour.
     let early = Early::of(&arguments);
     let mut printer = Printer::new(stdout, stderr, early.manner(environment));
@@ -90,9 +95,14 @@ fn command(cli: &Cli, environment: &Environment, connect: &dyn Connect, printer:
     }
     match &cli.command {
         Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "irsa", &mut script);
-            printer.data(&String::from_utf8_lossy(&script));
+            match complete::script(*shell) {
+                Some(script) => printer.data(script),
+                None => {
+                    let mut script = Vec::new();
+                    clap_complete::generate(*shell, &mut Cli::command(), "irsa", &mut script);
+                    printer.data(&String::from_utf8_lossy(&script));
+                }
+            }
             Exit::Done
         }
         Command::Permissions(args) => permissions::run(args, &cli.global, environment, printer),

@@ -101,13 +101,6 @@ def test_help(irsa: Irsa) -> None:
     assert irsa().code == 2
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completions(irsa: Irsa, shell: str) -> None:
-    ran = irsa("completions", shell)
-    assert (ran.code, ran.stderr) == (0, "")
-    assert all(word in ran.stdout for word in ("create", "permissions-boundary", "create-namespace"))
-
-
 @pytest.mark.parametrize(
     "line", [["completions", "bash"], ["list", "-o", "json"], ["--help"]], ids=lambda line: line[0]
 )

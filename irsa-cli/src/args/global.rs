@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use crate::connect::Options;
+use crate::connect::{DEFAULT_SANDBOX_FILE, Options};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -75,7 +75,7 @@ pub(crate) struct Global {
         value_name = "FILE",
         num_args = 0..=1,
         require_equals = true,
-        default_missing_value = "irsa-sandbox.json",
+        default_missing_value = DEFAULT_SANDBOX_FILE,
         display_order = 108
     )]
     pub(crate) sandbox: Option<PathBuf>,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Subcommand};
 use irsa_core::trust::Severity;
 
@@ -88,7 +89,7 @@ pub(crate) struct AuditArgs {
     pub(crate) files: Vec<PathBuf>,
 
     /// Exit 1 when a finding is at least so severe: high, medium, low or info
-    #[arg(long, value_name = "SEVERITY")]
+    #[arg(long, value_name = "SEVERITY", value_parser = severity(), hide_possible_values = true)]
     pub(crate) fail_on: Option<Severity>,
 
     /// Finding that is not to be reported, of every role or of those whose name, ARN or file fits, with * [repeatable]
@@ -98,4 +99,9 @@ pub(crate) struct AuditArgs {
     /// Print what each repair would change in the trust policy
     #[arg(long)]
     pub(crate) show_fixes: bool,
+}
+
+/// Lists the severities, so that shells can complete them.
+fn severity() -> impl TypedValueParser<Value = Severity> {
+    PossibleValuesParser::new(Severity::ALL.map(Severity::as_str)).try_map(|text| text.parse::<Severity>())
 }

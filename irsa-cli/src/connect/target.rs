@@ -82,8 +82,11 @@ pub enum Need {
 /// The longest time for one binding, if nothing is said.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// The file of the sandbox, if none is named.
+pub(crate) const DEFAULT_SANDBOX_FILE: &str = "irsa-sandbox.json";
+
 /// The name of the cluster that a sandbox has.
-const SANDBOX_CLUSTER: &str = "sandbox";
+pub(crate) const SANDBOX_CLUSTER: &str = "sandbox";
 
 impl Target {
     /// The target that the options name.
