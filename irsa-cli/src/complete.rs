@@ -29,9 +29,11 @@ use crate::exit::Exit;
 /// The variable by which a script asks for candidates; its value is the name of the shell.
 const VARIABLE: &str = "IRSA_COMPLETE";
 
-/// The shell whose script asks for candidates, if one does.
-pub(crate) fn requested(environment: &Environment) -> Option<Shell> {
-    Shell::named(environment.variable(VARIABLE)?)
+/// The shell whose script asks for candidates, if one does. It passes `--` first, as no other line does: where somebody
+/// exports the variable, commands run all the same.
+pub(crate) fn requested(arguments: &[OsString], environment: &Environment) -> Option<Shell> {
+    let shell = Shell::named(environment.variable(VARIABLE)?)?;
+    (arguments.get(1)? == "--").then_some(shell)
 }
 
 /// Prints the candidates for the last word.

@@ -59,7 +59,7 @@ where
     I: IntoIterator<Item: Into<OsString>>,
 {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-    if let Some(shell) = complete::requested(environment) {
+    if let Some(shell) = complete::requested(&arguments, environment) {
         return complete::run(shell, &arguments, environment, stdout);
     }
     let arguments = gen3::by_name(arguments);

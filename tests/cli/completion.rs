@@ -81,8 +81,8 @@ fn every_script_asks_the_program() {
 }
 
 #[test]
-fn without_the_name_of_a_shell_the_program_runs_as_always() {
-    for value in ["", "tcsh", "1"] {
+fn only_a_script_gets_candidates() {
+    for value in ["", "tcsh", "1", "bash"] {
         let ran = Shell::new().with_variable("IRSA_COMPLETE", value).run("--version");
         assert_eq!((ran.code, ran.stdout.starts_with("irsa ")), (0, true), "{value}");
     }
