@@ -17,6 +17,7 @@ const DOCUMENTS: &[(&str, &[Id])] = &[
     ("a-namespace-but-one", &[Id::AnyName]),
     ("ack", &[Id::NoAudience]),
     ("all-but-another-cluster", &[Id::SeveralProviders]),
+    ("argo-cd-by-role-arn", &[]),
     ("arn-as-key", &[Id::AdmitsNobody]),
     ("aws-any-account-of-a-cluster", &[Id::AnySubject, Id::NoAudience]),
     ("aws-principal-with-tokens", &[Id::AdmitsNobody]),

@@ -162,6 +162,7 @@ const ROWS: &[Row] = &[
             ("data2:etl", Deny),
         ],
     ),
+    row("argo-cd-by-role-arn", DEMO, STS, &[], &[("argocd:argocd-server", Deny)]),
     row("github-and-cluster", DEMO, STS, &["ci:runner"], &[("ci:runner", Allow), ("repo:example/example:ref", Deny)]),
     row(
         "github-and-cluster",

@@ -321,10 +321,23 @@ mod tests {
         let mut pinned = allow_sub("StringEquals", json!(APP));
         pinned["Principal"] = json!("*");
         assert_eq!(ids(pinned), [], "the keys of one issuer keep all others out");
-        let mut perhaps = any(json!({"AWS": "*"}), "sts:AssumeRole");
-        perhaps["Condition"] = json!({"StringEquals": {"aws:PrincipalOrgID": "o-1"}});
-        let found = found_in(&role(perhaps), &Surroundings::default());
-        assert_eq!(only(&found, Id::AnyPrincipal).severity, Severity::Medium);
+        let where_it_holds = |condition: Value, action: Value| {
+            let mut statement = any(json!({"AWS": "*"}), "sts:AssumeRole");
+            (statement["Condition"], statement["Action"]) = (condition, action);
+            found_in(&role(statement), &around()).iter().map(|found| (found.id, found.severity)).collect::<Vec<_>>()
+        };
+        let tag = json!({"StringEquals": {"aws:PrincipalTag/team": "data"}});
+        assert_eq!(where_it_holds(tag, json!("sts:AssumeRole")), [(Id::AnyPrincipal, Severity::Medium)]);
+        let any_account = json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/argocd"}});
+        assert_eq!(where_it_holds(any_account, json!("sts:AssumeRole")), [(Id::AnyPrincipal, Severity::High)]);
+        for named in [
+            json!({"StringEquals": {"aws:PrincipalOrgID": "o-1"}}),
+            json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::123456789012:role/argocd"}}),
+        ] {
+            for action in [json!("sts:AssumeRole"), json!(["sts:AssumeRole", "sts:TagSession"]), json!("sts:*")] {
+                assert_eq!(where_it_holds(named.clone(), action.clone()), [], "{named} {action}");
+            }
+        }
         assert_eq!(ids(any(json!({"Service": "ec2.amazonaws.com"}), "sts:AssumeRole")), []);
     }
 

@@ -13,6 +13,7 @@ pub(super) mod literal;
 pub(super) mod operator;
 pub(super) mod reasons;
 mod region;
+pub(super) mod strangers;
 pub(super) mod subjects;
 pub(super) mod value;
 pub(super) mod work;

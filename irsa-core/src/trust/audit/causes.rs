@@ -15,6 +15,7 @@ use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::document::{Effect, Statement, TrustDocument};
 use crate::trust::evaluate::operator::Family;
 use crate::trust::evaluate::reasons::shown;
+use crate::trust::evaluate::strangers::is_chosen_by_the_caller;
 use crate::trust::evaluate::subjects::SubjectPart;
 use crate::trust::issuers::{IssuerKind, is_built_in, is_of_a_cluster};
 
@@ -55,8 +56,6 @@ pub(in crate::trust) fn of_everybody(reading: &Reading<'_>, statement: usize, pr
 
 /// Whether nothing but what the caller chooses decides who of a provider gets in by a statement: such conditions keep nobody
 /// out who means to get in. `is_no_limit` tells which tests of the token's further claims are of that kind.
-///
-/// Source: IAM user guide, "AWS global condition context keys", and STS API reference, `AssumeRoleWithWebIdentity`.
 pub(in crate::trust) fn is_up_to_the_caller(
     reading: &Reading<'_>,
     index: usize,
@@ -68,9 +67,7 @@ pub(in crate::trust) fn is_up_to_the_caller(
     if reading.document.statements.iter().any(|statement| statement.effect == Effect::Deny) {
         return false;
     }
-    const CHOSEN: [&str; 5] =
-        ["aws:referer", "aws:requestedregion", "aws:securetransport", "aws:useragent", "sts:rolesessionname"];
-    let is_chosen = |test: &Test| CHOSEN.contains(&test.key.to_ascii_lowercase().as_str());
+    let is_chosen = |test: &Test| is_chosen_by_the_caller(&test.key);
     let is_known =
         |test: &Test| is_claim(test, provider, "sub") || is_claim(test, provider, "aud") || is_foreign(test, provider);
     let plain = statement.in_doubt.is_none() && !statement.principal.is_all_of_aws();

@@ -18,8 +18,9 @@ use super::words;
 use crate::name::ProviderArn;
 use crate::trust::evaluate::caller::UNNAMED_AUDIENCE;
 use crate::trust::evaluate::decision::Decision;
-use crate::trust::evaluate::document::Effect;
+use crate::trust::evaluate::document::{Effect, Statement};
 use crate::trust::evaluate::operator::Truth;
+use crate::trust::evaluate::strangers::keeps_tokens_out;
 use crate::trust::issuers::{Coverage, IssuerKind, TokenAudience};
 
 /// What was found of one role.
@@ -174,8 +175,12 @@ impl Judging<'_> {
         let reach = place.reach();
         if seen.part.decision == Decision::Unknown {
             let read = self.reading.document.statements.get(statement);
-            // Whether `{"AWS": "*"}` covers tokens is no matter where everybody of AWS gets in.
-            if read.is_some_and(|read| read.principal.is_all_of_aws()) && self.told.contains(&statement) {
+            // Whether `{"AWS": "*"}` covers tokens does not matter where everybody of AWS gets in, or where tokens do not fit.
+            let of_aws = |read: &Statement| read.principal.is_all_of_aws() || read.principal.everyone;
+            if read.is_some_and(|read| {
+                (read.principal.is_all_of_aws() && self.told.contains(&statement))
+                    || (of_aws(read) && keeps_tokens_out(read))
+            }) {
                 return Vec::new();
             }
             let wide = matches!(reach, Reach::Cluster | Reach::AnyNamespace);
@@ -314,20 +319,22 @@ fn anybody(reading: &Reading<'_>, open: Truth, others: &[OtherPrincipal], raw: &
         let any_provider = statement.effect == Effect::Allow
             && statement.concerns
             && open != Truth::False
+            && !keeps_tokens_out(statement)
             && (everybody || statement.principal.federated.iter().any(|arn| arn == "*"));
-        let (message, conditional) = match (wild.first(), any_provider) {
-            (Some(other), _) if !other.conditional => {
+        let strangers = if wild.is_empty() { Truth::False } else { reading.document.admits_strangers(statement) };
+        let (message, conditional) = match (strangers, any_provider) {
+            (Truth::True, _) => {
                 ("principals of every AWS account may assume it: whoever has an account of AWS gets in", false)
             }
             (_, true) if open == Truth::True => (
                 "tokens of every OIDC provider of the account may assume it: whoever can get a token of any of them gets in",
                 false,
             ),
-            (Some(_), _) => ("principals of every AWS account may assume it where the conditions hold", true),
-            (None, true) => {
+            (Truth::Unknown, _) => ("principals of every AWS account may assume it where the conditions hold", true),
+            (Truth::False, true) => {
                 ("tokens of every OIDC provider of the account may assume it where the conditions hold", true)
             }
-            (None, false) => continue,
+            (Truth::False, false) => continue,
         };
         let mut found = Raw::new(FindingId::AnyPrincipal, index, message);
         if conditional {
@@ -343,7 +350,8 @@ fn anybody(reading: &Reading<'_>, open: Truth, others: &[OtherPrincipal], raw: &
 /// Where only `{"AWS": "*"}` may let tokens in, and no provider is known whose subjects could be told.
 fn of_aws(reading: &Reading<'_>, raw: &mut Vec<Raw>) {
     for (index, statement) in reading.document.statements.iter().enumerate() {
-        if statement.effect == Effect::Allow && statement.concerns && statement.principal.is_all_of_aws() {
+        let open = statement.principal.is_all_of_aws() && !keeps_tokens_out(statement);
+        if statement.effect == Effect::Allow && statement.concerns && open {
             let message = "whether principals of AWS by a wildcard cover tokens of OIDC providers is not documented:                            if they do, tokens of every provider of the account get in";
             let mut found = Raw::new(FindingId::Undecided, index, message);
             (found.severity, found.repair) = (Severity::Medium, Repair::Principal);

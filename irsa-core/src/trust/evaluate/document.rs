@@ -144,13 +144,9 @@ impl TrustDocument {
         &self.notes
     }
 
-    /// Whether an Allow statement is about `sts:AssumeRole` of callers of whatever AWS account.
+    /// Whether an Allow statement is, or may be, about `sts:AssumeRole` of callers of whatever AWS account.
     pub(crate) fn lets_in_any_principal(&self) -> bool {
-        self.statements.iter().any(|statement| {
-            let principal = &statement.principal;
-            let wild = principal.everyone || principal.inverted || principal.is_all_of_aws();
-            statement.effect == Effect::Allow && wild && statement.assumes
-        })
+        self.statements.iter().any(|statement| self.admits_strangers(statement) != Truth::False)
     }
 
     /// The OIDC providers that it names as principals, whatever it says of them.
