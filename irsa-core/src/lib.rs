@@ -83,7 +83,6 @@ mod report;
 mod request;
 mod retry;
 mod sandbox;
-#[allow(dead_code)] // used by the audit, which follows
 mod text;
 pub mod trust;
 #[cfg(any(feature = "aws", feature = "kube"))]

@@ -365,6 +365,17 @@ fn files_are_audited_without_calling_anything() {
 }
 
 #[test]
+fn a_template_fails_where_what_it_becomes_would_fail() {
+    let template = |text: String| text.replace("123456789012", "ACCOUNT_ID").replace("us-east-1", "${AWS_REGION}");
+    let shell = shell().with_file("open-template.json", template(open())).with_file("template.json", template(good()));
+    for (file, limit, code) in [("open-template", "high", 1), ("template", "low", 0), ("template", "info", 1)] {
+        let ran = shell.run(&format!("trust audit -f {file}.json --fail-on {limit}"));
+        assert_eq!(ran.code, code, "{file} {limit}: {ran}");
+    }
+    assert_snapshot!("audit_template", shell.run("trust audit -f open-template.json --show-fixes"));
+}
+
+#[test]
 fn a_dump_is_audited_role_by_role() {
     let role = |name: &str, policy: &str| {
         let arn = format!("arn:aws:iam::123456789012:role/{name}");

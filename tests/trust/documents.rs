@@ -163,6 +163,8 @@ const ROWS: &[Row] = &[
         ],
     ),
     row("argo-cd-by-role-arn", DEMO, STS, &[], &[("argocd:argocd-server", Deny)]),
+    row("gen3-template", DEMO, STS, &[], &[("default:my-serviceaccount", Deny)]),
+    row("template-without-subject", DEMO, STS, &[], &[("default:my-serviceaccount", Deny)]),
     row("github-and-cluster", DEMO, STS, &["ci:runner"], &[("ci:runner", Allow), ("repo:example/example:ref", Deny)]),
     row(
         "github-and-cluster",

@@ -24,6 +24,7 @@ pub(super) mod principals;
 pub(super) mod reading;
 pub(super) mod reads;
 pub(super) mod repair;
+pub(super) mod template;
 pub(super) mod unusable_principals;
 pub(super) mod words;
 
@@ -154,10 +155,13 @@ pub fn audit(roles: impl IntoIterator<Item = AuditedRole>, around: &Surroundings
 pub fn who_can(role: &AuditedRole, around: &Surroundings) -> Result<WhoCan> {
     let ground = Ground::new(around);
     let reading = Reading::of(role)?;
-    let Judged { mut findings, seen, others, .. } = judge(&reading, &ground, |_| true);
+    let Judged { mut findings, seen, mut others, .. } = judge(&reading, &ground, |_| true);
     findings.sort_by_key(|finding| Reverse(finding.severity));
     let arn = role.arn.as_ref().map(ToString::to_string);
-    let subjects = seen.into_iter().map(|seen| trusted(seen, &ground, arn.as_deref())).collect();
+    let mut subjects: Vec<TrustedSubjects> =
+        seen.into_iter().map(|seen| trusted(seen, &ground, arn.as_deref())).collect();
+    subjects.iter_mut().for_each(|subjects| as_written(subjects, &reading));
+    others.iter_mut().for_each(|other| other.principal = reading.as_written(&other.principal));
     Ok(WhoCan {
         role_arn: arn.or_else(|| role.source.clone()).unwrap_or_default(),
         subjects,
@@ -194,6 +198,13 @@ fn trusted(seen: Seen, ground: &Ground<'_>, role: Option<&str>) -> TrustedSubjec
         exact: part.exact,
         impossible_if: part.impossible_if,
     }
+}
+
+/// With the placeholders of the document, where it has any.
+fn as_written(subjects: &mut TrustedSubjects, reading: &Reading<'_>) {
+    let lists = [&mut subjects.except, &mut subjects.audiences, &mut subjects.conditions, &mut subjects.impossible_if];
+    let texts = lists.into_iter().flatten().chain([&mut subjects.pattern, &mut subjects.cluster]);
+    texts.for_each(|text| *text = reading.as_written(text));
 }
 
 fn is_ignored(ignore: &[Ignore], id: FindingId, role: &AuditedRole) -> bool {

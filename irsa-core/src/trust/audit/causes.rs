@@ -7,7 +7,6 @@ use super::ground::{Ground, Standing};
 use super::judge::Raw;
 use super::place::{account_of, places};
 use super::reading::{Reading, Seen};
-use super::repair::PLACEHOLDER;
 use super::words;
 use crate::name::ProviderArn;
 use crate::trust::evaluate::caller::{SUBJECT_PREFIX, UNNAMED_AUDIENCE};
@@ -241,9 +240,6 @@ fn why_nobody(
 /// Why no token has this subject.
 fn why_not(kind: IssuerKind, test: &Test, value: &str) -> Option<String> {
     let wild = value.contains(['*', '?']);
-    if value == PLACEHOLDER && kind.is_cluster() {
-        return Some(format!("{PLACEHOLDER} stands for the service account that is meant, and must be replaced"));
-    }
     if wild && test.operator.family == Family::Equals {
         return Some(format!("{} takes * and ? as they stand, StringLike as wildcards: {value}", test.operator.name));
     }
@@ -287,7 +283,6 @@ mod tests {
         assert!(
             sub("StringEquals", "system:serviceaccount:app").contains("is not system:serviceaccount:NAMESPACE:NAME")
         );
-        assert!(sub("StringEquals", PLACEHOLDER).contains("must be replaced"));
         let whole = json!({"StringEquals": {format!("{}:sub", arn(HOST)): "system:serviceaccount:ns:app"}});
         assert!(said(allow(whole), &nothing).contains(&format!("is a whole ARN, and must be {HOST}:sub")));
         let under_aud = json!({"StringEquals": {format!("{HOST}:aud"): "system:serviceaccount:ns:app"}});

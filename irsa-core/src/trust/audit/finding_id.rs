@@ -128,6 +128,9 @@ finding_ids! {
         "The role is used from two sides, which can hardly need the same permissions. Make two roles.";
     ProviderElsewhere = "provider-elsewhere", Info, "The OIDC provider is of another account than the role",
         "STS looks for the provider in the account of the role only, so this principal never gets in.";
+    Placeholder = "placeholder", Info, "The document has yet to be filled in",
+        "A part of the statement is a placeholder, as in a template. The rest is judged as if it were filled in; IAM would \
+         refuse the document as it stands, or nobody could assume the role by it.";
     // Info: it is a mistake, and keeps everybody out.
     AdmitsNobody = "admits-nobody", Info, "A statement lets nobody in",
         "The statement looks as if somebody could assume the role by it, but no token can meet its conditions, or its principals \

@@ -85,9 +85,10 @@ pub(in crate::trust) fn judge(
             role_arn: reading.role.arn.as_ref().map(ToString::to_string),
             source: reading.role.source.clone(),
             statement: found.statement.and_then(call),
-            message: found.message.clone(),
-            evidence: found.evidence.clone(),
-            fix: repaired(reading, ground, found, &raw),
+            message: reading.as_written(&found.message),
+            evidence: found.evidence.iter().map(|line| reading.as_written(line)).collect(),
+            fix: repaired(reading, ground, found, &raw)
+                .map(|fix| reading.template.as_ref().map_or_else(|| fix.clone(), |template| template.restore(&fix))),
         })
         .collect();
     Judged { trusting, ignored: raw.len() - findings.len(), findings, seen, others }
@@ -135,6 +136,7 @@ pub(in crate::trust) fn facts(reading: &Reading<'_>, ground: &Ground<'_>) -> Fac
         found.evidence = reading.document.notes().to_vec();
         raw.push(found);
     }
+    placeholders(reading, &mut raw);
     raw.sort_by_key(|found| (found.statement, found.id));
     Facts { trusting, seen, others, raw }
 }
@@ -201,7 +203,8 @@ impl Judging<'_> {
                     ids.push(FindingId::DefaultServiceAccount);
                 }
                 let accounts = self.ground.accounts(self.provider);
-                if accounts.is_some_and(|accounts| !accounts.has(&place.namespace, &place.name)) {
+                let known = !self.reading.is_made_up(&place.shown());
+                if accounts.is_some_and(|accounts| known && !accounts.has(&place.namespace, &place.name)) {
                     ids.push(FindingId::StaleSubject);
                 }
                 ids
@@ -431,6 +434,26 @@ fn holder(seen: &Seen) -> String {
     match seen.kind {
         IssuerKind::Cluster => "service accounts".to_owned(),
         kind => format!("subjects of {}", kind.shown(seen.provider.issuer())),
+    }
+}
+
+/// Statements that have yet to be filled in.
+fn placeholders(reading: &Reading<'_>, raw: &mut Vec<Raw>) {
+    let gaps = reading.template.as_ref().map(|template| &template.gaps[..]).unwrap_or_default();
+    for of_statement in gaps.chunk_by(|one, other| one.statement == other.statement) {
+        let mut names: Vec<String> = of_statement.iter().map(|gap| gap.placeholder.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let (noun, verb) = if names.len() == 1 { ("placeholder", "is") } else { ("placeholders", "are") };
+        let message =
+            format!("the {noun} {} {verb} not filled in: the rest is judged as if it were", words::few(&names));
+        let mut found = Raw::new(FindingId::Placeholder, of_statement.first().map(|gap| gap.statement), message);
+        let lines = of_statement.iter().map(|gap| format!("{}: {}", gap.placeholder, gap.place));
+        found.evidence = lines.take(words::MOST).collect();
+        if of_statement.len() > words::MOST {
+            found.evidence.push(format!("and {} more", of_statement.len() - words::MOST));
+        }
+        raw.push(found);
     }
 }
 

@@ -105,7 +105,10 @@ pub(in crate::trust) fn others(reading: &Reading<'_>) -> Vec<OtherPrincipal> {
             };
             let actions: Vec<&str> = ways.filter(open).collect();
             let other_account = match *kind {
-                "aws" | "federated" => account_of(text).zip(account).map(|(theirs, ours)| theirs != *ours),
+                "aws" | "federated" => account_of(text)
+                    .filter(|theirs| !reading.is_made_up(theirs.as_str()))
+                    .zip(account)
+                    .map(|(theirs, ours)| theirs != *ours),
                 _ => None,
             };
             // Own providers, those that AWS knows by name, and those of whom nothing else is known, are told by their subjects.

@@ -10,9 +10,10 @@ use super::causes::is_somebody;
 use super::edit;
 use super::ground::{Ground, Standing};
 use super::place::{Place, places};
+use super::template::Template;
 use crate::document::{LONGEST_DOCUMENT, one_or_many, parse_strict};
 use crate::error::Result;
-use crate::name::{Audience, Issuer, ProviderArn};
+use crate::name::{Audience, Issuer, ProviderArn, RoleArn};
 use crate::ownership::Ownership;
 use crate::trust::evaluate::caller::{Caller, SUBJECT_PREFIX, UNNAMED_AUDIENCE};
 use crate::trust::evaluate::condition::Test;
@@ -31,7 +32,10 @@ const UNNAMED_ISSUER: &str = "https://any-issuer.invalid";
 #[derive(Debug)]
 pub(in crate::trust) struct Reading<'a> {
     pub(in crate::trust) role: &'a AuditedRole,
+    /// The document, with placeholders filled in.
     pub(in crate::trust) value: Json,
+    /// What was filled in, where the document has placeholders.
+    pub(in crate::trust) template: Option<Rc<Template>>,
     pub(in crate::trust) document: TrustDocument,
     /// The OIDC providers that it names, those that are built in among them.
     pub(in crate::trust) named: BTreeSet<ProviderArn>,
@@ -76,22 +80,26 @@ impl<'a> Reading<'a> {
         if text.len() > LONGEST_DOCUMENT || !text.is_ascii() {
             TrustDocument::parse(text)?;
         }
-        let value = parse_strict("trust policy", text)?;
-        Self::new(role, value, Rc::new(Work::of_role()))
+        let written = parse_strict("trust policy", text)?;
+        let (template, value) = match Template::fill(&written) {
+            Some((template, filled)) => (Some(Rc::new(template)), filled),
+            None => (None, written),
+        };
+        Self::new(role, value, template, Rc::new(Work::of_role()))
     }
 
     /// The same role with another document.
     pub(in crate::trust) fn with(&self, value: Json) -> Result<Self> {
-        Self::new(self.role, value, Rc::clone(&self.work))
+        Self::new(self.role, value, self.template.clone(), Rc::clone(&self.work))
     }
 
-    fn new(role: &'a AuditedRole, value: Json, work: Rc<Work>) -> Result<Self> {
+    fn new(role: &'a AuditedRole, value: Json, template: Option<Rc<Template>>, work: Rc<Work>) -> Result<Self> {
         let document = TrustDocument::from_value(&value)?;
         let mut named = document.providers();
         let issuers = document.built_in_issuers().into_iter();
         let built_in: BTreeSet<ProviderArn> = issuers.filter_map(|issuer| provider_of(role, issuer)).collect();
         named.extend(built_in.iter().cloned());
-        Ok(Self { role, value, document, named, built_in, work })
+        Ok(Self { role, value, template, document, named, built_in, work })
     }
 
     /// The provider that a federated principal names.
@@ -105,10 +113,13 @@ impl<'a> Reading<'a> {
         self.built_in.contains(provider)
     }
 
-    /// Whether a provider exists. One that is built in always does, and takes any audience.
+    /// Whether a provider exists. One that is built in always does, and takes any audience; of one that is to be filled in,
+    /// nothing is known.
     pub(in crate::trust) fn standing<'b>(&self, ground: &Ground<'b>, provider: &ProviderArn) -> Standing<'b> {
         match ground.standing(provider) {
-            Standing::Missing if self.built_in.contains(provider) => Standing::NotKnown,
+            Standing::Missing if self.built_in.contains(provider) || self.is_made_up(&provider.to_string()) => {
+                Standing::NotKnown
+            }
             standing => standing,
         }
     }
@@ -147,6 +158,16 @@ impl<'a> Reading<'a> {
         !tags.is_empty() && members().any(|member| member.cluster.as_str() == provider.issuer().host_path())
     }
 
+    /// A text of this reading as it would be with the placeholders of the document in it.
+    pub(in crate::trust) fn as_written(&self, text: &str) -> String {
+        self.template.as_ref().map_or_else(|| text.to_owned(), |template| template.restore_text(text))
+    }
+
+    /// Whether a text holds what was filled in for a placeholder, so that nothing is known of it.
+    pub(in crate::trust) fn is_made_up(&self, text: &str) -> bool {
+        self.template.as_ref().is_some_and(|template| template.is_made_up(text))
+    }
+
     /// Who of a provider gets in with an audience, or may.
     pub(in crate::trust) fn subjects(&self, provider: &ProviderArn, audience: &str) -> SubjectSet {
         self.document.subjects_within(provider, audience, &self.work)
@@ -160,7 +181,9 @@ impl<'a> Reading<'a> {
     /// Whether STS would ever take a provider for this role: it looks in the role's own account.
     pub(in crate::trust) fn is_own(&self, provider: &ProviderArn) -> bool {
         let arn = self.role.arn.as_ref();
-        arn.is_none_or(|arn| arn.account() == provider.account() && arn.partition() == provider.partition())
+        let is_account =
+            |arn: &RoleArn| arn.account() == provider.account() || self.is_made_up(provider.account().as_str());
+        arn.is_none_or(|arn| is_account(arn) && arn.partition() == provider.partition())
     }
 
     /// Whether some statement is, or may be, about callers of providers that it does not name.
