@@ -251,7 +251,7 @@ impl Filler {
                 own = self.substitute(key, true);
             }
             let own = self.keep(own, key);
-            let place = format!("the values of {operator} {key}");
+            let place = format!("a value of {operator} {key},");
             let values = self.each(values, |filler, text| filler.condition_value(text, &own, &place));
             filled.insert(own, values);
         }
@@ -345,7 +345,7 @@ impl Filler {
     fn note(&mut self, text: &str, place: &str) -> bool {
         let found = placeholders(text);
         for Placeholder { text: placeholder, .. } in &found {
-            let place = if text == *placeholder { place.to_owned() } else { format!("{place}, {text}") };
+            let place = if text == *placeholder { place.to_owned() } else { format!("{place} {text:?}") };
             let gap = Gap { statement: self.statement, placeholder: (*placeholder).to_owned(), place };
             if self.gaps.len() < MAX_VALUES && !self.gaps.contains(&gap) {
                 self.gaps.push(gap);
@@ -510,8 +510,8 @@ mod tests {
         assert_eq!((template.id, template.severity), (FindingId::Placeholder, Severity::Info));
         assert_eq!(template.statement.as_deref(), Some("statement 1"));
         assert!(template.message.contains("ACCOUNT_ID"), "{}", template.message);
-        let place = format!("Principal.Federated, {}", open["Principal"]["Federated"].as_str().unwrap());
-        assert_eq!(template.evidence, [format!("ACCOUNT_ID: {place}")]);
+        let place = format!("Principal.Federated {}", open["Principal"]["Federated"]);
+        assert_eq!(template.evidence, [format!("ACCOUNT_ID in {place}")]);
         // The repair leaves the template a template.
         let fix = any.fix.as_ref().unwrap();
         assert_eq!(fix["Statement"][0]["Principal"], open["Principal"]);
