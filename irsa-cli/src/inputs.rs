@@ -49,7 +49,11 @@ fn bounded<R: Read>(path: &Path, longest: u64, open: impl FnOnce() -> io::Result
                 }
                 Ok(text)
             }
-            Err(error) => refused(format!("byte {} is no UTF-8", error.utf8_error().valid_up_to() + 1)),
+            // As `>` of Windows PowerShell writes it.
+            Err(error) if matches!(error.as_bytes(), [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) => {
+                refused("it is UTF-16: save it as UTF-8".to_owned())
+            }
+            Err(error) => refused(format!("byte {} is not UTF-8", error.utf8_error().valid_up_to() + 1)),
         },
     }
 }
@@ -60,15 +64,13 @@ pub(crate) fn policy(environment: &Environment, path: &Path) -> Result<PolicyDoc
     document.map_err(|error| error.during(format!("{} is not a policy document that IAM takes", path.display())))
 }
 
-/// Reads a statement of a trust policy.
+/// Reads the statements of a trust policy: one, several, or a whole policy, also as `aws iam get-role` prints it.
 pub(crate) fn trust_statement(environment: &Environment, path: &Path) -> Result<String> {
-    let statement = text(environment, path)?;
+    let statement = document(environment, path, LONGEST)?;
     // The check of the whole binding would not name the file.
     let alone = IrsaBinding::builder("any", "any", "any").with_trust_statement(statement.as_str()).build();
     match alone {
         Ok(_) => Ok(statement),
-        Err(error) => {
-            Err(error.during(format!("{} is not a statement of a trust policy that IAM takes", path.display())))
-        }
+        Err(error) => Err(error.during(format!("{} holds no statement of a trust policy that IAM takes", shown(path)))),
     }
 }

@@ -201,6 +201,20 @@ pub(crate) fn failed(error: &Error, global: &Global, printer: &mut Printer<'_>) 
     failed_as(Printer::data, error, global, printer)
 }
 
+/// Prints why a question about trust policies has no answer. What decides on `decision` alone must not find a no.
+pub(crate) fn unanswered(question: &Question, error: &Error, global: &Global, printer: &mut Printer<'_>) {
+    if global.output == OutputFormat::Json {
+        let mut document = failure(error, printer.spelling());
+        if let Question::Check(_) = question {
+            document["decision"] = json!(Decision::Unknown);
+            document["because"] = json!([]);
+            document["conditions"] = json!([]);
+        }
+        printer.json(&document);
+    }
+    printer.complain(&complaint(error, None, printer.spelling()));
+}
+
 /// The same, with what had been done before as data or as talk.
 fn failed_as<'a>(tell: fn(&mut Printer<'a>, &str), error: &Error, global: &Global, printer: &mut Printer<'a>) -> Exit {
     if let Some(report) = error.report() {

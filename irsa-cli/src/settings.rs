@@ -198,7 +198,10 @@ fn with_policies(
     let mut files: Vec<(String, &str)> = Vec::new();
     for policy in policies {
         match PolicyInput::of(policy) {
-            PolicyInput::Managed(policy) => builder = builder.with_policy(policy),
+            PolicyInput::Managed(policy) => {
+                check_no_file(environment, policy)?;
+                builder = builder.with_policy(policy);
+            }
             PolicyInput::File(path) => files.push((inline_name(path), path)),
         }
     }
@@ -216,6 +219,23 @@ fn with_policies(
         builder = builder.with_inline_document(name, inputs::policy(environment, Path::new(path))?.as_value().clone());
     }
     Ok(builder)
+}
+
+/// A name that is also that of a file here was hardly meant as the name of a policy, which could then only be missing.
+fn check_no_file(environment: &Environment, policy: &str) -> Result<()> {
+    if policy.starts_with("arn:") || !policy.contains(['.', '/']) || !environment.path(Path::new(policy)).is_file() {
+        return Ok(());
+    }
+    let is_yaml = [".yaml", ".yml"].iter().any(|end| policy.to_ascii_lowercase().ends_with(end));
+    Err(match is_yaml {
+        true => Error::invalid("policy", policy, "is a YAML file, and policy documents are JSON").with_hint(format!(
+            "convert it, for example with `yq -o json {policy}`, and give the file that ends in .json"
+        )),
+        false => {
+            Error::invalid("policy", policy, "is taken for the name of a policy, and there is a file of that name")
+                .with_hint(format!("for the file, write ./{policy}; for the policy, its ARN"))
+        }
+    })
 }
 
 fn with_subjects(

@@ -11,7 +11,7 @@ use std::path::Path;
 use irsa_core::name::{AccountId, Audience, EksHost, Issuer, Partition, ProviderArn, RoleArn, RoleName};
 use irsa_core::trust::{
     Audit, Caller, Ignore, Severity, Surroundings, TrustCheck, TrustDocument, WhoCan, audit, service_account_claim,
-    subject_claim, usual_audience,
+    subject_claim, trust_document_of_text, usual_audience,
 };
 use irsa_core::{Error, ErrorKind, Result};
 
@@ -23,7 +23,7 @@ pub(crate) use self::places::{Spot, numbered};
 use crate::args::{AuditArgs, CheckArgs, Global, TrustCommand, WhoCanArgs};
 use crate::connect::{Connect, Need, Target, check_sandbox};
 use crate::environment::Environment;
-use crate::exit::Exit;
+use crate::exit::{Exit, Purpose};
 use crate::printer::Printer;
 use crate::work::{Job, Work};
 use crate::{inputs, output};
@@ -34,6 +34,17 @@ pub(crate) enum Question {
     Check(Box<Check>),
     WhoCan(Role),
     Audit(Wishes),
+}
+
+impl Question {
+    /// A check says yes or no; so does an audit that is to fail on findings.
+    pub(crate) fn purpose(&self) -> Purpose {
+        match self {
+            Self::Check(_) => Purpose::Question,
+            Self::Audit(wishes) if wishes.fail_on.is_some() => Purpose::Question,
+            Self::Audit(_) | Self::WhoCan(_) => Purpose::Work,
+        }
+    }
 }
 
 /// Whether a caller may assume a role.
@@ -49,7 +60,8 @@ pub(crate) struct Check {
 /// The trust policy that is asked about.
 #[derive(Clone, Debug)]
 enum Policy {
-    Given(TrustDocument),
+    /// With the role that the document says it is of.
+    Given(TrustDocument, Option<RoleArn>),
     Of(Role),
 }
 
@@ -144,7 +156,10 @@ enum Way {
 fn check(args: &CheckArgs, global: &Global, environment: &Environment) -> Result<(Question, Way)> {
     let partition: Option<Partition> = args.partition.as_deref().map(str::parse).transpose()?;
     let policy = match (&args.document, &args.role) {
-        (Some(file), _) => Policy::Given(document(environment, file)?),
+        (Some(file), _) => {
+            let (role, document) = document(environment, file)?;
+            Policy::Given(document, role)
+        }
         (None, role) => Policy::Of(Role::parse(role.as_deref().unwrap_or_default())?),
     };
     let issuer: Option<Issuer> = global.issuer.as_deref().map(str::parse).transpose()?;
@@ -165,9 +180,17 @@ fn check(args: &CheckArgs, global: &Global, environment: &Environment) -> Result
     };
     check_sandbox(&global.options())?;
     let account: Option<AccountId> = global.account.as_deref().map(str::parse).transpose()?;
-    if let Policy::Given(document) = &check.policy {
-        let provider = provider_in(document, issuer, account, partition)?;
-        let told = Told::Checked(Box::new(check.decide(document, provider, None)));
+    if let Policy::Given(document, role) = &check.policy {
+        let provider = match role {
+            // STS looks for the provider in the account of the role.
+            Some(role) => ProviderArn::new(
+                partition.unwrap_or_else(|| role.partition().clone()),
+                account.unwrap_or_else(|| role.account().clone()),
+                issuer,
+            ),
+            None => provider_in(document, issuer, account, partition)?,
+        };
+        let told = Told::Checked(Box::new(check.decide(document, provider, role.clone())));
         return Ok((Question::Check(Box::new(check)), Way::Answered(told)));
     }
     // The issuer says whose tokens they are, and nothing of how AWS is reached but for the region.
@@ -185,10 +208,9 @@ fn or_issuer(error: Error) -> Error {
     }
 }
 
-fn document(environment: &Environment, file: &Path) -> Result<TrustDocument> {
-    let text = inputs::document(environment, file, inputs::LONGEST)?;
-    let refused = |error: Error| error.during(format!("{} cannot be read as a trust policy", inputs::shown(file)));
-    TrustDocument::parse(&text).map_err(refused)
+/// A trust policy, and the role that it is of where the file says so.
+fn document(environment: &Environment, file: &Path) -> Result<(Option<RoleArn>, TrustDocument)> {
+    trust_document_of_text(&inputs::shown(file), &inputs::document(environment, file, documents::LONGEST)?)
 }
 
 /// The `sub` claim that is meant: of a service account, or of whatever the issuer signs tokens for.
@@ -260,8 +282,10 @@ fn audited(args: &AuditArgs, global: &Global, environment: &Environment) -> Resu
         let error = Error::new(ErrorKind::InvalidInput, format!("{option} contradicts --file"));
         return Err(error.with_hint("files are audited without asking anybody; leave one of them out"));
     }
-    let documents::Files { roles, documents, unread } = documents::read(environment, &args.files)?;
-    let told = Told::Audit(audit(roles, &Surroundings::default(), &wishes.ignores), documents, unread);
+    let documents::Files { roles, documents, unread, warning } = documents::read(environment, &args.files)?;
+    let mut audit = audit(roles, &Surroundings::default(), &wishes.ignores);
+    audit.warnings.extend(warning);
+    let told = Told::Audit(audit, documents, unread);
     Ok((Question::Audit(wishes), Way::Answered(told)))
 }
 

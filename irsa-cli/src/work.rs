@@ -10,7 +10,7 @@ use irsa_core::{
 use crate::args::{Cli, Command, DryRun, Global, ProviderCommand};
 use crate::connect::{Connect, Need, Target};
 use crate::environment::Environment;
-use crate::exit::Exit;
+use crate::exit::{Exit, Purpose};
 use crate::printer::Printer;
 use crate::trust::{self, Question, Told};
 use crate::{gen3, logging, output, progress, settings};
@@ -145,7 +145,7 @@ impl Job {
         });
         let ended = match ended {
             Ok(ended) => ended,
-            Err(error) => return output::failed(&error, global, printer),
+            Err(error) => return self.failed(&error, false, global, printer),
         };
         match ended {
             Some(Ok(answer)) => output::answered(self, &answer, global, printer),
@@ -155,15 +155,28 @@ impl Job {
             Some(Err((_, error))) if error.kind() == ErrorKind::Interrupted => {
                 output::interrupted(error.report(), true, global, printer)
             }
-            Some(Err((true, error))) if error.kind() == ErrorKind::InvalidInput => {
-                output::refused(&error, global, printer)
-            }
-            Some(Err((_, error))) if matches!(self.work, Work::Gen3(_)) => {
-                output::gen3::failed(&error, global, printer)
-            }
-            Some(Err((_, error))) => output::failed(&error, global, printer),
+            Some(Err((before_any_call, error))) => self.failed(&error, before_any_call, global, printer),
             None => output::interrupted(None, self.writes(), global, printer),
         }
+    }
+
+    /// Prints why it failed.
+    fn failed(&self, error: &Error, before_any_call: bool, global: &Global, printer: &mut Printer<'_>) -> Exit {
+        let purpose = if let Work::Trust(question) = &self.work { question.purpose() } else { Purpose::Work };
+        let exit = Exit::of_failure(error, purpose, before_any_call);
+        match &self.work {
+            _ if exit == Exit::Refused => {
+                output::refused(error, global, printer);
+            }
+            Work::Gen3(_) => {
+                output::gen3::failed(error, global, printer);
+            }
+            Work::Trust(question) => output::unanswered(question, error, global, printer),
+            _ => {
+                output::failed(error, global, printer);
+            }
+        }
+        exit
     }
 
     /// The error says whether it came before any call of the work itself.

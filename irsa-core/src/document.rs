@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub(crate) use self::grammar::unknown_key;
-pub(crate) use self::json::parse_strict;
+pub(crate) use self::json::{decoded, duplicate, malformed, parse_named, parse_strict, unwrapped};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The most characters that IAM takes on the wire for any policy document (IAM API reference, `policyDocumentType`).
@@ -135,10 +135,29 @@ pub(crate) fn check_text(field: &'static str, value: &Value) -> Result<()> {
         return Err(Error::invalid(field, c.to_string(), "IAM takes no character beyond Latin-1 (U+00FF)"));
     }
     if seen.count > LONGEST_DOCUMENT {
-        let rule = format!("must have at most {LONGEST_DOCUMENT} characters");
-        return Err(Error::invalid(field, value.to_string(), rule));
+        return Err(refused(field, value, format!("must have at most {LONGEST_DOCUMENT} characters")));
     }
     Ok(())
+}
+
+/// Refuses a value of a document: a text is quoted once, anything else is shown as the JSON that it is.
+pub(crate) fn refused(field: &'static str, value: &Value, rule: impl fmt::Display) -> Error {
+    const MAX_SHOWN: usize = 120;
+    if let Value::String(text) = value {
+        return Error::invalid(field, text, rule);
+    }
+    let text = value.to_string();
+    let mut shown = String::new();
+    for c in text.chars().take(MAX_SHOWN) {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    let count = text.chars().count();
+    if count > MAX_SHOWN {
+        let _ = write!(shown, "… ({count} characters)");
+    }
+    Error::new(ErrorKind::InvalidInput, format!("{field} {shown}: {rule}"))
+        .with_context("field", field)
+        .with_context("value", text)
 }
 
 /// What a text has, while it is written.
@@ -302,6 +321,19 @@ mod tests {
         let text = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::桶"}]}"#;
         let error = PolicyDocument::parse(text).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(error.contains("Latin-1") && error.contains('桶'), "{error}");
+    }
+
+    #[test]
+    fn values_are_quoted_once() {
+        let message = |value: Value| {
+            let document = json!({"Version": "2012-10-17", "Statement": {"Sid": value, "Effect": "Allow", "Action": "s3:*", "Resource": "*"}});
+            PolicyDocument::from_value(document).map_err(|error| error.to_string()).unwrap_err()
+        };
+        let rule = "statement 1: Sid must be of A-Z a-z 0-9";
+        assert_eq!(message(json!("a b")), format!("policy document \"a b\": {rule}"));
+        assert_eq!(message(json!({"a": "b\u{7f}"})), format!("policy document {{\"a\":\"b\\u{{7f}}\"}}: {rule}"));
+        let long = message(json!(vec![1; 200]));
+        assert!(long.contains("1,1… (401 characters): ") && long.len() < 250, "{long}");
     }
 
     #[test]

@@ -119,6 +119,8 @@ pub enum WarningId {
     ClusterUnread,
     /// The OIDC providers of the account could not be read, so that they were not judged.
     ProvidersUnread,
+    /// A document is a permissions policy, so that it was not audited.
+    PermissionsPolicySkipped,
 }
 
 impl WarningId {
@@ -149,6 +151,7 @@ impl WarningId {
             Self::Repeated => "repeated",
             Self::ClusterUnread => "cluster-unread",
             Self::ProvidersUnread => "providers-unread",
+            Self::PermissionsPolicySkipped => "permissions-policy-skipped",
         }
     }
 }

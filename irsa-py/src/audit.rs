@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use irsa_core::Warning;
 use irsa_core::name::{ProviderArn, RoleArn, Subject};
-use irsa_core::trust::{AuditedRole, FindingId, Ignore, KnownAccount, Severity, Surroundings, audit, roles_of_text};
+use irsa_core::trust::{
+    AuditedRole, FindingId, Ignore, KnownAccount, RoleDocuments, Severity, Surroundings, audit, roles_of_text,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyMapping, PyString};
 use serde_json::Value;
@@ -79,8 +81,9 @@ const KNOWN_KEYS: [&str; 6] = ["Statement", "RoleDetailList", "Roles", "Role", "
 ///         `NAMESPACE/NAME`, or a dict from these to the role that the account is annotated with, or None.
 ///
 /// Raises:
-///     InvalidInputError: a document is nothing of these (with its place), or another argument is malformed. A trust
-///         policy of a known role that cannot be read is a finding, `unreadable`.
+///     InvalidInputError: a document is nothing of these (with its place), or all of them are permissions policies, or
+///         another argument is malformed. A trust policy of a known role that cannot be read is a finding, `unreadable`;
+///         permissions policies among others are skipped, with a warning.
 ///     TypeError: an argument has another type, or a document holds what JSON does not have.
 #[pyfunction]
 #[pyo3(signature = (documents, *, ignore = None, providers = None, service_accounts = None))]
@@ -103,11 +106,20 @@ pub(crate) fn audit_trust<'py>(
     }
     // It may take long: Ctrl-C is not to wait for it.
     let call = Call::new(Needs::Thread, None, move |_| async move {
-        let mut roles = Vec::new();
+        let mut found = RoleDocuments::default();
         for document in documents {
-            roles.extend(document.into_roles()?);
+            found.extend(document.into_roles());
         }
-        Ok(audit(roles, &around, &ignore))
+        let warning = found.warning();
+        if let Some(error) = found.errors.into_iter().next() {
+            return Err(error);
+        }
+        if let (true, Some(warning)) = (found.roles.is_empty(), &warning) {
+            return Err(irsa_core::Error::new(irsa_core::ErrorKind::InvalidInput, warning.message.clone()));
+        }
+        let mut audit = audit(found.roles, &around, &ignore);
+        audit.warnings.extend(warning);
+        Ok(audit)
     });
     call.wait(py)
 }
@@ -126,18 +138,40 @@ struct Document {
 }
 
 impl Document {
-    fn into_roles(self) -> irsa_core::Result<Vec<AuditedRole>> {
-        let text = match self.input {
-            Input::Text(text) => text,
-            Input::Value(value) => value.to_string(),
-        };
-        match self.role {
-            None => roles_of_text(&self.place, &text),
-            arn => {
-                Ok(vec![AuditedRole { arn, trust_policy: text, source: Some(self.place), ..AuditedRole::default() }])
-            }
+    fn into_roles(self) -> RoleDocuments {
+        let text = self.input.into_text();
+        let mut found = roles_of_text(&self.place, &text);
+        let Some(arn) = self.role else { return found };
+        // Of a known role, a trust policy that cannot be read is a finding.
+        found.errors.clear();
+        if found.roles.is_empty() {
+            found = RoleDocuments::default();
+            found.roles.push(AuditedRole { trust_policy: text, source: Some(self.place), ..AuditedRole::default() });
+        }
+        for role in &mut found.roles {
+            role.arn.get_or_insert_with(|| arn.clone());
+        }
+        found
+    }
+}
+
+/// A trust policy as a str or a dict, or what boto3 answers of a role. A trust policy holds no dates; those answers do.
+pub(crate) fn document_of(place: &str, object: &Bound<'_, PyAny>) -> Result<Input> {
+    match object.cast::<PyMapping>().ok().map(|mapping| known_key(place, mapping)).transpose()?.flatten() {
+        Some("Statement") => json::from_python(place, object).map(Input::Value),
+        Some(_) => json::from_answer(place, object).map(Input::Value),
+        None => Input::new(place, object),
+    }
+}
+
+/// The key by which a dict is a trust policy, or an answer of IAM.
+fn known_key(place: &str, mapping: &Bound<'_, PyMapping>) -> Result<Option<&'static str>> {
+    for key in KNOWN_KEYS {
+        if mapping.contains(key).map_err(|error| unreadable(place, "cannot be read", error, mapping.py()))? {
+            return Ok(Some(key));
         }
     }
+    Ok(None)
 }
 
 fn read(place: &str, object: &Bound<'_, PyAny>) -> Result<Vec<Document>> {
@@ -158,15 +192,8 @@ fn read_one(place: &str, object: &Bound<'_, PyAny>) -> Result<Vec<Document>> {
     let Ok(mapping) = object.cast::<PyMapping>() else {
         return Input::new(place, object).map(alone);
     };
-    for key in KNOWN_KEYS {
-        if mapping.contains(key).map_err(|error| unreadable(place, "cannot be read", error, mapping.py()))? {
-            // A trust policy holds no dates; what boto3 answers of roles does.
-            let value = match key {
-                "Statement" => json::from_python(place, object)?,
-                _ => json::from_answer(place, object)?,
-            };
-            return Ok(alone(Input::Value(value)));
-        }
+    if known_key(place, mapping)?.is_some() {
+        return document_of(place, object).map(alone);
     }
     let mut documents = Vec::new();
     for (key, value) in json::pairs(place, mapping)? {

@@ -154,7 +154,8 @@ data! {
     ///     inline: inline policies by name, each a dict or a str of JSON.
     ///     subjects: further service accounts, `[CLUSTER:]NAMESPACE/NAME`; a name with `*` or `?` is a pattern.
     ///     trust_only_subjects: further service accounts that are let in, but not annotated.
-    ///     trust_statements: further statements of the trust policy, each a dict or a str of JSON.
+    ///     trust_statements: further statements of the trust policy, each a dict or a str of JSON; a whole trust policy,
+    ///         also as `get_role` answers it, stands for its statements.
     ///     audience: of the tokens; by default `sts.amazonaws.com`.
     ///     token_expiration: the lifetime of the tokens, 600 to 86400 seconds.
     ///     sts_regional_endpoints: whether pods use the STS endpoint of their region.
@@ -290,10 +291,11 @@ fn documents_or_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTre
 fn statements_or_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Value>, D::Error> {
     let given: Vec<Value> = or_default(deserializer)?;
     let parsed = |value| match value {
-        Value::String(text) => statement_of(text),
-        value => Ok(value),
+        Value::String(text) => statements_of(text),
+        value => Ok(vec![value]),
     };
-    given.into_iter().map(parsed).collect::<irsa_core::Result<_>>().map_err(D::Error::custom)
+    let parsed = given.into_iter().map(parsed).collect::<irsa_core::Result<Vec<_>>>().map_err(D::Error::custom)?;
+    Ok(parsed.into_iter().flatten().collect())
 }
 
 /// None is nothing, as for the keywords.
@@ -301,10 +303,10 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserial
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// A statement of JSON text, which the builder reads strictly.
-fn statement_of(text: String) -> irsa_core::Result<Value> {
+/// The statements of a JSON text, which the builder reads strictly.
+fn statements_of(text: String) -> irsa_core::Result<Vec<Value>> {
     let binding = IrsaBinding::builder(SOME_CLUSTER, "default", "probe").with_trust_statement(text).build()?;
-    Ok(binding.trust_statements.into_iter().next().unwrap_or_default())
+    Ok(binding.trust_statements)
 }
 
 fn list(argument: &str, object: Option<&Bound<'_, PyAny>>) -> Result<Vec<String>> {
@@ -351,9 +353,10 @@ fn statements(argument: &str, object: Option<&Bound<'_, PyAny>>) -> Result<Vec<V
     let statement = |(index, item): (usize, &Bound<'_, PyAny>)| {
         let place = format!("{argument}[{index}]");
         match Input::new(&place, item)? {
-            Input::Value(value) => Ok(value),
-            Input::Text(text) => Ok(statement_of(text).map_err(|error| error.during(format!("{place} is refused")))?),
+            Input::Value(value) => Ok(vec![value]),
+            Input::Text(text) => Ok(statements_of(text).map_err(|error| error.during(format!("{place} is refused")))?),
         }
     };
-    items(argument, object)?.iter().enumerate().map(statement).collect()
+    let each = items(argument, object)?.iter().enumerate().map(statement).collect::<Result<Vec<_>>>()?;
+    Ok(each.into_iter().flatten().collect())
 }

@@ -37,6 +37,14 @@ impl Input {
         }
         from_python(argument, object).map(Self::Value)
     }
+
+    /// The JSON text.
+    pub(crate) fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Value(value) => value.to_string(),
+        }
+    }
 }
 
 /// Takes a value that is nothing but JSON: dict, list, tuple, str, int, float, bool, None. `argument` is how errors call it.

@@ -1,12 +1,12 @@
 //! Trust policies: what they really let in.
 
 use irsa_core::name::{EksHost, Issuer, Partition, ProviderArn};
-use irsa_core::trust::{Caller, Decision, TrustDocument, usual_audience};
+use irsa_core::trust::{Caller, Decision, trust_document_of_text, usual_audience};
 use pyo3::prelude::*;
 
 use crate::argument::{Given, named};
+use crate::audit::document_of;
 use crate::data::{as_text, data};
-use crate::json::Input;
 
 as_text!(Decision);
 
@@ -31,7 +31,8 @@ data! {
 /// The trust policy alone is decided on: that the OIDC provider exists and takes the audience is presumed.
 ///
 /// Args:
-///     document: the trust policy, as a str of JSON or as a dict.
+///     document: the trust policy, as a str of JSON or as a dict; also URL-encoded, or what `get_role` of boto3 or the aws
+///         CLI answers.
 ///     issuer: the issuer of the token, such as `https://oidc.eks.us-east-1.amazonaws.com/id/...` of a cluster, or
 ///         `https://token.actions.githubusercontent.com`.
 ///     account: the AWS account of the role and of the provider, 12 digits.
@@ -41,7 +42,7 @@ data! {
 ///     audience: the audience of the token; by default `sts.amazonaws.com`, or what the issuer's tokens usually have.
 ///
 /// Raises:
-///     InvalidInputError: the document is no trust policy (with its place), or another argument is malformed.
+///     InvalidInputError: the document is not a trust policy (with its place), or another argument is malformed.
 ///     TypeError: the document is neither str nor dict, or holds what JSON does not have.
 #[pyfunction]
 #[pyo3(signature = (document, *, issuer, account, partition = None, subject, audience = None))]
@@ -55,7 +56,7 @@ pub(crate) fn check_trust(
     audience: Option<Given<'_, String>>,
 ) -> PyResult<TrustCheck> {
     named!(issuer, account, partition, subject, audience);
-    let input = Input::new("document", document)?;
+    let text = document_of("document", document)?.into_text();
     let checked = document.py().detach(|| {
         let issuer: Issuer = issuer.parse()?;
         let of_issuer = || EksHost::of_issuer(&issuer).map(|host| host.partition);
@@ -64,10 +65,7 @@ pub(crate) fn check_trust(
         let provider = ProviderArn::new(partition, account.parse()?, issuer);
         let audience = audience.unwrap_or_else(|| usual_audience(provider.issuer()).to_string());
         let caller = Caller::of_subject(provider, &subject, audience)?;
-        let document = match &input {
-            Input::Text(text) => TrustDocument::parse(text)?,
-            Input::Value(value) => TrustDocument::from_value(value)?,
-        };
+        let (_, document) = trust_document_of_text("document", &text)?;
         Ok::<_, irsa_core::Error>(document.check(&caller))
     });
     Ok(TrustCheck(checked.map_err(crate::error::Failure::from)?))

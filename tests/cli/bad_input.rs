@@ -16,6 +16,9 @@ fn shell() -> Shell {
         .with_file("twice.json", r#"{"Version": "2012-10-17", "Version": "2008-10-17", "Statement": []}"#)
         .with_file("long.json", " ".repeat(1024 * 1024 + 1))
         .with_file("latin1.json", b"{\"\xe9\": 1}")
+        .with_file("sid.json", allow.replace("\"Effect\"", "\"Sid\": \"a b\", \"Effect\""))
+        .with_file("policy.yaml", "Version: \"2012-10-17\"\nStatement: []\n")
+        .with_file("policy.v2", allow)
 }
 
 /// Runs lines that must be refused; the snapshot is what each of them says.
@@ -90,6 +93,12 @@ fn documents() {
         "create a --inline bad*name=good.json",
         "create a -p good.json --inline good=./good.json",
         "create a --trust-statement good.json",
+        "create a -p sid.json",
+        "create a -p policy.yaml",
+        "create a -p ./policy.yaml",
+        "create a --inline p=policy.yaml",
+        "create a --trust-statement policy.yaml",
+        "update a --add-policy policy.v2",
     ]));
 }
 

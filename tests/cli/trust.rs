@@ -85,6 +85,7 @@ fn a_document_comes_from_standard_input_too() {
     let nothing = shell().run(&check);
     assert_eq!(nothing.code, 2);
     assert!(nothing.stderr.contains("standard input cannot be read as a trust policy"), "{nothing}");
+    assert!(nothing.stderr.contains("caused by: it is empty"), "{nothing}");
 }
 
 #[test]
@@ -107,13 +108,97 @@ fn a_check_of_a_role_asks_for_it() {
     assert_eq!(shell.run(&given).json()["decision"], "allow");
     assert_eq!(shell.run(&format!("{given} --account 210987654321")).json()["decision"], "deny");
     let missing = shell.run("trust check --role sandbox-default-job --subject a/b --cluster sandbox -o json");
-    assert_eq!((missing.code, &missing.json()["error"]["kind"]), (1, &json!("not_found")), "{missing}");
+    assert_eq!((missing.code, &missing.json()["error"]["kind"]), (4, &json!("not_found")), "{missing}");
     assert!(missing.stderr.contains("sandbox-default-jobs"), "the nearest is named: {missing}");
     let elsewhere = shell.run(&format!(
         "trust check --role {} --subject a/b --cluster sandbox -o json",
         arn.replace("role/", "role/p/")
     ));
     assert_eq!(elsewhere.json()["error"]["kind"], "not_found", "{elsewhere}");
+}
+
+/// What `aws iam` prints of a role, in every form in which it comes to be in a file.
+#[test]
+fn a_check_reads_what_an_audit_reads() {
+    let arn = "arn:aws:iam::123456789012:role/p/worker";
+    let policy: Value = serde_json::from_str(&good()).unwrap();
+    let encoded: String = good().bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let role = |policy: &Value| json!({"RoleName": "worker", "Arn": arn, "CreateDate": "2026-11-24", "AssumeRolePolicyDocument": policy});
+    let files = [
+        ("role.json", json!({"Role": role(&policy)}).to_string(), Some(arn)),
+        ("encoded-role.json", json!({"Role": role(&json!(encoded))}).to_string(), Some(arn)),
+        ("list.json", json!({"Roles": [role(&policy)]}).to_string(), Some(arn)),
+        ("details.json", json!({"RoleDetailList": [role(&policy)], "Policies": []}).to_string(), Some(arn)),
+        ("queried.json", role(&policy).to_string(), Some(arn)),
+        ("encoded.json", encoded.clone(), None),
+        ("string.json", json!(good()).to_string(), None),
+    ];
+    let other =
+        json!({"RoleName": "other", "Arn": "arn:aws:iam::123456789012:role/other", "AssumeRolePolicyDocument": policy});
+    let bucket = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}});
+    let shell = shell()
+        .with_file("two.json", json!({"Roles": [role(&policy), other]}).to_string())
+        .with_file("bucket.json", bucket.to_string());
+    let shell = files.iter().fold(shell, |shell, (name, text, _)| shell.with_file(name, text));
+    for (name, _, arn) in &files {
+        for (subject, decision, code) in [("jobs/worker", "allow", 0), ("jobs/other", "deny", 1)] {
+            let line = format!("trust check --document {name} --issuer {ISSUER} --subject {subject} -o json");
+            let ran = shell.run(&line);
+            assert_eq!((ran.code, ran.json()["decision"].as_str()), (code, Some(decision)), "{line}: {ran}");
+            assert_eq!(ran.json()["role_arn"].as_str(), *arn, "{line}");
+        }
+        let audit = shell.run(&format!("trust audit -f {name} -o json"));
+        assert_eq!((audit.code, &audit.json()["findings"]), (0, &json!([])), "{name}: {audit}");
+        // Its statements are read as further ones of a role too.
+        let stem = name.trim_end_matches(".json");
+        let extra = shell.run(&format!("create {stem} --cluster sandbox --role-only --trust-statement {name}"));
+        assert_eq!(extra.code, 0, "{name}: {extra}");
+        let asked = format!("trust check --role sandbox-default-{stem} --issuer {ISSUER} --subject jobs/worker");
+        assert_eq!(shell.run(&asked).code, 0, "{name}");
+    }
+    for (name, words) in [
+        ("two.json", "two.json holds 2 roles, and one is asked about\n  caused by: worker, other"),
+        ("bucket.json", "bucket.json is a permissions policy, not a trust policy"),
+    ] {
+        let ran = shell.run(&format!("trust check --document {name} --issuer {ISSUER} --subject a/b"));
+        assert_eq!(ran.code, 2, "{ran}");
+        assert!(ran.stderr.contains(words) && ran.stderr.contains("hint: "), "{ran}");
+    }
+    // The account is that of the role, where the document names no provider of the issuer.
+    let elsewhere =
+        shell.run(&format!("trust check --document role.json --issuer {ISSUER}B --subject jobs/worker -o json"));
+    assert_eq!((elsewhere.code, &elsewhere.json()["decision"]), (1, &json!("deny")), "{elsewhere}");
+}
+
+#[test]
+fn a_check_that_finds_out_nothing_is_no_deny() {
+    let shell = Shell::new();
+    assert_eq!(shell.run("create jobs -p AmazonS3ReadOnlyAccess").code, 0);
+    let check = "trust check --role sandbox-default-jobs --subject default/other";
+    assert_eq!(shell.run(check).code, 1);
+    let undecided = |shell: &Shell, line: &str, kind: &str| {
+        let ran = shell.run(&format!("{line} -o json"));
+        let told = ran.json();
+        assert_eq!((ran.code, &told["error"]["kind"]), (4, &json!(kind)), "{line}: {ran}");
+        assert_eq!((&told["decision"], &told["conditions"]), (&json!("unknown"), &json!([])), "{line}: {ran}");
+        assert!(ran.stderr.starts_with("error: "), "{ran}");
+        assert_eq!(shell.run(line).code, 4, "{line}");
+    };
+    undecided(&shell, "trust check --role renamed --subject default/other", "not_found");
+    undecided(&shell, &format!("{check} --cluster elsewhere"), "not_found");
+    let of_another = check.replace("sandbox-default-jobs", "arn:aws:iam::210987654321:role/sandbox-default-jobs");
+    undecided(&shell, &of_another, "not_found");
+    for (code, kind) in [("AccessDenied", "access_denied"), ("ServiceUnavailable", "unavailable")] {
+        shell.sandbox.faults().fail_before(At::every("role"), (code, "not now"));
+        undecided(&shell, &format!("{check} --timeout 300ms"), kind);
+        shell.sandbox.faults().clear();
+    }
+    shell.sandbox.faults().hang("role");
+    undecided(&shell, &format!("{check} --timeout 200ms"), "timeout");
+    shell.sandbox.faults().clear();
+    // What is typed wrong is still usage, and an interruption an interruption.
+    assert_eq!(shell.run("trust check --role a/b --subject default/other").code, 2);
+    assert_eq!(shell.interrupted().run(check).code, 130);
 }
 
 #[test]
@@ -222,6 +307,60 @@ fn a_file_that_is_no_policy_hides_no_other() {
     assert_eq!((sarif.code, results), (2, told["findings"].as_array().unwrap().len()), "{sarif}");
     let text = shell.run("trust audit -f .");
     assert!(text.code == 2 && text.stderr.contains("2 files cannot be audited") && text.stdout.contains("open.json"));
+}
+
+#[test]
+fn of_a_folder_each_file_has_its_own_reason() {
+    let twice =
+        good().replacen("{\n", "{\n  \"Id\": \"one\",\n", 1).replace("\"Statement\"", "\"Id\": \"two\", \"Statement\"");
+    let nested =
+        good().replace("\"StringEquals\"", "\"comment\": \"one\",\n        \"comment\": \"two\", \"StringEquals\"");
+    let bucket =
+        r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "NotResource": "*"}]}"#;
+    let inline = json!({"RoleName": "r", "PolicyName": "p", "PolicyDocument": {"Statement": []}}).to_string();
+    let shell = Shell::new()
+        .with_file("bucket.json", bucket)
+        .with_file("comment.json", nested)
+        .with_file("good.json", good())
+        .with_file("inline.json", inline)
+        .with_file("latin1.json", b"{\"\xe9\": 1}")
+        .with_file("twice.json", twice)
+        .with_file("utf16.json", b"\xff\xfe{\x00}\x00")
+        .with_file("yaml.json", "Version: \"2012-10-17\"\n");
+    let ran = shell.run("trust audit -f . -o json");
+    let told = ran.json();
+    assert_eq!((ran.code, &told["roles"], &told["trusting"]), (2, &json!(6), &json!(1)), "{ran}");
+    let warning = &told["warnings"][0];
+    assert_eq!(warning["id"], "permissions-policy-skipped");
+    assert!(warning["message"].as_str().unwrap().ends_with("bucket.json, inline.json"), "{warning}");
+    assert!(ran.stderr.contains("[permissions-policy-skipped]"), "{ran}");
+    let unreadable: Vec<Value> = told["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| json!([found["id"], found["source"], found["message"], found["evidence"]]))
+        .collect();
+    let line = |file: &str, what: &str, why: &str| {
+        json!(["unreadable", file, format!("who may assume the role is not known: {what}"), [why]])
+    };
+    assert_eq!(
+        unreadable,
+        [
+            line("comment.json", "comment.json cannot be read at line 12, column 17", "duplicate key \"comment\""),
+            line("latin1.json", "cannot read latin1.json", "byte 3 is not UTF-8"),
+            line("twice.json", "twice.json cannot be read at line 4, column 6", "duplicate key \"Id\""),
+            line("utf16.json", "cannot read utf16.json", "it is UTF-16: save it as UTF-8"),
+            line("yaml.json", "yaml.json is not valid JSON at line 1, column 1", "expected value"),
+        ]
+    );
+    // Each can be accepted by itself, and what is skipped is no role.
+    let one = shell.run("trust audit -f good.json -f bucket.json");
+    assert!(one.code == 0 && one.stderr.contains("bucket.json is a permissions policy"), "{one}");
+    assert!(one.stderr.ends_with("no findings in 1 role, 1 of which trusts an OIDC provider\n"), "{one}");
+    let none = shell.run("trust audit -f bucket.json -f inline.json");
+    assert!(none.code == 2 && none.stderr.contains("there is no trust policy to audit"), "{none}");
+    let missing = shell.run("trust audit -f good.json -f missing -o json");
+    assert_eq!((missing.code, missing.json()["findings"].as_array().unwrap().len()), (2, 1), "{missing}");
 }
 
 /// A sandbox with three roles of service accounts, one of which lets in every other one too.
@@ -340,6 +479,10 @@ fn roles_that_may_not_be_read_are_a_failure() {
     shell.sandbox.faults().fail_before(At::every("roles"), ("AccessDenied", "not authorized"));
     let ran = shell.run("trust audit -o json");
     assert_eq!((ran.code, &ran.json()["error"]["kind"]), (1, &json!("access_denied")), "{ran}");
+    // Where findings are to fail, 1 means findings.
+    let limited = shell.run("trust audit --fail-on high -o json");
+    assert_eq!((limited.code, &limited.json()["error"]["kind"]), (4, &json!("access_denied")), "{limited}");
+    assert_eq!(limited.json().get("decision"), None);
     // A log without results would close every alert that is open.
     assert_eq!(shell.run("trust audit -o sarif").stdout, "");
 }

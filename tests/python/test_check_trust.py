@@ -141,7 +141,7 @@ def test_a_document_of_another_type_is_refused(document: Any) -> None:
     [
         ("", "trust policy is not valid JSON at line 1"),
         ('{\n "Statement": [}', "line 2"),
-        ('{"Statement": [], "Statement": []}', "stands twice"),
+        ('{"Statement": [], "Statement": []}', "duplicate key"),
         ({"Statement": [{"Effect": "allow", "Principal": "*", "Action": "*"}]}, "Effect"),
         ({}, "must have a Statement"),
         ({"Statement": [], "Frobnicate": 1}, "Frobnicate"),

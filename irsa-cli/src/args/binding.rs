@@ -109,7 +109,7 @@ pub(crate) struct SettingArgs {
     #[arg(long = "subject-pattern", value_name = "PATTERN")]
     pub(crate) subject_patterns: Vec<String>,
 
-    /// File with one more statement of the trust policy, for example for EC2 [repeatable]
+    /// File with further statements of the trust policy, for example for EC2: one, a list, or a policy [repeatable]
     #[arg(long = "trust-statement", value_name = "FILE")]
     pub(crate) trust_statements: Vec<PathBuf>,
 

@@ -18,9 +18,11 @@ pub(crate) enum TrustCommand {
 #[command(after_help = "\
 Evaluates the trust policy as STS does, for a token with this subject and audience. With --document and
 --issuer nothing is called, and --account may be left out where the document names one account for the issuer.
-Otherwise issuer and account are those of the cluster.
+Otherwise issuer and account are those of the cluster. The document is a trust policy, also URL-encoded, or what
+`aws iam get-role` prints.
 
-Exit codes: 0 allow, 1 deny, 4 unknown: it depends on what is not known here, such as the caller's address
+Exit codes: 0 allow, 1 deny, 2 wrong usage, 4 unknown: it depends on what is not known here, such as the caller's
+address, or it could not be found out, since the role does not exist or AWS could not be reached
 
 Examples:
   irsa trust check --role s3-reader --subject default/my-serviceaccount
@@ -34,7 +36,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "SUBJECT")]
     pub(crate) subject: String,
 
-    /// File with the trust policy; - is standard input
+    /// File with the trust policy, or with the output of `aws iam get-role`; - is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) document: Option<PathBuf>,
 
@@ -75,7 +77,10 @@ Looks at every role of the account, and with --cluster also at the cluster's ser
 only: trust policies, or what `aws iam get-account-authorization-details`, `get-role` or `list-roles` print. Files
 need no credentials and no network.
 
-Exit codes: 0 done, 1 a finding reaches --fail-on, or the audit failed, 2 wrong usage, or a file that cannot be read
+Permissions policies among the files are skipped, with a warning.
+
+Exit codes: 0 done, 1 a finding reaches --fail-on, 2 wrong usage, or a file that cannot be read; an audit that fails
+exits 4 with --fail-on, so that 1 always means findings, and 1 without
 
 Examples:
   irsa trust audit --cluster demo

@@ -72,7 +72,7 @@ impl Check {
         };
         let read = async {
             match &self.policy {
-                Policy::Given(document) => Ok((None, document.clone())),
+                Policy::Given(document, role) => Ok((role.clone(), document.clone())),
                 Policy::Of(role) => {
                     let (arn, document) = client.trust_document(role.name()).await?;
                     role.check(&arn.to_string())?;

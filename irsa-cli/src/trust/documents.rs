@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use irsa_core::trust::{AuditedRole, roles_of_text};
-use irsa_core::{Error, ErrorKind, Result};
+use irsa_core::trust::{AuditedRole, RoleDocuments, roles_of_text};
+use irsa_core::{Error, ErrorKind, Result, Warning};
 
 use crate::environment::Environment;
 use crate::inputs;
 
 /// The most bytes of a dump: that of an account of 50,000 roles with long policies.
-const LONGEST: u64 = 1024 * 1024 * 1024;
+pub(super) const LONGEST: u64 = 1024 * 1024 * 1024;
 /// So many files that cannot be read are named.
 const NAMED: usize = 10;
 
@@ -28,43 +28,53 @@ pub(crate) struct Document {
 /// What the files hold.
 #[derive(Debug)]
 pub(crate) struct Files {
-    /// The roles. A file that is nothing of the kind is one too, so that it is found unreadable.
+    /// The roles. What cannot be read is one too, so that it is found unreadable.
     pub(crate) roles: Vec<AuditedRole>,
-    /// The texts that they stand in.
+    /// The texts that they are in.
     pub(crate) documents: Vec<Document>,
     /// Why some files could not be audited.
     pub(crate) unread: Option<Error>,
+    /// What was skipped.
+    pub(crate) warning: Option<Warning>,
 }
 
-/// The roles of files, and the texts that they stand in. A file that cannot be read hides no other.
+/// The roles of files, and the texts that they are in. A file that cannot be read hides no other.
 ///
 /// # Errors
-/// `InvalidInput` that names each file that cannot be read, where there is no other.
+/// `InvalidInput` that names each file that cannot be read, where there is no other; where none of them holds a role.
 pub(crate) fn read(environment: &Environment, paths: &[PathBuf]) -> Result<Files> {
-    let mut found = Files { roles: Vec::new(), documents: Vec::new(), unread: None };
-    let mut failures = Vec::new();
-    for (file, path) in files(environment, paths)? {
+    let mut found = RoleDocuments::default();
+    let (files, failures) = files(environment, paths);
+    let mut documents = Vec::new();
+    for (path, error) in failures {
+        found.fail(&inputs::shown(&path), error);
+    }
+    for (file, path) in files {
         let name = inputs::shown(&file);
-        let text = inputs::document(environment, &file, LONGEST);
-        match text.and_then(|text| Ok((roles_of_text(&name, &text)?, text))) {
-            Ok((roles, text)) => {
-                found.roles.extend(roles);
-                found.documents.push(Document { name, path, text });
+        match inputs::document(environment, &file, LONGEST) {
+            Ok(text) => {
+                found.extend(roles_of_text(&name, &text));
+                documents.push(Document { name, path, text });
             }
-            Err(error) => {
-                found.roles.push(AuditedRole { source: Some(name), ..AuditedRole::default() });
-                failures.push(error);
-            }
+            Err(error) => found.fail(&name, error),
         }
     }
-    let unread = match failures.len() {
+    let warning = found.warning();
+    let RoleDocuments { roles, mut errors, .. } = found;
+    let read = roles.iter().any(|role| role.unreadable.is_empty());
+    let unread = match errors.len() {
         0 => None,
-        1 => failures.pop(),
-        many => Some(refused(many, &failures)),
+        1 => errors.pop(),
+        many => Some(refused(many, &errors)),
     };
-    match unread {
-        Some(error) if found.documents.is_empty() => Err(error),
-        unread => Ok(Files { unread, ..found }),
+    match (unread, warning) {
+        (Some(error), _) if !read => Err(error),
+        (None, Some(warning)) if roles.is_empty() => {
+            let error =
+                Error::new(ErrorKind::InvalidInput, "there is no trust policy to audit").with_cause(warning.message);
+            Err(error.with_hint("a trust policy has a Principal; of a role it is the AssumeRolePolicyDocument"))
+        }
+        (unread, warning) => Ok(Files { roles, documents, unread, warning }),
     }
 }
 
@@ -80,12 +90,15 @@ fn refused(many: usize, failures: &[Error]) -> Error {
     Error::new(ErrorKind::InvalidInput, format!("{many} files cannot be audited")).with_cause(cause).with_hint(hint)
 }
 
+/// A file, or why it, or the folder that it is, cannot be read.
+type Failures = Vec<(PathBuf, Error)>;
+
 /// Every file once: as it is opened and shown, and as it is called elsewhere.
-fn files(environment: &Environment, paths: &[PathBuf]) -> Result<Vec<(PathBuf, PathBuf)>> {
-    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+fn files(environment: &Environment, paths: &[PathBuf]) -> (Vec<(PathBuf, PathBuf)>, Failures) {
+    let (mut found, mut failures, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for path in paths {
         let inside = match environment.path(path).is_dir() && path.as_os_str() != inputs::STDIN {
-            true => folder(environment, path)?,
+            true => folder(environment, path, &mut failures),
             false => vec![path.clone()],
         };
         for file in inside {
@@ -96,43 +109,55 @@ fn files(environment: &Environment, paths: &[PathBuf]) -> Result<Vec<(PathBuf, P
             }
         }
     }
-    Ok(found)
+    (found, failures)
 }
 
-/// The files of a folder and of those in it whose names end in `.json`, in the order of their names; nothing hidden.
-fn folder(environment: &Environment, path: &Path) -> Result<Vec<PathBuf>> {
-    let failed = |path: &Path, error: &std::io::Error| {
-        Error::new(ErrorKind::InvalidInput, format!("cannot read the folder {}", path.display()))
-            .with_cause(error.to_string())
-    };
+/// The files of a folder and of those in it whose names end in `.json`, in the order of their names; nothing hidden. A folder
+/// that cannot be read hides no other.
+fn folder(environment: &Environment, path: &Path, failures: &mut Failures) -> Vec<PathBuf> {
+    let known = failures.len();
     // Names begin with the folder, but for the current one.
     let begin = if path == Path::new(".") { PathBuf::new() } else { path.to_owned() };
     let (mut files, mut folders) = (Vec::new(), vec![begin]);
     while let Some(folder) = folders.pop() {
-        let entries = std::fs::read_dir(environment.path(&folder)).map_err(|error| failed(&folder, &error))?;
-        for entry in entries {
-            let entry = entry.map_err(|error| failed(&folder, &error))?;
-            let inside = folder.join(entry.file_name());
-            // What is hidden belongs to other tools, such as `.terraform`.
-            if entry.file_name().to_string_lossy().starts_with('.') {
-                continue;
-            }
-            // Not through a link to a folder, which may lead in a circle.
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                folders.push(inside);
-            } else if inside.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"))
-                && !environment.path(&inside).is_dir()
-            {
-                files.push(inside);
-            }
+        if let Err(error) = list(environment, &folder, &mut files, &mut folders) {
+            let shown = if folder.as_os_str().is_empty() { path.to_owned() } else { folder };
+            let what = format!("cannot read the folder {}", shown.display());
+            failures.push((shown, Error::new(ErrorKind::InvalidInput, what).with_cause(error.to_string())));
         }
     }
-    if files.is_empty() {
+    if files.is_empty() && failures.len() == known {
         let error = Error::new(ErrorKind::InvalidInput, format!("{} holds no *.json file", path.display()));
-        return Err(error.with_hint("name a file with a trust policy, or a folder of them"));
+        failures.push((path.to_owned(), error.with_hint("name a file with a trust policy, or a folder of them")));
     }
     files.sort();
-    Ok(files)
+    files
+}
+
+/// Adds the files and the folders of a folder.
+fn list(
+    environment: &Environment,
+    folder: &Path,
+    files: &mut Vec<PathBuf>,
+    folders: &mut Vec<PathBuf>,
+) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(environment.path(folder))? {
+        let entry = entry?;
+        let inside = folder.join(entry.file_name());
+        // What is hidden belongs to other tools, such as `.terraform`.
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
+        // Not through a link to a folder, which may lead in a circle.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            folders.push(inside);
+        } else if inside.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"))
+            && !environment.path(&inside).is_dir()
+        {
+            files.push(inside);
+        }
+    }
+    Ok(())
 }
 
 /// A path from the current folder where the file is below it, else from the folder that was named.
@@ -194,7 +219,9 @@ mod tests {
     #[test]
     fn a_file_that_is_named_twice_is_read_once() {
         let named = [PathBuf::from("a.json"), PathBuf::from("./b/../a.json"), PathBuf::from("b.json")];
-        let found: Vec<PathBuf> = files(&environment(), &named).unwrap().into_iter().map(|(file, _)| file).collect();
+        let (found, failures) = files(&environment(), &named);
+        assert!(failures.is_empty());
+        let found: Vec<PathBuf> = found.into_iter().map(|(file, _)| file).collect();
         assert_eq!(found, [PathBuf::from("a.json"), PathBuf::from("b.json")]);
     }
 }

@@ -127,13 +127,14 @@ impl IrsaBindingBuilder {
         self
     }
 
-    /// A further statement of the trust policy as JSON text, for example for EC2.
+    /// A further statement of the trust policy as JSON text, for example for EC2; or a whole trust policy, each statement of
+    /// which is one, in any form that [`roles_of_text`](crate::trust::roles_of_text) reads.
     pub fn with_trust_statement(mut self, json: impl Into<String>) -> Self {
         self.trust_statements.push(Document::Text(json.into()));
         self
     }
 
-    /// A further statement of the trust policy that is parsed already.
+    /// The same, parsed already.
     pub fn with_trust_statement_value(mut self, statement: Value) -> Self {
         self.trust_statements.push(Document::Parsed(statement));
         self

@@ -9,12 +9,13 @@ use super::{
     AUDIENCE_ANNOTATION, IrsaBinding, OWN_PREFIX, ROLE_ARN_ANNOTATION, STS_REGIONAL_ENDPOINTS_ANNOTATION,
     TOKEN_EXPIRATION_ANNOTATION,
 };
-use crate::document::{PolicyDocument, check_trust_statement, parse_strict};
+use crate::document::{PolicyDocument, check_trust_statement};
 use crate::error::{Error, Result};
 use crate::name::{
     AccountId, AnnotationKey, ClusterRef, InlinePolicyName, LabelKey, LabelValue, Partition, PolicyArn, PolicyRef,
     Subject, TagKey, TagValue,
 };
+use crate::trust::{trust_statements as trust_policy_statements, trust_statements_of_text};
 
 /// The most tags that a role can have (IAM user guide, "IAM and AWS STS quotas"); not adjustable.
 pub(crate) const MOST_TAGS: usize = 50;
@@ -119,11 +120,14 @@ pub(super) fn inline_policies(
 
 pub(super) fn trust_statements(documents: Vec<Document>) -> Result<Vec<Value>> {
     let mut statements = Vec::new();
+    let mut values = Vec::new();
     for document in documents {
-        let value = match document {
-            Document::Text(text) => parse_strict("trust statement", &text)?,
-            Document::Parsed(value) => value,
-        };
+        values.extend(match document {
+            Document::Text(text) => trust_statements_of_text(&text)?,
+            Document::Parsed(value) => trust_policy_statements(value)?,
+        });
+    }
+    for value in values {
         check_trust_statement(&value)?;
         let sid = value.get("Sid").and_then(Value::as_str).unwrap_or_default();
         if sid.starts_with("Irsa") && !sid.starts_with("IrsaExtra") {

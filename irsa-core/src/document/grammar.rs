@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{DocumentKind, one_or_many};
+use super::{DocumentKind, one_or_many, refused};
 use crate::error::{Error, Result};
 
 /// Checks a whole document; `field` is how errors call it.
 pub(super) fn check(field: &'static str, document: &Value, kind: DocumentKind) -> Result<()> {
-    let refuse = |value: &Value, rule: String| Err(Error::invalid(field, value.to_string(), rule));
+    let refuse = |value: &Value, rule: String| Err(refused(field, value, rule));
     let Value::Object(object) = document else {
         return refuse(document, "must be a JSON object with a Statement".to_owned());
     };
@@ -30,7 +30,7 @@ pub(super) fn check(field: &'static str, document: &Value, kind: DocumentKind) -
     let mut sids = BTreeSet::new();
     for (index, statement) in statements.iter().enumerate() {
         let place = match statement.get("Sid").and_then(Value::as_str) {
-            Some(sid) if !sid.is_empty() => format!("statement {} ({sid})", index + 1),
+            Some(sid) if !sid.is_empty() && is_sid(sid) => format!("statement {} ({sid})", index + 1),
             _ => format!("statement {}", index + 1),
         };
         check_statement(field, statement, kind, &place)?;
@@ -45,7 +45,7 @@ pub(super) fn check(field: &'static str, document: &Value, kind: DocumentKind) -
 
 /// Checks one statement; `place` is how errors call it.
 pub(super) fn check_statement(field: &'static str, statement: &Value, kind: DocumentKind, place: &str) -> Result<()> {
-    let refuse = |value: &Value, rule: &str| Err(Error::invalid(field, value.to_string(), format!("{place}: {rule}")));
+    let refuse = |value: &Value, rule: &str| Err(refused(field, value, format!("{place}: {rule}")));
     let Value::Object(object) = statement else {
         return refuse(statement, "must be a JSON object");
     };
@@ -58,7 +58,7 @@ pub(super) fn check_statement(field: &'static str, statement: &Value, kind: Docu
     }
     match object.get("Sid") {
         None => {}
-        Some(Value::String(sid)) if sid.chars().all(|c| c.is_ascii_alphanumeric()) => {}
+        Some(Value::String(sid)) if is_sid(sid) => {}
         Some(sid) => return refuse(sid, "Sid must be of A-Z a-z 0-9"),
     }
     match object.get("Effect").map(|effect| (effect, effect.as_str())) {
@@ -85,11 +85,15 @@ pub(super) fn check_statement(field: &'static str, statement: &Value, kind: Docu
                     return refuse(value, &format!("a trust policy has no {key}"));
                 }
             }
-            check_principal(field, object.get("Principal"), place)?;
+            check_principal(field, object, place)?;
         }
     }
     check_actions(field, object, kind, place)?;
     check_condition(field, object.get("Condition"), place)
+}
+
+fn is_sid(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
 fn exactly_one(field: &'static str, object: &Map<String, Value>, keys: [&str; 2], place: &str) -> Result<()> {
@@ -98,16 +102,12 @@ fn exactly_one(field: &'static str, object: &Map<String, Value>, keys: [&str; 2]
         (Some(value), None) | (None, Some(value)) => value,
         _ => {
             let rule = format!("{place}: must have {one} or {other}, one of them");
-            return Err(Error::invalid(field, Value::Object(object.clone()).to_string(), rule));
+            return Err(refused(field, &Value::Object(object.clone()), rule));
         }
     };
     let ok = !one_or_many(Some(value)).is_empty() && one_or_many(Some(value)).iter().all(Value::is_string);
     if !ok {
-        return Err(Error::invalid(
-            field,
-            value.to_string(),
-            format!("{place}: {one} must be a string or a list of strings"),
-        ));
+        return Err(refused(field, value, format!("{place}: {one} must be a string or a list of strings")));
     }
     Ok(())
 }
@@ -130,10 +130,10 @@ fn check_actions(field: &'static str, object: &Map<String, Value>, kind: Documen
     Ok(())
 }
 
-fn check_principal(field: &'static str, principal: Option<&Value>, place: &str) -> Result<()> {
-    let refuse = |value: String, rule: &str| Err(Error::invalid(field, value, format!("{place}: {rule}")));
-    match principal {
-        None => refuse(String::new(), "a trust policy must have a Principal"),
+fn check_principal(field: &'static str, statement: &Map<String, Value>, place: &str) -> Result<()> {
+    let refuse = |value: &Value, rule: &str| Err(refused(field, value, format!("{place}: {rule}")));
+    match statement.get("Principal") {
+        None => refuse(&Value::Object(statement.clone()), "a trust policy must have a Principal"),
         Some(Value::String(star)) if star == "*" => Ok(()),
         Some(Value::Object(map)) if !map.is_empty() => {
             for (kind, value) in map {
@@ -142,17 +142,17 @@ fn check_principal(field: &'static str, principal: Option<&Value>, place: &str) 
                 }
                 let list = one_or_many(Some(value));
                 if list.is_empty() || !list.iter().all(Value::is_string) {
-                    return refuse(value.to_string(), "a principal must be a string or a list of strings");
+                    return refuse(value, "a principal must be a string or a list of strings");
                 }
             }
             Ok(())
         }
-        Some(other) => refuse(other.to_string(), "Principal must be \"*\" or an object such as {\"Service\": ...}"),
+        Some(other) => refuse(other, "Principal must be \"*\" or an object such as {\"Service\": ...}"),
     }
 }
 
 fn check_condition(field: &'static str, condition: Option<&Value>, place: &str) -> Result<()> {
-    let refuse = |value: &Value, rule: &str| Err(Error::invalid(field, value.to_string(), format!("{place}: {rule}")));
+    let refuse = |value: &Value, rule: &str| Err(refused(field, value, format!("{place}: {rule}")));
     let Some(condition) = condition else { return Ok(()) };
     let Value::Object(operators) = condition else {
         return refuse(condition, "Condition must be an object of operators");

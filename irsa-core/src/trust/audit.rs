@@ -2,6 +2,7 @@
 
 pub(super) mod account_index;
 pub(super) mod causes;
+pub(super) mod documents;
 pub(super) mod dump;
 pub(super) mod edit;
 pub(super) mod finding;
@@ -49,6 +50,8 @@ pub struct AuditedRole {
     pub arn: Option<RoleArn>,
     /// Its trust policy as JSON text.
     pub trust_policy: String,
+    /// Why there is no trust policy to read, outermost first; empty where there is one.
+    pub unreadable: Vec<String>,
     /// The file it came from.
     pub source: Option<String>,
     /// ARNs of the managed policies on it.
@@ -126,16 +129,14 @@ pub fn audit(roles: impl IntoIterator<Item = AuditedRole>, around: &Surroundings
                 audit.ignored += 1;
             }
             Err(error) => {
-                let mut why = vec![error.to_string()];
-                why.extend(error.causes());
                 audit.findings.push(Finding {
                     id: FindingId::Unreadable,
                     severity: FindingId::Unreadable.severity(),
                     role_arn: role.arn.as_ref().map(ToString::to_string),
                     source: role.source.clone(),
                     statement: None,
-                    message: format!("its trust policy cannot be read, so nobody knows who gets in: {error}"),
-                    evidence: why,
+                    message: format!("who may assume the role is not known: {error}"),
+                    evidence: error.causes(),
                     fix: None,
                 });
             }
@@ -444,7 +445,7 @@ mod tests {
         assert!(
             all.findings
                 .iter()
-                .any(|f| f.source.as_deref() == Some("f.json") && f.evidence.concat().contains("stands twice"))
+                .any(|f| f.source.as_deref() == Some("f.json") && f.evidence == ["duplicate key \"Statement\""])
         );
         assert!(who_can(&bad, &Surroundings::default()).is_err());
         let unknown = role(json!({"Effect": "Allow", "Principal": "*", "Action": "sts:*", "Conditions": {}}));

@@ -448,7 +448,8 @@ fn placeholders(reading: &Reading<'_>, raw: &mut Vec<Raw>) {
         let message =
             format!("the {noun} {} {verb} not filled in: the rest is judged as if it were", words::few(&names));
         let mut found = Raw::new(FindingId::Placeholder, of_statement.first().map(|gap| gap.statement), message);
-        let lines = of_statement.iter().map(|gap| format!("{} in {}", gap.placeholder, gap.place.trim_end_matches(',')));
+        let lines =
+            of_statement.iter().map(|gap| format!("{} in {}", gap.placeholder, gap.place.trim_end_matches(',')));
         found.evidence = lines.take(words::MOST).collect();
         if of_statement.len() > words::MOST {
             found.evidence.push(format!("and {} more", of_statement.len() - words::MOST));

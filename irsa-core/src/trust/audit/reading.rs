@@ -12,7 +12,7 @@ use super::ground::{Ground, Standing};
 use super::place::{Place, places};
 use super::template::Template;
 use crate::document::{LONGEST_DOCUMENT, one_or_many, parse_strict};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Audience, Issuer, ProviderArn, RoleArn};
 use crate::ownership::Ownership;
 use crate::trust::evaluate::caller::{Caller, SUBJECT_PREFIX, UNNAMED_AUDIENCE};
@@ -74,8 +74,12 @@ impl<'a> Reading<'a> {
     /// Reads the trust policy of a role.
     ///
     /// # Errors
-    /// `InvalidInput`, as [`TrustDocument::parse`].
+    /// `InvalidInput`, as [`TrustDocument::parse`], or with why there is nothing to read.
     pub(in crate::trust) fn of(role: &'a AuditedRole) -> Result<Self> {
+        if let [first, causes @ ..] = &role.unreadable[..] {
+            let error = Error::new(ErrorKind::InvalidInput, first.clone());
+            return Err(if causes.is_empty() { error } else { error.with_cause(causes.join(": ")) });
+        }
         let text = &role.trust_policy;
         if text.len() > LONGEST_DOCUMENT || !text.is_ascii() {
             TrustDocument::parse(text)?;

@@ -95,6 +95,7 @@ fn audited(detail: RoleDetail) -> AuditedRole {
     AuditedRole {
         arn: Some(role.arn),
         trust_policy: role.trust_policy,
+        unreadable: Vec::new(),
         source: None,
         attached: attached.iter().map(ToString::to_string).collect(),
         inline: inline.into_iter().map(|policy| policy.document).collect(),

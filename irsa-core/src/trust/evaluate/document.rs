@@ -10,7 +10,7 @@ use super::condition::Test;
 use super::glob::Glob;
 use super::operator::{Operator, Truth};
 use super::value::Value;
-use crate::document::{DocumentKind, LONGEST_DOCUMENT, check, one_or_many, parse_strict, unknown_key};
+use crate::document::{DocumentKind, LONGEST_DOCUMENT, check, one_or_many, parse_strict, refused, unknown_key};
 use crate::error::{Error, Result};
 use crate::name::{Issuer, ProviderArn};
 use crate::trust::issuers::is_built_in;
@@ -112,7 +112,7 @@ impl TrustDocument {
     pub fn from_value(value: &Json) -> Result<Self> {
         crate::document::check_text(FIELD, value)?;
         let Json::Object(object) = value else {
-            return Err(Error::invalid(FIELD, value.to_string(), "must be a JSON object with a Statement"));
+            return Err(refused(FIELD, value, "must be a JSON object with a Statement"));
         };
         const KEYS: [&str; 3] = ["Version", "Id", "Statement"];
         if let Some(key) = object.keys().find(|key| !KEYS.contains(&key.as_str())) {
@@ -120,17 +120,16 @@ impl TrustDocument {
         }
         for key in ["Version", "Id"] {
             if let Some(other) = object.get(key).filter(|value| !value.is_string()) {
-                return Err(Error::invalid(FIELD, other.to_string(), format!("{key} must be a string")));
+                return Err(refused(FIELD, other, format!("{key} must be a string")));
             }
         }
-        let statements =
-            object.get("Statement").ok_or_else(|| Error::invalid(FIELD, value.to_string(), "must have a Statement"))?;
+        let statements = object.get("Statement").ok_or_else(|| refused(FIELD, value, "must have a Statement"))?;
         // IAM user guide, "Version": policy variables are text in the older version, which is the default.
         let variables = !matches!(object.get("Version").and_then(Json::as_str), None | Some("2008-10-17"));
         let read = |(index, statement)| Statement::read(statement, index, variables);
         let statements = one_or_many(Some(statements)).iter().enumerate().map(read).collect::<Result<_>>()?;
-        let refused = check(value, DocumentKind::Trust).err();
-        let notes = refused.map(|error| format!("IAM would not store this document: {error}"));
+        let refusal = check(value, DocumentKind::Trust).err();
+        let notes = refusal.map(|error| format!("IAM would not store this document: {error}"));
         Ok(Self { statements, notes: notes.into_iter().collect() })
     }
 
@@ -177,9 +176,7 @@ impl TrustDocument {
 impl Statement {
     fn read(statement: &Json, index: usize, variables: bool) -> Result<Self> {
         let mut place = format!("statement {}", index + 1);
-        let refuse = |place: &str, value: &Json, rule: &str| {
-            Err(Error::invalid(FIELD, value.to_string(), format!("{place}: {rule}")))
-        };
+        let refuse = |place: &str, value: &Json, rule: &str| Err(refused(FIELD, value, format!("{place}: {rule}")));
         let Json::Object(object) = statement else {
             return refuse(&place, statement, "must be a JSON object");
         };
@@ -258,7 +255,7 @@ impl Principal {
             (None, Some(value)) => (value, true),
             (Some(_), Some(value)) => {
                 let rule = format!("{place}: must have Principal or NotPrincipal, not both");
-                return Err(Error::invalid(FIELD, value.to_string(), rule));
+                return Err(refused(FIELD, value, rule));
             }
             (None, None) => return Ok((Self { unclear: true, ..Self::default() }, Some("it has no Principal"))),
         };
@@ -283,7 +280,7 @@ impl Principal {
             }
             other => {
                 let rule = format!("{place}: Principal must be \"*\" or an object such as {{\"Federated\": ...}}");
-                return Err(Error::invalid(FIELD, other.to_string(), rule));
+                return Err(refused(FIELD, other, rule));
             }
         }
         Ok((principal, None))
@@ -319,14 +316,14 @@ fn texts(value: &Json, place: &str, what: &str) -> Result<Vec<String>> {
     let text = |value: &Json| {
         value.as_str().map(str::to_owned).ok_or_else(|| {
             let rule = format!("{place}: {what} must be a string or a list of strings");
-            Error::invalid(FIELD, value.to_string(), rule)
+            refused(FIELD, value, rule)
         })
     };
     one_or_many(Some(value)).iter().map(text).collect()
 }
 
 fn read_condition(condition: Option<&Json>, place: &str, variables: bool) -> Result<Vec<Test>> {
-    let refuse = |value: &Json, rule: &str| Err(Error::invalid(FIELD, value.to_string(), format!("{place}: {rule}")));
+    let refuse = |value: &Json, rule: &str| Err(refused(FIELD, value, format!("{place}: {rule}")));
     let operators = match condition {
         None => return Ok(Vec::new()),
         Some(Json::Object(operators)) => operators,
