@@ -174,7 +174,10 @@ fn format_directive(text: &str) -> Option<usize> {
 }
 
 fn is_identifier(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+    // Bitbucket writes UUIDs in braces.
+    let is_uuid = text.len() == 36 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    !is_uuid
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
 }
 
@@ -452,6 +455,7 @@ mod tests {
             "system:serviceaccount:jobs:job-[a-z]*",
             "oidc.eks.*.amazonaws.com/id/A",
             "repo:my-org/todo:ref:refs/heads/main",
+            "{c2f1d0e3-7f5e-4c8e-9a35-1d9c3ff2f5a1}:{a1b2c3d4-0000-4c8e-9a35-1d9c3ff2f5a1}",
             "EKS_CLUSTER_ROLE",
             "ROLE",
             "a < b and c > d",

@@ -28,7 +28,11 @@ pub(super) const ISSUERS: [(&str, bool, &str); 21] = [
     ("gitlab.example.com", false, "project_path:my-group/my-project:ref_type:branch:ref:main"),
     ("app.terraform.io", true, "organization:o:project:p:workspace:w:run_phase:apply"),
     ("agent.buildkite.com", true, "organization:o:pipeline:p:ref:refs/heads/main:commit:c:step:s"),
-    ("api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc", false, "{repo}:{step}"),
+    (
+        "api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc",
+        false,
+        "{c2f1d0e3-7f5e-4c8e-9a35-1d9c3ff2f5a1}:{a1b2c3d4-0000-4c8e-9a35-1d9c3ff2f5a1}",
+    ),
     ("oidc.circleci.com/org/6b376885", false, "org/6b376885/project/p/user/u"),
     ("sts.windows.net/0c4b6f2e/", false, "0c4b6f2e-6a0f-4a53-9b57-1d5c4f2a7e90"),
     ("login.microsoftonline.com/0c4b6f2e/v2.0", false, "0c4b6f2e-6a0f-4a53-9b57-1d5c4f2a7e90"),
