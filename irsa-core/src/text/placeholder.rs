@@ -267,7 +267,7 @@ fn is_word(word: &str) -> bool {
     const IMPERATIVES: [&str; 6] = ["YOUR", "REPLACE", "INSERT", "CHANGE", "ENTER", "FILL"];
     const MARKS: [&str; 5] = ["PLACEHOLDER", "TODO", "FIXME", "TBD", "CHANGEME"];
     let plain: String = word.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase()).collect();
-    if ANY_CASE.contains(&plain.as_str()) || (plain.len() >= 4 && plain.chars().all(|c| c == 'x')) {
+    if ANY_CASE.contains(&plain.as_str()) || ((4..=40).contains(&plain.len()) && plain.chars().all(|c| c == 'x')) {
         return true;
     }
     let is_yours =
