@@ -90,7 +90,7 @@ impl Log {
 }
 
 /// The lowest level that the logger `irsa` takes.
-pub(crate) fn enabled_level(py: Python<'_>) -> PyResult<LevelFilter> {
+fn enabled_level(py: Python<'_>) -> PyResult<LevelFilter> {
     let level: u8 = py.import("irsa._calls")?.call_method0("level")?.extract()?;
     Ok(match level {
         0 => LevelFilter::OFF,

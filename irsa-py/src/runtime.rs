@@ -13,12 +13,11 @@ use pyo3::types::PyDict;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{Semaphore, oneshot};
-use tracing::level_filters::LevelFilter;
 
 use crate::data::Field;
 use crate::ending::{self, attached};
 use crate::error::{Failure, Result};
-use crate::events::{Event, Log, enabled_level};
+use crate::events::{Event, Log};
 use crate::spelling::Keywords;
 
 /// How long Ctrl-C may go unseen.
@@ -230,11 +229,11 @@ impl Call {
     }
 
     /// Does the work on this very thread.
-    fn here(&self, py: Python<'_>) -> PyResult<Answer> {
+    fn here(&self, py: Python<'_>, log: Option<Arc<Log>>) -> PyResult<Answer> {
         let runtime = runtime(py)?;
         // Where the work is cut off, it is dropped in its runtime.
         let _entered = runtime.enter();
-        let mut work = self.take()?(Teller(Arc::new(drop)));
+        let mut work = Box::pin(Log::during(log, self.take()?(Teller(Arc::new(drop)))));
         loop {
             let answer = patiently(py, runtime, &mut work);
             match answer {
@@ -270,8 +269,18 @@ impl Call {
         let known = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (process, cut, mut told) = match known {
             Some(known) => known,
-            None if self.needs == Needs::Nothing && has_room(py)? && enabled_level(py)? == LevelFilter::OFF => {
-                return Told::End(self.here(py)?).reported(py);
+            None if self.needs == Needs::Nothing && has_room(py)? => {
+                let (sender, told) = unbounded_channel();
+                let events = sender.clone();
+                let log = Log::open(py, move |event| drop(events.send(Told::Event(event))))?;
+                let is_logged = log.is_some();
+                let end = Told::End(self.here(py, log)?);
+                if !is_logged {
+                    return end.reported(py);
+                }
+                // Its events come first.
+                drop(sender.send(end));
+                (process::id(), Cut(Mutex::default()), told)
             }
             None => self.begin(py, copy_context(py)?)?,
         };
