@@ -125,8 +125,8 @@ impl Job {
     ) -> Exit {
         let spins = environment.stderr_is_terminal && !global.quiet && global.verbose == 0;
         let title = self.title();
+        let stop = Stop::new();
         let ended = run_to_end(global, environment, async {
-            let stop = Stop::new();
             let mut work = pin!(self.connect_and_do(environment, connect, &stop));
             let mut progress = pin!(progress::show(&title, spins));
             loop {
@@ -148,7 +148,11 @@ impl Job {
             Err(error) => return self.failed(&error, false, global, printer),
         };
         match ended {
-            Some(Ok(answer)) => output::answered(self, &answer, global, printer),
+            Some(Ok(answer)) => {
+                let exit = output::answered(self, &answer, global, printer);
+                // A loop around the program ends with it, also when no step was left to do.
+                if stop.is_stopped() { Exit::Interrupted } else { exit }
+            }
             Some(Err((_, error))) if error.kind() == ErrorKind::Interrupted && matches!(self.work, Work::Gen3(_)) => {
                 output::gen3::interrupted(error.report(), global, printer)
             }
