@@ -23,7 +23,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_every_example_runs(path: Path, tmp_path: Path) -> None:
     # An example that reads the output of the program gets an empty list.
-    argv = [sys.executable, path]
+    argv = [sys.executable, str(path)]
     done = subprocess.run(argv, cwd=tmp_path, input="[]", capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
