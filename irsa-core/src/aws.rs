@@ -20,32 +20,37 @@ mod answer;
 mod bound;
 mod call;
 mod checked;
+mod credentials;
 mod eks_token;
 mod error;
 #[cfg(test)]
 mod fake;
+mod http;
 mod iam;
 mod identity;
 mod policies;
+mod profiles;
 mod retries;
 mod roles;
+mod tls;
 
 use std::fmt;
 use std::time::Duration;
 
-use aws_smithy_runtime::client::defaults::default_http_client_plugin_v2;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
-use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 
 use self::bound::{BoundedAnswers, MOST_BYTES};
 pub use self::checked::check_endpoint_url;
 use self::checked::{CheckedCredentials, endpoint_url};
+pub use self::credentials::credentials_provider;
 pub use self::eks_token::EksTokenSource;
+pub use self::http::HttpOptions;
+pub use self::profiles::Profiles;
 use self::retries::LoggedRetries;
+pub use self::tls::{CaBundle, UNTRUSTED_CERTIFICATE};
+use crate::connection_limit::ConnectionLimit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Partition, Region};
 
@@ -59,6 +64,7 @@ pub struct AwsBackend {
     sts: aws_sdk_sts::Client,
     region: Region,
     partition: Partition,
+    limit: ConnectionLimit,
 }
 
 impl AwsBackend {
@@ -78,14 +84,7 @@ impl AwsBackend {
                 .with_hint("name one, such as us-east-1, as an option, in the environment or in the profile"));
         };
         let region = Region::new(region.as_ref())?;
-        let mut shared = config.to_builder();
-        // A client panics without a behaviour version, and makes an HTTP client of its own when it is given none.
-        if config.behavior_version().is_none() {
-            shared.set_behavior_version(Some(BehaviorVersion::latest()));
-        }
-        if config.http_client().is_none() {
-            shared.set_http_client(http_client());
-        }
+        let mut shared = completed(config).into_builder();
         shared.set_credentials_provider(config.credentials_provider().map(CheckedCredentials::shared));
         let shared = shared.build();
         let mut iam =
@@ -114,7 +113,16 @@ impl AwsBackend {
         region: Region,
     ) -> Self {
         let partition = Partition::of_region(region.as_str());
-        Self { iam, eks, sts, region, partition }
+        Self { iam, eks, sts, region, partition, limit: ConnectionLimit::default() }
+    }
+
+    /// Bounds how many requests are under way at once, and with them the open connections. By default 20.
+    ///
+    /// Give the same limit to the [`HttpOptions`] of the configuration, and to the API servers, to bound all together.
+    #[must_use]
+    pub fn with_connection_limit(mut self, limit: ConnectionLimit) -> Self {
+        self.limit = limit;
+        self
     }
 
     /// The region whose clusters are found by name.
@@ -135,6 +143,19 @@ impl fmt::Debug for AwsBackend {
     }
 }
 
+/// A configuration that clients can be made of.
+fn completed(config: &SdkConfig) -> SdkConfig {
+    let mut shared = config.to_builder();
+    // A client panics without a behaviour version, and makes an HTTP client of its own when it is given none.
+    if config.behavior_version().is_none() {
+        shared.set_behavior_version(Some(BehaviorVersion::latest()));
+    }
+    if config.http_client().is_none() {
+        shared.set_http_client(HttpOptions::new().client());
+    }
+    shared.build()
+}
+
 /// The longest that one attempt of a call may take: the SDK has no bound of its own for a server that never answers.
 const ATTEMPT: Duration = Duration::from_secs(30);
 
@@ -142,18 +163,18 @@ const ATTEMPT: Duration = Duration::from_secs(30);
 /// attempt of a call. Whatever it is given afterwards counts.
 ///
 /// Nothing is read until [`load`](aws_config::ConfigLoader::load) is called: that reads the environment and the profile,
-/// where the caller has not set something.
+/// where the caller has not set something. `AWS_CA_BUNDLE` and `ca_bundle` of a profile are not read: see
+/// [`config_loader_with`].
 pub fn config_loader() -> aws_config::ConfigLoader {
+    config_loader_with(&HttpOptions::new())
+}
+
+/// The same, with an HTTP client of these options.
+pub fn config_loader_with(http: &HttpOptions) -> aws_config::ConfigLoader {
     let limits = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build();
     let loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(limits);
-    match http_client() {
+    match http.client() {
         Some(client) => loader.http_client(client),
         None => loader,
     }
-}
-
-/// The HTTP client that the SDK would make for each service: one, to be shared by all.
-fn http_client() -> Option<SharedHttpClient> {
-    let plugin = default_http_client_plugin_v2(BehaviorVersion::latest())?;
-    plugin.runtime_components(&RuntimeComponentsBuilder::new("irsa")).http_client()
 }

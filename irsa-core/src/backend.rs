@@ -18,6 +18,7 @@ mod bulk;
 mod call;
 mod cluster;
 mod code;
+mod denial;
 mod iam;
 mod identity;
 

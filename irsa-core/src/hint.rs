@@ -62,6 +62,13 @@ pub enum Hint {
     CreateProvider,
     /// Look at the rights that irsa needs.
     GrantPermissions,
+    /// Grant an action that AWS refused to the caller.
+    GrantAction {
+        /// The action, such as `iam:CreateRole`.
+        action: String,
+        /// The policy that stands in its way, where it is not simply that no policy of the caller allows it.
+        obstacle: Option<Obstacle>,
+    },
     /// Name the context, or grant the discovery of the issuer.
     NameContextOrGrantDiscovery,
     /// Choose the context of the cluster, or the cluster of the context.
@@ -128,6 +135,31 @@ pub enum Hint {
     ExactByOwner,
 }
 
+/// A policy that keeps a caller from an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Obstacle {
+    /// Its type in the words of AWS: `service control policy`, `permissions boundary`, `session policy`, ...
+    pub policy: String,
+    /// Whether it denies the action, and not only fails to allow it.
+    pub is_explicit: bool,
+}
+
+impl Obstacle {
+    /// Who can change it, and how.
+    fn removal(&self, action: &str) -> String {
+        let Self { policy, is_explicit } = self;
+        let verb = if *is_explicit { "denies" } else { "does not allow" };
+        match policy.as_str() {
+            "service control policy" | "resource control policy" => {
+                format!("ask the administrators of the organization for {action}, which a {policy} {verb}")
+            }
+            "identity-based policy" => format!("remove the statement of the caller's policies that {verb} {action}"),
+            _ => format!("change the {policy} of the caller, which {verb} {action}"),
+        }
+    }
+}
+
 /// A setting of a binding, a request or a client, by its neutral name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -142,6 +174,10 @@ pub enum Setting {
     RolePath,
     /// Only the role, without a service account.
     RoleOnly,
+    /// The permissions boundary of the role.
+    PermissionsBoundary,
+    /// The tags of the role.
+    Tags,
     /// Managed policies and files.
     Policies,
     /// Inline policies by name.
@@ -226,6 +262,8 @@ impl Dialect for Neutral {
             Setting::RoleName => "role_name",
             Setting::RolePath => "role_path",
             Setting::RoleOnly => "role_only",
+            Setting::PermissionsBoundary => "permissions_boundary",
+            Setting::Tags => "tags",
             Setting::Policies => "policies",
             Setting::InlinePolicies => "inline_policies",
             Setting::AddSubjects => "add_subjects",
@@ -379,6 +417,26 @@ impl Hint {
                 vec![text("create it alone with "), operation(O::CreateProvider)],
             ],
             Self::GrantPermissions => vec![vec![operation(O::Permissions), text(" prints the rights that irsa needs")]],
+            Self::GrantAction { action, obstacle: None } => vec![
+                vec![text(format!("grant {action} to the caller"))],
+                vec![text("see all rights that irsa needs with "), operation(O::Permissions)],
+            ],
+            Self::GrantAction { action, obstacle: Some(obstacle) } => {
+                let mut remedies = vec![vec![text(obstacle.removal(action))]];
+                // Such policies often allow a role with a boundary and tags, and no other.
+                if ["CreateRole", "AttachRolePolicy", "PutRolePolicy", "TagRole"]
+                    .iter()
+                    .any(|name| action.ends_with(name))
+                {
+                    remedies.push(vec![
+                        text("meet its conditions, such as "),
+                        setting(S::PermissionsBoundary),
+                        text(" or "),
+                        setting(S::Tags),
+                    ]);
+                }
+                remedies
+            }
             Self::NameContextOrGrantDiscovery => vec![
                 vec![text("name the context with "), setting(S::Context)],
                 vec![text("grant the ClusterRole system:service-account-issuer-discovery")],
@@ -557,6 +615,31 @@ mod tests {
         assert_eq!(Hint::ListBindings.render(&Without(Setting::Adopt)), "");
         assert_eq!(Hint::ListBindings.spelt(&Without(Setting::Adopt)), None);
         assert_eq!(Hint::KeepRolePath.to_string().matches(", or ").count(), 1);
+    }
+
+    #[test]
+    fn a_refused_action_is_granted_by_who_refuses_it() {
+        let hint = |action: &str, policy: &str, is_explicit| {
+            let obstacle = (!policy.is_empty()).then(|| Obstacle { policy: policy.to_owned(), is_explicit });
+            Hint::GrantAction { action: action.to_owned(), obstacle }.to_string()
+        };
+        assert_eq!(
+            hint("iam:GetRole", "", false),
+            "grant iam:GetRole to the caller, or see all rights that irsa needs with `permissions`"
+        );
+        assert_eq!(
+            hint("iam:CreateRole", "service control policy", true),
+            "ask the administrators of the organization for iam:CreateRole, which a service control policy denies, or meet \
+             its conditions, such as `permissions_boundary` or `tags`"
+        );
+        assert_eq!(
+            hint("iam:GetRole", "permissions boundary", false),
+            "change the permissions boundary of the caller, which does not allow iam:GetRole"
+        );
+        assert_eq!(
+            hint("iam:GetRole", "identity-based policy", true),
+            "remove the statement of the caller's policies that denies iam:GetRole"
+        );
     }
 
     #[test]

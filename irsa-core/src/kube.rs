@@ -19,6 +19,7 @@ mod eks;
 mod fake;
 pub mod kubeconfig;
 mod pem;
+mod pool;
 mod refusal;
 mod token;
 
@@ -35,6 +36,7 @@ pub use self::eks::BearerSource;
 use self::eks::EksSource;
 pub use self::token::issuer as token_issuer;
 use crate::backend::IdentityBackend;
+use crate::connection_limit::ConnectionLimit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::ClusterRef;
 
@@ -50,6 +52,7 @@ pub struct KubeCluster {
     source: Source,
     chosen: bool,
     proxy: Proxy,
+    limit: ConnectionLimit,
     connection: OnceCell<Connection>,
     issuer: OnceCell<Option<String>>,
 }
@@ -68,15 +71,17 @@ impl KubeCluster {
     /// Which cluster that is can be told only by its discovery document. kube's own client leaves Nagle's algorithm on,
     /// which costs 40 ms once; [`from_config`](Self::from_config) does not.
     pub fn new(client: Client) -> Self {
+        let limit = ConnectionLimit::default();
         let connection = Connection {
             client,
+            limit: limit.clone(),
             bearer: None,
             credentials: Credentials::Unknown,
             endpoint: None,
             certificate_authority: None,
             token_issuer: None,
         };
-        Self { connection: OnceCell::new_with(Some(connection)), ..Self::from_source(Source::Client) }
+        Self { limit, connection: OnceCell::new_with(Some(connection)), ..Self::from_source(Source::Client) }
     }
 
     /// The same, at a URL that errors name and by which the cluster may be recognised.
@@ -145,6 +150,18 @@ impl KubeCluster {
         Self { proxy, ..self }
     }
 
+    /// Bounds how many requests are under way at once, and with them the open connections.
+    ///
+    /// By default each cluster has a bound of its own; share that of the [AWS back end](crate::aws::AwsBackend) to bound
+    /// both together. Of a client of one's own ([`new`](Self::new)) the connections are its own business.
+    #[must_use]
+    pub fn with_connection_limit(mut self, limit: ConnectionLimit) -> Self {
+        if let Some(connection) = self.connection.get_mut() {
+            connection.limit = limit.clone();
+        }
+        Self { limit, ..self }
+    }
+
     /// Builds the client ahead of the first call: reads files, runs a credential plug-in, asks EKS. Every call does this
     /// where it has not been done. The TLS handshake is part of the first request, best
     /// [`anchor`](crate::backend::ClusterBackend::anchor), whose answer is needed anyway.
@@ -157,18 +174,26 @@ impl KubeCluster {
     }
 
     fn from_source(source: Source) -> Self {
-        Self { source, chosen: false, proxy: Proxy::default(), connection: OnceCell::new(), issuer: OnceCell::new() }
+        Self {
+            source,
+            chosen: false,
+            proxy: Proxy::default(),
+            limit: ConnectionLimit::default(),
+            connection: OnceCell::new(),
+            issuer: OnceCell::new(),
+        }
     }
 
     /// The connection, made by the first who needs it. A failure is not kept.
     async fn connection(&self) -> Result<&Connection> {
         self.connection
             .get_or_try_init(|| async {
-                match &self.source {
+                let connection = match &self.source {
                     Source::Config(config) => connect::connect((**config).clone(), self.proxy.clone()).await,
                     Source::Eks(eks) => eks.connect(self.proxy.clone()).await,
                     Source::Client => Err(Error::new(ErrorKind::Unexpected, "the client is gone")),
-                }
+                };
+                connection.map(|connection| Connection { limit: self.limit.clone(), ..connection })
             })
             .await
     }

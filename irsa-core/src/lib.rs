@@ -58,6 +58,7 @@ pub mod aws;
 pub mod backend;
 mod binding;
 mod client;
+mod connection_limit;
 mod convention;
 mod document;
 mod error;
@@ -83,6 +84,8 @@ mod report;
 mod request;
 mod retry;
 mod sandbox;
+#[cfg(all(test, any(feature = "aws", feature = "kube")))]
+mod test_server;
 mod text;
 pub mod trust;
 #[cfg(any(feature = "aws", feature = "kube"))]
@@ -94,6 +97,7 @@ pub use self::binding::{
     STS_REGIONAL_ENDPOINTS_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION,
 };
 pub use self::client::Client;
+pub use self::connection_limit::ConnectionLimit;
 pub use self::convention::Convention;
 pub use self::document::PolicyDocument;
 pub use self::error::{Error, ErrorKind, Result};

@@ -94,8 +94,9 @@ impl Core {
         sts: Option<&Bound<'_, PyAny>>,
         kubernetes: Option<&Bound<'_, PyAny>>,
         timeout: Option<Given<'_, f64>>,
+        max_connections: Option<Given<'_, usize>>,
     ) -> PyResult<Self> {
-        named!(cluster, region, profile, endpoint_url, kubeconfig, context, issuer, account, timeout);
+        named!(cluster, region, profile, endpoint_url, kubeconfig, context, issuer, account, timeout, max_connections);
         let boto = Boto3Clients::of_arguments(iam, eks, sts, issuer.is_some())?;
         if boto.is_some() && endpoint_url.is_some() {
             return Err(PyValueError::new_err("endpoint_url contradicts iam: a boto3 client has its own"));
@@ -114,6 +115,7 @@ impl Core {
             context,
             issuer,
             account,
+            max_connections,
             ..Options::default()
         };
         options.timeout = timeout.map(seconds).transpose()?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use irsa_cli::{Connection, Environment, Target};
 use irsa_core::name::{ClusterRef, Region};
-use irsa_core::{Client, Error, ErrorKind, Result, Sandbox};
+use irsa_core::{Client, ConnectionLimit, Error, ErrorKind, Result, Sandbox};
 use pyo3::prelude::*;
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
@@ -53,7 +53,7 @@ pub(crate) struct Reach {
     timeout: Duration,
     /// Over the boto3 clients that were given.
     boto: Option<Arc<Boto3Backend>>,
-    /// So many calls share those clients at once: the others wait here, before their time runs.
+    /// So many calls share those clients, or the connections, at once: the others wait here, before their time runs.
     turns: Semaphore,
     reached: Mutex<Option<Reached>>,
     /// The sandbox in a file, once it is opened: its faults are set before the first call.
@@ -98,7 +98,14 @@ impl Reach {
             Origin::Live(live) => live.boto.clone().map(|clients| Arc::new(Boto3Backend::new(clients))),
             _ => None,
         };
-        let turns = Semaphore::new(if boto.is_some() { AT_ONCE } else { Semaphore::MAX_PERMITS });
+        let turns = match &origin {
+            Origin::Live(live) => {
+                let connections = live.target.max_connections.unwrap_or(ConnectionLimit::DEFAULT).get();
+                if boto.is_some() { AT_ONCE } else { connections }
+            }
+            Origin::Memory(_) | Origin::File(_) => Semaphore::MAX_PERMITS,
+        };
+        let turns = Semaphore::new(turns.min(Semaphore::MAX_PERMITS));
         Self { origin, timeout, boto, turns, reached: Mutex::default(), opened: std::sync::Mutex::default() }
     }
 

@@ -57,6 +57,8 @@ fn keyword(setting: Setting) -> Option<&'static str> {
         Setting::RoleName => "role_name",
         Setting::RolePath => "role_path",
         Setting::RoleOnly => "role_only",
+        Setting::PermissionsBoundary => "permissions_boundary",
+        Setting::Tags => "tags",
         Setting::Policies => "policies",
         Setting::InlinePolicies => "inline",
         Setting::AddSubjects => "add_subjects",

@@ -132,6 +132,7 @@ impl Global {
             account: self.account.clone(),
             sandbox: self.sandbox.clone(),
             timeout: Some(self.timeout),
+            max_connections: None,
         }
     }
 }

@@ -1,16 +1,15 @@
-//! AWS: the SDK's own chain of credentials, with what the options say on top.
+//! AWS: configuration, credentials and connections, as options, environment and profile name them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_config::default_provider::region::DefaultRegionChain;
 use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::ProfileFileCredentialsProvider;
-use aws_config::provider_config::ProviderConfig;
 use aws_config::{AppName, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
-use irsa_core::aws::{AwsBackend, config_loader};
+use irsa_core::aws::{AwsBackend, CaBundle, HttpOptions, Profiles, config_loader_with, credentials_provider};
 use irsa_core::name::{ClusterRef, Partition, Region};
-use irsa_core::{Client, Result};
+use irsa_core::{Client, ConnectionLimit, Result};
 
 use super::Target;
 use super::kubernetes;
@@ -27,21 +26,24 @@ pub struct Connection {
     target: Target,
     config: SdkConfig,
     region: Region,
+    limit: ConnectionLimit,
     client: Client,
 }
 
 impl Connection {
-    /// Loads the configuration of AWS; credentials are those given, else picked by the SDK's own chain.
+    /// Loads the configuration of AWS; credentials are those given, else picked as the aws CLI does.
     ///
     /// # Errors
-    /// `InvalidInput` where nothing names a region.
+    /// `InvalidInput` where nothing names a region, for a profile that does not exist or is incomplete, and for certificates
+    /// that cannot be read; `AccessDenied` for a profile without credentials.
     pub async fn open(
         environment: &Environment,
         target: &Target,
         credentials: Option<SharedCredentialsProvider>,
     ) -> Result<Self> {
-        let config = configuration(environment, target, credentials).await?;
-        let aws = AwsBackend::new(&config)?;
+        let limit = target.max_connections.map(ConnectionLimit::new).unwrap_or_default();
+        let config = configuration(environment, target, &limit, credentials).await?;
+        let aws = AwsBackend::new(&config)?.with_connection_limit(limit.clone());
         let region = aws.region().clone();
         let backend = Arc::new(aws);
         let mut client = Client::new(backend.clone(), backend).with_timeout(target.timeout);
@@ -50,7 +52,7 @@ impl Connection {
             client = client.with_identity(cluster.clone(), identity);
         }
         let (environment, target) = (environment.clone(), target.clone());
-        Ok(Self { environment, target, config, region, client })
+        Ok(Self { environment, target, config, region, limit, client })
     }
 
     /// The region whose clusters are found by name.
@@ -71,36 +73,32 @@ impl Connection {
         if servers.is_empty() {
             return Ok(client);
         }
-        let Self { environment, target, config, region, .. } = self;
-        let around = kubernetes::Surroundings { environment, target, config, region: region.clone() };
+        let Self { environment, target, config, region, limit, .. } = self;
+        let around = kubernetes::Surroundings { environment, target, config, limit, region: region.clone() };
         kubernetes::connect(client, &around, servers).await
     }
 }
 
-/// The credentials of a profile, whatever the environment holds.
-async fn of_profile(profile: &str, target: &Target) -> ProfileFileCredentialsProvider {
-    let region = match &target.region {
-        Some(region) => Some(aws_config::Region::new(region.to_string())),
-        None => DefaultRegionChain::builder().profile_name(profile).build().region().await,
-    };
-    let around = ProviderConfig::without_region().with_region(region);
-    ProfileFileCredentialsProvider::builder().configure(&around).profile_name(profile).build()
-}
-
+/// The configuration of AWS. Every call that credentials take goes where all calls go.
 async fn configuration(
     environment: &Environment,
     target: &Target,
+    limit: &ConnectionLimit,
     credentials: Option<SharedCredentialsProvider>,
 ) -> Result<SdkConfig> {
-    let mut loader = config_loader();
+    let profiles = Profiles::read(&environment.variables, target.profile.as_deref()).await;
+    let profiles = match (profiles, &credentials) {
+        // Of credentials that were given, no profile is needed.
+        (Err(_), Some(_)) if target.profile.is_none() => None,
+        (profiles, _) => Some(profiles?),
+    };
+    let mut http = HttpOptions::new().with_connection_limit(limit.clone());
+    if let Some(bundle) = ca_bundle(environment, profiles.as_ref())? {
+        http = http.with_ca_bundle(bundle);
+    }
+    let mut loader = config_loader_with(&http).no_credentials();
     if let Some(retries) = retries(environment, target.profile.as_deref()).await? {
         loader = loader.retry_config(retries);
-    }
-    match (credentials, &target.profile) {
-        (Some(credentials), _) => loader = loader.credentials_provider(credentials),
-        // The SDK's own chain asks the environment before a profile that was named; the aws CLI and boto3 do not.
-        (None, Some(profile)) => loader = loader.credentials_provider(of_profile(profile, target).await),
-        (None, None) => {}
     }
     if let Ok(name) = AppName::new("irsa") {
         loader = loader.app_name(name);
@@ -114,9 +112,34 @@ async fn configuration(
     match &target.region {
         Some(region) => loader = loader.region(aws_config::Region::new(region.to_string())),
         None if target.given.is_some() || target.cluster.is_none() => {
-            loader = loader.region(RegionProviderChain::default_provider().or_else(ANY_REGION));
+            let named = DefaultRegionChain::builder().profile_name(selected(profiles.as_ref())).build();
+            loader = loader.region(RegionProviderChain::first_try(named).or_else(ANY_REGION));
         }
         None => {}
     }
-    Ok(loader.load().await)
+    let config = loader.load().await;
+    let credentials = match (credentials, &profiles) {
+        (None, Some(profiles)) => Some(credentials_provider(&config, &environment.variables, profiles)?),
+        (given, _) => given,
+    };
+    let mut config = config.into_builder();
+    config.set_credentials_provider(credentials);
+    Ok(config.build())
+}
+
+fn selected(profiles: Option<&Profiles>) -> &str {
+    profiles.map_or("default", Profiles::selected)
+}
+
+/// The certificates that are trusted in place of the machine's: those of `AWS_CA_BUNDLE`, else of the profile.
+fn ca_bundle(environment: &Environment, profiles: Option<&Profiles>) -> Result<Option<CaBundle>> {
+    const VARIABLE: &str = "AWS_CA_BUNDLE";
+    let named = match (environment.variable(VARIABLE), profiles) {
+        (Some(path), _) => Some((PathBuf::from(path), VARIABLE.to_owned())),
+        (None, Some(profiles)) => {
+            profiles.ca_bundle().map(|path| (path, format!("ca_bundle of profile {:?}", profiles.selected())))
+        }
+        (None, None) => None,
+    };
+    named.map(|(path, setting)| CaBundle::read(&environment.path(&path), setting)).transpose()
 }

@@ -9,7 +9,7 @@ use irsa_core::backend::ClusterBackend;
 use irsa_core::kube::kubeconfig::{cluster_of_context, context_for_cluster, context_for_description};
 use irsa_core::kube::{KubeCluster, Proxy, token_issuer};
 use irsa_core::name::{ClusterRef, Region};
-use irsa_core::{Client, Error, ErrorKind, Result};
+use irsa_core::{Client, ConnectionLimit, Error, ErrorKind, Result};
 use kube::config::Kubeconfig;
 
 use super::Target;
@@ -20,6 +20,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) environment: &'a Environment,
     pub(super) target: &'a Target,
     pub(super) config: &'a SdkConfig,
+    /// The bound that API servers share with AWS.
+    pub(super) limit: &'a ConnectionLimit,
     /// The region of clusters that are given by name.
     pub(super) region: Region,
 }
@@ -51,7 +53,8 @@ pub(super) async fn connect(client: Client, around: &Surroundings<'_>, servers: 
             Way::Pod => KubeCluster::in_cluster()?,
             Way::Eks => through_eks(&client, around, cluster)?,
         };
-        connected = connected.with_cluster(cluster.clone(), Arc::new(server.with_proxy(proxy(around.environment))));
+        let server = server.with_proxy(proxy(around.environment)).with_connection_limit(around.limit.clone());
+        connected = connected.with_cluster(cluster.clone(), Arc::new(server));
     }
     Ok(connected)
 }
@@ -245,6 +248,7 @@ mod tests {
             environment: &environment,
             target: &target,
             config: &SdkConfig::builder().build(),
+            limit: &ConnectionLimit::default(),
             region: "us-east-1".parse().unwrap(),
         };
         by_file(&around, &kubeconfig(contexts), &cluster.parse().unwrap())
@@ -299,7 +303,13 @@ mod tests {
             }
             let target = target(options, &environment).unwrap();
             let (config, region) = (SdkConfig::builder().build(), "us-east-1".parse().unwrap());
-            let around = Surroundings { environment: &environment, target: &target, config: &config, region };
+            let around = Surroundings {
+                environment: &environment,
+                target: &target,
+                config: &config,
+                limit: &ConnectionLimit::default(),
+                region,
+            };
             from_pod(&client, &around, target.cluster().unwrap()).await
         };
         let token = |issuer: &str| {
@@ -343,7 +353,9 @@ mod tests {
             let environment = environment(&[("PATH", path), ("KUBECONFIG", file.to_str().unwrap())]);
             let target = target(options, &environment).unwrap();
             let (config, region) = (SdkConfig::builder().build(), "us-east-1".parse().unwrap());
-            let around = Surroundings { environment: &environment, target: &target, config: &config, region };
+            let limit = ConnectionLimit::default();
+            let around =
+                Surroundings { environment: &environment, target: &target, config: &config, limit: &limit, region };
             spared(Way::Context(Some(DEMO.to_owned())), &around, &kubeconfig, target.cluster().unwrap())
         };
         let context = Way::Context(Some(DEMO.to_owned()));

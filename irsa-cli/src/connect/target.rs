@@ -1,5 +1,6 @@
 //! Where the work is done, as options, environment and kubeconfig say. Reads the kubeconfig at most once, and calls nothing.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub struct Options {
     pub sandbox: Option<PathBuf>,
     /// The longest time for one binding; by default 2 minutes.
     pub timeout: Option<Duration>,
+    /// How many requests are under way at once, and connections open to each host; by default 20.
+    pub max_connections: Option<usize>,
 }
 
 /// Where the work is done.
@@ -60,6 +63,8 @@ pub struct Target {
     pub context: Option<String>,
     /// The longest time for one binding.
     pub timeout: Duration,
+    /// How many requests are under way at once, where it was said.
+    pub max_connections: Option<NonZeroUsize>,
     read: OnceLock<Kubeconfig>,
 }
 
@@ -137,6 +142,7 @@ impl Target {
             kubeconfig: options.kubeconfig.as_ref().map(|file| environment.path(file)),
             context: options.context.clone().filter(|name| !name.is_empty()),
             timeout: options.timeout.unwrap_or(DEFAULT_TIMEOUT),
+            max_connections: max_connections(options.max_connections)?,
             read: OnceLock::new(),
         })
     }
@@ -322,6 +328,11 @@ pub(crate) fn check_sandbox(options: &Options) -> Result<()> {
         Some((option, _)) => Err(contradiction(option, "--sandbox")),
         None => Ok(()),
     }
+}
+
+fn max_connections(max: Option<usize>) -> Result<Option<NonZeroUsize>> {
+    let refused = || Error::invalid("max_connections", "0", "must be at least 1");
+    max.map(|max| NonZeroUsize::new(max).ok_or_else(refused)).transpose()
 }
 
 fn check_url(url: Option<&str>) -> Result<()> {

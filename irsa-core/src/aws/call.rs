@@ -9,6 +9,7 @@ use aws_types::request_id::RequestId;
 use tracing::Instrument;
 use tracing::field::Empty;
 
+use super::AwsBackend;
 use super::error::error_of;
 pub(super) use crate::backend::AwsCall as Call;
 use crate::backend::MOST_PAGES;
@@ -22,6 +23,23 @@ pub(super) type Page<T> = (Vec<T>, bool, Option<String>);
 
 /// The most entries of a page that IAM takes (IAM API reference, `MaxItems`).
 pub(super) const PAGE: i32 = 1000;
+
+impl AwsBackend {
+    /// A call of IAM that waits for its turn.
+    pub(super) fn iam_call(&self, action: &'static str, doing: impl Into<String>) -> Call<'_> {
+        Call::iam(action, doing).within(&self.limit)
+    }
+
+    /// A call of EKS that waits for its turn.
+    pub(super) fn eks_call(&self, action: &'static str, doing: impl Into<String>) -> Call<'_> {
+        Call::eks(action, doing).within(&self.limit)
+    }
+
+    /// A call of STS that waits for its turn.
+    pub(super) fn sts_call(&self, action: &'static str, doing: impl Into<String>) -> Call<'_> {
+        Call::sts(action, doing).within(&self.limit)
+    }
+}
 
 impl Call<'_> {
     /// Sends it.
@@ -88,6 +106,11 @@ impl Call<'_> {
     {
         let span =
             tracing::info_span!("aws", service = self.service, action = self.action, request_id = Empty, code = Empty);
+        // Before the time limits of the SDK begin.
+        let _turn = match self.limit {
+            Some(limit) => limit.turn().await,
+            None => None,
+        };
         let answer = request.instrument(span.clone()).await;
         let (request_id, code) = match &answer {
             Ok(answer) => (answer.request_id(), None),

@@ -10,6 +10,7 @@ use aws_types::request_id::RequestId;
 use http_body_util::LengthLimitError;
 
 use super::call::Call;
+use super::tls::TlsFailure;
 use crate::backend::kind_of_status;
 use crate::error::{Error, ErrorKind};
 
@@ -18,6 +19,9 @@ pub(super) fn error_of<E>(call: &Call<'_>, failure: SdkError<E, HttpResponse>) -
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
+    if let Some(tls) = causes(&failure).find_map(|cause| cause.downcast_ref::<TlsFailure>()) {
+        return call.placed(tls.told(call.doing.clone()));
+    }
     let failure = match failure {
         failure if causes(&failure).any(|cause| cause.is::<CredentialsError>()) => match failure.into_source() {
             Ok(source) => return call.placed(no_credentials(&call.doing, source)),
@@ -95,6 +99,10 @@ fn not_sent(call: &Call<'_>, failure: &(dyn StdError + 'static)) -> Error {
 
 /// There are no credentials, or they could not be had: `failure` is a [`CredentialsError`], or has one behind it.
 pub(super) fn no_credentials(doing: &str, failure: Box<dyn StdError + Send + Sync>) -> Error {
+    // What our own provider says is whole.
+    if let Some(error) = causes(failure.as_ref()).find_map(|cause| cause.downcast_ref::<Error>()) {
+        return error.clone().during(doing.to_owned());
+    }
     let error = causes(failure.as_ref()).find_map(|cause| cause.downcast_ref());
     let (kind, hint) = match error {
         Some(CredentialsError::CredentialsNotLoaded(_)) => {
@@ -115,7 +123,7 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
 }
 
 /// The texts of an error and its sources in one line, each once, without those of the SDK that say nothing.
-fn chain(error: &(dyn StdError + 'static)) -> String {
+pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
     const EMPTY: [&str; 7] =
         ["dispatch failure", "service error", "response error", "io error", "other", "timeout", "unhandled error"];
     let mut texts: Vec<String> = Vec::new();
@@ -136,6 +144,7 @@ mod tests {
     use super::super::{AwsBackend, SdkConfig};
     use super::*;
     use crate::backend::{IamBackend, IdentityBackend};
+    use crate::hint::Hint;
     use crate::name::RoleName;
 
     async fn failure(aws: AwsBackend) -> Error {
@@ -168,7 +177,7 @@ mod tests {
             assert!(error.hint().is_some_and(|text| text.to_string().contains(hint)), "{error:?}");
         }
         let denied = failure_of(|| Answer::error(403, "AccessDenied", "not authorized")).await;
-        assert_eq!((denied.kind(), denied.hint()), (ErrorKind::AccessDenied, None));
+        assert_eq!((denied.kind(), denied.hint()), (ErrorKind::AccessDenied, Some(&Hint::GrantPermissions)));
     }
 
     #[tokio::test]

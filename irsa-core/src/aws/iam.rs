@@ -15,7 +15,7 @@ use aws_sdk_iam::types::{SummaryKeyType, Tag};
 
 use super::AwsBackend;
 use super::answer;
-use super::call::{Call, PAGE};
+use super::call::PAGE;
 use crate::backend::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
     version_to_read,
@@ -26,7 +26,7 @@ use crate::name::{Audience, InlinePolicyName, PolicyArn, ProviderArn, RoleName};
 #[async_trait]
 impl IamBackend for AwsBackend {
     async fn provider(&self, arn: &ProviderArn) -> Result<Option<OidcProvider>> {
-        let call = Call::iam("GetOpenIDConnectProvider", format!("cannot read OIDC provider {arn}"));
+        let call = self.iam_call("GetOpenIDConnectProvider", format!("cannot read OIDC provider {arn}"));
         let request = self.iam.get_open_id_connect_provider().open_id_connect_provider_arn(arn.to_string());
         let found = call.find(request.send(), GetOpenIDConnectProviderError::is_no_such_entity_exception).await?;
         Ok(found.map(|found| OidcProvider {
@@ -37,7 +37,7 @@ impl IamBackend for AwsBackend {
     }
 
     async fn providers(&self) -> Result<Vec<ProviderArn>> {
-        let call = Call::iam("ListOpenIDConnectProviders", "cannot list the OIDC providers");
+        let call = self.iam_call("ListOpenIDConnectProviders", "cannot list the OIDC providers");
         let list = call.send(self.iam.list_open_id_connect_providers().send()).await?;
         let entries = list.open_id_connect_provider_list.unwrap_or_default();
         let arns = entries.iter().filter_map(|entry| entry.arn.as_deref());
@@ -46,7 +46,7 @@ impl IamBackend for AwsBackend {
     }
 
     async fn role(&self, name: &RoleName) -> Result<Option<Role>> {
-        let call = Call::iam("GetRole", format!("cannot read role {name}"));
+        let call = self.iam_call("GetRole", format!("cannot read role {name}"));
         let request = self.iam.get_role().role_name(name.as_str());
         let Some(found) = call.find(request.send(), GetRoleError::is_no_such_entity_exception).await? else {
             return Ok(None);
@@ -56,7 +56,8 @@ impl IamBackend for AwsBackend {
     }
 
     async fn attached_policies(&self, name: &RoleName) -> Result<Option<Vec<PolicyArn>>> {
-        let call = Call::iam("ListAttachedRolePolicies", format!("cannot list the policies attached to role {name}"));
+        let call =
+            self.iam_call("ListAttachedRolePolicies", format!("cannot list the policies attached to role {name}"));
         let request = self.iam.list_attached_role_policies().role_name(name.as_str()).max_items(PAGE);
         let pages = call.pages(
             ListAttachedRolePoliciesError::is_no_such_entity_exception,
@@ -67,7 +68,7 @@ impl IamBackend for AwsBackend {
     }
 
     async fn inline_policy_names(&self, name: &RoleName) -> Result<Option<Vec<InlinePolicyName>>> {
-        let call = Call::iam("ListRolePolicies", format!("cannot list the inline policies of role {name}"));
+        let call = self.iam_call("ListRolePolicies", format!("cannot list the inline policies of role {name}"));
         let request = self.iam.list_role_policies().role_name(name.as_str()).max_items(PAGE);
         let pages = call.pages(
             ListRolePoliciesError::is_no_such_entity_exception,
@@ -81,7 +82,7 @@ impl IamBackend for AwsBackend {
     }
 
     async fn inline_policy(&self, name: &RoleName, policy: &InlinePolicyName) -> Result<Option<InlinePolicy>> {
-        let call = Call::iam("GetRolePolicy", format!("cannot read inline policy {policy} of role {name}"));
+        let call = self.iam_call("GetRolePolicy", format!("cannot read inline policy {policy} of role {name}"));
         let request = self.iam.get_role_policy().role_name(name.as_str()).policy_name(policy.as_str());
         let Some(found) = call.find(request.send(), GetRolePolicyError::is_no_such_entity_exception).await? else {
             return Ok(None);
@@ -92,7 +93,7 @@ impl IamBackend for AwsBackend {
 
     async fn instance_profiles(&self, name: &RoleName) -> Result<Option<Vec<String>>> {
         let call =
-            Call::iam("ListInstanceProfilesForRole", format!("cannot list the instance profiles of role {name}"));
+            self.iam_call("ListInstanceProfilesForRole", format!("cannot list the instance profiles of role {name}"));
         let request = self.iam.list_instance_profiles_for_role().role_name(name.as_str()).max_items(PAGE);
         let pages = call.pages(
             ListInstanceProfilesForRoleError::is_no_such_entity_exception,
@@ -107,7 +108,7 @@ impl IamBackend for AwsBackend {
     }
 
     async fn policy(&self, arn: &PolicyArn) -> Result<Option<ManagedPolicy>> {
-        let call = Call::iam("GetPolicy", format!("cannot read policy {arn}"));
+        let call = self.iam_call("GetPolicy", format!("cannot read policy {arn}"));
         let request = self.iam.get_policy().policy_arn(arn.to_string());
         let Some(found) = call.find(request.send(), GetPolicyError::is_no_such_entity_exception).await? else {
             return Ok(None);
@@ -122,7 +123,7 @@ impl IamBackend for AwsBackend {
 
     async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>> {
         let Some(version) = version_to_read(self, arn, version).await? else { return Ok(None) };
-        let call = Call::iam("GetPolicyVersion", format!("cannot read version {version} of policy {arn}"));
+        let call = self.iam_call("GetPolicyVersion", format!("cannot read version {version} of policy {arn}"));
         let request = self.iam.get_policy_version().policy_arn(arn.to_string()).version_id(&version);
         let Some(found) = call.find(request.send(), GetPolicyVersionError::is_no_such_entity_exception).await? else {
             return Ok(None);
@@ -137,7 +138,7 @@ impl IamBackend for AwsBackend {
     }
 
     async fn quotas(&self) -> Result<Quotas> {
-        let call = Call::iam("GetAccountSummary", "cannot read the quotas of the account");
+        let call = self.iam_call("GetAccountSummary", "cannot read the quotas of the account");
         let summary = call.send(self.iam.get_account_summary().send()).await?;
         let summary = summary.summary_map.unwrap_or_default();
         let number = |key| summary.get(&key).and_then(|number| u64::try_from(*number).ok());
@@ -153,7 +154,7 @@ impl IamBackend for AwsBackend {
 
     async fn create_role(&self, role: &NewRole) -> Result<Role> {
         let name = role.arn.name();
-        let call = Call::iam("CreateRole", format!("cannot create role {name}"));
+        let call = self.iam_call("CreateRole", format!("cannot create role {name}"));
         let request = self
             .iam
             .create_role()
@@ -170,7 +171,7 @@ impl IamBackend for AwsBackend {
     }
 
     async fn update_trust_policy(&self, name: &RoleName, document: &str) -> Result<()> {
-        let call = Call::iam("UpdateAssumeRolePolicy", format!("cannot write the trust policy of role {name}"));
+        let call = self.iam_call("UpdateAssumeRolePolicy", format!("cannot write the trust policy of role {name}"));
         let request = self.iam.update_assume_role_policy().role_name(name.as_str()).policy_document(document);
         call.send(request.send()).await.map(drop)
     }
@@ -181,12 +182,12 @@ impl IamBackend for AwsBackend {
             (None, None) => Ok(()),
             // `UpdateRole` without a session length sets it to one hour (IAM API reference, `UpdateRole`); this leaves it.
             (Some(description), None) => {
-                let call = Call::iam("UpdateRoleDescription", doing);
+                let call = self.iam_call("UpdateRoleDescription", doing);
                 let request = self.iam.update_role_description().role_name(name.as_str()).description(description);
                 call.send(request.send()).await.map(drop)
             }
             (description, Some(longest)) => {
-                let call = Call::iam("UpdateRole", doing);
+                let call = self.iam_call("UpdateRole", doing);
                 let request = self.iam.update_role().role_name(name.as_str()).max_session_duration(seconds(longest)?);
                 call.send(request.set_description(description.clone()).send()).await.map(drop)
             }
@@ -195,7 +196,7 @@ impl IamBackend for AwsBackend {
 
     async fn put_permissions_boundary(&self, name: &RoleName, boundary: &PolicyArn) -> Result<()> {
         let call =
-            Call::iam("PutRolePermissionsBoundary", format!("cannot set the permissions boundary of role {name}"));
+            self.iam_call("PutRolePermissionsBoundary", format!("cannot set the permissions boundary of role {name}"));
         let request = self.iam.put_role_permissions_boundary().role_name(name.as_str());
         call.send(request.permissions_boundary(boundary.to_string()).send()).await.map(drop)
     }
@@ -204,7 +205,7 @@ impl IamBackend for AwsBackend {
         let Some(wanted) = tags(wanted)? else {
             return Ok(());
         };
-        let call = Call::iam("TagRole", format!("cannot tag role {name}"));
+        let call = self.iam_call("TagRole", format!("cannot tag role {name}"));
         call.send(self.iam.tag_role().role_name(name.as_str()).set_tags(Some(wanted)).send()).await.map(drop)
     }
 
@@ -212,43 +213,43 @@ impl IamBackend for AwsBackend {
         if keys.is_empty() {
             return Ok(());
         }
-        let call = Call::iam("UntagRole", format!("cannot take tags from role {name}"));
+        let call = self.iam_call("UntagRole", format!("cannot take tags from role {name}"));
         let request = self.iam.untag_role().role_name(name.as_str()).set_tag_keys(Some(keys.iter().cloned().collect()));
         call.send(request.send()).await.map(drop)
     }
 
     async fn attach_policy(&self, name: &RoleName, policy: &PolicyArn) -> Result<()> {
-        let call = Call::iam("AttachRolePolicy", format!("cannot attach policy {policy} to role {name}"));
+        let call = self.iam_call("AttachRolePolicy", format!("cannot attach policy {policy} to role {name}"));
         let request = self.iam.attach_role_policy().role_name(name.as_str()).policy_arn(policy.to_string());
         call.send(request.send()).await.map(drop)
     }
 
     async fn detach_policy(&self, name: &RoleName, policy: &PolicyArn) -> Result<()> {
-        let call = Call::iam("DetachRolePolicy", format!("cannot detach policy {policy} from role {name}"));
+        let call = self.iam_call("DetachRolePolicy", format!("cannot detach policy {policy} from role {name}"));
         let request = self.iam.detach_role_policy().role_name(name.as_str()).policy_arn(policy.to_string());
         call.send(request.send()).await.map(drop)
     }
 
     async fn put_inline_policy(&self, name: &RoleName, policy: &InlinePolicyName, document: &str) -> Result<()> {
-        let call = Call::iam("PutRolePolicy", format!("cannot write inline policy {policy} of role {name}"));
+        let call = self.iam_call("PutRolePolicy", format!("cannot write inline policy {policy} of role {name}"));
         let request = self.iam.put_role_policy().role_name(name.as_str()).policy_name(policy.as_str());
         call.send(request.policy_document(document).send()).await.map(drop)
     }
 
     async fn delete_inline_policy(&self, name: &RoleName, policy: &InlinePolicyName) -> Result<()> {
-        let call = Call::iam("DeleteRolePolicy", format!("cannot delete inline policy {policy} of role {name}"));
+        let call = self.iam_call("DeleteRolePolicy", format!("cannot delete inline policy {policy} of role {name}"));
         let request = self.iam.delete_role_policy().role_name(name.as_str()).policy_name(policy.as_str());
         call.send(request.send()).await.map(drop)
     }
 
     async fn delete_role(&self, name: &RoleName) -> Result<()> {
-        let call = Call::iam("DeleteRole", format!("cannot delete role {name}"));
+        let call = self.iam_call("DeleteRole", format!("cannot delete role {name}"));
         call.send(self.iam.delete_role().role_name(name.as_str()).send()).await.map(drop)
     }
 
     async fn create_provider(&self, provider: &OidcProvider) -> Result<()> {
         let issuer = provider.arn.issuer();
-        let call = Call::iam("CreateOpenIDConnectProvider", format!("cannot create an OIDC provider for {issuer}"));
+        let call = self.iam_call("CreateOpenIDConnectProvider", format!("cannot create an OIDC provider for {issuer}"));
         let request = self
             .iam
             .create_open_id_connect_provider()
@@ -260,14 +261,14 @@ impl IamBackend for AwsBackend {
 
     async fn add_audience(&self, provider: &ProviderArn, audience: &Audience) -> Result<()> {
         let doing = format!("cannot add audience {audience} to OIDC provider {provider}");
-        let call = Call::iam("AddClientIDToOpenIDConnectProvider", doing);
+        let call = self.iam_call("AddClientIDToOpenIDConnectProvider", doing);
         let request = self.iam.add_client_id_to_open_id_connect_provider();
         let request = request.open_id_connect_provider_arn(provider.to_string()).client_id(audience.as_str());
         call.send(request.send()).await.map(drop)
     }
 
     async fn delete_provider(&self, provider: &ProviderArn) -> Result<()> {
-        let call = Call::iam("DeleteOpenIDConnectProvider", format!("cannot delete OIDC provider {provider}"));
+        let call = self.iam_call("DeleteOpenIDConnectProvider", format!("cannot delete OIDC provider {provider}"));
         let request = self.iam.delete_open_id_connect_provider().open_id_connect_provider_arn(provider.to_string());
         call.send(request.send()).await.map(drop)
     }

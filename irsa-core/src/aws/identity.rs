@@ -22,7 +22,7 @@ impl IdentityBackend for AwsBackend {
                     .with_cause("EKS knows clusters by name, not by issuer"));
             }
         };
-        let call = Call::eks("DescribeCluster", format!("cannot describe cluster {cluster} in {region}"));
+        let call = self.eks_call("DescribeCluster", format!("cannot describe cluster {cluster} in {region}"));
         let request = self.eks.describe_cluster().name(name.as_str()).customize();
         // The same client for every region: connections and credentials are shared.
         let elsewhere = aws_sdk_eks::config::Region::new(region.to_string());
@@ -36,7 +36,7 @@ impl IdentityBackend for AwsBackend {
     }
 
     async fn caller(&self) -> Result<Caller> {
-        let call = Call::sts("GetCallerIdentity", "cannot tell who is calling");
+        let call = self.sts_call("GetCallerIdentity", "cannot tell who is calling");
         let caller = call.send(self.sts.get_caller_identity().send()).await?;
         let arn = caller.arn.ok_or_else(|| call.malformed("it names no ARN"))?;
         Ok(Caller {
@@ -48,7 +48,7 @@ impl IdentityBackend for AwsBackend {
 
     async fn exchange(&self, request: &TokenExchange) -> Result<Session> {
         let doing = format!("cannot exchange a token for a session of role {}", request.role.name());
-        let call = Call::sts("AssumeRoleWithWebIdentity", doing).with_token(&request.token);
+        let call = self.sts_call("AssumeRoleWithWebIdentity", doing).with_token(&request.token);
         let exchange = self
             .sts
             .assume_role_with_web_identity()

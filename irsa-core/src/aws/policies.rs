@@ -7,7 +7,7 @@ use futures::future::try_join;
 
 use super::AwsBackend;
 use super::answer::managed_policy;
-use super::call::{Call, PAGE};
+use super::call::PAGE;
 use crate::backend::{ManagedPolicy, PolicyScope, policies_named};
 use crate::error::Result;
 
@@ -29,7 +29,7 @@ impl AwsBackend {
             PolicyScope::Aws => PolicyScopeType::Aws,
             PolicyScope::Local => PolicyScopeType::Local,
         };
-        let call = Call::iam("ListPolicies", "cannot list the managed policies");
+        let call = self.iam_call("ListPolicies", "cannot list the managed policies");
         let request = self.iam.list_policies().scope(scope).max_items(PAGE);
         let policies = call.pages(
             |_| false,

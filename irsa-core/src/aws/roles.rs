@@ -14,7 +14,7 @@ use crate::error::Result;
 impl AwsBackend {
     /// `GetAccountAuthorizationDetails` has policies, boundary and tags, `ListRoles` has the settings: both at once.
     pub(super) async fn every_role(&self) -> Result<Vec<RoleDetail>> {
-        let call = Call::iam("GetAccountAuthorizationDetails", "cannot read the roles of the account");
+        let call = self.iam_call("GetAccountAuthorizationDetails", "cannot read the roles of the account");
         let (details, settings) = try_join(self.role_details(&call), self.role_settings()).await?;
         // A role without an ARN is still being made: the list is one of a moment before.
         let finished = details.into_iter().filter(|detail| detail.arn.as_deref().is_none_or(is_finished));
@@ -33,7 +33,7 @@ impl AwsBackend {
     }
 
     async fn role_settings(&self) -> Result<HashMap<String, RoleSettings>> {
-        let call = Call::iam("ListRoles", "cannot list the roles of the account");
+        let call = self.iam_call("ListRoles", "cannot list the roles of the account");
         let request = self.iam.list_roles().max_items(PAGE);
         let roles = call.pages(
             |_| false,

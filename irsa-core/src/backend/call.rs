@@ -7,8 +7,11 @@ use std::str::FromStr;
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::code::{hint_of_code, kind_of_code, kind_of_status};
+use super::code::{hint_of_code, is_access_denied, kind_of_code, kind_of_status};
+use super::denial;
 use super::{ClusterDescription, ROLE_UNFINISHED};
+#[cfg(feature = "aws")]
+use crate::connection_limit::ConnectionLimit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ClusterRef, RoleArn};
 
@@ -29,22 +32,49 @@ pub struct AwsCall<'a> {
     pub(crate) doing: String,
     /// Sent as the proof of who is calling, in place of a signature; never to be seen in a message.
     pub(crate) token: Option<&'a SecretString>,
+    /// Where set, the call waits for its turn.
+    #[cfg(feature = "aws")]
+    pub(crate) limit: Option<&'a ConnectionLimit>,
 }
 
 impl<'a> AwsCall<'a> {
     /// A call of IAM. `doing` is what an error says was being done: "cannot read role r".
     pub fn iam(action: &'static str, doing: impl Into<String>) -> Self {
-        Self { service: "IAM", action, doing: doing.into(), token: None }
+        Self::of("IAM", action, doing.into())
     }
 
     /// A call of EKS.
     pub fn eks(action: &'static str, doing: impl Into<String>) -> Self {
-        Self { service: "EKS", action, doing: doing.into(), token: None }
+        Self::of("EKS", action, doing.into())
     }
 
     /// A call of STS.
     pub fn sts(action: &'static str, doing: impl Into<String>) -> Self {
-        Self { service: "STS", action, doing: doing.into(), token: None }
+        Self::of("STS", action, doing.into())
+    }
+
+    /// A call of single sign-on, for credentials.
+    #[cfg(feature = "aws")]
+    pub(crate) fn sso(action: &'static str, doing: impl Into<String>) -> Self {
+        Self::of("SSO", action, doing.into())
+    }
+
+    fn of(service: &'static str, action: &'static str, doing: String) -> Self {
+        Self {
+            service,
+            action,
+            doing,
+            token: None,
+            #[cfg(feature = "aws")]
+            limit: None,
+        }
+    }
+
+    /// The call waits until fewer than the limit are under way.
+    #[cfg(feature = "aws")]
+    pub(crate) fn within(mut self, limit: &'a ConnectionLimit) -> Self {
+        self.limit = Some(limit);
+        self
     }
 
     /// The call is not signed: this token is what it is judged by. It is kept out of messages.
@@ -75,10 +105,14 @@ impl<'a> AwsCall<'a> {
             (None, None) => code.to_owned(),
         };
         let error = Error::new(kind, self.doing.clone()).with_cause(cause).with_code(code);
+        // Without a signature it is the token that was refused, not the credentials.
+        if self.token.is_some() {
+            return error;
+        }
         match hint_of_code(code) {
-            // Without a signature it is the token that was refused, not the credentials.
-            Some(hint) if self.token.is_none() => error.with_hint(hint),
-            _ => error,
+            Some(hint) => error.with_hint(hint),
+            None if is_access_denied(code) => error.with_hint(denial::hint(message.unwrap_or_default())),
+            None => error,
         }
     }
 
@@ -219,6 +253,20 @@ mod tests {
         assert_eq!((kind("New", Some(503)), kind("New", None)), (ErrorKind::Unavailable, ErrorKind::Unexpected));
         let silent = call().refused("New", None, None);
         assert_eq!((silent.code(), silent.causes()), (Some("New"), vec!["New".to_owned()]));
+    }
+
+    #[test]
+    fn missing_rights_name_the_action_and_a_refused_token_does_not() {
+        let message = "User: u is not authorized to perform: iam:CreateRole on resource: r because no permissions boundary \
+                       allows the iam:CreateRole action";
+        for code in ["AccessDenied", "AccessDeniedException"] {
+            let hint = call().refused(code, Some(message), Some(403)).hint().unwrap().to_string();
+            assert!(hint.contains("permissions boundary of the caller, which does not allow iam:CreateRole"), "{hint}");
+        }
+        let token = SecretString::from("t");
+        let exchange = AwsCall::sts("AssumeRoleWithWebIdentity", "cannot exchange").with_token(&token);
+        assert_eq!(exchange.refused("AccessDenied", Some(message), Some(403)).hint(), None);
+        assert_eq!(call().refused("UnmodifiableEntity", Some(message), Some(400)).hint(), None);
     }
 
     #[test]

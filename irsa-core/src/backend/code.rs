@@ -80,6 +80,11 @@ pub(crate) fn kind_of_code(code: &str) -> ErrorKind {
     }
 }
 
+/// Whether a code says that the caller has not the right to do it, and nothing else.
+pub(crate) fn is_access_denied(code: &str) -> bool {
+    matches!(code.strip_suffix("Exception").unwrap_or(code), "AccessDenied" | "NotAuthorized" | "UnauthorizedOperation")
+}
+
 /// The kind of an answer that has no code, or one that is not known.
 pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
     match status {

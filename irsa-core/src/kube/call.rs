@@ -17,6 +17,7 @@ use tracing::Instrument;
 
 use super::eks::BearerSource;
 use super::{PLUGIN_MISSING, refusal};
+use crate::connection_limit::ConnectionLimit;
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::name::EksHost;
 
@@ -32,6 +33,7 @@ pub(super) const ONE_PAGE: usize = 64 << 20;
 /// An API server that can be called.
 pub(super) struct Connection {
     pub(super) client: Client,
+    pub(super) limit: ConnectionLimit,
     /// Where set, gives the token of each request.
     pub(super) bearer: Option<Arc<dyn BearerSource>>,
     /// What goes with each request, beside the tokens of `bearer`.
@@ -164,6 +166,8 @@ impl Connection {
         request: &Request<Vec<u8>>,
         most: usize,
     ) -> std::result::Result<Vec<u8>, Failure> {
+        // Before the time of the request begins.
+        let _turn = self.limit.turn().await;
         let request = self.dressed(operation, request.clone()).await?;
         let exchange = async {
             let response = self.client.send(request).await.map_err(|error| self.unreachable(operation, error))?;
@@ -318,6 +322,7 @@ mod tests {
     async fn asked(server: &Server, token: Result<&'static str>) -> std::result::Result<Vec<u8>, Failure> {
         let connection = Connection {
             client: server.client(),
+            limit: ConnectionLimit::default(),
             bearer: Some(Arc::new(Token(token))),
             credentials: Credentials::Sent,
             endpoint: None,

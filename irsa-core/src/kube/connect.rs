@@ -8,18 +8,18 @@ use ::kube::client::ConfigExt;
 use ::kube::config::AuthInfo;
 use ::kube::{Client, Config};
 use http::Uri;
-use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
-use hyper_util::rt::TokioExecutor;
 use secrecy::{ExposeSecret, SecretString};
-use tower::{BoxError, ServiceBuilder, ServiceExt};
+use tower::{ServiceBuilder, ServiceExt};
 
 use super::authority;
 use super::call::{Connection, Credentials, plugin_failed};
 use super::eks::BearerSource;
+use super::pool::{IDLE_TIMEOUT, Pool};
 use super::token::{self, TokenFile};
+use crate::connection_limit::ConnectionLimit;
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::url;
 
@@ -89,11 +89,10 @@ fn build(mut config: Config, proxy: &Proxy) -> Result<Connection> {
     // kube leaves Nagle's algorithm on (kube issue 2056): the first request would wait 40 ms for a delayed ACK.
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(config.connect_timeout.unwrap_or(LONGEST_CONNECT).min(LONGEST_CONNECT)));
-    let pool = legacy::Client::builder(TokioExecutor::new());
     let http = match route(&config, proxy)? {
         None => {
             let tls = config.rustls_https_connector_with_connector(tcp).map_err(unusable)?;
-            pool.build(tls).boxed_clone()
+            Pool::new(tls, IDLE_TIMEOUT).boxed_clone()
         }
         Some(proxy) => {
             let mut tunnel = Tunnel::new(proxy.uri().clone(), tcp);
@@ -101,19 +100,16 @@ fn build(mut config: Config, proxy: &Proxy) -> Result<Connection> {
                 tunnel = tunnel.with_auth(auth.clone());
             }
             let tls = config.rustls_https_connector_with_connector(tunnel).map_err(unusable)?;
-            pool.build(tls).boxed_clone()
+            Pool::new(tls, IDLE_TIMEOUT).boxed_clone()
         }
     };
-    let service = ServiceBuilder::new()
-        .layer(config.base_uri_layer())
-        .option_layer(auth)
-        .layer(extra_headers)
-        .map_err(BoxError::from)
-        .service(http);
+    let service =
+        ServiceBuilder::new().layer(config.base_uri_layer()).option_layer(auth).layer(extra_headers).service(http);
     Ok(Connection {
         client: Client::new(service, config.default_namespace),
         bearer,
         credentials,
+        limit: ConnectionLimit::default(),
         endpoint: Some(config.cluster_url.to_string().trim_end_matches('/').to_owned()),
         certificate_authority: config.root_cert.as_deref().map(authority::encode),
         token_issuer,

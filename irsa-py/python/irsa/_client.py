@@ -60,6 +60,10 @@ class Client(Twins):
         timeout: the longest time in seconds that reading what a binding needs may take, and then again that writing it
             may take from its first write on; by default 120. A call can thus take twice as long. Of many bindings each
             has its own time, without the wait for its turn. A call that runs out of it raises `TimeoutError`.
+        max_connections: how many requests are under way at once, and so how many connections are open to each host of
+            AWS and of Kubernetes, however many calls are made at once: the others wait for their turn, before their
+            time runs. By default 20. Idle connections are closed after half a minute. boto3 clients have connections of
+            their own.
 
     Raises:
         InvalidInputError: an argument is malformed, two contradict each other, or nothing names a cluster.
@@ -83,6 +87,7 @@ class Client(Twins):
         sts: object = None,
         kubernetes: object = None,
         timeout: float | None = None,
+        max_connections: int | None = None,
     ) -> None:
         self._shown = _arguments(
             cluster,
@@ -95,6 +100,7 @@ class Client(Twins):
             issuer=issuer,
             account=account,
             timeout=timeout,
+            max_connections=max_connections,
         )
         self._core: Core = Core.live(
             cluster,
@@ -111,6 +117,7 @@ class Client(Twins):
             sts,
             kubernetes,
             timeout,
+            max_connections,
         )
 
     @classmethod

@@ -287,6 +287,7 @@ class Core:
         sts: object,
         kubernetes: object,
         timeout: float | None,
+        max_connections: int | None,
     ) -> Core: ...
     @staticmethod
     def sandbox(path: str | os.PathLike[str] | None, cluster: str | None, timeout: float | None) -> Core: ...
