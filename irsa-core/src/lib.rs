@@ -84,7 +84,8 @@ mod report;
 mod request;
 mod retry;
 mod sandbox;
-#[cfg(all(test, any(feature = "aws", feature = "kube")))]
+#[cfg(test)]
+#[cfg(any(feature = "aws", feature = "kube"))]
 mod test_server;
 mod text;
 pub mod trust;

@@ -131,11 +131,14 @@ fn route(config: &Config, proxy: &Proxy) -> Result<Option<Intercept>> {
     }
 }
 
+/// Where a token comes from, if not from the configuration as it is, and its issuer.
+type OwnToken = (Option<Arc<dyn BearerSource>>, Option<String>);
+
 /// The token that a configuration holds itself, and its issuer, where it is that of a service account.
 ///
 /// The token of a file is sent by a source of our own: kube's would send the line break at its end. The file wins over a
 /// token that stands beside it, which is used while the file cannot be read, as in client-go.
-fn own_token(auth: &mut AuthInfo) -> Result<(Option<Arc<dyn BearerSource>>, Option<String>)> {
+fn own_token(auth: &mut AuthInfo) -> Result<OwnToken> {
     let unusable = |what: &str, why: String| {
         Error::new(ErrorKind::InvalidInput, CANNOT_CONNECT).with_cause(format!("{what} {why}"))
     };

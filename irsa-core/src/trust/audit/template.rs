@@ -421,7 +421,7 @@ impl Filler {
 fn split_key(key: &str) -> Option<(&str, &str)> {
     let found = placeholders(key);
     let inside = |at: usize| found.iter().any(|open| (open.start..open.start + open.text.len()).contains(&at));
-    let at = key.match_indices(':').map(|(at, _)| at).filter(|at| !inside(*at)).next_back()?;
+    let at = key.match_indices(':').map(|(at, _)| at).rfind(|at| !inside(*at))?;
     Some((key.get(..at)?, key.get(at + 1..)?))
 }
 
@@ -660,7 +660,7 @@ mod tests {
             let written: Value = serde_json::from_str(&text).unwrap();
             prop_assert_eq!(ids(&written), ids(&filled), "{}", text);
             let named = found(&written).iter().any(|found| found.id == FindingId::Placeholder);
-            prop_assert_eq!(named, text != filled.to_string());
+            prop_assert_eq!(named, filled != text);
             for finding in found(&written) {
                 let Some(fix) = finding.fix else { continue };
                 // Filled in the same way, the repair of the template repairs what it becomes.
