@@ -32,7 +32,6 @@ impl ConnectionLimit {
     }
 
     /// Waits until fewer requests than the bound are under way. The turn lasts until the permit is dropped.
-    #[cfg(any(feature = "aws", feature = "kube"))]
     pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         // The semaphore is never closed.
         Arc::clone(&self.turns).acquire_owned().await.ok()

@@ -58,6 +58,7 @@ pub mod aws;
 pub mod backend;
 mod binding;
 mod client;
+#[cfg(any(feature = "aws", feature = "kube"))]
 mod connection_limit;
 mod convention;
 mod document;
@@ -98,6 +99,7 @@ pub use self::binding::{
     STS_REGIONAL_ENDPOINTS_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION,
 };
 pub use self::client::Client;
+#[cfg(any(feature = "aws", feature = "kube"))]
 pub use self::connection_limit::ConnectionLimit;
 pub use self::convention::Convention;
 pub use self::document::PolicyDocument;

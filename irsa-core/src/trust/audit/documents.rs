@@ -386,7 +386,11 @@ mod tests {
         }
         let statement = trust()["Statement"][0].clone();
         for text in [statement.clone(), json!([statement]), trust(), json!([trust()])] {
-            assert_eq!(trust_statements_of_text(&text.to_string()).unwrap(), std::slice::from_ref(&statement), "{text}");
+            assert_eq!(
+                trust_statements_of_text(&text.to_string()).unwrap(),
+                std::slice::from_ref(&statement),
+                "{text}"
+            );
         }
         assert!(trust_document_of_text("f", TRUST).unwrap().0.is_none());
 
