@@ -2,6 +2,7 @@
 
 mod aws;
 mod kubernetes;
+mod plugin;
 mod retries;
 mod sandbox;
 mod target;

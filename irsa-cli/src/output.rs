@@ -77,8 +77,17 @@ pub(crate) fn fleet(told: &Fleet, global: &Global, printer: &mut Printer<'_>) ->
     let several = fleet::has_several_clusters(report.entries.iter().map(|entry| &entry.cluster));
     let of_bindings = report.entries.iter().filter_map(|entry| Some((entry, entry.report()?)));
     warn(&told.warnings, printer);
+    let mut of_clusters: Vec<&Warning> = Vec::new();
     for (entry, of_binding) in of_bindings {
         for warning in &of_binding.warnings {
+            if warning.id == WarningId::PluginReplaced {
+                // It is about a cluster, and so the same for each binding.
+                if !of_clusters.contains(&warning) {
+                    of_clusters.push(warning);
+                    printer.warn(warning);
+                }
+                continue;
+            }
             let message = format!("{}: {}", fleet::name(entry, several), warning.message);
             printer.warn(&Warning { message, ..warning.clone() });
         }
@@ -291,7 +300,7 @@ fn document(answer: &impl serde::Serialize) -> Value {
     serde_json::to_value(answer).unwrap_or_default()
 }
 
-fn warn(warnings: &[Warning], printer: &mut Printer<'_>) {
+pub(crate) fn warn(warnings: &[Warning], printer: &mut Printer<'_>) {
     for warning in warnings {
         printer.warn(warning);
     }

@@ -147,6 +147,13 @@ impl Job {
             Ok(ended) => ended,
             Err(error) => return self.failed(&error, false, global, printer),
         };
+        let says_it_itself = match &ended {
+            Some(Ok(answer)) => matches!(answer, Answer::Report(_) | Answer::Gen3(_) | Answer::Trust(_)),
+            Some(Err(_)) | None => false,
+        };
+        if !says_it_itself {
+            output::warn(&self.target.warnings(), printer);
+        }
         match ended {
             Some(Ok(answer)) => {
                 let exit = output::answered(self, &answer, global, printer);

@@ -17,8 +17,9 @@ use crate::identity::{CachedIdentity, Identity};
 use crate::name::{ClusterRef, RoleName};
 use crate::observe::{Backends, observe};
 use crate::plan::{Plan, plan};
-use crate::report::Report;
+use crate::report::{Report, Warning};
 use crate::request::Request;
+use crate::waiting::Waiting;
 
 /// The longest time for one binding from its first write, and for one observe, if nothing else is said.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
@@ -60,7 +61,14 @@ impl Client {
     /// A client of these back ends.
     pub fn new(identity: Arc<dyn IdentityBackend>, iam: Arc<dyn IamBackend>) -> Self {
         let identity = Arc::new(CachedIdentity::new(identity));
-        let backends = Backends { identity, iam, clusters: BTreeMap::new(), given: BTreeMap::new(), reading: None };
+        let backends = Backends {
+            identity,
+            iam,
+            clusters: BTreeMap::new(),
+            given: BTreeMap::new(),
+            warnings: BTreeMap::new(),
+            reading: None,
+        };
         Self { backends, timeout: DEFAULT_TIMEOUT, queues: Arc::default() }
     }
 
@@ -78,6 +86,14 @@ impl Client {
     #[must_use]
     pub fn with_cluster(mut self, cluster: ClusterRef, backend: Arc<dyn ClusterBackend>) -> Self {
         self.backends.clusters.insert(cluster, backend);
+        self
+    }
+
+    /// Adds a warning to each plan and report for which the API server of a cluster is asked: something about the way to it
+    /// that the user should know.
+    #[must_use]
+    pub fn with_warning(mut self, cluster: ClusterRef, warning: Warning) -> Self {
+        self.backends.warnings.insert(cluster, warning);
         self
     }
 
@@ -179,10 +195,12 @@ impl Client {
 
     /// Runs a read within the deadline.
     pub(crate) async fn in_time<T>(&self, what: &str, read: impl Future<Output = Result<T>>) -> Result<T> {
-        match tokio::time::timeout(self.timeout, read).await {
+        let waiting = Waiting::default();
+        let mut read = pin!(waiting.collect(read));
+        match tokio::time::timeout(self.timeout, &mut read).await {
             Ok(result) => result,
             Err(_) => Err(Error::new(ErrorKind::Timeout, format!("{what} did not end in time"))
-                .with_cause(format!("the deadline is {} seconds", self.timeout.as_secs_f64()))
+                .with_cause(out_of_time(self.timeout, &waiting))
                 .with_hint(Hint::ExtendTimeout)),
         }
     }
@@ -199,6 +217,15 @@ impl Client {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         queues.retain(|known, queue| *known == name || Arc::strong_count(queue) > 1);
         Arc::clone(queues.entry(name).or_default())
+    }
+}
+
+/// Why a read was given up: the deadline, and what it was still waiting for.
+fn out_of_time(timeout: Duration, waiting: &Waiting) -> String {
+    let seconds = timeout.as_secs_f64();
+    match waiting.descriptions()[..] {
+        [] => format!("the deadline is {seconds} seconds"),
+        ref all => format!("the deadline of {seconds} seconds passed while waiting for {}", all.join(" and ")),
     }
 }
 

@@ -15,34 +15,36 @@ mod context;
 mod conversations;
 mod defect;
 mod eks;
+mod eks_plugin;
 #[cfg(test)]
 mod fake;
 pub mod kubeconfig;
 mod pem;
+mod plugin;
 mod pool;
 mod refusal;
 mod token;
+mod tunnel;
 
 use std::fmt;
 use std::sync::Arc;
 
 use ::kube::config::Kubeconfig;
 use ::kube::{Client, Config};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
-use self::call::{Connection, Credentials};
-pub use self::connect::Proxy;
+use self::call::Connection;
+use self::connect::Surroundings;
 pub use self::eks::BearerSource;
 use self::eks::EksSource;
+pub use self::plugin::{PLUGIN_MISSING, Plugins};
 pub use self::token::issuer as token_issuer;
 use crate::backend::IdentityBackend;
 use crate::connection_limit::ConnectionLimit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::ClusterRef;
-
-/// The code of the error (kind `Unavailable`) of a credential plug-in that cannot be started, such as an `aws` that is not
-/// installed: the cluster may still be reached in another way.
-pub const PLUGIN_MISSING: &str = "PluginMissing";
+use crate::proxy::ProxySettings;
+use crate::waiting::waiting_for;
 
 /// The API server of one cluster.
 ///
@@ -51,9 +53,9 @@ pub const PLUGIN_MISSING: &str = "PluginMissing";
 pub struct KubeCluster {
     source: Source,
     chosen: bool,
-    proxy: Proxy,
+    around: Surroundings,
     limit: ConnectionLimit,
-    connection: OnceCell<Connection>,
+    connection: Mutex<Option<Arc<Connection>>>,
     issuer: OnceCell<Option<String>>,
 }
 
@@ -72,22 +74,15 @@ impl KubeCluster {
     /// which costs 40 ms once; [`from_config`](Self::from_config) does not.
     pub fn new(client: Client) -> Self {
         let limit = ConnectionLimit::default();
-        let connection = Connection {
-            client,
-            limit: limit.clone(),
-            bearer: None,
-            credentials: Credentials::Unknown,
-            endpoint: None,
-            certificate_authority: None,
-            token_issuer: None,
-        };
-        Self { limit, connection: OnceCell::new_with(Some(connection)), ..Self::from_source(Source::Client) }
+        let connection = Arc::new(Connection { limit: limit.clone(), ..Connection::new(client) });
+        Self { limit, connection: Mutex::new(Some(connection)), ..Self::from_source(Source::Client) }
     }
 
     /// The same, at a URL that errors name and by which the cluster may be recognised.
     #[must_use]
     pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
-        if let Some(connection) = self.connection.get_mut() {
+        // Nobody else has it before the first call.
+        if let Some(connection) = self.connection.get_mut().as_mut().and_then(Arc::get_mut) {
             connection.endpoint = Some(url.into());
         }
         self
@@ -108,7 +103,7 @@ impl KubeCluster {
     /// A cluster reached by a context of a kubeconfig, by default its current one. Its fields and the files that it names
     /// are checked; nothing is run yet.
     ///
-    /// Proxies in the environment are left to [`with_proxy`](Self::with_proxy); one that the kubeconfig names is used.
+    /// Proxies of the environment are left to [`with_proxies`](Self::with_proxies); one that the kubeconfig names is used.
     ///
     /// # Errors
     /// `InvalidInput` for a context, cluster or user that does not exist, with the nearest names, and for a field that
@@ -144,10 +139,25 @@ impl KubeCluster {
         Self::from_source(Source::Eks(EksSource { identity, cluster, bearer }))
     }
 
-    /// Goes through a proxy where the configuration names none itself.
+    /// Goes through the proxies of an environment where the configuration names none itself.
     #[must_use]
-    pub fn with_proxy(self, proxy: Proxy) -> Self {
-        Self { proxy, ..self }
+    pub fn with_proxies(mut self, proxies: ProxySettings) -> Self {
+        self.around.proxies = proxies;
+        self
+    }
+
+    /// Takes the token of each request from `bearer` in place of the credential plug-in of the configuration.
+    #[must_use]
+    pub fn with_bearer(mut self, bearer: Arc<dyn BearerSource>) -> Self {
+        self.around.bearer = Some(bearer);
+        self
+    }
+
+    /// Runs credential plug-ins with these settings, once for all clusters that are given the same [`Plugins`].
+    #[must_use]
+    pub fn with_plugins(mut self, plugins: Plugins) -> Self {
+        self.around.plugins = plugins;
+        self
     }
 
     /// Bounds how many requests are under way at once, and with them the open connections.
@@ -156,7 +166,8 @@ impl KubeCluster {
     /// both together. Of a client of one's own ([`new`](Self::new)) the connections are its own business.
     #[must_use]
     pub fn with_connection_limit(mut self, limit: ConnectionLimit) -> Self {
-        if let Some(connection) = self.connection.get_mut() {
+        // Nobody else has it before the first call.
+        if let Some(connection) = self.connection.get_mut().as_mut().and_then(Arc::get_mut) {
             connection.limit = limit.clone();
         }
         Self { limit, ..self }
@@ -177,25 +188,34 @@ impl KubeCluster {
         Self {
             source,
             chosen: false,
-            proxy: Proxy::default(),
+            around: Surroundings::default(),
             limit: ConnectionLimit::default(),
-            connection: OnceCell::new(),
+            connection: Mutex::default(),
             issuer: OnceCell::new(),
         }
     }
 
-    /// The connection, made by the first who needs it. A failure is not kept.
-    async fn connection(&self) -> Result<&Connection> {
-        self.connection
-            .get_or_try_init(|| async {
-                let connection = match &self.source {
-                    Source::Config(config) => connect::connect((**config).clone(), self.proxy.clone()).await,
-                    Source::Eks(eks) => eks.connect(self.proxy.clone()).await,
-                    Source::Client => Err(Error::new(ErrorKind::Unexpected, "the client is gone")),
-                };
-                connection.map(|connection| Connection { limit: self.limit.clone(), ..connection })
-            })
-            .await
+    /// The connection, made by the first who needs it, and again when its client certificate ends. A failure is not kept.
+    async fn connection(&self) -> Result<Arc<Connection>> {
+        let mut connection = match (self.connection.try_lock(), &self.source) {
+            (Ok(free), _) => free,
+            // Somebody else is connecting, and most of that time is the plug-in's.
+            (Err(_), Source::Config(config)) if config.auth_info.exec.is_some() => {
+                let name = config.auth_info.exec.as_ref().map(plugin::name).unwrap_or_default();
+                waiting_for(move || name.clone(), self.connection.lock()).await
+            }
+            (Err(_), _) => self.connection.lock().await,
+        };
+        if let Some(made) = connection.as_ref().filter(|made| !made.is_stale()) {
+            return Ok(Arc::clone(made));
+        }
+        let made = match &self.source {
+            Source::Config(config) => connect::connect((**config).clone(), &self.around).await?,
+            Source::Eks(eks) => eks.connect(&self.around).await?,
+            Source::Client => return Err(Error::new(ErrorKind::Unexpected, "the client is gone")),
+        };
+        let made = Connection { limit: self.limit.clone(), ..made };
+        Ok(Arc::clone(connection.insert(Arc::new(made))))
     }
 }
 

@@ -81,6 +81,8 @@ mod pace;
 mod permissions;
 mod plan;
 mod provider;
+#[cfg(feature = "kube")]
+mod proxy;
 mod report;
 mod request;
 mod retry;
@@ -93,6 +95,7 @@ pub mod trust;
 #[cfg(any(feature = "aws", feature = "kube"))]
 mod url;
 mod view;
+mod waiting;
 
 pub use self::binding::{
     AUDIENCE_ANNOTATION, CREATED_ANNOTATION, IrsaBinding, IrsaBindingBuilder, OWN_PREFIX, ROLE_ARN_ANNOTATION,
@@ -113,6 +116,8 @@ pub use self::kube::KubeCluster;
 pub use self::ownership::Origin;
 pub use self::permissions::{Command, Holder, Permissions, Scope, permissions};
 pub use self::plan::Plan;
+#[cfg(feature = "kube")]
+pub use self::proxy::ProxySettings;
 pub use self::report::{Extra, Outcome, Report, StepReport, Warning, WarningId};
 pub use self::request::{Request, Verb};
 pub use self::sandbox::{

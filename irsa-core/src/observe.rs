@@ -45,6 +45,8 @@ pub(crate) struct Backends {
     pub(crate) iam: Arc<dyn IamBackend>,
     pub(crate) clusters: BTreeMap<ClusterRef, Arc<dyn ClusterBackend>>,
     pub(crate) given: BTreeMap<ClusterRef, Identity>,
+    /// What every answer about a cluster is to say.
+    pub(crate) warnings: BTreeMap<ClusterRef, Warning>,
     /// The clusters as they were read for a fleet: then writes are reviewed and not rehearsed while planning.
     pub(crate) reading: Option<Arc<BTreeMap<ClusterRef, Arc<BulkCluster>>>>,
 }

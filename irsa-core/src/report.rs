@@ -121,6 +121,8 @@ pub enum WarningId {
     ProvidersUnread,
     /// A document is a permissions policy, so that it was not audited.
     PermissionsPolicySkipped,
+    /// The credential plug-in of the kubeconfig is not installed, and irsa made the token in its place.
+    PluginReplaced,
 }
 
 impl WarningId {
@@ -152,6 +154,7 @@ impl WarningId {
             Self::ClusterUnread => "cluster-unread",
             Self::ProvidersUnread => "providers-unread",
             Self::PermissionsPolicySkipped => "permissions-policy-skipped",
+            Self::PluginReplaced => "plugin-replaced",
         }
     }
 }

@@ -127,7 +127,14 @@ impl Reach {
 
     /// The same anew, for a forked process: connections cannot be shared with the old one.
     pub(crate) fn anew(&self) -> Self {
-        Self::new(self.origin.clone(), self.timeout)
+        let origin = match &self.origin {
+            Origin::Live(live) => {
+                let target = live.target.clone().after_fork(&live.environment);
+                Origin::Live(Box::new(Live { target, ..(**live).clone() }))
+            }
+            other => other.clone(),
+        };
+        Self::new(origin, self.timeout)
     }
 
     /// Waits for its turn, which lasts until what it gives is dropped.

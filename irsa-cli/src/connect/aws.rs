@@ -79,6 +79,17 @@ impl Connection {
     }
 }
 
+/// The configuration without credentials that were given, and the region of clusters that are given by name.
+///
+/// # Errors
+/// `InvalidInput` for a setting that cannot be used.
+pub(super) async fn located_configuration(environment: &Environment, target: &Target) -> Result<(SdkConfig, Region)> {
+    let limit = target.max_connections.map(ConnectionLimit::new).unwrap_or_default();
+    let config = configuration(environment, target, &limit, None).await?;
+    let region = Region::new(config.region().map_or(ANY_REGION, AsRef::as_ref))?;
+    Ok((config, region))
+}
+
 /// The configuration of AWS. Every call that credentials take goes where all calls go.
 async fn configuration(
     environment: &Environment,

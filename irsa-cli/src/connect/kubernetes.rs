@@ -1,18 +1,19 @@
 //! API servers: by kubeconfig, from a pod, or through EKS itself.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use irsa_core::aws::EksTokenSource;
 use irsa_core::backend::ClusterBackend;
 use irsa_core::kube::kubeconfig::{cluster_of_context, context_for_cluster, context_for_description};
-use irsa_core::kube::{KubeCluster, Proxy, token_issuer};
+use irsa_core::kube::{KubeCluster, token_issuer};
 use irsa_core::name::{ClusterRef, Region};
-use irsa_core::{Client, ConnectionLimit, Error, ErrorKind, Result};
+use irsa_core::{Client, ConnectionLimit, Error, ErrorKind, ProxySettings, Result, Warning};
 use kube::config::Kubeconfig;
 
 use super::Target;
+use super::aws;
+use super::plugin::{self, Signing};
 use crate::environment::Environment;
 
 /// What decides how an API server is reached.
@@ -46,17 +47,38 @@ pub(super) async fn connect(client: Client, around: &Surroundings<'_>, servers: 
         };
         let way = match way {
             Way::Pod => from_pod(&client, around, cluster).await,
-            way => spared(way, around, kubeconfig, cluster),
+            way => way,
         };
         let server = match way {
-            Way::Context(context) => by_context(around.environment, around.target, context.as_deref()).await?,
+            Way::Context(context) => {
+                let signing = Some((around.config, region_of(cluster, around)));
+                let (server, warning) =
+                    by_context(around.environment, around.target, context.as_deref(), signing).await?;
+                if let Some(warning) = warning {
+                    connected = connected.with_warning(cluster.clone(), warning);
+                }
+                server
+            }
             Way::Pod => KubeCluster::in_cluster()?,
             Way::Eks => through_eks(&client, around, cluster)?,
         };
-        let server = server.with_proxy(proxy(around.environment)).with_connection_limit(around.limit.clone());
+        let server = outfitted(server, around.environment, around.target).with_connection_limit(around.limit.clone());
         connected = connected.with_cluster(cluster.clone(), Arc::new(server));
     }
     Ok(connected)
+}
+
+/// The server with the proxies and credential plug-ins of the environment.
+fn outfitted(server: KubeCluster, environment: &Environment, target: &Target) -> KubeCluster {
+    server.with_proxies(proxies(environment)).with_plugins(target.plugins().clone())
+}
+
+/// The region of a cluster.
+fn region_of(cluster: &ClusterRef, around: &Surroundings<'_>) -> Region {
+    match cluster {
+        ClusterRef::Arn(arn) => arn.region().clone(),
+        _ => around.region.clone(),
+    }
 }
 
 /// The API server of the context that was named, else of the current one, else that of the pod we run in.
@@ -64,21 +86,37 @@ pub(super) async fn current_server(environment: &Environment, target: &Target) -
     let kubeconfig = target.kubeconfig(environment)?;
     let has_current = kubeconfig.current_context.as_deref().is_some_and(|name| !name.is_empty());
     let server = if target.context.is_some() || has_current {
-        by_context(environment, target, target.context.as_deref()).await?
+        by_context(environment, target, target.context.as_deref(), None).await?.0
     } else if environment.variable("KUBERNETES_SERVICE_HOST").is_some() {
         KubeCluster::in_cluster()?
     } else {
         return Err(Error::new(ErrorKind::InvalidInput, "there is no API server to ask")
             .with_cause("there is no kubeconfig with a current context, and we run in no pod"));
     };
-    Ok(Arc::new(server.with_proxy(proxy(environment))))
+    Ok(Arc::new(outfitted(server, environment, target)))
 }
 
-/// The API server of a context, by default the current one.
-async fn by_context(environment: &Environment, target: &Target, context: Option<&str>) -> Result<KubeCluster> {
-    let kubeconfig = target.kubeconfig(environment)?.clone();
-    let found = KubeCluster::from_kubeconfig(kubeconfig, context, target.kubeconfig_is_chosen()).await;
-    found.map_err(|error| target.in_kubeconfig(environment, error))
+/// The API server of a context, by default the current one. Where its credential plug-in is not installed, tokens are made
+/// in its place, with the configuration of AWS and the region of the cluster if these are known already; a warning says so.
+async fn by_context(
+    environment: &Environment,
+    target: &Target,
+    context: Option<&str>,
+    known: Option<(&SdkConfig, Region)>,
+) -> Result<(KubeCluster, Option<Warning>)> {
+    let kubeconfig = target.kubeconfig(environment)?;
+    let server = KubeCluster::from_kubeconfig(kubeconfig.clone(), context, target.kubeconfig_is_chosen()).await;
+    let server = server.map_err(|error| target.in_kubeconfig(environment, error))?;
+    let name = context.or(kubeconfig.current_context.as_deref()).unwrap_or_default();
+    let Some(missing) = plugin::missing(kubeconfig, name, environment) else { return Ok((server, None)) };
+    let (config, region) = match known {
+        Some((config, region)) => (config.clone(), region),
+        None => aws::located_configuration(environment, target).await?,
+    };
+    let signing = Signing { environment, target, config: &config, region };
+    let (tokens, warning) = plugin::in_its_place(&missing, name, &signing).await?;
+    target.warn(warning.clone());
+    Ok((server.with_bearer(tokens), Some(warning)))
 }
 
 /// The way from a pod to a cluster that no kubeconfig leads to: in-cluster only where the pod is one of that cluster, as
@@ -118,36 +156,6 @@ fn by_file(around: &Surroundings<'_>, kubeconfig: &Kubeconfig, cluster: &Cluster
         return None;
     }
     Some(otherwise(around, kubeconfig, cluster))
-}
-
-/// EKS itself in place of a context whose credential plug-in is not installed, as `aws` often is not; a context or file
-/// that the user named is taken at its word.
-fn spared(way: Way, around: &Surroundings<'_>, kubeconfig: &Kubeconfig, cluster: &ClusterRef) -> Way {
-    let told = around.target.context.is_some() || around.target.kubeconfig_is_chosen() || around.target.given.is_some();
-    match &way {
-        Way::Context(Some(context)) if !told && cluster.name().is_some() => {
-            match plugin(kubeconfig, context).filter(|program| !installed(program, around.environment)) {
-                Some(_) => Way::Eks,
-                None => way,
-            }
-        }
-        _ => way,
-    }
-}
-
-/// The credential plug-in that a context runs.
-fn plugin<'a>(kubeconfig: &'a Kubeconfig, context: &str) -> Option<&'a str> {
-    let user = kubeconfig.contexts.iter().find(|named| named.name == context)?.context.as_ref()?.user.as_ref()?;
-    let auth = kubeconfig.auth_infos.iter().find(|named| named.name == *user)?.auth_info.as_ref()?;
-    auth.exec.as_ref()?.command.as_deref()
-}
-
-fn installed(program: &str, environment: &Environment) -> bool {
-    let path = Path::new(program);
-    if path.components().count() > 1 {
-        return path.exists();
-    }
-    std::env::split_paths(environment.variable("PATH").unwrap_or_default()).any(|folder| folder.join(path).exists())
 }
 
 /// The context with the endpoint that EKS tells.
@@ -193,20 +201,13 @@ fn through_eks(client: &Client, around: &Surroundings<'_>, cluster: &ClusterRef)
                 "name a kubeconfig or a context (--kubeconfig, --context), or make the role alone (--role-only)",
             ));
     };
-    let region = match cluster {
-        ClusterRef::Arn(arn) => arn.region().clone(),
-        _ => around.region.clone(),
-    };
-    let tokens = EksTokenSource::new(around.config, name.clone(), region)?;
+    let tokens = EksTokenSource::new(around.config, name.clone(), region_of(cluster, around))?;
     Ok(KubeCluster::from_eks(client.identity_backend(), cluster.clone(), Arc::new(tokens)))
 }
 
-/// The proxy that kubectl would take.
-fn proxy(environment: &Environment) -> Proxy {
-    let either = |upper: &str, lower: &str| {
-        environment.variable(upper).or_else(|| environment.variable(lower)).map(str::to_owned)
-    };
-    Proxy { url: either("HTTPS_PROXY", "https_proxy"), except: either("NO_PROXY", "no_proxy") }
+/// The proxies that kubectl would take.
+fn proxies(environment: &Environment) -> ProxySettings {
+    ProxySettings::from_variables(|name| environment.variable(name).map(str::to_owned))
 }
 
 #[cfg(test)]
@@ -332,36 +333,77 @@ mod tests {
     /// The script of gen3 forced the proxy of its own network on everybody (B27).
     #[test]
     fn b27_the_only_proxy_is_that_of_the_environment() {
-        let shown = |variables: &[(&str, &str)]| proxy(&environment(variables));
+        let none = format!("{:?}", ProxySettings::default());
+        let shown = |variables: &[(&str, &str)]| format!("{:?}", proxies(&environment(variables)));
         for variables in [&[][..], &[("vpc_name", "demo")], &[("GEN3_HOME", "/cloud-automation")]] {
-            assert_eq!(shown(variables).url, None);
+            assert_eq!(shown(variables), none);
         }
-        assert_eq!(shown(&[("https_proxy", "http://own:3128")]).url.as_deref(), Some("http://own:3128"));
+        assert!(shown(&[("https_proxy", "http://own:3128")]).contains("https: Some(\"https_proxy\")"));
     }
 
-    #[test]
-    fn a_plug_in_that_is_not_installed_is_done_without() {
+    /// A kubeconfig whose only context runs a program with arguments.
+    fn with_plugin(command: &str, args: &[&str], env: &[(&str, &str)]) -> Kubeconfig {
+        let env: Vec<_> = env.iter().map(|(name, value)| serde_json::json!({"name": name, "value": value})).collect();
         let mut kubeconfig = kubeconfig(&[DEMO]);
-        kubeconfig.auth_infos = serde_json::from_value(serde_json::json!([
-            {"name": "u", "user": {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "aws"}}}]))
+        kubeconfig.auth_infos = serde_json::from_value(serde_json::json!([{"name": "u", "user": {"exec": {
+            "apiVersion": "client.authentication.k8s.io/v1", "command": command, "args": args, "env": env}}}]))
         .unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("aws"), "").unwrap();
-        let file = folder.path().join("config");
-        std::fs::write(&file, text(&[DEMO])).unwrap();
-        let way = |options: &str, path: &str| {
-            let environment = environment(&[("PATH", path), ("KUBECONFIG", file.to_str().unwrap())]);
-            let target = target(options, &environment).unwrap();
-            let (config, region) = (SdkConfig::builder().build(), "us-east-1".parse().unwrap());
-            let limit = ConnectionLimit::default();
-            let around =
-                Surroundings { environment: &environment, target: &target, config: &config, limit: &limit, region };
-            spared(Way::Context(Some(DEMO.to_owned())), &around, &kubeconfig, target.cluster().unwrap())
+        kubeconfig
+    }
+
+    const GET_TOKEN: [&str; 4] = ["eks", "get-token", "--cluster-name", "demo"];
+    const ROLE: &str = "arn:aws:iam::123456789012:role/admin";
+
+    #[test]
+    fn a_plugin_is_replaced_only_where_it_is_not_installed_and_its_identity_is_known() {
+        let folder = std::env::temp_dir().join(format!("irsa-plugin-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("aws"), "").unwrap();
+        let is_replaced = |command: &str, args: &[&str], path: &str| {
+            plugin::missing(&with_plugin(command, args, &[]), DEMO, &environment(&[("PATH", path)])).is_some()
         };
-        let context = Way::Context(Some(DEMO.to_owned()));
-        assert_eq!(way("--cluster demo", "/nowhere"), Way::Eks);
-        assert_eq!(way("--cluster demo", folder.path().to_str().unwrap()), context);
-        let named = format!("--cluster demo --context {DEMO}");
-        assert_eq!(way(&named, "/nowhere"), context, "what the user named is taken at its word");
+        assert!(is_replaced("aws", &GET_TOKEN, "/nowhere"));
+        assert!(is_replaced("/nowhere/aws", &GET_TOKEN, folder.to_str().unwrap()));
+        assert!(!is_replaced("aws", &GET_TOKEN, folder.to_str().unwrap()));
+        // Who decides itself which credentials are used cannot be stood in for.
+        let wrapped: Vec<&str> = ["exec", "dev", "--", "aws"].into_iter().chain(GET_TOKEN).collect();
+        assert!(!is_replaced("aws-vault", &wrapped, "/nowhere"));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_replaced_plugin_is_told_with_the_identity_that_it_would_have_had() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        std::fs::write(&file, "[profile dev]\naws_access_key_id = A\naws_secret_access_key = s3cr3t\n").unwrap();
+        let file = ("AWS_CONFIG_FILE", file.to_str().unwrap());
+        let said = async |args: &[&str], env: &[(&str, &str)], variables: &[(&str, &str)], options: &str| {
+            let variables: Vec<(&str, &str)> = variables.iter().copied().chain([file]).collect();
+            let environment = environment(&variables);
+            let target = target(&format!("--cluster demo --region us-east-1 {options}"), &environment).unwrap();
+            let keys = aws_credential_types::Credentials::new("AKID", "s3cr3t", None, None, "test");
+            let config = irsa_core::aws::config_loader().region("us-east-1").credentials_provider(keys).load().await;
+            let all: Vec<&str> = GET_TOKEN.into_iter().chain(args.iter().copied()).collect();
+            let kubeconfig = with_plugin("aws", &all, env);
+            let missing = plugin::missing(&kubeconfig, DEMO, &environment).unwrap();
+            let region = "us-east-1".parse().unwrap();
+            let signing = Signing { environment: &environment, target: &target, config: &config, region };
+            let (_, warning) = plugin::in_its_place(&missing, "c", &signing).await.unwrap();
+            assert_eq!(warning.id.as_str(), "plugin-replaced");
+            let begin = "credential plug-in \"aws\" of context \"c\" is not installed: irsa makes its tokens, with ";
+            assert!(!warning.message.contains("s3cr3t"), "{}", warning.message);
+            warning.message.strip_prefix(begin).unwrap().to_owned()
+        };
+        let keys = [("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "s3cr3t")];
+        let profile = [("AWS_PROFILE", "dev")];
+        assert_eq!(said(&[], &[], &[], "").await, "the AWS credentials that irsa uses for everything");
+        let own = "the credentials of profile p, which irsa uses for everything";
+        assert_eq!(said(&[], &[], &[], "--profile p").await, own);
+        assert_eq!(said(&["--profile", "dev"], &[], &keys, "--profile p").await, "the credentials of profile dev");
+        assert_eq!(said(&[], &profile, &[], "--profile p").await, "the credentials of profile dev");
+        assert_eq!(said(&[], &profile, &keys, "").await, "the access keys of the environment");
+        assert_eq!(said(&[], &keys, &[], "").await, "the access keys of the kubeconfig");
+        let assumed = format!("role {ROLE}, assumed with the credentials of profile dev");
+        assert_eq!(said(&["--role-arn", ROLE], &profile, &[], "").await, assumed);
     }
 }

@@ -1,14 +1,15 @@
 //! Where the work is done, as options, environment and kubeconfig say. Reads the kubeconfig at most once, and calls nothing.
 
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use irsa_core::aws::check_endpoint_url;
-use irsa_core::kube::kubeconfig;
+use irsa_core::kube::{Plugins, kubeconfig};
 use irsa_core::name::{AccountId, ClusterRef, EksHost, Issuer, Partition, Region};
-use irsa_core::{Error, ErrorKind, Identity, Result};
+use irsa_core::{Error, ErrorKind, Identity, Result, Warning};
 use kube::config::Kubeconfig;
 
 use crate::environment::Environment;
@@ -66,6 +67,9 @@ pub struct Target {
     /// How many requests are under way at once, where it was said.
     pub max_connections: Option<NonZeroUsize>,
     read: OnceLock<Kubeconfig>,
+    plugins: Plugins,
+    /// What was found out while connecting.
+    warnings: Arc<Mutex<Vec<Warning>>>,
 }
 
 const NO_CLUSTER: &str = "no cluster is named";
@@ -144,6 +148,8 @@ impl Target {
             timeout: options.timeout.unwrap_or(DEFAULT_TIMEOUT),
             max_connections: max_connections(options.max_connections)?,
             read: OnceLock::new(),
+            plugins: plugins(environment),
+            warnings: Arc::default(),
         })
     }
 
@@ -245,6 +251,32 @@ impl Target {
         }
     }
 
+    /// Runs the credential plug-ins of kubeconfigs: each once, however often this target is connected to.
+    pub(crate) fn plugins(&self) -> &Plugins {
+        &self.plugins
+    }
+
+    /// The same for a forked process: what the old process is waiting for never comes in the new one.
+    #[must_use]
+    pub fn after_fork(mut self, environment: &Environment) -> Self {
+        self.plugins = plugins(environment);
+        self.warnings = Arc::default();
+        self
+    }
+
+    /// Adds a warning that came up while connecting, once.
+    pub(crate) fn warn(&self, warning: Warning) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+
+    /// The warnings that came up while connecting.
+    pub(crate) fn warnings(&self) -> Vec<Warning> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Whether the user said which kubeconfig or context to use.
     pub fn kubeconfig_is_chosen(&self) -> bool {
         self.kubeconfig.is_some() || self.context.is_some()
@@ -308,6 +340,18 @@ impl Target {
         }
         Ok(())
     }
+}
+
+/// Plug-ins that may ask the person at the terminal, if there is one, and whose words that person sees as they come.
+fn plugins(environment: &Environment) -> Plugins {
+    let plugins = if environment.stdin_is_terminal { Plugins::new().with_terminal() } else { Plugins::new() };
+    if !environment.stderr_is_terminal {
+        return plugins;
+    }
+    plugins.with_stderr(|bytes| {
+        // There is no other stream to complain on.
+        let _ = io::stderr().write_all(bytes);
+    })
 }
 
 /// The sandbox needs nothing that leads to AWS or to a cluster, so that naming it is a mistake.

@@ -38,7 +38,7 @@ impl ClusterBackend for KubeCluster {
             return Ok(Anchor { chosen: self.chosen, ..Anchor::default() });
         }
         let connection = self.connection().await?;
-        let issuer = self.issuer.get_or_try_init(|| discovered_issuer(connection)).await?;
+        let issuer = self.issuer.get_or_try_init(|| discovered_issuer(&connection)).await?;
         Ok(Anchor {
             chosen: self.chosen,
             issuer: issuer.clone(),

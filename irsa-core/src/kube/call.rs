@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ::kube::Client;
 use ::kube::client::{AuthError, Body};
@@ -16,9 +16,11 @@ use serde::de::DeserializeOwned;
 use tracing::Instrument;
 
 use super::eks::BearerSource;
-use super::{PLUGIN_MISSING, refusal};
+use super::plugin::{Credential, Plugin};
+use super::refusal;
+use super::tunnel::ProxyFailure;
 use crate::connection_limit::ConnectionLimit;
-use crate::error::{Error, ErrorKind, Result, shown};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::EksHost;
 
 /// The longest that one request may take, from connecting to the last byte; the API server itself gives up after 60 s.
@@ -38,12 +40,23 @@ pub(super) struct Connection {
     pub(super) bearer: Option<Arc<dyn BearerSource>>,
     /// What goes with each request, beside the tokens of `bearer`.
     pub(super) credentials: Credentials,
+    /// Where set, gives the credentials of each request.
+    pub(super) plugin: Option<PluginAccess>,
     /// The URL, where it is known.
     pub(super) endpoint: Option<String>,
+    /// The proxy on the way, without credentials.
+    pub(super) proxy: Option<String>,
     /// The certificate authority, where one is configured: PEM in base64.
     pub(super) certificate_authority: Option<String>,
     /// The issuer of the service-account token in use, if it is one.
     pub(super) token_issuer: Option<String>,
+}
+
+/// A credential plug-in, and what of it the connection was built with.
+pub(super) struct PluginAccess {
+    pub(super) plugin: Arc<Plugin>,
+    /// The credential whose client certificate the connection uses.
+    pub(super) certificate: Option<Arc<Credential>>,
 }
 
 /// Whether requests carry credentials.
@@ -77,6 +90,14 @@ impl Credentials {
             Self::Unknown => "no credentials arrived: the client sends none, or a proxy on the way removes them",
         }
     }
+}
+
+/// An answer, whatever it says.
+struct Answer {
+    status: StatusCode,
+    /// How long the server asks to wait before the next try.
+    retry_after: Option<Duration>,
+    body: Vec<u8>,
 }
 
 /// Why a request brought nothing.
@@ -113,6 +134,27 @@ impl Failure {
 }
 
 impl Connection {
+    /// A connection of which only the client is known.
+    pub(super) fn new(client: Client) -> Self {
+        Self {
+            client,
+            bearer: None,
+            limit: ConnectionLimit::default(),
+            credentials: Credentials::Unknown,
+            plugin: None,
+            endpoint: None,
+            proxy: None,
+            certificate_authority: None,
+            token_issuer: None,
+        }
+    }
+
+    /// Whether it uses a client certificate that is no longer the one of its plug-in, or is about to end.
+    pub(super) fn is_stale(&self) -> bool {
+        let Some(PluginAccess { plugin, certificate: Some(certificate) }) = &self.plugin else { return false };
+        certificate.is_due(SystemTime::now()) || !plugin.is_current(certificate)
+    }
+
     /// Sends a request and reads the object that answers it. `operation` says what is being done: "cannot ...".
     pub(super) async fn read<T: DeserializeOwned>(
         &self,
@@ -166,9 +208,45 @@ impl Connection {
         request: &Request<Vec<u8>>,
         most: usize,
     ) -> std::result::Result<Vec<u8>, Failure> {
+        let during = |error: Error| error.during(operation.to_owned());
+        let credential = match &self.plugin {
+            Some(access) => Some(access.plugin.credential().await.map_err(during)?),
+            None => None,
+        };
+        let answer = self.exchange(operation, request, credential.as_deref(), most).await?;
+        let answer = match (&self.plugin, &credential) {
+            (Some(access), Some(refused)) if answer.status == StatusCode::UNAUTHORIZED => {
+                match access.plugin.in_place_of(refused).await.map_err(during)? {
+                    // A certificate counts from the next connection.
+                    Some(other) if other.token.is_some() => {
+                        self.exchange(operation, request, Some(&other), most).await?
+                    }
+                    _ => answer,
+                }
+            }
+            _ => answer,
+        };
+        if answer.status.is_success() {
+            return Ok(answer.body);
+        }
+        let error = refusal::refused(operation, answer.status, &answer.body);
+        let anonymous = refusal::is_anonymous(&answer.body);
+        let unauthenticated = anonymous || answer.status == StatusCode::UNAUTHORIZED;
+        let error = if anonymous { error.with_hint(self.credentials.hint()) } else { error };
+        Err(Failure::Refused { error, unauthenticated, wait: answer.retry_after })
+    }
+
+    /// Sends a request once; any answer is one.
+    async fn exchange(
+        &self,
+        operation: &str,
+        request: &Request<Vec<u8>>,
+        credential: Option<&Credential>,
+        most: usize,
+    ) -> Result<Answer> {
         // Before the time of the request begins.
         let _turn = self.limit.turn().await;
-        let request = self.dressed(operation, request.clone()).await?;
+        let request = self.dressed(operation, request.clone(), credential).await?;
         let exchange = async {
             let response = self.client.send(request).await.map_err(|error| self.unreachable(operation, error))?;
             let (head, body) = response.into_parts();
@@ -177,31 +255,33 @@ impl Connection {
             span.record("audit_id", head.headers.get("audit-id").and_then(|id| id.to_str().ok()));
             let body =
                 Limited::new(body, most).collect().await.map_err(|error| broken_off(operation, most, &*error))?;
-            let body = body.to_bytes();
+            let body = body.to_bytes().to_vec();
             tracing::debug!(bytes = body.len(), "answered");
-            if head.status.is_success() {
-                return Ok(body.to_vec());
-            }
-            let error = refusal::refused(operation, head.status, &body);
-            let anonymous = refusal::is_anonymous(&body);
-            let unauthenticated = anonymous || head.status == StatusCode::UNAUTHORIZED;
-            let error = if anonymous { error.with_hint(self.credentials.hint()) } else { error };
-            Err(Failure::Refused { error, unauthenticated, wait: retry_after(&head.headers) })
+            Ok(Answer { status: head.status, retry_after: retry_after(&head.headers), body })
         };
         tokio::time::timeout(LONGEST_REQUEST, exchange).await.unwrap_or_else(|_| {
             let cause = format!("{} gave no answer within {} s", self.server(), LONGEST_REQUEST.as_secs());
-            Err(Error::new(ErrorKind::Timeout, operation.to_owned()).with_cause(cause).into())
+            Err(Error::new(ErrorKind::Timeout, operation.to_owned()).with_cause(cause))
         })
     }
 
     /// The request with the headers that every one has.
-    async fn dressed(&self, operation: &str, request: Request<Vec<u8>>) -> Result<Request<Body>> {
+    async fn dressed(
+        &self,
+        operation: &str,
+        request: Request<Vec<u8>>,
+        credential: Option<&Credential>,
+    ) -> Result<Request<Body>> {
         let mut request = request.map(Body::from);
         let headers = request.headers_mut();
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("irsa/", env!("CARGO_PKG_VERSION"))));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(source) = &self.bearer {
-            let token = source.bearer().await.map_err(|error| error.during(operation.to_owned()))?;
+        let token = match (&self.bearer, credential) {
+            (Some(source), _) => Some(source.bearer().await.map_err(|error| error.during(operation.to_owned()))?),
+            (None, Some(credential)) => credential.token.clone(),
+            (None, None) => None,
+        };
+        if let Some(token) = token {
             // The reason is left out: it would quote the token.
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).map_err(|_| {
                 Error::new(ErrorKind::Unexpected, operation.to_owned()).with_cause("the token has illegal characters")
@@ -213,13 +293,18 @@ impl Connection {
     }
 
     fn server(&self) -> String {
-        self.endpoint.as_deref().map_or_else(|| "the API server".to_owned(), |url| format!("the API server {url}"))
+        let url = self.endpoint.as_deref().map(|url| format!(" {url}")).unwrap_or_default();
+        let via = self.proxy.as_deref().map(|proxy| format!(" (through proxy {proxy})")).unwrap_or_default();
+        format!("the API server{url}{via}")
     }
 
     /// The request got no answer.
     fn unreachable(&self, operation: &str, error: ::kube::Error) -> Error {
         if let Some(auth) = chain(&error).find_map(|cause| cause.downcast_ref::<AuthError>()) {
-            return plugin_failed(operation, None, auth);
+            return legacy_provider_failed(operation, auth);
+        }
+        if let Some(failure) = chain(&error).find_map(|cause| cause.downcast_ref::<ProxyFailure>()) {
+            return failure.error(operation, self.endpoint.as_deref());
         }
         let timed_out = chain(&error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
         let timed_out = timed_out.into_iter().any(|error| error.kind() == std::io::ErrorKind::TimedOut);
@@ -243,34 +328,21 @@ impl Connection {
     }
 }
 
-/// The credentials of a kubeconfig could not be had.
+/// The credentials of a kubeconfig could not be had from a token file or a legacy provider, which kube itself reads.
 ///
-/// kube's own text is left out: it prints the environment and all output of the plug-in, which may hold secrets.
-pub(super) fn plugin_failed(operation: &str, program: Option<&str>, error: &AuthError) -> Error {
-    let plugin =
-        program.map_or_else(|| "the credential plug-in".to_owned(), |name| format!("credential plug-in {name:?}"));
+/// kube's own text is left out: it prints the environment and all output of a program, which may hold secrets.
+pub(super) fn legacy_provider_failed(operation: &str, error: &AuthError) -> Error {
     let cause = match error {
-        AuthError::AuthExecStart(why) => format!("{plugin} cannot be started: {why}"),
-        AuthError::AuthExecRun { out, .. } => match String::from_utf8_lossy(&out.stderr).trim().lines().last() {
-            None => format!("{plugin} failed with {}", out.status),
-            Some(line) => format!("{plugin} failed with {}: {}", out.status, shown(line)),
-        },
-        AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => {
-            format!("the answer of {plugin} is not an ExecCredential")
-        }
+        AuthError::AuthExecStart(why) => format!("the program of the auth provider cannot be started: {why}"),
+        AuthError::AuthExecRun { out, .. } => format!("the program of the auth provider failed with {}", out.status),
         AuthError::ReadTokenFile(why, path) => format!("cannot read the token file {}: {why}", path.display()),
         AuthError::AuthExec(why) => why.clone(),
         AuthError::InvalidBearerToken(_) => "the token has characters that no token has".to_owned(),
         _ => "the credentials of the kubeconfig cannot be used".to_owned(),
     };
-    let (kind, hint) = match error {
-        AuthError::AuthExecStart(_) => {
-            (ErrorKind::Unavailable, "install the program that the kubeconfig names, or choose another context")
-        }
-        _ => (ErrorKind::AccessDenied, "log in again, or choose another context"),
-    };
-    let failed = Error::new(kind, operation.to_owned()).with_cause(cause).with_hint(hint);
-    if kind == ErrorKind::Unavailable { failed.with_code(PLUGIN_MISSING) } else { failed }
+    Error::new(ErrorKind::AccessDenied, operation.to_owned())
+        .with_cause(cause)
+        .with_hint("log in again, or choose another context")
 }
 
 /// The answer ended before it was whole, or is too large.
@@ -283,12 +355,12 @@ fn broken_off(operation: &str, most: usize, error: &(dyn StdError + 'static)) ->
     Error::new(ErrorKind::Unavailable, operation.to_owned()).with_cause(cause)
 }
 
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+pub(super) fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (*error).source())
 }
 
 /// The innermost causes: the outer ones only say that a client failed.
-fn innermost(error: &(dyn StdError + 'static)) -> String {
+pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
     let mut texts: Vec<String> = chain(error).map(ToString::to_string).collect();
     texts.dedup_by(|inner, outer| outer.contains(inner.as_str()));
     let telling = texts.iter().filter(|text| !text.contains("client error ("));
@@ -320,15 +392,7 @@ mod tests {
     }
 
     async fn asked(server: &Server, token: Result<&'static str>) -> std::result::Result<Vec<u8>, Failure> {
-        let connection = Connection {
-            client: server.client(),
-            limit: ConnectionLimit::default(),
-            bearer: Some(Arc::new(Token(token))),
-            credentials: Credentials::Sent,
-            endpoint: None,
-            certificate_authority: None,
-            token_issuer: None,
-        };
+        let connection = Connection { bearer: Some(Arc::new(Token(token))), ..Connection::new(server.client()) };
         connection.send("cannot ask", Request::get("/version").body(Vec::new()).unwrap(), 10).await
     }
 
@@ -352,6 +416,46 @@ mod tests {
         assert_eq!(
             (error.to_string().as_str(), error.causes()),
             ("cannot ask", vec!["cannot sign a token".to_owned()])
+        );
+    }
+
+    /// A plug-in whose credential says which run it is of.
+    #[cfg(unix)]
+    fn counting(folder: &std::path::Path) -> Arc<Plugin> {
+        let script = format!(
+            "cd '{}'; echo >> runs; echo \"status: {{token: run-$(wc -l < runs | tr -d ' ')}}\"",
+            folder.display()
+        );
+        let exec = serde_json::json!({"command": "/bin/sh", "args": ["-c", script]});
+        super::super::plugin::Plugins::new().plugin(&serde_json::from_value(exec).unwrap())
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_credential_that_is_no_longer_taken_is_replaced_once() {
+        let unauthorized = || Scenario::status(401, "Unauthorized", "Unauthorized", &serde_json::json!({}));
+        let fine = || Scenario::Answer(200, b"fine".to_vec());
+        let server = Server::new([fine(), unauthorized(), fine(), unauthorized(), unauthorized(), unauthorized()]);
+        let folder = tempfile::tempdir().unwrap();
+        let plugin = counting(folder.path());
+        let access = PluginAccess { plugin: Arc::clone(&plugin), certificate: None };
+        let connection = Connection { plugin: Some(access), ..Connection::new(server.client()) };
+        let ask = async || {
+            let request = Request::get("/version").body(Vec::new()).unwrap();
+            connection.send("cannot ask", request, 1000).await
+        };
+        assert_eq!(ask().await.unwrap(), b"fine");
+        plugin.make_old().await;
+        assert_eq!(ask().await.unwrap(), b"fine");
+        // The new one is refused too: that is the answer.
+        let error = ask().await.unwrap_err().into_error();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::AccessDenied, Some("Unauthorized")));
+        plugin.make_old().await;
+        assert!(ask().await.is_err());
+        let tokens: Vec<String> = server.seen().iter().map(|seen| seen.header("authorization").to_owned()).collect();
+        assert_eq!(
+            tokens,
+            ["run-1", "run-1", "run-2", "run-2", "run-2", "run-3"].map(|token| format!("Bearer {token}"))
         );
     }
 }

@@ -7,80 +7,97 @@ use std::time::Duration;
 use ::kube::client::ConfigExt;
 use ::kube::config::AuthInfo;
 use ::kube::{Client, Config};
-use http::Uri;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use secrecy::{ExposeSecret, SecretString};
 use tower::{ServiceBuilder, ServiceExt};
 
 use super::authority;
-use super::call::{Connection, Credentials, plugin_failed};
+use super::call::{Connection, Credentials, PluginAccess, legacy_provider_failed};
 use super::eks::BearerSource;
+use super::plugin::{Plugin, Plugins};
 use super::pool::{IDLE_TIMEOUT, Pool};
 use super::token::{self, TokenFile};
-use crate::connection_limit::ConnectionLimit;
+use super::tunnel::Tunnel;
 use crate::error::{Error, ErrorKind, Result, shown};
+use crate::proxy::{ProxyAddress, ProxyScheme, ProxySettings};
 use crate::url;
 
 /// The longest wait for a TCP connection: an endpoint that is private to a VPC gives no answer at all.
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 
-/// The proxy that leads to API servers, in the forms of the variables `HTTPS_PROXY` and `NO_PROXY`.
-#[derive(Clone, Default)]
-pub struct Proxy {
-    /// The URL of the proxy, `http://[USER:PASSWORD@]HOST:PORT`.
-    pub url: Option<String>,
-    /// The hosts, domains and networks that are reached directly, separated by commas.
-    pub except: Option<String>,
-}
-
-impl std::fmt::Debug for Proxy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The URL may hold a password.
-        f.debug_struct("Proxy").field("except", &self.except).finish_non_exhaustive()
-    }
-}
-
-impl Proxy {
-    /// The proxy for a server, if it is not reached directly.
-    fn towards(&self, server: &Uri) -> Option<Intercept> {
-        let url = self.url.as_deref().filter(|url| !url.is_empty())?;
-        let except = self.except.clone().unwrap_or_default();
-        Matcher::builder().all(url.to_owned()).no(except).build().intercept(server)
-    }
+/// What beside its configuration decides how an API server is reached.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Surroundings {
+    /// The proxies of the environment; one that the configuration names wins over them.
+    pub(super) proxies: ProxySettings,
+    pub(super) plugins: Plugins,
+    /// Gives the tokens in place of a credential plug-in.
+    pub(super) bearer: Option<Arc<dyn BearerSource>>,
 }
 
 /// Builds the client of a configuration, running its credential plug-in and reading its files.
-///
-/// A proxy that the configuration names wins over `proxy`.
-pub(super) async fn connect(config: Config, proxy: Proxy) -> Result<Connection> {
-    // Plug-ins and files block.
-    let built = tokio::task::spawn_blocking(move || build(config, &proxy)).await;
-    built.map_err(|error| Error::new(ErrorKind::Unexpected, CANNOT_CONNECT).with_cause(error.to_string()))?
-}
-
-const CANNOT_CONNECT: &str = "cannot prepare the connection to the API server";
-
-fn build(mut config: Config, proxy: &Proxy) -> Result<Connection> {
-    // As kube itself does: a process in which several providers are compiled has no default one, and rustls panics.
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    }
+pub(super) async fn connect(mut config: Config, around: &Surroundings) -> Result<Connection> {
     // A configuration need not come from a kubeconfig, where this was checked already.
     config.cluster_url = url::parse_server(&config.cluster_url.to_string()).map_err(|why| {
         let url = url::redacted(&config.cluster_url.to_string());
         Error::new(ErrorKind::InvalidInput, CANNOT_CONNECT).with_cause(format!("the URL {} {why}", shown(&url)))
     })?;
     let credentials = Credentials::of(&config.auth_info);
+    let exec = config.auth_info.exec.take().filter(|_| !has_other_credentials(&config.auth_info));
+    let bearer = around.bearer.clone().filter(|_| exec.is_some());
+    let proxy = route(&config, around)?;
+    let plugin = exec.filter(|_| bearer.is_none()).map(|exec| around.plugins.plugin(&exec));
+    let access = match plugin {
+        Some(plugin) => Some(with_certificate(&mut config, plugin).await?),
+        None => None,
+    };
+    // Files block.
+    let built = tokio::task::spawn_blocking(move || build(config, proxy)).await;
+    let unexpected =
+        |error: tokio::task::JoinError| Error::new(ErrorKind::Unexpected, CANNOT_CONNECT).with_cause(error.to_string());
+    let connection = built.map_err(unexpected)?;
+    match (connection, access) {
+        (Ok(connection), access) => {
+            Ok(Connection { bearer: bearer.or(connection.bearer), plugin: access, credentials, ..connection })
+        }
+        (Err(error), Some(access)) if access.certificate.is_some() => {
+            Err(error.during(format!("cannot use the client certificate of {}", access.plugin.name())))
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// Whether a configuration has credentials that are taken before those of a plug-in, as kube and client-go do.
+pub(super) fn has_other_credentials(auth: &AuthInfo) -> bool {
+    let basic = auth.username.is_some() && auth.password.is_some();
+    auth.auth_provider.is_some() || basic || auth.token.is_some() || auth.token_file.is_some()
+}
+
+/// Runs a plug-in and puts its certificate, if it gives one, into the configuration. Its token goes with each request.
+async fn with_certificate(config: &mut Config, plugin: Arc<Plugin>) -> Result<PluginAccess> {
+    let credential = plugin.credential().await?;
+    let Some((certificate, key)) = &credential.certificate else {
+        return Ok(PluginAccess { plugin, certificate: None });
+    };
+    config.auth_info.client_certificate_data = Some(STANDARD.encode(certificate));
+    config.auth_info.client_key_data = Some(STANDARD.encode(key.expose_secret()).into());
+    Ok(PluginAccess { plugin, certificate: Some(credential) })
+}
+
+const CANNOT_CONNECT: &str = "cannot prepare the connection to the API server";
+
+fn build(mut config: Config, proxy: Option<ProxyAddress>) -> Result<Connection> {
+    // As kube itself does: a process in which several providers are compiled has no default one, and rustls panics.
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    }
     let (bearer, token_issuer) = own_token(&mut config.auth_info)?;
-    let program = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone());
-    let unusable = |error: ::kube::Error| unusable(&error, program.as_deref());
     let auth = config.auth_layer().map_err(unusable)?;
     let extra_headers = config.extra_headers_layer().map_err(unusable)?;
     if auth.is_some() {
-        // The TLS configuration would run the plug-in again, in search of a client certificate.
-        config.auth_info.exec = None;
+        // The TLS configuration would run the program of a legacy provider again, in search of a client certificate.
         config.auth_info.auth_provider = None;
     }
 
@@ -89,16 +106,22 @@ fn build(mut config: Config, proxy: &Proxy) -> Result<Connection> {
     // kube leaves Nagle's algorithm on (kube issue 2056): the first request would wait 40 ms for a delayed ACK.
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(config.connect_timeout.unwrap_or(LONGEST_CONNECT).min(LONGEST_CONNECT)));
-    let http = match route(&config, proxy)? {
+    let http = match &proxy {
         None => {
             let tls = config.rustls_https_connector_with_connector(tcp).map_err(unusable)?;
             Pool::new(tls, IDLE_TIMEOUT).boxed_clone()
         }
         Some(proxy) => {
-            let mut tunnel = Tunnel::new(proxy.uri().clone(), tcp);
-            if let Some(auth) = proxy.basic_auth() {
-                tunnel = tunnel.with_auth(auth.clone());
-            }
+            let (first, second) = trusts_of_proxy(&config, proxy);
+            let connector = |trust: Config| trust.rustls_https_connector_with_connector(tcp.clone());
+            let second = second.map(connector).transpose().map_err(unusable)?;
+            let (first, second) = match (connector(first), second) {
+                (Ok(first), second) => (first, second),
+                // A system without certificates of its own.
+                (Err(_), Some(second)) => (second, None),
+                (Err(error), None) => return Err(unusable(error)),
+            };
+            let tunnel = Tunnel::new(proxy.clone(), first, second);
             let tls = config.rustls_https_connector_with_connector(tunnel).map_err(unusable)?;
             Pool::new(tls, IDLE_TIMEOUT).boxed_clone()
         }
@@ -106,28 +129,36 @@ fn build(mut config: Config, proxy: &Proxy) -> Result<Connection> {
     let service =
         ServiceBuilder::new().layer(config.base_uri_layer()).option_layer(auth).layer(extra_headers).service(http);
     Ok(Connection {
-        client: Client::new(service, config.default_namespace),
         bearer,
-        credentials,
-        limit: ConnectionLimit::default(),
         endpoint: Some(config.cluster_url.to_string().trim_end_matches('/').to_owned()),
         certificate_authority: config.root_cert.as_deref().map(authority::encode),
         token_issuer,
+        proxy: proxy.map(|proxy| proxy.to_string()),
+        ..Connection::new(Client::new(service, config.default_namespace))
     })
 }
 
 /// The proxy to go through.
-fn route(config: &Config, proxy: &Proxy) -> Result<Option<Intercept>> {
-    let named = config.proxy_url.as_ref().map(|url| Proxy { url: Some(url.to_string()), except: None });
-    let Some(found) = named.as_ref().unwrap_or(proxy).towards(&config.cluster_url) else {
-        return Ok(None);
+fn route(config: &Config, around: &Surroundings) -> Result<Option<ProxyAddress>> {
+    match &config.proxy_url {
+        Some(url) => ProxyAddress::parse(&url.to_string(), "proxy-url").map(Some),
+        None => around.proxies.proxy_for(&config.cluster_url),
+    }
+    .map_err(|error| error.during(CANNOT_CONNECT))
+}
+
+/// Whom the certificate of an `https` proxy is trusted by: the system, else the authority of the cluster, as kubectl has
+/// it. The client certificate is never shown to a proxy.
+fn trusts_of_proxy(config: &Config, proxy: &ProxyAddress) -> (Config, Option<Config>) {
+    let trusting = |authorities: Option<Vec<Vec<u8>>>| {
+        let mut trust = Config::new(config.cluster_url.clone());
+        trust.root_cert = authorities;
+        trust.accept_invalid_certs = config.accept_invalid_certs;
+        trust
     };
-    match found.uri().scheme_str() {
-        Some("http") => Ok(Some(found)),
-        scheme => {
-            let cause = format!("a proxy of the scheme {:?} is not supported, only http", scheme.unwrap_or_default());
-            Err(Error::new(ErrorKind::InvalidInput, CANNOT_CONNECT).with_cause(cause))
-        }
+    match proxy.scheme {
+        ProxyScheme::Https => (trusting(None), config.root_cert.clone().map(|own| trusting(Some(own)))),
+        ProxyScheme::Http | ProxyScheme::Socks5 => (trusting(Some(Vec::new())), None),
     }
 }
 
@@ -153,22 +184,22 @@ fn own_token(auth: &mut AuthInfo) -> Result<OwnToken> {
         (Ok(token), _) | (Err(_), Some(token)) => token,
         (Err(why), None) => return Err(unusable(&format!("the token file {}", shown(&file)), why)),
     };
-    // A token wins over a plug-in.
-    auth.exec = None;
     let issuer = issuer(&token);
     Ok((Some(Arc::new(TokenFile::new(file.into(), token))), issuer))
 }
 
 /// A configuration that no client can be built of.
-fn unusable(error: &::kube::Error, program: Option<&str>) -> Error {
-    match error {
-        ::kube::Error::Auth(error) => plugin_failed(CANNOT_CONNECT, program, error),
+fn unusable(error: ::kube::Error) -> Error {
+    match &error {
+        ::kube::Error::Auth(error) => legacy_provider_failed(CANNOT_CONNECT, error),
         error => Error::new(ErrorKind::InvalidInput, CANNOT_CONNECT).with_cause(error.to_string()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::Uri;
+
     use super::*;
 
     fn config() -> Config {
@@ -180,7 +211,7 @@ mod tests {
         let mut config = config();
         config.root_cert = Some(Vec::new());
         config.auth_info.token = Some(SecretString::from("abc\n"));
-        let connection = connect(config, Proxy::default()).await.unwrap();
+        let connection = connect(config, &Surroundings::default()).await.unwrap();
         assert_eq!(connection.endpoint.as_deref(), Some("https://127.0.0.1:6443/base"));
         assert_eq!(connection.certificate_authority.as_deref(), Some(""));
     }
@@ -202,7 +233,7 @@ mod tests {
             (certificate, ErrorKind::InvalidInput, "Failed to infer provided configuration"),
             (plugin, ErrorKind::Unavailable, "credential plug-in \"irsa-no-such-program\" cannot be started"),
         ] {
-            let error = connect(config, Proxy::default()).await.err().unwrap();
+            let error = connect(config, &Surroundings::default()).await.err().unwrap();
             assert_eq!(error.kind(), kind, "{error:?}");
             assert_eq!(error.code(), (kind == ErrorKind::Unavailable).then_some(super::super::PLUGIN_MISSING));
             assert!(error.causes()[0].starts_with(cause) && !format!("{error:?}").contains("s3cr3t"), "{error:?}");
@@ -212,7 +243,7 @@ mod tests {
     #[tokio::test]
     async fn a_url_that_the_http_client_panics_on_is_refused() {
         for url in ["127.0.0.1:6443", "localhost", "/api", "*", "https://u:s3cr3t@x"] {
-            let error = connect(Config::new(url.parse().unwrap()), Proxy::default()).await.err().unwrap();
+            let error = connect(Config::new(url.parse().unwrap()), &Surroundings::default()).await.err().unwrap();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{url}");
             assert!(error.causes()[0].starts_with("the URL") && !error.causes()[0].contains("s3cr3t"), "{error:?}");
         }
@@ -226,7 +257,7 @@ mod tests {
         config.auth_info.token = Some(SecretString::from("fixed"));
         config.auth_info.token_file = Some(path.clone());
         config.auth_info.exec = serde_json::from_str(r#"{"command": "irsa-no-such-program"}"#).unwrap();
-        let connection = connect(config, Proxy::default()).await.unwrap();
+        let connection = connect(config, &Surroundings::default()).await.unwrap();
         let bearer = connection.bearer.unwrap();
         let sent = async || bearer.bearer().await.unwrap().expose_secret().to_owned();
         assert_eq!(sent().await, "fixed");
@@ -234,18 +265,32 @@ mod tests {
         assert_eq!(sent().await, "from-file");
     }
 
+    fn around(variables: &[(&str, &str)]) -> Surroundings {
+        let of = |name: &str| variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
+        Surroundings { proxies: ProxySettings::from_variables(of), ..Surroundings::default() }
+    }
+
     #[test]
-    fn a_proxy_is_used_unless_the_server_is_excepted() {
-        let proxy = |url: &str, except: &str| Proxy { url: Some(url.to_owned()), except: Some(except.to_owned()) };
-        let via = |proxy: &Proxy| route(&config(), proxy).map(|found| found.map(|found| found.uri().to_string()));
-        assert_eq!(via(&Proxy::default()).ok(), Some(None));
-        assert_eq!(via(&proxy("", "")).ok(), Some(None));
-        assert_eq!(via(&proxy("http://u:p@proxy:3128", "")).ok().flatten().as_deref(), Some("http://proxy:3128/"));
-        assert_eq!(via(&proxy("http://proxy:3128", "a.example,127.0.0.0/8")).ok(), Some(None));
-        assert_eq!(
-            via(&proxy("socks5://proxy:1080", "")).err().map(|error| error.kind()),
-            Some(ErrorKind::InvalidInput)
-        );
-        assert!(!format!("{:?}", proxy("http://u:p4ss@proxy", "")).contains("p4ss"));
+    fn the_proxy_of_a_kubeconfig_wins_even_for_a_local_server() {
+        let via = |config: &Config, around: &Surroundings| {
+            route(config, around).map(|proxy| proxy.map(|proxy| proxy.to_string()))
+        };
+        let environment = [("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", "*")];
+        assert_eq!(via(&config(), &around(&environment[..1])).unwrap(), None, "the server is local");
+        for (url, shown) in [
+            ("socks5://own:1080", "socks5://own:1080"),
+            ("http://u:p4ss@own", "http://own:80"),
+            ("own:3", "http://own:3"),
+        ] {
+            let mut named = config();
+            named.proxy_url = Some(url.parse().unwrap());
+            assert_eq!(via(&named, &around(&environment)).unwrap().as_deref(), Some(shown));
+        }
+        let mut elsewhere = config();
+        elsewhere.cluster_url = Uri::from_static("https://api.example");
+        assert_eq!(via(&elsewhere, &around(&environment[..1])).unwrap().as_deref(), Some("http://proxy:3128"));
+        let error = via(&elsewhere, &around(&[("HTTPS_PROXY", "ftp://u:p4ss@proxy")])).unwrap_err();
+        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::InvalidInput, CANNOT_CONNECT));
+        assert!(error.causes()[0].contains("HTTPS_PROXY") && !format!("{error:?}").contains("p4ss"), "{error:?}");
     }
 }

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 
 use super::authority;
 use super::call::{Connection, Credentials};
-use super::connect::{self, Proxy};
+use super::connect::{self, Surroundings};
 use crate::backend::{ClusterDescription, IdentityBackend};
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::name::ClusterRef;
@@ -40,14 +40,14 @@ pub(super) struct EksSource {
 
 impl EksSource {
     /// Asks EKS where the cluster is, and builds the client.
-    pub(super) async fn connect(&self, proxy: Proxy) -> Result<Connection> {
+    pub(super) async fn connect(&self, around: &Surroundings) -> Result<Connection> {
         let operation = || format!("cannot reach the API server of cluster {}", self.cluster);
         let described = self.identity.cluster(&self.cluster).await.map_err(|error| error.during(operation()))?;
         let Some(described) = described else {
             return Err(Error::new(ErrorKind::NotFound, operation()).with_cause("EKS has no such cluster"));
         };
         let config = config(&described).map_err(|error| error.during(operation()))?;
-        let connection = connect::connect(config, proxy).await.map_err(|error| error.during(operation()))?;
+        let connection = connect::connect(config, around).await.map_err(|error| error.during(operation()))?;
         let bearer = Some(Arc::clone(&self.bearer));
         Ok(Connection { bearer, credentials: Credentials::Sent, ..connection })
     }

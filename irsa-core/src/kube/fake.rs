@@ -10,7 +10,6 @@ use futures::future;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
 use tower::BoxError;
 
 use super::call::Connection;
@@ -112,8 +111,8 @@ impl Server {
     /// The same, with a token of this source in each request.
     pub(super) fn cluster_with(&self, bearer: Arc<dyn BearerSource>) -> KubeCluster {
         let mut cluster = self.cluster();
-        let connection = cluster.connection.take().unwrap();
-        cluster.connection = OnceCell::new_with(Some(Connection { bearer: Some(bearer), ..connection }));
+        let connection = Connection { bearer: Some(bearer), ..Connection::new(self.client()) };
+        cluster.connection = tokio::sync::Mutex::new(Some(Arc::new(connection)));
         cluster
     }
 

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use ::kube::config::{Cluster, ExecConfig, Kubeconfig, KubeconfigError, NamedContext};
+use ::kube::config::{Cluster, Kubeconfig, KubeconfigError, NamedContext};
 
+use super::eks_plugin;
+pub use super::eks_plugin::{ContextPlugin, EksTokenRequest, PluginCredentials, PluginRole, plugin_of_context};
 use crate::backend::{ClusterDescription, same_endpoint};
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest, shown};
 use crate::hint::Hint;
@@ -183,7 +185,7 @@ fn told(kubeconfig: &Kubeconfig, named: &NamedContext) -> Option<ContextCluster>
     let server = cluster_entry(kubeconfig, named).and_then(|(_, cluster)| cluster.server.as_deref());
     let user = kubeconfig.auth_infos.iter().find(|user| Some(&user.name) == context.user.as_ref());
     let exec = user.and_then(|user| user.auth_info.as_ref()?.exec.as_ref());
-    let by_plugin = exec.and_then(asked_by_plugin);
+    let by_plugin = exec.and_then(eks_plugin::cluster_of);
     let by_eksctl = eksctl_name(&context.cluster).or_else(|| eksctl_name(&named.name));
     let (name, region) = match (by_plugin, by_eksctl) {
         (Some((name, Some(region))), _) => (name, Some(region)),
@@ -201,39 +203,6 @@ fn cluster_entry<'a>(kubeconfig: &'a Kubeconfig, named: &NamedContext) -> Option
     Some((entry.name.as_str(), entry.cluster.as_ref()?))
 }
 
-/// The cluster that a plug-in asks a token for, directly or behind a wrapper such as `aws-vault exec ... --`:
-/// `aws eks get-token --cluster-name X` or `aws-iam-authenticator token -i X`.
-fn asked_by_plugin(exec: &ExecConfig) -> Option<(ClusterName, Option<Region>)> {
-    let words: Vec<&str> = exec.command.iter().chain(exec.args.iter().flatten()).map(String::as_str).collect();
-    let program = |word: &str| word.rsplit(['/', '\\']).next().unwrap_or(word).trim_end_matches(".exe").to_owned();
-    let at = words.iter().position(|word| {
-        matches!(program(word).as_str(), "aws" | "aws-iam-authenticator" | "heptio-authenticator-aws")
-    })?;
-    let (of_aws, rest) = (program(words[at]) == "aws", &words[at + 1..]);
-    let place = |wanted: &str| rest.iter().position(|word| *word == wanted);
-    let name = if of_aws {
-        (place("eks")? < place("get-token")?).then(|| option(rest, &["--cluster-name"]))??
-    } else {
-        place("token").and_then(|_| option(rest, &["-i", "--cluster-id"]))?
-    };
-    let variable = |wanted: &str| {
-        let set = exec.env.iter().flatten().find(|set| set.get("name").is_some_and(|name| name == wanted))?;
-        set.get("value").map(String::as_str)
-    };
-    let region =
-        option(rest, &["--region"]).or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
-    Some((ClusterName::new(name).ok()?, region.and_then(|region| Region::new(region).ok())))
-}
-
-/// The value of an option, `--name value` or `--name=value`; the last one counts.
-fn option<'a>(words: &[&'a str], names: &[&str]) -> Option<&'a str> {
-    let mut given = words.iter().enumerate().filter_map(|(at, word)| {
-        let (name, value) = word.split_once('=').map_or((*word, None), |(name, value)| (name, Some(value)));
-        names.contains(&name).then(|| value.or_else(|| words.get(at + 1).copied()))?
-    });
-    given.next_back()
-}
-
 /// Cluster and region of a name that eksctl makes: `[USER@]CLUSTER.REGION.eksctl.io`.
 fn eksctl_name(name: &str) -> Option<(ClusterName, Region)> {
     let stem = name.strip_suffix(".eksctl.io")?;
@@ -243,6 +212,8 @@ fn eksctl_name(name: &str) -> Option<(ClusterName, Region)> {
 
 #[cfg(test)]
 mod tests {
+    use ::kube::config::ExecConfig;
+
     use super::*;
 
     /// As `aws eks update-kubeconfig` (once plain, once with `--alias`), eksctl, and people write it.
@@ -405,7 +376,7 @@ users:
         ] {
             let args = Some(args.iter().map(|arg| (*arg).to_owned()).collect());
             let exec = ExecConfig { command: Some(command.to_owned()), args, ..ExecConfig::default() };
-            assert_eq!(asked_by_plugin(&exec), None, "{exec:?}");
+            assert_eq!(eks_plugin::cluster_of(&exec), None, "{exec:?}");
         }
     }
 

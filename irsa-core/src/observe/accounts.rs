@@ -101,10 +101,12 @@ pub(super) async fn read_accounts(
     let binding = &request.binding;
     let clusters: BTreeSet<&ClusterRef> =
         subjects.iter().map(|subject| subject.cluster.as_ref().unwrap_or(&binding.cluster)).collect();
+    let of_clusters: Vec<Warning> = clusters.iter().filter_map(|one| backends.warnings.get(*one).cloned()).collect();
     let checks = clusters.into_iter().map(|cluster| make_sure(backends, cluster, identities.clone()).boxed());
     let reads = subjects.iter().map(|subject| read_account(backends, request, subject, identities.clone()).boxed());
     let (warnings, reads) = futures::join!(futures::future::try_join_all(checks), futures::future::join_all(reads));
-    let mut accounts = Accounts { warnings: warnings?.into_iter().flatten().collect(), ..Accounts::default() };
+    let warnings = of_clusters.into_iter().chain(warnings?.into_iter().flatten()).collect();
+    let mut accounts = Accounts { warnings, ..Accounts::default() };
     for read in reads {
         let Some((key, account, dry_run)) = read? else { continue };
         if let Some(dry_run) = dry_run {

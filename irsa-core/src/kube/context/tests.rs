@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::connect::{self, Proxy};
+use super::super::connect::{self, Surroundings};
 use super::*;
 use crate::error::{Error, ErrorKind};
 
@@ -404,7 +404,7 @@ proptest! {
             Ok(config) => {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 let url = config.cluster_url.clone();
-                let built = runtime.block_on(connect::connect(config, Proxy::default()));
+                let built = runtime.block_on(connect::connect(config, &Surroundings::default()));
                 // Nothing answers there; where a URL leads elsewhere, nothing is sent.
                 if let Ok(connection) = built
                     && url.host() == Some("127.0.0.1")

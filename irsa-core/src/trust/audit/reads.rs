@@ -161,6 +161,7 @@ async fn read_clusters(backends: &Backends, clusters: &[ClusterRef]) -> (Vec<Clu
     let each = clusters.iter().map(|cluster| async move { (cluster, read_cluster(backends, cluster).await) }.boxed());
     let (mut read, mut warnings) = (Vec::new(), Vec::new());
     for (name, found) in futures::future::join_all(each).await {
+        warnings.extend(backends.warnings.get(name).cloned());
         match found {
             Ok((cluster, warning)) => {
                 read.push(cluster);
