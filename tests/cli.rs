@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod completion;
+mod eksctl;
 mod failures;
 mod fleet;
 mod flow;
@@ -52,6 +53,12 @@ impl Shell {
     /// Sets a variable, or takes it away where the value is empty.
     fn with_variable(mut self, name: &str, value: &str) -> Self {
         self.environment.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// A shell with a sandbox that holds this state.
+    fn with_sandbox(mut self, state: &str) -> Self {
+        self.sandbox = Sandbox::from_state(serde_json::from_str(state).unwrap()).unwrap();
         self
     }
 

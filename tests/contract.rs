@@ -272,6 +272,7 @@ mod over {
         sandbox_only: [
             names_are_the_same_whatever_their_case,
             documents_are_checked,
+            arns_in_documents_are_checked,
             quotas_hold,
             tags_are_bounded_and_the_same_whatever_their_case,
             settings_are_checked,

@@ -1,5 +1,6 @@
 //! Delete: what goes, what stays and why, and that twice is fine.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use irsa_core::{
@@ -171,6 +172,12 @@ async fn a_binding_that_is_not_ours_is_not_undone() {
         role.tags.clear();
         role.trust_policy["Statement"][0]["Sid"] = "Eksctl".into();
     });
+    // Its annotation is another tool's too.
+    let arn = world.annotation("default/sa").await.unwrap();
+    world.edit_cluster(|cluster| cluster.namespaces.get_mut("default").unwrap().service_accounts.clear());
+    let annotations = BTreeMap::from([(ROLE_ARN_ANNOTATION.to_owned(), arn)]);
+    let account = AccountState { annotations, ..AccountState::default() };
+    world.sandbox.default_cluster().put_service_account("default", "sa", account).unwrap();
     let report = world.delete(of("sa")).await.unwrap();
     assert!(!report.changed);
     assert!(warned(&report, WarningId::RoleKept).is_some() && warned(&report, WarningId::AccountKept).is_some());

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use irsa_core::backend::Anchor;
-use irsa_core::{Client, Denial, ErrorKind, IrsaBinding, IrsaBindingBuilder, Request, WarningId};
+use irsa_core::name::AccountId;
+use irsa_core::{Client, Denial, ErrorKind, IrsaBinding, IrsaBindingBuilder, Request, Sandbox, WarningId};
 use serde_json::json;
 
 use crate::world::{ROLE, World, text, warned};
@@ -205,4 +206,48 @@ async fn contradictions_within_a_request() {
     let request = Request::update(World::bare().with_subject("default/b").build().unwrap());
     let request = request.removing_subject(&format!("{arn}:default/b")).unwrap();
     assert_eq!(client.run(&request).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+/// IAM refuses such documents when they are written: a role would be made and taken back.
+#[tokio::test]
+async fn documents_with_arns_of_another_partition() {
+    let resource = |resource: serde_json::Value| {
+        json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"},
+            {"Sid": "Read", "Effect": "Allow", "Action": "s3:Get*", "Resource": resource}]})
+    };
+    let trust =
+        |kind: &str, arn: &str| json!({"Effect": "Allow", "Principal": {kind: arn}, "Action": "sts:AssumeRole"});
+    let account: AccountId = "123456789012".parse().unwrap();
+    for (region, own, other) in
+        [("us-gov-west-1", "aws-us-gov", "aws"), ("cn-north-1", "aws-cn", "aws"), ("us-east-1", "aws", "aws-us-gov")]
+    {
+        let world = World::of(Sandbox::in_account(account.clone(), region.parse().unwrap()));
+        let arn = format!("arn:{other}:s3:::bucket/*");
+        let binding =
+            || World::bare().with_inline_document("bucket", resource(json!([format!("arn:{own}:s3:::a"), arn])));
+        let refusal = refused(&world, binding(), ErrorKind::InvalidInput).await;
+        let expected = [
+            "inline policy bucket is not valid".to_owned(),
+            format!("\"{arn}\": statement 2 (Read): is in partition {other}, the role in {own}"),
+            format!("arn:{own}:s3:::bucket/*"),
+        ];
+        assert!(expected.iter().all(|words| refusal.contains(words)), "{refusal}");
+        for (kind, principal) in [("AWS", "root"), ("Federated", "saml-provider/corp")] {
+            let principal = format!("arn:{other}:iam::123456789012:{principal}");
+            let binding = World::bare().with_trust_statement_value(trust(kind, &principal));
+            let refusal = refused(&world, binding, ErrorKind::InvalidInput).await;
+            let words = format!("trust statement \"{principal}\": statement 1: is in partition {other}");
+            assert!(refusal.contains(&words), "{refusal}");
+        }
+        // A cluster that is named by its ARN needs no call.
+        let cluster = format!("arn:{own}:eks:{region}:123456789012:cluster/sandbox");
+        let by_arn =
+            IrsaBinding::builder(cluster, "default", "sa").with_inline_document("bucket", resource(json!(arn)));
+        assert_eq!(by_arn.build().unwrap_err().kind(), ErrorKind::InvalidInput);
+        // Its own partition, any partition, and whatever conditions say.
+        let mut fine = resource(json!([format!("arn:{own}:s3:::a"), "arn:*:s3:::b"]));
+        fine["Statement"][1]["Condition"] = json!({"ArnLike": {"aws:SourceArn": arn}});
+        world.create(World::bare().with_inline_document("bucket", fine)).await.unwrap();
+    }
 }

@@ -14,9 +14,16 @@ use crate::holdings::{Holdings, wrong};
 use crate::world::{ROLE, World, actions, text, warned};
 
 const NAMES: [&str; 3] = ["sa", "b", "c"];
-const POLICIES: [&str; 5] = ["AmazonS3ReadOnlyAccess", "AmazonSQSReadOnlyAccess", "deny", "deny-more", "both"];
+const POLICIES: [&str; 6] =
+    ["AmazonS3ReadOnlyAccess", "AmazonSQSReadOnlyAccess", "deny", "deny-more", "both", "reads-and-sends"];
+/// The last of them, which grants what documents grant: it is declared only where it replaces them.
+const MANAGED_REPLACEMENT: usize = 5;
 const BOUNDARIES: [&str; 2] = ["arn:aws:iam::aws:policy/PowerUserAccess", "arn:aws:iam::aws:policy/ReadOnlyAccess"];
 const DOCUMENTS: [&str; 2] = ["x", "y"];
+/// The names of documents that replace those of another tool.
+const NEW_DOCUMENTS: [&str; 2] = ["p", "q"];
+/// What takes the place of a document: one of these, or a managed policy.
+const REPLACEMENTS: [Option<&str>; 3] = [Some("p"), Some("q"), None];
 const STATEMENTS: [(&str, &str); 4] =
     [("Allow", "s3:Get*"), ("Allow", "sqs:*"), ("Deny", "s3:Put*"), ("Deny", "sqs:Send*")];
 
@@ -35,7 +42,7 @@ fn wish() -> impl Strategy<Value = Wish> {
     let set = |most: usize| proptest::collection::btree_set(0..most, 0..=most);
     let document = proptest::collection::btree_set(0..STATEMENTS.len(), 1..4);
     let documents = proptest::collection::btree_map(0..DOCUMENTS.len(), document, 0..3);
-    (set(3), set(POLICIES.len()), documents, proptest::option::of(0..2_usize))
+    (set(3), set(MANAGED_REPLACEMENT), documents, proptest::option::of(0..2_usize))
         .prop_map(|(subjects, policies, documents, boundary)| Wish { subjects, policies, documents, boundary })
 }
 
@@ -60,6 +67,7 @@ fn world() -> World {
     put_policy(&world.sandbox, "deny", &[("Deny", "iam:*")]);
     put_policy(&world.sandbox, "deny-more", &[("Deny", "kms:*")]);
     put_policy(&world.sandbox, "both", &[("Allow", "ec2:*"), ("Deny", "ec2:Run*")]);
+    put_policy(&world.sandbox, "reads-and-sends", &[("Allow", "s3:Get*"), ("Allow", "sqs:*")]);
     world
 }
 
@@ -74,7 +82,12 @@ fn put_policy(sandbox: &Sandbox, name: &str, statements: &[(&str, &str)]) {
 
 impl Wish {
     fn binding(&self) -> IrsaBindingBuilder {
-        let mut binding = IrsaBinding::builder("sandbox", "default", "sa").with_exact(true);
+        self.named(&DOCUMENTS).with_exact(true)
+    }
+
+    /// The binding with documents of these names.
+    fn named(&self, names: &[&str; 2]) -> IrsaBindingBuilder {
+        let mut binding = IrsaBinding::builder("sandbox", "default", "sa");
         for subject in &self.subjects {
             binding = binding.with_subject(format!("default/{}", NAMES[*subject]));
         }
@@ -84,7 +97,7 @@ impl Wish {
         for (name, statements) in &self.documents {
             let statements: Vec<(&str, &str)> = statements.iter().map(|index| STATEMENTS[*index]).collect();
             let written = if *name == 0 { with_lists(&statements) } else { document(&statements) };
-            binding = binding.with_inline_document(DOCUMENTS[*name], written);
+            binding = binding.with_inline_document(names[*name], written);
         }
         match self.boundary {
             Some(boundary) => binding.with_permissions_boundary(BOUNDARIES[boundary]),
@@ -99,7 +112,7 @@ fn has_no_order(error: &Error) -> bool {
 }
 
 /// Runs a request and looks at the rights before each write and at the end; `delays` let writes of one stage end in any order.
-async fn check(before: &Wish, wanted: &Wish, delays: &[u64]) -> Result<(), String> {
+async fn check(before: &Wish, wanted: &Request, delays: &[u64]) -> Result<(), String> {
     let world = world();
     world.create(before.binding()).await.unwrap();
     let start = Holdings::of(&world.sandbox.state().unwrap());
@@ -113,7 +126,7 @@ async fn check(before: &Wish, wanted: &Wish, delays: &[u64]) -> Result<(), Strin
             seen.lock().unwrap().push(Holdings::of(&sandbox.state().unwrap()));
         });
     }
-    let report = match world.client.run(&Request::create(wanted.binding().build().unwrap())).await {
+    let report = match world.client.run(wanted).await {
         Err(error) if has_no_order(&error) => return Ok(()),
         report => report.unwrap(),
     };
@@ -133,11 +146,38 @@ async fn check(before: &Wish, wanted: &Wish, delays: &[u64]) -> Result<(), Strin
 /// The first of so many random changes on whose way somebody holds too much or too little, and why; made simpler in so many
 /// tries.
 pub(crate) fn violation(cases: u32, simplified: u32) -> Option<String> {
+    let wanted = wish().prop_map(|wanted| Request::create(wanted.binding().build().unwrap()));
+    first_violation((wish(), wanted), cases, simplified)
+}
+
+/// The same where documents of another tool are replaced: by other documents, or by a managed policy. What managed policies
+/// grant is not compared with documents, so nothing is promised of both at once, nor under another boundary.
+pub(crate) fn replacement_violation(cases: u32, simplified: u32) -> Option<String> {
+    let by = proptest::sample::select(REPLACEMENTS.to_vec());
+    let changes = (wish(), wish(), proptest::collection::vec(by, 2), any::<bool>());
+    let changes = changes.prop_map(|(before, mut wanted, mut by, managed)| {
+        let declared: Vec<&str> = wanted.documents.keys().map(|index| NEW_DOCUMENTS[*index]).collect();
+        by.iter_mut().for_each(|by| *by = by.filter(|by| declared.contains(by) && !managed));
+        if by.contains(&None) {
+            wanted.boundary = before.boundary;
+        }
+        if managed {
+            wanted.policies.insert(MANAGED_REPLACEMENT);
+        }
+        let request = Request::create(wanted.named(&NEW_DOCUMENTS).build().unwrap());
+        let mut replaced = DOCUMENTS.iter().zip(by);
+        let request = replaced.try_fold(request, |request, (name, by)| request.replacing_policy(name, by));
+        (before, request.unwrap())
+    });
+    first_violation(changes, cases, simplified)
+}
+
+fn first_violation(changes: impl Strategy<Value = (Wish, Request)>, cases: u32, simplified: u32) -> Option<String> {
     let config =
         ProptestConfig { failure_persistence: None, max_shrink_iters: simplified, ..ProptestConfig::with_cases(cases) };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let delays = proptest::collection::vec(0..50_u64, 40).no_shrink();
-    let result = runner.run(&(wish(), wish(), delays), |(before, wanted, delays)| {
+    let result = runner.run(&(changes, delays), |((before, wanted), delays)| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(check(&before, &wanted, &delays)).map_err(TestCaseError::fail)
     });
@@ -151,6 +191,11 @@ pub(crate) fn violation(cases: u32, simplified: u32) -> Option<String> {
 #[test]
 fn nobody_holds_more_on_the_way() {
     assert_eq!(violation(400, 1000), None);
+}
+
+#[test]
+fn nobody_holds_more_while_documents_of_another_tool_are_replaced() {
+    assert_eq!(replacement_violation(400, 1000), None);
 }
 
 /// The place of an action on a target among the steps that are planned.

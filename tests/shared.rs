@@ -162,7 +162,7 @@ async fn what_is_on_record_speaks_for_a_role_whose_owner_is_not_declared() {
 }
 
 #[tokio::test]
-async fn a_role_of_somebody_else_is_adopted_once_and_not_bound_unasked() {
+async fn an_existing_role_is_only_annotated_and_adopted_once_when_asked() {
     let world = World::new();
     let alone = IrsaBinding::builder("sandbox", "default", "all").with_role_name("shared").with_role_only(true);
     let alone = alone.with_policy("AmazonS3ReadOnlyAccess");
@@ -172,14 +172,21 @@ async fn a_role_of_somebody_else_is_adopted_once_and_not_bound_unasked() {
         let arn: irsa_core::name::RoleArn = "arn:aws:iam::123456789012:role/shared".parse().unwrap();
         Request::create(of(name).build().unwrap()).with_existing_role(arn)
     };
-    // The role lets both in, but nobody has asked for it.
-    let fleet = [existing("all").clone(), existing("own")];
+    let before = world.role("shared");
+    // The role trusts two of the three.
+    let fleet = [existing("all"), existing("own"), existing("other")];
     let report = apply(&world, &fleet).await;
-    assert!(report.entries.iter().all(|entry| entry.error().is_some_and(|e| e.kind() == ErrorKind::NotOwned)));
+    let refused: Vec<bool> = report.entries.iter().map(|entry| entry.error().is_some()).collect();
+    assert_eq!(refused, [false, false, true], "{report:?}");
+    assert_eq!(report.entries[2].error().map(irsa_core::Error::kind), Some(ErrorKind::NotOwned));
+    assert_eq!(world.role("shared"), before);
+    assert!(world.annotation("default/all").await.is_some() && world.annotation("default/other").await.is_none());
+    settled(&world, &fleet[..2]).await;
     let adopting = fleet.map(|request| request.with_adopt(true));
     assert!(apply(&world, &adopting).await.is_complete());
     assert!(!run(&world, &adopting).await.changed());
     assert_eq!(owner(&world), "all");
+    assert!(world.can_assume("sandbox", "default/other", "shared").await);
 }
 
 #[tokio::test]

@@ -91,10 +91,9 @@ impl<'a> Fleet<'a> {
             target.region = Some(read.clone());
         }
         let requests = manifests.bindings.iter().map(|declared| {
-            let mut binding = declared.binding.clone();
-            binding.exact |= self.args.exact;
-            let request = Request::create(binding)
-                .with_existing_role(declared.existing_role.clone())
+            let mut request = declared.request()?;
+            request.binding.exact |= self.args.exact;
+            let request = request
                 .with_adopt(self.args.adopt)
                 .with_force(self.args.force)
                 .with_create_namespace(self.args.create_namespace)

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 pub use self::builder::IrsaBindingBuilder;
-pub(crate) use self::checks::{INLINE_QUOTA, MOST_TAGS, check_policy_place, check_together};
+pub(crate) use self::checks::{INLINE_QUOTA, MOST_TAGS, check_documents, check_policy_place, check_together};
 use crate::convention::{Convention, Naming};
 use crate::document::PolicyDocument;
 use crate::name::{
@@ -24,6 +24,8 @@ pub const AUDIENCE_ANNOTATION: &str = "eks.amazonaws.com/audience";
 pub const TOKEN_EXPIRATION_ANNOTATION: &str = "eks.amazonaws.com/token-expiration";
 /// The annotation that chooses regional STS endpoints.
 pub const STS_REGIONAL_ENDPOINTS_ANNOTATION: &str = "eks.amazonaws.com/sts-regional-endpoints";
+/// The label that names the tool that deploys an object (Kubernetes, recommended labels). irsa never writes it.
+pub(crate) const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// The annotation of service accounts that irsa made, which it may therefore delete.
 pub const CREATED_ANNOTATION: &str = "irsa.gen3.org/created";
 /// What every tag and annotation that belongs to irsa itself begins with.

@@ -1,5 +1,6 @@
 //! IAM policy documents: read strictly, checked by IAM's grammar, measured, compared by meaning.
 
+mod arns;
 mod grammar;
 mod json;
 
@@ -9,9 +10,11 @@ use std::fmt::{self, Write as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(crate) use self::arns::{check_partition, misplaced};
 pub(crate) use self::grammar::unknown_key;
 pub(crate) use self::json::{decoded, duplicate, malformed, parse_named, parse_strict, unwrapped};
 use crate::error::{Error, ErrorKind, Result};
+use crate::name::Partition;
 
 /// The most characters that IAM takes on the wire for any policy document (IAM API reference, `policyDocumentType`).
 pub(crate) const LONGEST_DOCUMENT: usize = 131_072;
@@ -72,6 +75,14 @@ impl PolicyDocument {
     /// Its size in characters as IAM counts it: without white space.
     pub fn size(&self) -> usize {
         size(&self.0)
+    }
+
+    /// Refuses a document with a resource of another partition than `partition`, that of the role.
+    ///
+    /// # Errors
+    /// `InvalidInput`, naming the statement, the ARN and both partitions.
+    pub(crate) fn check_partition(&self, partition: &Partition) -> Result<()> {
+        check_partition("policy document", &self.0, partition)
     }
 
     /// Whether any statement denies.
@@ -182,8 +193,29 @@ impl fmt::Write for Characters {
 
 /// One declared statement of a trust policy, checked alone.
 pub(crate) fn check_trust_statement(statement: &Value) -> Result<()> {
-    grammar::check_statement("trust statement", statement, DocumentKind::Trust, "the statement")?;
-    check_text("trust statement", statement)
+    const FIELD: &str = "trust statement";
+    const LABEL: &str = "the statement";
+    grammar::check_statement(FIELD, statement, DocumentKind::Trust, LABEL)?;
+    if let Value::Object(object) = statement {
+        arns::check_principals(FIELD, object, LABEL)?;
+    }
+    check_text(FIELD, statement)
+}
+
+/// Checks the principals of a trust policy that is to be written, as IAM does.
+pub(crate) fn check_principals(document: &Value) -> Result<()> {
+    let mut statements = statements(document).enumerate();
+    statements.try_for_each(|(index, statement)| {
+        arns::check_principals("trust policy", statement, &statement_label(index, statement))
+    })
+}
+
+/// What errors call a statement: its number from 1, and its Sid where it has one.
+fn statement_label(index: usize, statement: &Map<String, Value>) -> String {
+    match statement.get("Sid").and_then(Value::as_str) {
+        Some(sid) if !sid.is_empty() && grammar::is_sid(sid) => format!("statement {} ({sid})", index + 1),
+        _ => format!("statement {}", index + 1),
+    }
 }
 
 /// What a back end answered, as a JSON object.

@@ -25,6 +25,8 @@ pub enum Guard {
     DenyingDocuments,
     /// Managed policies that deny come first and leave last.
     DenyingPolicies,
+    /// An inline policy that is replaced stays until what replaces it is there.
+    ReplacementFirst,
     /// A role of another binding is not touched.
     Owner,
     /// A role of nobody is not touched unless that is asked for.
@@ -73,7 +75,7 @@ mod mutants {
 
     impl Guard {
         /// Every guard.
-        pub const ALL: [Self; 20] = [
+        pub const ALL: [Self; 21] = [
             Self::TrustBeforeAnnotation,
             Self::AccountLast,
             Self::SubjectTags,
@@ -83,6 +85,7 @@ mod mutants {
             Self::LossBeforeJoin,
             Self::DenyingDocuments,
             Self::DenyingPolicies,
+            Self::ReplacementFirst,
             Self::Owner,
             Self::Adoption,
             Self::AnnotationOfOthers,

@@ -21,6 +21,8 @@ pub enum Hint {
     },
     /// Take the role under management, or use another one.
     AdoptRole,
+    /// Take the role under management, or change its trust policy by other means.
+    AdoptRoleOrTrust,
     /// Name the role: two are possible.
     NameRole,
     /// Leave the role name out, so that the annotation and the default name decide.
@@ -358,6 +360,10 @@ impl Hint {
             Self::AdoptRole => vec![
                 vec![text("adopt it with "), setting(S::Adopt), text(" (adds what is missing, removes nothing)")],
                 vec![text("choose another name with "), setting(S::RoleName)],
+            ],
+            Self::AdoptRoleOrTrust => vec![
+                vec![text("adopt it with "), setting(S::Adopt), text(" (adds what is missing, removes nothing)")],
+                vec![text("add the service account to its trust policy")],
             ],
             Self::NameRole => vec![vec![text("name the role that is meant with "), setting(S::RoleName)]],
             Self::OmitRoleName => vec![vec![

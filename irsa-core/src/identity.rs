@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::backend::{Caller, ClusterDescription, IdentityBackend, Session, TokenExchange};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
-use crate::name::{AccountId, ClusterArn, ClusterRef, Issuer, Partition, ProviderArn, Region};
+use crate::name::{AccountId, ClusterArn, ClusterRef, Issuer, Partition, ProviderArn, Region, RoleArn};
 
 /// How long the description of a cluster is kept.
 const KEEP: Duration = Duration::from_secs(600);
@@ -100,6 +100,11 @@ impl Identity {
             endpoint: None,
             certificate_authority: None,
         }
+    }
+
+    /// Whether a role is in the account of this cluster.
+    pub(crate) fn has_role(&self, arn: &RoleArn) -> bool {
+        (arn.account(), arn.partition()) == (&self.account, &self.partition)
     }
 
     /// The provider that stands for this cluster in the account of a role.

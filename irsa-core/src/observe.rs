@@ -87,6 +87,8 @@ pub(crate) struct Observed {
     /// Which role is meant; nothing when nothing was found that could be.
     pub(crate) role_name: Option<RoleName>,
     pub(crate) role: Option<ObservedRole>,
+    /// Why the role is not read that is meant by its ARN.
+    pub(crate) unread: Option<UnreadRole>,
     pub(crate) providers: BTreeMap<ProviderArn, Option<OidcProvider>>,
     pub(crate) policies: BTreeMap<PolicyRef, PolicyArn>,
     /// What managed policies do that come or go, where the order of writes depends on it.
@@ -94,6 +96,15 @@ pub(crate) struct Observed {
     pub(crate) quotas: Quotas,
     pub(crate) accounts: BTreeMap<AccountKey, ObservedAccount>,
     pub(crate) warnings: Vec<Warning>,
+}
+
+/// Why a role that is meant by its ARN is not read.
+#[derive(Clone, Debug)]
+pub(crate) enum UnreadRole {
+    /// It is in another account than the cluster.
+    Elsewhere,
+    /// It may not be read.
+    Denied(Error),
 }
 
 /// A role with what is on it.
@@ -187,7 +198,7 @@ pub(crate) async fn observe(backends: &Backends, request: &Request) -> Result<Ob
     let (observed, policies, quotas, providers) = futures::join!(
         observe_role_and_accounts(backends, request, identities.clone(), tell),
         policies::observe_policies(backends, request, async { told.await.ok() }),
-        observe_quotas(backends, request),
+        observe_quotas(backends, request, identities.clone()),
         observe_providers(backends, request, identities.clone()),
     );
     let mut observed = observed?;
@@ -261,6 +272,7 @@ async fn observe_role_and_accounts(
         identities,
         role_name: None,
         role: None,
+        unread: None,
         providers: BTreeMap::new(),
         policies: BTreeMap::new(),
         effects: BTreeMap::new(),
@@ -268,7 +280,8 @@ async fn observe_role_and_accounts(
         accounts: accounts.accounts,
         warnings: accounts.warnings,
     };
-    (observed.role_name, observed.role) = role::decide(backends, request, &observed, role?).await?;
+    let decided = role::decide(backends, request, &observed, role?).await?;
+    (observed.role_name, observed.role, observed.unread) = (decided.name, decided.role, decided.unread);
     policies::check_removals(backends, request, &observed).await?;
     tell_once(&mut tell, &observed.role);
     resolve_others_of_role(backends, request, &mut observed).await?;
@@ -284,8 +297,18 @@ fn tell_once(tell: &mut Option<oneshot::Sender<Option<ObservedRole>>>, role: &Op
     }
 }
 
-async fn observe_quotas(backends: &Backends, request: &Request) -> (Quotas, Vec<Warning>) {
+/// Whether the role that a request names by its ARN is in another account than its cluster.
+fn is_elsewhere(request: &Request, identities: &BTreeMap<ClusterRef, Identity>) -> bool {
+    let home = identities.get(&request.binding.cluster);
+    let own = |arn: &RoleArn| home.is_some_and(|home| home.has_role(arn));
+    request.existing_role.as_ref().is_some_and(|arn| !own(arn))
+}
+
+async fn observe_quotas(backends: &Backends, request: &Request, identities: Identities<'_>) -> (Quotas, Vec<Warning>) {
     if matches!(request.verb, Verb::Delete { .. }) || request.leader.is_some() {
+        return Default::default();
+    }
+    if request.existing_role.is_some() && identities.await.is_ok_and(|identities| is_elsewhere(request, &identities)) {
         return Default::default();
     }
     match backends.iam.quotas().await {
@@ -308,6 +331,9 @@ async fn observe_providers(
     }
     let identities = identities.await?;
     let Some(home) = identities.get(&request.binding.cluster) else { return Ok(BTreeMap::new()) };
+    if is_elsewhere(request, &identities) {
+        return Ok(BTreeMap::new());
+    }
     let arns: BTreeSet<ProviderArn> = identities.values().filter_map(|i| i.provider_in(&home.account)).collect();
     let each = arns.into_iter().map(|arn| {
         async move {

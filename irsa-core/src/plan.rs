@@ -7,6 +7,7 @@
 //! changes, then permissions come, then what denies leaves, then subjects come, then their accounts are annotated.
 
 mod accounts;
+mod attach;
 mod content;
 mod converge;
 mod delete;
@@ -17,6 +18,7 @@ mod limits;
 mod managed;
 mod permissions;
 mod prerequisites;
+mod replaced;
 mod standing;
 mod step;
 

@@ -123,6 +123,8 @@ pub enum WarningId {
     PermissionsPolicySkipped,
     /// The credential plug-in of the kubeconfig is not installed, and irsa made the token in its place.
     PluginReplaced,
+    /// A role that is named by its ARN cannot be read, so whether it trusts the service account was not verified.
+    TrustUnverified,
 }
 
 impl WarningId {
@@ -155,6 +157,7 @@ impl WarningId {
             Self::ProvidersUnread => "providers-unread",
             Self::PermissionsPolicySkipped => "permissions-policy-skipped",
             Self::PluginReplaced => "plugin-replaced",
+            Self::TrustUnverified => "trust-unverified",
         }
     }
 }

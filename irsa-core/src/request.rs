@@ -27,8 +27,12 @@ pub struct Request {
     pub preview: bool,
     /// The set of bindings that this one belongs to: a tag on the role.
     pub set: Option<TagValue>,
-    /// The role that must be there already: a create makes none.
+    /// The role that must exist already: a create makes none. Where the role needs no change, the service accounts are only
+    /// annotated with it, whoever made it; one of another account is never read nor written.
     pub existing_role: Option<RoleArn>,
+    /// Inline policies of another tool that declared policies take the place of, by name; see
+    /// [`replacing_policy`](Self::replacing_policy).
+    pub(crate) replaced: BTreeMap<InlinePolicyName, Option<InlinePolicyName>>,
     /// The request of the same fleet that answers for the role: of this one only the accounts are bound.
     pub(crate) leader: Option<usize>,
 }
@@ -60,7 +64,20 @@ impl Request {
     fn new(binding: IrsaBinding, verb: Verb) -> Self {
         let (adopt, force, create_namespace, create_provider, preview) = (false, false, false, false, false);
         let (set, existing_role, leader) = (None, None, None);
-        Self { binding, verb, adopt, force, create_namespace, create_provider, preview, set, existing_role, leader }
+        let replaced = BTreeMap::new();
+        Self {
+            binding,
+            verb,
+            adopt,
+            force,
+            create_namespace,
+            create_provider,
+            preview,
+            set,
+            existing_role,
+            replaced,
+            leader,
+        }
     }
 
     /// Make the binding, or repair what is there of it.
@@ -137,6 +154,24 @@ impl Request {
             }
             _ => Err(Error::invalid("subject", subject.to_string(), "only an update takes subjects away")),
         }
+    }
+
+    /// Replaces an inline policy that another tool wrote for the same purpose, where the role has it, adopted roles included.
+    ///
+    /// The declared inline policy `by` is written over it, under the name that it has; of several that `by` replaces, the
+    /// others are deleted once it is written. Without `by`, managed policies take its place, and it is deleted after they are
+    /// attached. Nobody holds a permission on the way that was neither held before nor is wanted.
+    ///
+    /// # Errors
+    /// `InvalidInput` when a name is not one of an inline policy, or the binding declares no inline policy `by`.
+    pub fn replacing_policy(mut self, name: &str, by: Option<&str>) -> Result<Self> {
+        let name = InlinePolicyName::new(name)?;
+        let by = by.map(InlinePolicyName::new).transpose()?;
+        if let Some(by) = by.as_ref().filter(|by| !self.binding.inline_policies.contains_key(*by)) {
+            return Err(Error::invalid("inline policy", by.as_str(), "is not declared, so it cannot replace another"));
+        }
+        self.replaced.insert(name, by);
+        Ok(self)
     }
 
     /// Whether the role is kept by a delete.

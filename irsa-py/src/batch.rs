@@ -73,8 +73,13 @@ impl Batch {
         }
         let (wishes, origins, region, warnings) = declared(bindings)?;
         let request = |wish: IrsaBinding, origin: Option<&Origin>| {
-            let role = origin.and_then(|origin| origin.existing_role.clone());
-            let request = permit.on(Request::create(wish)).with_existing_role(role).with_preview(dry_run);
+            let mut request = permit.on(Request::create(wish)).with_preview(dry_run);
+            if let Some(origin) = origin {
+                request = request.with_existing_role(origin.existing_role.clone());
+                for (name, by) in &origin.replaced_policies {
+                    request = request.replacing_policy(name, by.as_deref())?;
+                }
+            }
             match &applyset {
                 Some(set) => request.with_set(set),
                 None => Ok(request),

@@ -1,5 +1,6 @@
 //! Manifests: read from files, and written of what exists.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use irsa_cli::{Environment, read_manifests};
@@ -32,6 +33,9 @@ pub(crate) struct Origin {
     pub(crate) made_by_eksctl: bool,
     #[serde(default)]
     pub(crate) existing_role: Option<RoleArn>,
+    /// Inline policies of eksctl, each with the declared one that takes its place.
+    #[serde(default)]
+    pub(crate) replaced_policies: BTreeMap<String, Option<String>>,
 }
 
 /// What files declare, as plain data.
@@ -54,6 +58,7 @@ impl Declarations {
             place: declared.place.to_string(),
             made_by_eksctl: declared.made_by_eksctl,
             existing_role: declared.existing_role.clone(),
+            replaced_policies: declared.replaced_policies.clone(),
         };
         let warnings = read.ignored.iter().map(|what| Warning::new(WarningId::NotHonoured, what.clone())).collect();
         let origins = read.bindings.iter().map(origin).collect();

@@ -63,6 +63,40 @@ pub(super) async fn documents_are_checked(world: &World) {
     assert_eq!(iam.role(&world.role_name("malformed")).await.unwrap(), None);
 }
 
+/// In the words of AWS, which moto's tests have recorded.
+pub(super) async fn arns_in_documents_are_checked(world: &World) {
+    let (iam, role) = (&world.iam, world.role("arns").await);
+    let policy: InlinePolicyName = "p".parse().unwrap();
+    let put = async |resource: &str| {
+        let statement = json!({"Effect": "Allow", "Action": "s3:Get*", "Resource": resource});
+        let document = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+        iam.put_inline_policy(&role, &policy, &document).await
+    };
+    for (resource, message) in [
+        ("arn:aws-cn:s3:::b", "Partition \"aws-cn\" is not valid for resource \"arn:aws-cn:s3:::b\"."),
+        ("bucket", "must be an ARN"),
+        ("arn:aws:s3::bucket", "five colons"),
+        ("arn:aws:iam:us-east-1:123456789012:role/x", "no region"),
+    ] {
+        refused(put(resource).await, ErrorKind::InvalidInput, "MalformedPolicyDocument", message);
+    }
+    put("arn:*:s3:::bucket").await.unwrap();
+    for (kind, principal, message) in [
+        ("AWS", "arn:aws-us-gov:iam::123456789012:root", "Invalid principal in policy: \"AWS\""),
+        ("AWS", "arn:aws:iam::123456789012:role/*", "cannot have wildcards"),
+        (
+            "Federated",
+            "arn:aws-cn:iam::123456789012:oidc-provider/a.b",
+            "Federated principals must be valid domain names or SAML metadata ARNs",
+        ),
+    ] {
+        let statement = json!({"Effect": "Allow", "Principal": {kind: principal}, "Action": "sts:AssumeRole"});
+        let document = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+        let result = iam.update_trust_policy(&role, &document).await;
+        refused(result, ErrorKind::InvalidInput, "MalformedPolicyDocument", message);
+    }
+}
+
 pub(super) async fn quotas_hold(world: &World) {
     let (iam, role) = (&world.iam, world.role("quotas").await);
     sandbox(world)

@@ -77,6 +77,10 @@ pub(super) fn misled(before: &SandboxState, after: &SandboxState) -> Vec<String>
                 if known.is_some_and(|known| known.annotations.get(ROLE_ARN_ANNOTATION) == Some(arn)) {
                     continue;
                 }
+                // Of a role of another account nothing can be seen.
+                if !arn.contains(&format!("::{}:", after.account)) {
+                    continue;
+                }
                 let role = arn.rsplit('/').next().and_then(|role| after.roles.get(role));
                 let place = format!("{namespace}/{name}");
                 if !role.is_some_and(|role| lets_in(after, role, &cluster.to_string(), &place)) {

@@ -21,6 +21,7 @@ enum Part {
     Refused,
     Retries,
     Rights,
+    Replacements,
     RaceOfSubjects,
     RaceOfRoles,
     RaceWithDelete,
@@ -36,6 +37,7 @@ fn part(guard: Guard) -> Part {
         Guard::LeaveBeforeGain | Guard::LossBeforeJoin | Guard::DenyingDocuments | Guard::DenyingPolicies => {
             Part::Rights
         }
+        Guard::ReplacementFirst => Part::Replacements,
         Guard::Owner
         | Guard::Adoption
         | Guard::AnnotationOfOthers
@@ -84,6 +86,7 @@ fn violations(part: Part, guard: Option<Guard>) -> Vec<String> {
             found(&|| retries::complaints(scenarios.clone()).1)
         }
         Part::Rights => found(&|| rights::violation(400, 0).into_iter().collect()),
+        Part::Replacements => found(&|| rights::replacement_violation(400, 0).into_iter().collect()),
         Part::RaceOfSubjects => found(&|| races::different_subjects().complaints),
         Part::RaceOfRoles => found(&|| races::different_roles().complaints),
         Part::RaceWithDelete => found(&|| races::a_subject_against_the_delete_of_the_role().complaints),

@@ -205,6 +205,42 @@ fn adopt() -> Request {
     create().with_adopt(true)
 }
 
+/// A role of another tool that trusts the service account, with the policies that the tool wrote for it.
+fn of_another_tool() -> SandboxState {
+    let state = world();
+    let host = issuer_of(&state, "sandbox").host_path().to_owned();
+    let trust = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow",
+        "Principal": {"Federated": format!("arn:aws:iam::123456789012:oidc-provider/{host}")},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {
+            format!("{host}:sub"): "system:serviceaccount:default:sa", format!("{host}:aud"): "sts.amazonaws.com",
+        }},
+    }]});
+    let mut role = RoleState::new(trust);
+    role.id = "AROASANDBOX0000000099".to_owned();
+    for (name, action) in [("old-get", "s3:GetObject"), ("old-list", "s3:ListBucket"), ("old-volumes", "ec2:*")] {
+        role.inline.insert(name.parse().unwrap(), document("Allow", action));
+    }
+    changed(&state, |state| drop(state.roles.insert(RoleName::new(ROLE).unwrap(), role)))
+}
+
+/// What the tool wrote is replaced: two documents by one, and one by a managed policy.
+fn replace() -> Request {
+    let read = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}]});
+    let binding = bare("sa").with_policy("team").with_inline_document("read", read).build().unwrap();
+    let request = Request::create(binding).with_adopt(true);
+    let replaced = [("old-get", Some("read")), ("old-list", Some("read")), ("old-volumes", None)];
+    replaced.into_iter().try_fold(request, |request, (name, by)| request.replacing_policy(name, by)).unwrap()
+}
+
+/// The account is bound to a role that is named by its ARN.
+fn attach(account: &str) -> Request {
+    let arn: irsa_core::name::RoleArn = format!("arn:aws:iam::{account}:role/{ROLE}").parse().unwrap();
+    Request::create(bare("sa").with_role_name(ROLE).build().unwrap()).with_existing_role(arn)
+}
+
 /// States that other people leave, which a create repairs.
 fn drifted() -> Vec<Scenario> {
     let whole = after(&world(), create_shared());
@@ -283,6 +319,15 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         Scenario::new("delete the owner and another of several", shared(), delete_two.clone()),
         Scenario::new("delete the owner, who has no account, and another of several", no_account, delete_two),
         Scenario::new("delete an adopted one", after(&adopted(), adopt()), delete("sa")),
+        Scenario::new("replace what another tool wrote", of_another_tool(), replace()),
+        Scenario::new("attach", of_another_tool(), attach("123456789012")),
+        Scenario::new("attach a role of another account", world(), attach("999999999999")),
+        Scenario::new("delete an attached one", after(&of_another_tool(), attach("123456789012")), delete("sa")),
+        Scenario::new(
+            "delete one attached to a role of another account",
+            after(&world(), attach("999999999999")),
+            delete("sa"),
+        ),
         Scenario::new("create on two clusters", world(), Request::create(two_clusters)),
         Scenario::new(
             "leave one of two clusters",

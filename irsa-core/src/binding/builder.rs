@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn inline_policies_are_measured_together() {
-        let document = |n: usize| json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "x".repeat(n)}});
+        let document = |n: usize| json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": format!("arn:aws:s3:::{}", "x".repeat(n))}});
         assert!(builder().with_inline_document("a", document(9000)).build().is_ok());
         let both = builder().with_inline_document("a", document(6000)).with_inline_document("b", document(6000));
         assert!(refusal(both).contains("10240"));

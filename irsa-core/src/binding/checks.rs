@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::builder::Document;
 use super::{
-    AUDIENCE_ANNOTATION, IrsaBinding, OWN_PREFIX, ROLE_ARN_ANNOTATION, STS_REGIONAL_ENDPOINTS_ANNOTATION,
-    TOKEN_EXPIRATION_ANNOTATION,
+    AUDIENCE_ANNOTATION, IrsaBinding, MANAGED_BY_LABEL, OWN_PREFIX, ROLE_ARN_ANNOTATION,
+    STS_REGIONAL_ENDPOINTS_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION,
 };
-use crate::document::{PolicyDocument, check_trust_statement};
+use crate::document::{PolicyDocument, check_partition, check_trust_statement};
 use crate::error::{Error, Result};
 use crate::name::{
     AccountId, AnnotationKey, ClusterRef, InlinePolicyName, LabelKey, LabelValue, Partition, PolicyArn, PolicyRef,
@@ -102,9 +102,8 @@ pub(super) fn inline_policies(
             Document::Text(text) => PolicyDocument::parse(&text),
             Document::Parsed(value) => PolicyDocument::from_value(value),
         };
-        let document = document.map_err(|error| {
-            error.during(format!("inline policy {name} is not valid")).with_context("policy", name.as_str())
-        })?;
+        let document =
+            document.map_err(|error| error.during(invalid_inline(&name)).with_context("policy", name.as_str()))?;
         insert(&mut policies, "inline policy name", name, document)?;
     }
     let size: usize = policies.values().map(PolicyDocument::size).sum();
@@ -154,7 +153,7 @@ pub(super) fn labels(pairs: Vec<(String, String)>) -> Result<BTreeMap<LabelKey, 
     let mut labels = BTreeMap::new();
     for (key, value) in pairs {
         let key = LabelKey::new(key)?;
-        if key.as_str() == "app.kubernetes.io/managed-by" {
+        if key.as_str() == MANAGED_BY_LABEL {
             return Err(Error::invalid("label key", key, "belongs to the tool that deploys the account, such as Helm"));
         }
         insert(&mut labels, "label key", key, LabelValue::new(value)?)?;
@@ -197,6 +196,7 @@ pub(super) fn check_arns(binding: &IrsaBinding) -> Result<()> {
     for (field, arn) in policies.chain(binding.permissions_boundary.iter().map(|arn| ("permissions boundary", arn))) {
         check_policy_place(field, arn, cluster.partition(), cluster.account())?;
     }
+    check_documents(binding, cluster.partition())?;
     for subject in &binding.subjects {
         if let Some(ClusterRef::Arn(other)) = &subject.cluster
             && (other.partition() != cluster.partition())
@@ -206,6 +206,22 @@ pub(super) fn check_arns(binding: &IrsaBinding) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses inline policies and trust statements with ARNs of another partition than the role's, as IAM does when they are
+/// written.
+pub(crate) fn check_documents(binding: &IrsaBinding, partition: &Partition) -> Result<()> {
+    for (name, document) in &binding.inline_policies {
+        document.check_partition(partition).map_err(|error| error.during(invalid_inline(name)))?;
+    }
+    for statement in &binding.trust_statements {
+        check_partition("trust statement", &json!({"Statement": statement}), partition)?;
+    }
+    Ok(())
+}
+
+fn invalid_inline(name: &InlinePolicyName) -> String {
+    format!("inline policy {name} is not valid")
 }
 
 /// A managed policy must be of the role's partition, and AWS-managed or of the role's account.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{DocumentKind, one_or_many, refused};
+use super::arns::check_resources;
+use super::{DocumentKind, one_or_many, refused, statement_label};
 use crate::error::{Error, Result};
 
 /// Checks a whole document; `field` is how errors call it.
@@ -29,10 +30,9 @@ pub(super) fn check(field: &'static str, document: &Value, kind: DocumentKind) -
     }
     let mut sids = BTreeSet::new();
     for (index, statement) in statements.iter().enumerate() {
-        let place = match statement.get("Sid").and_then(Value::as_str) {
-            Some(sid) if !sid.is_empty() && is_sid(sid) => format!("statement {} ({sid})", index + 1),
-            _ => format!("statement {}", index + 1),
-        };
+        let place = statement
+            .as_object()
+            .map_or_else(|| format!("statement {}", index + 1), |statement| statement_label(index, statement));
         check_statement(field, statement, kind, &place)?;
         if let Some(sid) = statement.get("Sid").and_then(Value::as_str).filter(|sid| !sid.is_empty())
             && !sids.insert(sid)
@@ -75,6 +75,7 @@ pub(super) fn check_statement(field: &'static str, statement: &Value, kind: Docu
                 }
             }
             exactly_one(field, object, ["Resource", "NotResource"], place)?;
+            check_resources(field, object, place)?;
         }
         DocumentKind::Trust => {
             if let Some(value) = object.get("NotPrincipal") {
@@ -92,7 +93,7 @@ pub(super) fn check_statement(field: &'static str, statement: &Value, kind: Docu
     check_condition(field, object.get("Condition"), place)
 }
 
-fn is_sid(text: &str) -> bool {
+pub(super) fn is_sid(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
@@ -119,7 +120,10 @@ fn check_actions(field: &'static str, object: &Map<String, Value>, kind: Documen
             _ if action == "*" => continue,
             None => "an action has the form SERVICE:ACTION, or is *",
             Some((vendor, name)) if vendor.is_empty() || name.is_empty() => "an action has the form SERVICE:ACTION",
-            Some((vendor, _)) if vendor.chars().any(char::is_whitespace) => "an action has no white space",
+            Some((_, name)) if name.contains(':') => "an action has one colon",
+            Some((vendor, _)) if vendor != "*" && !vendor.chars().all(is_vendor_character) => {
+                "the service of an action is of A-Z a-z 0-9 . -, without wildcards"
+            }
             Some((vendor, _)) if kind == DocumentKind::Trust && !vendor.eq_ignore_ascii_case("sts") => {
                 "a trust policy may only name actions of sts"
             }
@@ -128,6 +132,11 @@ fn check_actions(field: &'static str, object: &Map<String, Value>, kind: Documen
         return Err(Error::invalid(field, action, format!("{place}: {rule}")));
     }
     Ok(())
+}
+
+/// The characters of a service prefix. IAM accepts `*` alone for any service, but no other wildcard.
+fn is_vendor_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-.".contains(c)
 }
 
 fn check_principal(field: &'static str, statement: &Map<String, Value>, place: &str) -> Result<()> {
@@ -175,9 +184,28 @@ fn check_condition(field: &'static str, condition: Option<&Value>, place: &str) 
             if !(value.is_string() || value.is_boolean() || value.is_number()) {
                 return refuse(value, "a condition value must be a string, a number or a boolean, or a list of these");
             }
+            if is_date_operator(operator) && value.as_str().is_some_and(|date| !is_like_a_date(date)) {
+                return refuse(
+                    value,
+                    "a date must be in ISO 8601, such as 2026-01-31T00:00:00Z, or in seconds since 1970",
+                );
+            }
         }
     }
     Ok(())
+}
+
+fn is_date_operator(operator: &str) -> bool {
+    operator.rsplit(':').next().is_some_and(|name| name.to_ascii_lowercase().starts_with("date"))
+}
+
+/// Whether IAM may read a text as a date: it has the characters of one. Policy variables are dates too.
+fn is_like_a_date(text: &str) -> bool {
+    let mut characters = text.chars();
+    let first = characters.next();
+    text.contains("${")
+        || (first.is_some_and(|c| c.is_ascii_digit() || c == '-')
+            && characters.all(|c| c.is_ascii_digit() || "TtZz:.+-".contains(c)))
 }
 
 /// IAM user guide, "IAM JSON policy elements: Condition operators".
@@ -243,6 +271,11 @@ mod tests {
     #[test]
     fn what_iam_takes_is_taken() {
         assert!(permissions(json!({"Effect": "Allow", "Action": "s3:*", "Resource": "*"})).is_ok());
+        assert!(
+            permissions(json!({"Effect": "Allow", "Action": ["*:*", "s3-x.y:Get*"], "Resource": "*", "Condition": {
+            "DateLessThan": {"aws:CurrentTime": ["2026-01-31T00:00:00Z", "1795000000", "2016-12-13t2:00:00.59+23"]}}}))
+            .is_ok()
+        );
         assert!(permissions(json!([{"Sid": "", "Effect": "Deny", "NotAction": ["s3:Get*"], "NotResource": ["*"],
             "Condition": {"ForAnyValue:StringLikeIfExists": {"aws:TagKeys": ["a"]}, "Bool": {"aws:SecureTransport": true}}}])).is_ok());
         assert!(
@@ -264,6 +297,16 @@ mod tests {
             (json!({"Effect": "Allow", "Action": "s3:*"}), "Resource"),
             (json!({"Effect": "Allow", "Action": "s3", "Resource": "*"}), "SERVICE:ACTION"),
             (json!({"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Principal": "*"}), "Principal"),
+            (json!({"Effect": "Allow", "Action": "s3:List:Bucket", "Resource": "*"}), "one colon"),
+            (json!({"Effect": "Allow", "NotAction": "a a:ListBucket", "Resource": "*"}), "the service of an action"),
+            (json!({"Effect": "Allow", "Action": "s*:Get", "Resource": "*"}), "the service of an action"),
+            (json!({"Effect": "Allow", "Action": "s3:*", "Resource": "bucket"}), "must be an ARN"),
+            (json!({"Effect": "Allow", "Action": "s3:*", "NotResource": ["*", "arn:aws:s3::b"]}), "five colons"),
+            (
+                json!({"Effect": "Allow", "Action": "s3:*", "Resource": "*",
+                    "Condition": {"ForAnyValue:DateGreaterThanIfExists": {"aws:CurrentTime": ["2026-01-31T00:00:00Z", "2026-01-31 00:00"]}}}),
+                "ISO 8601",
+            ),
             (
                 json!({"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": {"StringIs": {"a": "b"}}}),
                 "operator",

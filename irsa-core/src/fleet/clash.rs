@@ -47,10 +47,32 @@ impl<'a> Known<'a> {
         binding.role_name.clone().or_else(default)
     }
 
-    /// Whether two bindings are of one role; nothing where that cannot be told yet.
-    fn is_one_role(&self, one: &IrsaBinding, other: &IrsaBinding) -> Option<bool> {
-        let (one, other) = (self.role_name(one)?, self.role_name(other)?);
-        Some(one.as_str().eq_ignore_ascii_case(other.as_str()))
+    /// What tells the role of a request from others; nothing where it cannot be told yet, and for a role of another account,
+    /// which nobody writes. Which account is the cluster's is not known before any call.
+    pub(super) fn role_key(&self, request: &Request) -> Option<String> {
+        let named = || self.role_name(&request.binding).map(|name| name.as_str().to_ascii_lowercase());
+        match (&request.existing_role, self.identity(&request.binding.cluster)) {
+            (None, _) => named(),
+            (Some(arn), Some(home)) => home.has_role(arn).then(named).flatten(),
+            (Some(arn), None) => Some(arn.to_string().to_ascii_lowercase()),
+        }
+    }
+
+    /// Whether two requests are of one role; nothing where that cannot be told yet.
+    fn is_one_role(&self, one: &Request, other: &Request) -> Option<bool> {
+        let names = (self.role_name(&one.binding)?, self.role_name(&other.binding)?);
+        if !names.0.as_str().eq_ignore_ascii_case(names.1.as_str()) {
+            return Some(false);
+        }
+        let account = |request: &Request| {
+            let home = || self.identity(&request.binding.cluster).map(|home| home.account.clone());
+            request.existing_role.as_ref().map(|arn| arn.account().clone()).or_else(home)
+        };
+        match (account(one), account(other)) {
+            (Some(one), Some(other)) => Some(one == other),
+            (None, None) => Some(true),
+            _ => None,
+        }
     }
 }
 
@@ -62,21 +84,21 @@ pub(super) fn check(requests: &[Request], known: &Known<'_>) -> Result<()> {
     twice(requests, known)?;
     let _ = shared::groups(requests, known)?;
     let declared = requests.iter().enumerate().filter(|(_, request)| !matches!(request.verb, Verb::Delete { .. }));
-    let declared: Vec<(usize, &IrsaBinding, Vec<Subject>)> =
-        declared.map(|(at, request)| (at, &request.binding, bound(&request.binding))).collect();
-    let mut accounts: HashMap<Spot, (usize, &IrsaBinding)> = HashMap::new();
-    for (at, binding, subjects) in &declared {
+    let declared: Vec<(usize, &Request, Vec<Subject>)> =
+        declared.map(|(at, request)| (at, request, bound(&request.binding))).collect();
+    let mut accounts: HashMap<Spot, (usize, &Request)> = HashMap::new();
+    for (at, request, subjects) in &declared {
         for subject in subjects {
-            let spot = known.spot(binding, subject);
+            let spot = known.spot(&request.binding, subject);
             match accounts.get(&spot) {
-                Some((first, other)) if first != at => match known.is_one_role(other, binding) {
+                Some((first, other)) if first != at => match known.is_one_role(other, request) {
                     // A long default name is told by the cluster's ARN.
                     Some(true) => {}
                     None if known.0.is_none() => {}
-                    _ => return Err(fight(subject, (*first, other), (*at, binding))),
+                    _ => return Err(fight(subject, (*first, &other.binding), (*at, &request.binding))),
                 },
                 Some(_) => {}
-                None => drop(accounts.insert(spot, (*at, binding))),
+                None => drop(accounts.insert(spot, (*at, request))),
             }
         }
     }
@@ -110,7 +132,7 @@ fn twice(requests: &[Request], known: &Known<'_>) -> Result<()> {
             let named =
                 |request: &Request| matches!(request.verb, Verb::Delete { .. }) && request.binding.role_name.is_some();
             let beside = of.verb == Verb::Create || named(of);
-            named(one) && beside && known.is_one_role(&one.binding, &of.binding) != Some(true)
+            named(one) && beside && known.is_one_role(one, of) != Some(true)
         };
         if !is_former(request, other) && !is_former(other, request) {
             return Err(clash(format!("binding {binding} is declared twice"), first, at)

@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
 use crate::identity::{ClusterId, Identity};
-use crate::name::{ClusterRef, Subject, SubjectName};
+use crate::name::{ClusterRef, RoleArn, Subject, SubjectName};
 use crate::observe::in_bulk;
 use crate::ownership::{Member, Origin, Ownership, SET_TAG};
 use crate::report::{Warning, WarningId};
@@ -92,14 +92,20 @@ struct Declared {
 impl Declared {
     fn of(declared: &[&Request], clusters: &BTreeMap<ClusterRef, Identity>) -> Self {
         let mut all = Self::default();
-        for binding in declared.iter().map(|request| &request.binding) {
+        for request in declared {
+            let binding = &request.binding;
             let default = || binding.naming().default(clusters.get(&binding.cluster)?);
             let name = binding.role_name.clone().or_else(default);
             let name = name.map(|name| name.as_str().to_ascii_lowercase()).unwrap_or_default();
             if binding.exact {
                 let _ = all.exact.insert(name.clone());
             }
-            let of_role = all.roles.entry(name).or_default();
+            // A role of another account is not the one that has its name in this account.
+            let home = clusters.get(&binding.cluster);
+            let own = |arn: &RoleArn| home.is_some_and(|home| home.has_role(arn));
+            let elsewhere = request.existing_role.as_ref().is_some_and(|arn| !own(arn));
+            let mut of_elsewhere = BTreeSet::new();
+            let of_role = if elsewhere { &mut of_elsewhere } else { all.roles.entry(name).or_default() };
             for subject in binding.all_subjects() {
                 let Some(identity) = clusters.get(subject.cluster.as_ref().unwrap_or(&binding.cluster)) else {
                     continue;

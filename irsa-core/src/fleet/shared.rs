@@ -35,8 +35,8 @@ pub(super) fn groups(requests: &[Request], known: &Known<'_>) -> Result<Vec<Grou
     let mut by_role: Vec<(RoleName, Vec<usize>)> = Vec::new();
     let mut at_role: HashMap<String, usize> = HashMap::new();
     for (at, request) in requests.iter().enumerate().filter(|(_, request)| request.verb == Verb::Create) {
-        let Some(name) = known.role_name(&request.binding) else { continue };
-        let group = *at_role.entry(name.as_str().to_ascii_lowercase()).or_insert(by_role.len());
+        let Some((key, name)) = known.role_key(request).zip(known.role_name(&request.binding)) else { continue };
+        let group = *at_role.entry(key).or_insert(by_role.len());
         match by_role.get_mut(group) {
             Some((_, members)) => members.push(at),
             None => by_role.push((name, vec![at])),
@@ -284,18 +284,28 @@ pub(super) async fn join<'a>(
     let mut joined = requests.to_vec();
     let roles = futures::future::join_all(groups.iter().map(|group| iam.role(&group.name))).await;
     for (mut group, role) in groups.into_iter().zip(roles) {
-        // What cannot be read is an error of the leader's own plan.
+        let ownership = match &role {
+            Ok(Some(role)) => Ownership::from_tags(&role.tags),
+            // What cannot be read is an error of the leader's own plan.
+            _ => Ownership::default(),
+        };
+        let of = |at: &usize| member(&requests[*at].binding, known);
+        let recorded = |at: &&usize| of(at).is_some_and(|member| ownership.records(&member));
+        let attaches = |at: &usize| requests[*at].existing_role.is_some() && !requests[*at].adopt;
+        if group.members.iter().all(attaches) && !group.members.iter().any(|at| recorded(&at)) {
+            // Nobody writes the role: each is annotated with it if it trusts it.
+            continue;
+        }
         if let Ok(Some(role)) = role {
-            let ownership = Ownership::from_tags(&role.tags);
-            let of = |at: &usize| member(&requests[*at].binding, known);
             let owner = group.members.iter().find(|at| of(at).is_some_and(|member| ownership.is_owner(&member)));
-            let recorded = |at: &&usize| of(at).is_some_and(|member| ownership.records(&member));
             // Who owns the role may make it exact; else who is on its record may speak for it.
             let leader = owner.or_else(|| Some(&group.leader).filter(recorded));
             group.leader = leader.or_else(|| group.members.iter().find(recorded)).copied().unwrap_or(group.leader);
             group.name = role.arn.name().clone();
         }
         let (whole, left) = group.whole(requests, known)?;
+        let replaced: Vec<_> = group.members.iter().flat_map(|at| requests[*at].replaced.clone()).collect();
+        joined[group.leader].replaced.extend(replaced);
         if group.members.iter().any(|at| requests[*at].existing_role.is_none()) {
             joined[group.leader].existing_role = None;
         }
@@ -303,6 +313,7 @@ pub(super) async fn join<'a>(
         for (at, binding) in left {
             joined[at].binding = binding;
             joined[at].leader = Some(group.leader);
+            joined[at].replaced.clear();
         }
     }
     Ok(Cow::Owned(joined))

@@ -1,24 +1,22 @@
 //! A ClusterConfig of eksctl, as far as it declares bindings: `iam.serviceAccounts`. What else it holds is for eksctl; what
 //! concerns bindings and cannot be honoured is named.
 
+mod entry;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::Value;
 use serde_saphyr::Spanned;
 
+use self::entry::{Cluster, Entry};
 use super::document::Document;
 use super::or_default;
 use super::places::{WHOLE, parts};
 use super::read::{Declared, ManifestFile};
-use super::well_known::WellKnownPolicies;
-use crate::binding::IrsaBinding;
+use super::well_known::ANY_PARTITION;
 use crate::error::{Error, Result};
-use crate::name::{ClusterRef, Partition, Region, RoleArn};
-
-/// The name of the inline policy that `attachPolicy` becomes.
-const ATTACHED: &str = "attachPolicy";
+use crate::name::{ClusterRef, Partition, Region};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,6 +32,8 @@ struct ClusterConfig {
 struct ClusterMetadata {
     name: String,
     region: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    tags: BTreeMap<String, String>,
 }
 
 /// Strict, since a misspelt `serviceAccounts` would declare nothing: all keys that eksctl knows.
@@ -81,51 +81,6 @@ impl Addon {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Entry {
-    metadata: EntryMetadata,
-    #[serde(default, rename = "attachPolicyARNs", deserialize_with = "or_default")]
-    attach_policy_arns: Vec<String>,
-    attach_policy: Option<Value>,
-    #[serde(rename = "attachRoleARN")]
-    attach_role_arn: Option<String>,
-    #[serde(default, deserialize_with = "or_default")]
-    well_known_policies: WellKnownPolicies,
-    permissions_boundary: Option<String>,
-    role_name: Option<String>,
-    #[serde(default, deserialize_with = "or_default")]
-    role_only: bool,
-    #[serde(default, deserialize_with = "or_default")]
-    tags: BTreeMap<String, String>,
-    subject_pattern: Option<String>,
-    /// What eksctl writes; it declares nothing.
-    #[serde(default, rename = "status")]
-    _status: Option<IgnoredAny>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EntryMetadata {
-    name: String,
-    namespace: Option<String>,
-    #[serde(default, deserialize_with = "or_default")]
-    labels: BTreeMap<String, String>,
-    #[serde(default, deserialize_with = "or_default")]
-    annotations: BTreeMap<String, String>,
-}
-
-impl EntryMetadata {
-    fn namespace(&self) -> String {
-        given(&self.namespace).map_or_else(super::default_namespace, str::to_owned)
-    }
-}
-
-/// What a key says; eksctl takes an empty text for none.
-fn given(text: &Option<String>) -> Option<&str> {
-    text.as_deref().filter(|text| !text.is_empty())
-}
-
 /// Refuses what can only be a misspelt `iam`: other keys are eksctl's.
 fn check_keys(document: &Document<'_>) -> Result<()> {
     let keys: BTreeMap<String, IgnoredAny> = document.parse()?;
@@ -153,7 +108,7 @@ pub(super) fn read(document: &Document<'_>, read: &mut ManifestFile) -> Result<(
         return Err(document.placed(error.with_hint("put clusters of different regions into different files"), &WHOLE));
     }
     let partition =
-        region.as_ref().map_or_else(|| Partition::of_region(""), |region| Partition::of_region(region.as_str()));
+        region.as_ref().map_or(ANY_PARTITION.to_owned(), |region| Partition::of_region(region.as_str()).to_string());
     read.region = read.region.take().or(region);
     if !config.iam.pod_identity_associations.is_empty() {
         let place = document.place_of("podIdentityAssociations", &WHOLE);
@@ -163,83 +118,24 @@ pub(super) fn read(document: &Document<'_>, read: &mut ManifestFile) -> Result<(
         let place = document.place_of(&addon.name, &WHOLE);
         read.ignored.push(format!("{place}: the role of addon {} is left to eksctl", addon.name));
     }
+    let cluster = Cluster { name: &config.metadata.name, partition: &partition, tags: &config.metadata.tags };
     let entries = &config.iam.service_accounts;
     for (Spanned { value: entry, .. }, part) in entries.iter().zip(parts(entries)) {
-        let place = document.place_of(&entry.metadata.name, &part);
-        let binding =
-            entry.binding(&config.metadata.name, &partition).map_err(|error| document.placed(error, &part))?;
-        let eksctl = |key: &&String| key.starts_with("alpha.eksctl.io/") || key.starts_with("aws:");
-        for key in entry.tags.keys().filter(eksctl) {
-            read.ignored.push(format!("{place}: tag {key} is written by eksctl and CloudFormation only"));
+        let place = document.place_of(entry.name(), &part);
+        let mapped = entry.mapped(&cluster).map_err(|error| document.placed(error, &part))?;
+        for (key, what) in mapped.ignored {
+            let place = document.place_of(&key, &part);
+            read.ignored.push(format!("{place}: {what}"));
         }
-        if given(&entry.subject_pattern).is_some() {
-            read.ignored.push(format!(
-                "{place}: besides subjectPattern the service account {}/{} itself is let in",
-                entry.metadata.namespace(),
-                entry.metadata.name
-            ));
-        }
-        let existing_role = given(&entry.attach_role_arn).map(str::parse::<RoleArn>).transpose()?;
-        let made_by_eksctl = given(&entry.role_name).is_none() && existing_role.is_none();
-        read.bindings.push(Declared { binding, place, made_by_eksctl, existing_role });
+        read.bindings.push(Declared {
+            binding: mapped.binding,
+            place,
+            made_by_eksctl: mapped.made_by_eksctl,
+            existing_role: mapped.existing_role,
+            replaced_policies: mapped.replaced_policies,
+        });
     }
     Ok(())
-}
-
-impl Entry {
-    fn binding(&self, cluster: &str, partition: &Partition) -> Result<IrsaBinding> {
-        let EntryMetadata { name, labels, annotations, .. } = &self.metadata;
-        let namespace = self.metadata.namespace();
-        let mut builder = IrsaBinding::builder(cluster, &namespace, name).with_role_only(self.role_only);
-        if let Some(arn) = given(&self.attach_role_arn) {
-            let arn: RoleArn = arn.parse()?;
-            let further = [
-                ("roleName", given(&self.role_name).is_some()),
-                ("attachPolicyARNs", !self.attach_policy_arns.is_empty()),
-                ("attachPolicy", self.attach_policy.is_some()),
-                ("wellKnownPolicies", self.well_known_policies != WellKnownPolicies::default()),
-                ("permissionsBoundary", given(&self.permissions_boundary).is_some()),
-                ("subjectPattern", given(&self.subject_pattern).is_some()),
-            ];
-            // As eksctl has it: such a role is somebody else's, and only the account is annotated.
-            if let Some((key, _)) = further.into_iter().find(|(_, given)| *given) {
-                return Err(Error::invalid("attachRoleARN", arn.to_string(), format!("contradicts {key}")));
-            }
-            builder = builder.with_role_name(arn.name().as_str()).with_role_path(arn.path().as_str());
-        }
-        if let Some(role) = given(&self.role_name) {
-            builder = builder.with_role_name(role);
-        }
-        if let Some(boundary) = given(&self.permissions_boundary) {
-            builder = builder.with_permissions_boundary(boundary);
-        }
-        for policy in &self.attach_policy_arns {
-            builder = builder.with_policy(policy);
-        }
-        for policy in self.well_known_policies.managed() {
-            builder = builder.with_policy(policy);
-        }
-        for (name, document) in self.well_known_policies.inline(partition) {
-            builder = builder.with_inline_document(name, document);
-        }
-        if let Some(document) = &self.attach_policy {
-            builder = builder.with_inline_document(ATTACHED, document.clone());
-        }
-        if let Some(pattern) = given(&self.subject_pattern) {
-            builder = builder.with_subject(format!("{namespace}/{pattern}"));
-        }
-        let own = |key: &&String| !key.starts_with("alpha.eksctl.io/") && !key.starts_with("aws:");
-        for (key, value) in self.tags.iter().filter(|(key, _)| own(key)) {
-            builder = builder.with_tag(key, value);
-        }
-        for (key, value) in labels {
-            builder = builder.with_label(key, value);
-        }
-        for (key, value) in annotations {
-            builder = builder.with_annotation(key, value);
-        }
-        builder.build()
-    }
 }
 
 #[cfg(test)]
@@ -295,7 +191,7 @@ iam:
         assert_eq!((binding.policies.len(), binding.inline_policies.len(), binding.subjects.len()), (3, 4, 1));
         assert!(binding.permissions_boundary.is_some() && !everything.made_by_eksctl);
         assert!(inline.binding.inline_policies.keys().any(|name| name.as_str() == "attachPolicy"));
-        let role = |role: &super::IrsaBinding| role.role_name.as_ref().map(ToString::to_string);
+        let role = |role: &crate::IrsaBinding| role.role_name.as_ref().map(ToString::to_string);
         assert_eq!((role(&attached.binding).as_deref(), attached.made_by_eksctl), (Some("by-hand"), false));
         assert_eq!(attached.existing_role.as_ref().map(|arn| arn.name().as_str()), Some("by-hand"));
         assert_eq!(too.existing_role, attached.existing_role);
@@ -313,10 +209,101 @@ iam:
         assert_eq!(count("iam:\n"), 0);
         assert_eq!(count("iam:\n  serviceAccounts:\n"), 0);
         let entry = "iam:\n  serviceAccounts:\n  - metadata: {name: a, namespace: '', labels: , annotations: }\n    \
-            attachPolicyARNs:\n    roleName: ''\n    permissionsBoundary: ''\n    tags:\n    attachRoleARN: ''\n";
+            attachPolicyARNs:\n    roleName: ''\n    permissionsBoundary: ''\n    tags:\n    attachRoleARN: ''\n    \
+            attachPolicy: {}\n    wellKnownPolicies: {autoScaler: }\n    subjectPattern: ''\n";
         let read = read("c.yaml", &format!("{head}{entry}"), None, &no_file).unwrap();
         assert_eq!(read.bindings[0].binding.to_string(), "default/a");
-        assert!(read.bindings[0].made_by_eksctl);
+        assert!(read.bindings[0].made_by_eksctl && read.bindings[0].binding.inline_policies.is_empty());
+    }
+
+    fn one(entry: &str) -> (super::Declared, Vec<String>) {
+        let head = "apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: demo, region: us-east-1, \
+            tags: {CostCenter: 42, Team: all, alpha.eksctl.io/x: y}}\niam:\n  serviceAccounts:\n  - ";
+        let mut read = read("c.yaml", &format!("{head}{entry}\n"), None, &no_file).unwrap();
+        (read.bindings.remove(0), read.ignored)
+    }
+
+    #[test]
+    fn role_only_leaves_labels_and_annotations_out() {
+        let (declared, ignored) = one(
+            "{metadata: {name: a, labels: {l: x}, annotations: {eks.amazonaws.com/token-expiration: '60'}}, roleOnly: true}",
+        );
+        let binding = declared.binding;
+        assert!(binding.role_only && binding.labels.is_empty() && binding.token_expiration.is_none());
+        let places = ["c.yaml:6:26: labels are ignored: ", "c.yaml:6:42: annotations are ignored: "];
+        assert_eq!(ignored.len(), 2, "{ignored:?}");
+        let fits = |(told, place): (&String, &str)| told.starts_with(place) && told.contains("roleOnly");
+        assert!(ignored.iter().zip(places).all(fits), "{ignored:?}");
+    }
+
+    #[test]
+    fn annotations_of_the_webhook_are_settings() {
+        let (declared, ignored) = one(
+            "{metadata: {name: a, labels: {app.kubernetes.io/managed-by: eksctl, l: x}, annotations: {eks.amazonaws.com/role-arn: x, \
+             eks.amazonaws.com/sts-regional-endpoints: 'true', eks.amazonaws.com/token-expiration: '3600', \
+             eks.amazonaws.com/audience: b, other: c}}}",
+        );
+        let binding = declared.binding;
+        assert_eq!(
+            (binding.sts_regional_endpoints, binding.labels.len(), binding.annotations.len()),
+            (Some(true), 1, 1)
+        );
+        let seconds = binding.token_expiration.map(crate::name::TokenExpiration::seconds);
+        assert_eq!((seconds, binding.audience.map(String::from)), (Some(3600), Some("b".to_owned())));
+        assert_eq!(ignored.len(), 2, "{ignored:?}");
+        let (_, ignored) = one("{metadata: {name: a, annotations: {eks.amazonaws.com/sts-regional-endpoints: 'yes', \
+             eks.amazonaws.com/token-expiration: 1h}}}");
+        let told = ignored.join("\n");
+        assert!(told.contains("\"yes\" is neither") && told.contains("\"1h\" is not 600 to 86400"), "{told}");
+    }
+
+    #[test]
+    fn tags_of_the_cluster_are_on_every_role_that_eksctl_makes() {
+        let tags = |entry: &str| {
+            let (declared, ignored) = one(entry);
+            let tags = declared.binding.tags.iter().map(|(key, value)| format!("{key}={value}"));
+            (tags.collect::<Vec<_>>().join(" "), ignored)
+        };
+        assert_eq!(tags("{metadata: {name: a}}").0, "CostCenter=42 Team=all");
+        assert_eq!(tags("{metadata: {name: a}, tags: {team: mine, Team2: x}}").0, "CostCenter=42 Team2=x team=mine");
+        let (attached, ignored) =
+            tags("{metadata: {name: a}, attachRoleARN: 'arn:aws:iam::999999999999:role/x', tags: {Own: x}}");
+        assert!(attached.is_empty() && ignored[0].contains("tags are ignored"), "{attached} {ignored:?}");
+    }
+
+    #[test]
+    fn a_pattern_is_trusted_and_no_service_account_is_made_for_it() {
+        let (declared, ignored) = one("{metadata: {name: a}, subjectPattern: other}");
+        let binding = declared.binding;
+        assert_eq!((binding.subjects.len(), &binding.trust_only), (1, &binding.subjects));
+        assert!(ignored[0].contains("subjectPattern"), "{ignored:?}");
+        let (declared, ignored) = one("{metadata: {name: a}, subjectPattern: a}");
+        assert!(declared.binding.subjects.is_empty() && ignored.is_empty());
+    }
+
+    #[test]
+    fn what_eksctl_wrote_for_an_entry_is_known_by_its_name() {
+        let (declared, _) = one(
+            "{metadata: {name: a, namespace: n}, attachPolicy: {Statement: {Effect: Deny, Action: '*', Resource: '*'}}, \
+             wellKnownPolicies: {externalDNS: true, efsCSIController: true}}",
+        );
+        let by = |name: &str, by: Option<&str>| {
+            (format!("eksctl-demo-addon-iamserviceaccount-n-a-{name}"), by.map(str::to_owned))
+        };
+        assert_eq!(
+            declared.replaced_policies,
+            [
+                by("PolicyExternalDNSChangeSet", Some("externalDNS")),
+                by("PolicyExternalDNSHostedZones", Some("externalDNS")),
+                by("PolicyEFSCSIController", None),
+                by("Policy1", Some("attachPolicy")),
+            ]
+            .into()
+        );
+        assert_eq!(declared.request().unwrap().binding, declared.binding);
+        let name = "x".repeat(80);
+        let (long, _) = one(&format!("{{metadata: {{name: {name}}}, wellKnownPolicies: {{externalDNS: true}}}}"));
+        assert!(long.replaced_policies.is_empty());
     }
 
     #[test]
@@ -357,7 +344,7 @@ iam:
             ("\niam:", "\nima:", "did you mean iam?"),
             ("ebsCSIController", "ebsCsiController", "did you mean ebsCSIController"),
             ("name: s3-reader", "name: S3_reader", "service account name"),
-            ("attachRoleARN:", "attachPolicy: {}\n      attachRoleARN:", "contradicts attachPolicy"),
+            ("attachRoleARN:", "attachPolicy: {Statement: []}\n      attachRoleARN:", "contradicts attachPolicy"),
         ] {
             let error = read("c.yaml", &CONFIG.replace(from, to), None, &no_file).unwrap_err();
             let text = format!(

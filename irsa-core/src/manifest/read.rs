@@ -1,5 +1,7 @@
 //! From the text of a file to bindings, each with its place; every error names file, line and column.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -10,6 +12,7 @@ use super::{API_VERSION, KIND, Manifest, ReadFile, cluster_config};
 use crate::binding::IrsaBinding;
 use crate::error::{Error, Result};
 use crate::name::{ClusterRef, Region, RoleArn};
+use crate::request::Request;
 
 /// A binding that a file declares.
 #[derive(Clone, Debug)]
@@ -24,6 +27,22 @@ pub struct Declared {
     pub made_by_eksctl: bool,
     /// The role that must exist, for [`Request::with_existing_role`](crate::Request::with_existing_role).
     pub existing_role: Option<RoleArn>,
+    /// Names of inline policies that eksctl gave a role for what is declared, each with the declared inline policy that takes
+    /// its place; with nothing, a managed policy does. For [`Request::replacing_policy`](crate::Request::replacing_policy).
+    pub replaced_policies: BTreeMap<String, Option<String>>,
+}
+
+impl Declared {
+    /// The request that creates the binding, with everything that the file says of its role.
+    ///
+    /// # Errors
+    /// Those of [`Request::replacing_policy`](crate::Request::replacing_policy).
+    pub fn request(&self) -> Result<Request> {
+        let request = Request::create(self.binding.clone()).with_existing_role(self.existing_role.clone());
+        self.replaced_policies
+            .iter()
+            .try_fold(request, |request, (name, by)| request.replacing_policy(name, by.as_deref()))
+    }
 }
 
 /// What a file holds.
@@ -104,7 +123,7 @@ impl Document<'_> {
     ) -> Result<Declared> {
         let binding = manifest.binding(cluster, file).map_err(|error| self.placed(error, part))?;
         let place = self.place_of(&manifest.metadata.name, part);
-        Ok(Declared { binding, place, made_by_eksctl: false, existing_role: None })
+        Ok(Declared { binding, place, made_by_eksctl: false, existing_role: None, replaced_policies: BTreeMap::new() })
     }
 
     fn unknown(&self, version: Option<&str>, kind: Option<&str>) -> Error {

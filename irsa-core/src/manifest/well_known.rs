@@ -1,26 +1,32 @@
 //! The seven policies that a ClusterConfig of eksctl names by a word, as the controllers they are for document them now.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::name::Partition;
+use super::or_default;
 
 /// Policies by a word (eksctl, `wellKnownPolicies`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct WellKnownPolicies {
+    #[serde(deserialize_with = "or_default")]
     image_builder: bool,
+    #[serde(deserialize_with = "or_default")]
     auto_scaler: bool,
+    #[serde(deserialize_with = "or_default")]
     aws_load_balancer_controller: bool,
-    #[serde(rename = "externalDNS")]
+    #[serde(rename = "externalDNS", deserialize_with = "or_default")]
     external_dns: bool,
+    #[serde(deserialize_with = "or_default")]
     cert_manager: bool,
-    #[serde(rename = "ebsCSIController")]
+    #[serde(rename = "ebsCSIController", deserialize_with = "or_default")]
     ebs_csi_controller: bool,
-    #[serde(rename = "efsCSIController")]
+    #[serde(rename = "efsCSIController", deserialize_with = "or_default")]
     efs_csi_controller: bool,
 }
+
+/// The partition in ARNs that hold in every partition.
+pub(super) const ANY_PARTITION: &str = "*";
 
 impl WellKnownPolicies {
     /// The managed policies, which AWS keeps current.
@@ -33,8 +39,33 @@ impl WellKnownPolicies {
         policies.into_iter().filter_map(|(wanted, name)| wanted.then_some(name))
     }
 
-    /// The inline policies, by name.
-    pub(super) fn inline(self, partition: &Partition) -> Vec<(&'static str, Value)> {
+    /// The inline policies that eksctl writes for the same words, in the versions that exist: the last part of the name, and
+    /// the inline policy of ours that takes its place, or nothing where a managed one does (eksctl,
+    /// `pkg/cfn/builder/iam_helper.go`, `createWellKnownPolicies`).
+    pub(super) fn of_eksctl(self) -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
+        let policies: [(bool, Option<&'static str>, &[&'static str]); 6] = [
+            (self.auto_scaler, Some("autoScaler"), &["PolicyAutoScaling"]),
+            (
+                self.aws_load_balancer_controller,
+                Some("awsLoadBalancerController"),
+                &["PolicyAWSLoadBalancerController"],
+            ),
+            (self.external_dns, Some("externalDNS"), &["PolicyExternalDNSChangeSet", "PolicyExternalDNSHostedZones"]),
+            (
+                self.cert_manager,
+                Some("certManager"),
+                &["PolicyCertManagerChangeSet", "PolicyCertManagerGetChange", "PolicyCertManagerHostedZones"],
+            ),
+            // Until July 2025; a managed policy since then.
+            (self.ebs_csi_controller, None, &["PolicyEBSCSIController"]),
+            (self.efs_csi_controller, None, &["PolicyEFSCSIController"]),
+        ];
+        let wanted = policies.into_iter().filter(|(wanted, _, _)| *wanted);
+        wanted.flat_map(|(_, by, names)| names.iter().map(move |name| (*name, by)))
+    }
+
+    /// The inline policies, by name, with the ARNs of a partition or of [`ANY_PARTITION`].
+    pub(super) fn inline(self, partition: &str) -> Vec<(&'static str, Value)> {
         let mut policies = Vec::new();
         if self.auto_scaler {
             policies.push(("autoScaler", auto_scaler()));
@@ -92,7 +123,7 @@ fn auto_scaler() -> Value {
 }
 
 /// Source: kubernetes-sigs/external-dns, tutorial for AWS.
-fn external_dns(partition: &Partition) -> Value {
+fn external_dns(partition: &str) -> Value {
     let zones = format!("arn:{partition}:route53:::hostedzone/*");
     document(vec![
         allow("route53", &["ChangeResourceRecordSets", "ListResourceRecordSets", "ListTagsForResources"], zones),
@@ -101,7 +132,7 @@ fn external_dns(partition: &Partition) -> Value {
 }
 
 /// Source: cert-manager's documentation, DNS01 with Route 53.
-fn cert_manager(partition: &Partition) -> Value {
+fn cert_manager(partition: &str) -> Value {
     let (zones, changes) =
         (format!("arn:{partition}:route53:::hostedzone/*"), format!("arn:{partition}:route53:::change/*"));
     let only_txt = json!({"ForAllValues:StringEquals": {"route53:ChangeResourceRecordSetsRecordTypes": ["TXT"]}});
@@ -113,7 +144,7 @@ fn cert_manager(partition: &Partition) -> Value {
 }
 
 /// Source: kubernetes-sigs/aws-load-balancer-controller, `docs/install/iam_policy.json`.
-fn load_balancer_controller(partition: &Partition) -> Value {
+fn load_balancer_controller(partition: &str) -> Value {
     const ELB: &str = "elasticloadbalancing";
     const OWN_REQUEST: &str = "aws:RequestTag/elbv2.k8s.aws/cluster";
     const OWN_RESOURCE: &str = "aws:ResourceTag/elbv2.k8s.aws/cluster";
@@ -237,12 +268,24 @@ mod tests {
 
     #[test]
     fn all_seven_are_policies_that_iam_takes_and_that_fit_together_on_one_role() {
-        assert_eq!(ALL.managed().count() + ALL.inline(&"aws".parse().unwrap()).len(), 7);
-        let documents = ALL.inline(&"aws-us-gov".parse().unwrap());
+        assert_eq!(ALL.managed().count() + ALL.inline("aws").len(), 7);
+        let documents = ALL.inline("aws-us-gov");
         let size: usize =
             documents.iter().map(|(_, document)| PolicyDocument::from_value(document.clone()).unwrap().size()).sum();
         assert!(size <= crate::binding::INLINE_QUOTA, "{size}");
         let text = format!("{documents:?}");
         assert!(text.contains("arn:aws-us-gov:") && !text.contains("arn:aws:"));
+        for (_, document) in ALL.inline(ANY_PARTITION) {
+            let document = PolicyDocument::from_value(document).unwrap();
+            assert!(["aws", "aws-cn"].iter().all(|name| document.check_partition(&name.parse().unwrap()).is_ok()));
+        }
+    }
+
+    #[test]
+    fn what_eksctl_wrote_is_replaced_by_what_is_declared() {
+        let inline: Vec<&str> = ALL.inline("aws").into_iter().map(|(name, _)| name).collect();
+        let replaced: Vec<&str> = ALL.of_eksctl().filter_map(|(_, by)| by).collect();
+        assert!(inline.iter().all(|name| replaced.contains(name)) && replaced.iter().all(|name| inline.contains(name)));
+        assert_eq!(WellKnownPolicies::default().of_eksctl().count(), 0);
     }
 }

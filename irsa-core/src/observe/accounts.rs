@@ -210,6 +210,9 @@ async fn namespace_exists(
 /// The ARN that the role of a create has, if it is not there already in another path.
 fn future_role_arn(request: &Request, home: &Identity) -> Option<RoleArn> {
     let binding = &request.binding;
+    if let Some(arn) = &request.existing_role {
+        return Some(arn.clone());
+    }
     let name = binding.role_name.clone().or_else(|| binding.naming().default(home))?;
     let path = binding.role_path.clone().unwrap_or_default();
     Some(RoleArn::new(home.partition.clone(), home.account.clone(), path, name))

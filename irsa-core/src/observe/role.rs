@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::{AccountKey, Backends, Identities, Observed, ObservedRole, existing};
+use super::{AccountKey, Backends, Identities, Observed, ObservedRole, UnreadRole, existing, is_elsewhere};
 use crate::backend::{IamBackend, InlinePolicy, Role, RoleDetail};
 use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::document::PolicyDocument;
@@ -20,8 +20,8 @@ use crate::trust::TrustPolicy;
 /// Of which inline policies the documents are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Documents {
-    /// Of those declared, without waiting for the list of names.
-    Declared(BTreeSet<InlinePolicyName>),
+    /// Of those declared, without waiting for the list of names; of all, where the role has one of the `replaced`.
+    Declared { names: BTreeSet<InlinePolicyName>, replaced: BTreeSet<InlinePolicyName> },
     /// Of all, since they may be taken away and are then reported in full.
     All,
     /// Of none.
@@ -37,7 +37,11 @@ impl Documents {
             }
             Verb::Create => request.binding.exact,
         };
-        if takes_away { Self::All } else { Self::Declared(request.binding.inline_policies.keys().cloned().collect()) }
+        if takes_away {
+            return Self::All;
+        }
+        let names = request.binding.inline_policies.keys().cloned().collect();
+        Self::Declared { names, replaced: request.replaced.keys().cloned().collect() }
     }
 }
 
@@ -47,6 +51,8 @@ pub(super) struct Candidate {
     pub(super) role: Option<ObservedRole>,
     /// What was found under the name that gen3's script gave, where that is another one.
     by_script: Option<ObservedRole>,
+    /// Why nothing was read of a role that is meant by its ARN.
+    pub(super) unread: Option<UnreadRole>,
 }
 
 /// Whether the role is the one of its name, whatever accounts are annotated with.
@@ -60,6 +66,9 @@ pub(super) async fn observe_role(
     request: &Request,
     identities: Identities<'_>,
 ) -> Result<Candidate> {
+    if let Some(arn) = &request.existing_role {
+        return existing_role(backends, request, arn, identities).await;
+    }
     let binding = &request.binding;
     let early = binding.role_name.clone().or_else(|| binding.naming().short());
     let older = if early.is_some() { None } else { binding.naming().by_script() };
@@ -75,7 +84,26 @@ pub(super) async fn observe_role(
         Ok((name, role))
     };
     let ((name, role), by_script) = futures::try_join!(current, read_named(backends, older.as_ref(), request))?;
-    Ok(Candidate { name, role, by_script })
+    Ok(Candidate { name, role, by_script, unread: None })
+}
+
+/// Reads the role of an ARN, if it is in the account of the cluster and may be read. Who is to adopt it must read it.
+async fn existing_role(
+    backends: &Backends,
+    request: &Request,
+    arn: &RoleArn,
+    identities: Identities<'_>,
+) -> Result<Candidate> {
+    let unread = |unread| Candidate { name: Some(arn.name().clone()), role: None, by_script: None, unread };
+    if is_elsewhere(request, &identities.await?) {
+        return Ok(unread(Some(UnreadRole::Elsewhere)));
+    }
+    match read_for(backends, arn.name(), request).await {
+        Err(error) if error.kind() == ErrorKind::AccessDenied && !request.adopt => {
+            Ok(unread(Some(UnreadRole::Denied(error))))
+        }
+        read => Ok(Candidate { role: read?, ..unread(None) }),
+    }
 }
 
 async fn read_named(backends: &Backends, name: Option<&RoleName>, request: &Request) -> Result<Option<ObservedRole>> {
@@ -99,7 +127,7 @@ pub(crate) async fn read_role(
 ) -> Result<Option<ObservedRole>> {
     let iam = backends.iam.as_ref();
     let declared = match documents {
-        Documents::Declared(names) => names.clone(),
+        Documents::Declared { names, .. } => names.clone(),
         Documents::All | Documents::None => BTreeSet::new(),
     };
     let declared = declared.iter().map(|policy| read_inline(iam, name, policy));
@@ -123,7 +151,9 @@ pub(crate) async fn read_role(
     let undeclared = |names: &BTreeSet<InlinePolicyName>| inline.keys().any(|name| !names.contains(name));
     let all = match documents {
         Documents::All => true,
-        Documents::Declared(names) => !names.is_empty() && undeclared(names),
+        Documents::Declared { names, replaced } => {
+            (!names.is_empty() && undeclared(names)) || inline.keys().any(|name| replaced.contains(name))
+        }
         Documents::None => false,
     };
     if all {
@@ -170,32 +200,46 @@ pub(crate) fn in_bulk(detail: RoleDetail) -> Result<ObservedRole> {
     role_of(detail.role, detail.attached.into_iter().collect(), inline, detail.instance_profiles)
 }
 
+/// The role that is meant.
+pub(super) struct Decided {
+    /// Nothing where nothing was found that could be meant.
+    pub(super) name: Option<RoleName>,
+    pub(super) role: Option<ObservedRole>,
+    /// Why the role was not read.
+    pub(super) unread: Option<UnreadRole>,
+}
+
+impl Decided {
+    fn of(name: Option<RoleName>, role: Option<ObservedRole>) -> Self {
+        Self { name, role, unread: None }
+    }
+}
+
 /// Decides which role is meant.
 ///
 /// A create means the name given or the default one. An update or delete means the name given; else the role of the
 /// account's annotation; else the default one, if it is ours. Where a name would be cut, a role that is ours under the
-/// name that gen3's script cut stands in for the default one.
+/// name that gen3's script cut stands in for the default one. The role of an annotation may be in another account: of it,
+/// a delete takes only the annotation away.
 pub(super) async fn decide(
     backends: &Backends,
     request: &Request,
     observed: &Observed,
     candidate: Candidate,
-) -> Result<(Option<RoleName>, Option<ObservedRole>)> {
+) -> Result<Decided> {
     let first = observed.member(request, &request.binding.first_subject())?;
     let providers = observed.cluster_providers(request)?;
     let by_convention = |role: ObservedRole| role.by_convention(&request.binding.convention, &first, &providers);
-    let Candidate { name, role, by_script } = candidate;
+    let Candidate { name, role, by_script, unread } = candidate;
     let by_script = by_script.map(by_convention).filter(|role| role.ownership.records(&first));
-    let candidate = Candidate { name, role: role.map(by_convention).or(by_script), by_script: None };
+    let role = role.map(by_convention).or(by_script);
     // IAM's names are unique without regard to case: the role's own spelling counts.
-    let named = |role: &Option<ObservedRole>, name: Option<RoleName>| {
-        role.as_ref().map(|role| role.role.arn.name().clone()).or(name)
-    };
+    let own_name = |role: &ObservedRole| role.role.arn.name().clone();
     if is_meant_by_name(request) {
-        if matches!(request.verb, Verb::Update { .. }) && candidate.role.is_none() {
-            return Err(no_binding(backends, request, candidate.name.as_ref()).await);
+        if matches!(request.verb, Verb::Update { .. }) && role.is_none() {
+            return Err(no_binding(backends, request, name.as_ref()).await);
         }
-        return Ok((named(&candidate.role, candidate.name), candidate.role));
+        return Ok(Decided { name: role.as_ref().map(own_name).or(name), role, unread });
     }
     let finders = request.finders();
     let finders = finders.iter().map(|subject| observed.member(request, subject)).collect::<Result<Vec<Member>>>()?;
@@ -203,11 +247,18 @@ pub(super) async fn decide(
     let owned = |role: &ObservedRole| role.ownership.is_owned() || matches!(request.verb, Verb::Delete { .. });
     let is_ours =
         |role: &ObservedRole| owned(role) && finders.iter().any(|finder| role.has_subject(finder, &providers));
-    let ours = candidate.role.filter(is_ours);
+    let ours = role.filter(is_ours);
     let annotated = annotated_role(request, observed)?;
     match (annotated, ours) {
-        (Some(arn), Some(role)) if arn == role.role.arn => Ok((Some(arn.name().clone()), Some(role))),
+        (Some(arn), Some(role)) if arn == role.role.arn => Ok(Decided::of(Some(arn.name().clone()), Some(role))),
         (Some(arn), Some(role)) => Err(two_roles(request, &arn, &role.role.arn)),
+        (Some(arn), None) if !observed.home(request)?.has_role(&arn) => match request.verb {
+            Verb::Delete { .. } => {
+                let unread = Some(UnreadRole::Elsewhere);
+                Ok(Decided { unread, ..Decided::of(Some(arn.name().clone()), None) })
+            }
+            Verb::Create | Verb::Update { .. } => Err(of_another_account(request, &arn)),
+        },
         (Some(arn), None) => {
             let role = read_for(backends, arn.name(), request).await?.map(by_convention);
             // GetRole goes by name: a role of that name in another path is another role, unless it is this binding's.
@@ -215,18 +266,16 @@ pub(super) async fn decide(
             if role.is_none() && matches!(request.verb, Verb::Update { .. }) {
                 return Err(dangling(request, &arn));
             }
-            Ok((Some(arn.name().clone()), role))
+            Ok(Decided::of(Some(arn.name().clone()), role))
         }
-        (None, Some(role)) => Ok((Some(role.role.arn.name().clone()), Some(role))),
-        (None, None) if matches!(request.verb, Verb::Delete { .. }) => Ok((None, None)),
-        (None, None) => Err(no_binding(backends, request, candidate.name.as_ref()).await),
+        (None, Some(role)) => Ok(Decided::of(Some(own_name(&role)), Some(role))),
+        (None, None) if matches!(request.verb, Verb::Delete { .. }) => Ok(Decided::of(None, None)),
+        (None, None) => Err(no_binding(backends, request, name.as_ref()).await),
     }
 }
 
 /// The role that the account of the first subject is annotated with; of a delete, that of any subject.
 fn annotated_role(request: &Request, observed: &Observed) -> Result<Option<RoleArn>> {
-    let binding = &request.binding;
-    let home = observed.home(request)?;
     let mut value = None;
     for subject in &request.finders() {
         let key = AccountKey::of_member(&observed.member(request, subject)?);
@@ -236,17 +285,25 @@ fn annotated_role(request: &Request, observed: &Observed) -> Result<Option<RoleA
         value = value.filter(|value| !value.is_empty());
     }
     let Some(value) = value else { return Ok(None) };
-    let what = || format!("cannot tell which role service account {binding} is bound to");
-    let hint = Hint::CorrectAnnotation { role_named: binding.role_name.is_some() };
-    let arn: RoleArn = value
-        .parse()
-        .map_err(|error: Error| Error::new(ErrorKind::Conflict, what()).with_source(error).with_hint(hint.clone()))?;
-    if *arn.account() != home.account || *arn.partition() != home.partition {
-        return Err(Error::new(ErrorKind::Conflict, what())
-            .with_cause(format!("its annotation names a role of another account: {arn}"))
-            .with_hint(hint));
-    }
+    let arn = value.parse().map_err(|error: Error| {
+        let error = Error::new(ErrorKind::Conflict, untold(request)).with_source(error);
+        error.with_hint(correct_annotation(request))
+    })?;
     Ok(Some(arn))
+}
+
+fn correct_annotation(request: &Request) -> Hint {
+    Hint::CorrectAnnotation { role_named: request.binding.role_name.is_some() }
+}
+
+fn untold(request: &Request) -> String {
+    format!("cannot tell which role service account {} is bound to", request.binding)
+}
+
+fn of_another_account(request: &Request, arn: &RoleArn) -> Error {
+    Error::new(ErrorKind::Conflict, untold(request))
+        .with_cause(format!("its annotation names a role of another account: {arn}"))
+        .with_hint(correct_annotation(request))
 }
 
 fn two_roles(request: &Request, annotated: &RoleArn, owned: &RoleArn) -> Error {

@@ -98,6 +98,7 @@ pub(super) fn target_arn(request: &Request, observed: &Observed) -> Result<Optio
     let path = request.binding.role_path.clone().unwrap_or_default();
     Ok(match (&observed.role, &observed.role_name) {
         (Some(role), _) => Some(role.role.arn.clone()),
+        (None, Some(_)) if request.existing_role.is_some() => request.existing_role.clone(),
         (None, Some(name)) => Some(RoleArn::new(home.partition.clone(), home.account.clone(), path, name.clone())),
         (None, None) => None,
     })

@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn a_document_is_taken_apart_and_put_together() {
         let two = json!([
-            {"Sid": "One", "Effect": "Allow", "Action": ["s3:Get*", "s3:Put*"], "Resource": ["a", "b"]},
+            {"Sid": "One", "Effect": "Allow", "Action": ["s3:Get*", "s3:Put*"], "Resource": ["arn:aws:s3:::a", "arn:aws:s3:::b"]},
             {"Effect": "Deny", "NotAction": ["s3:Get*", "iam:*"], "Resource": "*"},
         ]);
         let content = Content::of(Some(&document(&two)));
@@ -126,7 +126,8 @@ mod tests {
     #[test]
     fn what_is_too_large_stays_whole() {
         let actions: Vec<String> = (0..100).map(|n| format!("a:b{n}")).collect();
-        let large = json!({"Effect": "Allow", "Action": actions, "Resource": actions});
+        let resources: Vec<String> = (0..100).map(|n| format!("arn:aws:s3:::b{n}")).collect();
+        let large = json!({"Effect": "Allow", "Action": actions, "Resource": resources});
         assert_eq!(Content::of(Some(&document(&large))).allows.len(), 1);
     }
 }

@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::documents::{Change, document_steps};
 use super::goal::Goal;
+use super::limits::InlineSizes;
 use super::managed::Managed;
 use super::permissions::{PolicyChanges, settings};
+use super::replaced::Replaced;
 use super::standing::{Standing, check_ownership, check_path, check_set, managed_elsewhere};
-use super::{Plan, Step, TrustStep, accounts, findings, limits, prerequisites, tags_to_write};
+use super::{Plan, Step, TrustStep, accounts, attach, findings, limits, prerequisites, tags_to_write};
 use crate::backend::NewRole;
-use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
 use crate::hint::Hint;
-use crate::name::{Audience, InlinePolicyName, ProviderArn, SessionDuration};
+use crate::name::{Audience, ProviderArn, SessionDuration};
 use crate::observe::{Observed, ObservedRole};
 use crate::ownership::{Member, OWNER_TAG, Origin, Ownership};
 use crate::report::{Warning, WarningId};
@@ -22,21 +23,11 @@ use crate::trust::{Decision, Derivation, Derived, TrustPolicy, derive};
 
 /// Plans a create or an update.
 pub(super) fn plan(request: &Request, observed: &Observed) -> Result<Plan> {
+    let (request, replaced) = Replaced::of(request, observed.role.as_ref());
+    let request = request.as_ref();
     let goal = Goal::of(request, observed)?;
-    if let Some(arn) = request.existing_role.as_ref().filter(|_| request.leader.is_none())
-        && observed.role.as_ref().map(|role| &role.role.arn) != Some(arn)
-    {
-        let error = Error::new(ErrorKind::NotFound, format!("role {arn} does not exist")).with_code("NoSuchEntity");
-        let elsewhere = (arn.account(), arn.partition()) != (goal.arn.account(), goal.arn.partition());
-        return Err(match elsewhere {
-            true => Error::new(
-                ErrorKind::InvalidInput,
-                format!("role {arn} is in another account than the cluster's provider"),
-            )
-            .with_cause(format!("roles of account {} alone are looked at", goal.arn.account()))
-            .with_hint("annotate the service account with it by hand: irsa cannot see what it trusts"),
-            false => error.with_hint("a role that is named by its ARN is never made: check the ARN"),
-        });
+    if let Some(plan) = attach::plan(request, observed, &goal)? {
+        return Ok(plan);
     }
     let mut plan = Plan::new(request, Some(goal.arn.clone()));
     plan.warnings.extend(observed.warnings.iter().cloned());
@@ -49,7 +40,7 @@ pub(super) fn plan(request: &Request, observed: &Observed) -> Result<Plan> {
     match &observed.role {
         None => create(request, observed, &goal, &mut plan)?,
         Some(role) => {
-            update(request, observed, &goal, role, &mut plan)?;
+            update(request, observed, &goal, (role, &replaced), &mut plan)?;
             if !plan.is_empty() {
                 plan.was = Some(Box::new(role.role.clone()));
             }
@@ -76,7 +67,7 @@ fn create(request: &Request, observed: &Observed, goal: &Goal<'_>, plan: &mut Pl
     plan.needs([
         limits::trust_size(quotas, 0, policy.size()),
         limits::attached(quotas, 0, goal.attach.len()),
-        limits::inline_size(quotas, 0, binding.inline_policies.values().map(PolicyDocument::size).sum()),
+        limits::inline_size(quotas, &InlineSizes::new_role(binding.inline_policies.values())),
         limits::tags(0, tags.len()),
     ])?;
     if binding.policies.is_empty() && binding.inline_policies.is_empty() {
@@ -91,7 +82,12 @@ fn create(request: &Request, observed: &Observed, goal: &Goal<'_>, plan: &mut Pl
         tags,
     };
     let new = binding.inline_policies.iter();
-    let new = new.map(|(name, after)| Change { name: name.clone(), before: None, after: Some(after.clone()) });
+    let new = new.map(|(name, after)| Change {
+        name: name.clone(),
+        before: None,
+        after: Some(after.clone()),
+        replaced: false,
+    });
     let managed = Managed {
         attach: goal.attach.iter().collect(),
         detach: Vec::new(),
@@ -123,15 +119,18 @@ fn create(request: &Request, observed: &Observed, goal: &Goal<'_>, plan: &mut Pl
 }
 
 /// The steps for a role that exists.
-fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &ObservedRole, plan: &mut Plan) -> Result<()> {
+fn update(
+    request: &Request,
+    observed: &Observed,
+    goal: &Goal<'_>,
+    (role, replaced): (&ObservedRole, &Replaced),
+    plan: &mut Plan,
+) -> Result<()> {
     let binding = &request.binding;
     let standing = match check_ownership(request, goal, role) {
         Err(error) if error.kind() == ErrorKind::NotOwned => {
-            return if plan.is_empty() && fits(request, observed, goal, role)? {
-                leave(request, goal, role, plan)
-            } else {
-                Err(error)
-            };
+            let fits = || Ok(replaced.deleted.is_empty() && fits(request, observed, goal, role)?);
+            return if plan.is_empty() && fits()? { leave(request, goal, role, plan) } else { Err(error) };
         }
         standing => standing?,
     };
@@ -224,17 +223,13 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     let fewer = derive(&role.trust, &before_tags, &reduced)?.policy;
 
     let changes = (observed, goal, role);
-    let policies = PolicyChanges::of(request, changes, (exact, standing == Standing::ToAdopt), &mut plan.warnings)?;
+    let adopting = standing == Standing::ToAdopt;
+    let policies = PolicyChanges::of(request, changes, (exact, adopting), replaced, &mut plan.warnings)?;
     plan.needs([limits::attached(
         quotas,
         role.attached.len(),
         role.attached.len() + policies.coming - policies.leaving,
     )])?;
-    let known: BTreeMap<&InlinePolicyName, usize> =
-        role.inline.iter().filter_map(|(name, document)| Some((name, document.as_ref()?.size()))).collect();
-    let mut after = known.clone();
-    after.extend(binding.inline_policies.iter().map(|(name, document)| (name, document.size())));
-    plan.needs([limits::inline_size(quotas, known.values().sum(), after.values().sum())])?;
     if role.attached.is_empty()
         && role.inline.is_empty()
         && binding.policies.is_empty()
@@ -281,6 +276,7 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         rest.push(Step::TagRole(tags));
     }
     plan.then(rest);
+    plan.then(documents.replaced);
     plan.one_by_one(managed.leave_alone);
     plan.then([managed.last, documents.last].concat());
     let mut accounts = accounts::accounts(request, observed, goal)?;
@@ -298,6 +294,8 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
         released.extend(accounts::left_over(observed, goal, &policy));
     }
     plan.then(accounts::leaving(request, observed, &released, &goal.arn));
+    let sizes = InlineSizes::along(role, &plan.stages);
+    plan.needs([limits::inline_size(quotas, &sizes)])?;
 
     if standing == Standing::ToAdopt {
         let message = format!(
@@ -332,8 +330,8 @@ fn update(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observ
     Ok(())
 }
 
-/// Whether a role that somebody else made is all that a create asks for, so that nothing needs to be written.
-fn fits(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &ObservedRole) -> Result<bool> {
+/// Whether a role has all the settings, tags and policies that a create asks for.
+pub(super) fn has_all(request: &Request, goal: &Goal<'_>, role: &ObservedRole) -> bool {
     let binding = &request.binding;
     let tags = binding
         .tags
@@ -344,13 +342,19 @@ fn fits(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Observed
         .iter()
         .all(|(name, document)| role.inline.get(name).is_some_and(|there| there.as_ref() == Some(document)));
     let boundary = binding.permissions_boundary.as_ref().map(ToString::to_string);
-    if request.verb != Verb::Create
-        || binding.exact
-        || check_path(request, role).is_err()
-        || !(tags && inline && goal.attach.is_subset(&role.attached))
-        || (boundary.is_some() && boundary != role.role.permissions_boundary)
-        || settings(request, role).is_some()
-    {
+    request.verb == Verb::Create
+        && !binding.exact
+        && check_path(request, role).is_ok()
+        && tags
+        && inline
+        && goal.attach.is_subset(&role.attached)
+        && (boundary.is_none() || boundary == role.role.permissions_boundary)
+        && settings(request, role).is_none()
+}
+
+/// Whether a role that somebody else made is all that a create asks for, so that nothing needs to be written.
+fn fits(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &ObservedRole) -> Result<bool> {
+    if !has_all(request, goal, role) {
         return Ok(false);
     }
     let derivation = goal.derivation(request, BTreeSet::new());

@@ -34,6 +34,9 @@ pub(super) fn plan(request: &Request, observed: &Observed, keep_role: bool) -> R
         }
         (None, None) => None,
     };
+    if observed.unread.is_some() {
+        return of_another_account(request, observed, &all);
+    }
     let mut plan = Plan::new(request, arn.clone());
     plan.warnings.extend(observed.warnings.iter().cloned());
     let Some(arn) = arn else { return Ok(plan) };
@@ -59,12 +62,14 @@ pub(super) fn plan(request: &Request, observed: &Observed, keep_role: bool) -> R
     match outcome {
         Left::Everything => plan.then(of_first),
         Left::Remains if !request.force => plan.then(released(&mut left_over.iter())),
-        Left::Nothing if !request.force && of_first.is_empty() => {}
         Left::Nothing if !request.force => {
-            let binding = &request.binding;
-            let message =
-                format!("service account {binding} keeps its annotation: the role is not one of irsa's bindings");
-            plan.warnings.push(Warning::new(WarningId::AccountKept, message));
+            // Whoever manages the role: an annotation that irsa wrote is irsa's to take away.
+            let (ours, others): (Vec<&Member>, Vec<&Member>) =
+                leaving.all.iter().partition(|member| is_bound_by_us(observed, member, &bound));
+            plan.then(released(&mut ours.into_iter()));
+            if others.contains(&&leaving.first) && !of_first.is_empty() {
+                plan.warnings.push(account_kept(request, "irsa did not set it, and the role is not irsa's"));
+            }
         }
         Left::Role | Left::Remains | Left::Nothing => {
             plan.then(leaving.further);
@@ -123,6 +128,38 @@ fn annotation(observed: &Observed, member: &Member) -> Option<RoleArn> {
     account.annotations.get(crate::binding::ROLE_ARN_ANNOTATION)?.parse().ok()
 }
 
+/// Whether irsa annotated the account of a member with a role.
+fn is_bound_by_us(observed: &Observed, member: &Member, role: &RoleArn) -> bool {
+    let key = crate::observe::AccountKey::of_member(member);
+    let account = key.and_then(|key| crate::observe::existing(observed, &key));
+    account.is_some_and(|account| crate::account::is_bound_by_us(account, role))
+}
+
+fn account_kept(request: &Request, why: &str) -> Warning {
+    let message = format!("service account {} keeps its annotation: {why}", request.binding);
+    Warning::new(WarningId::AccountKept, message)
+}
+
+/// The role is in another account: it is left as it is, and the annotations go that irsa set.
+fn of_another_account(request: &Request, observed: &Observed, all: &BTreeSet<Member>) -> Result<Plan> {
+    let first = observed.member(request, &request.binding.first_subject())?;
+    let role = annotation(observed, &first).or_else(|| all.iter().find_map(|member| annotation(observed, member)));
+    let mut plan = Plan::new(request, role.clone());
+    plan.warnings.extend(observed.warnings.iter().cloned());
+    let Some(role) = role else { return Ok(plan) };
+    let message = format!("role {role} is kept: it is in another account");
+    plan.warnings.push(Warning::new(WarningId::RoleKept, message));
+    for member in all {
+        match is_bound_by_us(observed, member, &role) || request.force {
+            true => plan.then(released(observed, member, &role).into_iter().collect()),
+            false if *member == first => plan.warnings.push(account_kept(request, "irsa did not set it")),
+            false => {}
+        }
+    }
+    plan.warnings.extend(out_of_reach(request, observed)?);
+    Ok(plan)
+}
+
 /// The subjects of which nothing is left but the annotation that irsa gave the account: what a delete leaves that broke off
 /// before its last steps.
 fn left_over(
@@ -133,10 +170,7 @@ fn left_over(
 ) -> Result<BTreeSet<Member>> {
     let providers = observed.cluster_providers(request)?;
     let is_left = |member: &&Member| {
-        let key = crate::observe::AccountKey::of_member(member);
-        let account = key.and_then(|key| crate::observe::existing(observed, &key));
-        let bound = account.is_some_and(|account| crate::account::is_bound_by_us(account, &role.role.arn));
-        bound && !may_let_in(&role.trust, member, &providers)
+        is_bound_by_us(observed, member, &role.role.arn) && !may_let_in(&role.trust, member, &providers)
     };
     Ok(members.iter().filter(is_left).cloned().collect())
 }

@@ -18,6 +18,8 @@ pub(super) struct Change {
     pub(super) before: Option<PolicyDocument>,
     /// Nothing where it is to go.
     pub(super) after: Option<PolicyDocument>,
+    /// Whether other policies grant from now on what it grants, in words of their own: it stays until they are there.
+    pub(super) replaced: bool,
 }
 
 /// The writes of documents, by the phase they belong in.
@@ -27,6 +29,8 @@ pub(super) struct DocumentSteps {
     pub(super) first: Vec<Step>,
     /// Together with other additions.
     pub(super) then: Vec<Step>,
+    /// After all additions, before any Deny leaves: what others grant from now on is no longer granted here.
+    pub(super) replaced: Vec<Step>,
     /// After all additions: what a Deny kept away is given.
     pub(super) last: Vec<Step>,
 }
@@ -76,6 +80,11 @@ impl Weighed<'_> {
         self.with(self.after.allows.iter().chain(moved))
     }
 
+    /// The document that only denies what it did before; nothing where it denied nothing.
+    fn denying(&self) -> Option<PolicyDocument> {
+        self.with(std::iter::empty())
+    }
+
     /// A document that grants these, and denies what it does before or afterwards: one that is there or wanted, if that says
     /// the same.
     fn with<'b>(&self, allows: impl Iterator<Item = (&'b String, &'b Value)>) -> Option<PolicyDocument> {
@@ -91,7 +100,8 @@ impl Weighed<'_> {
         let like = self.change.after.as_ref().or(self.change.before.as_ref())?;
         let mut document = like.as_value().clone();
         document["Statement"] = Value::Array(content.statements());
-        PolicyDocument::from_value(document).ok()
+        // Its statements are those of documents that IAM has, or is about to get.
+        PolicyDocument::from_stored(&document.to_string()).ok()
     }
 
     /// The write that brings the document to a state on the way; nothing where it is there. IAM takes no document without a
@@ -136,6 +146,13 @@ pub(super) fn document_steps(changes: &[Change], boundary: bool, others: (usize,
         return steps;
     }
     for change in &weighed {
+        // Under another boundary it might grant more than before: it leaves like any other then.
+        if change.change.replaced && !boundary && Guard::ReplacementFirst.stands() {
+            let mut standing = change.change.before.clone();
+            steps.replaced.extend(change.step(&mut standing, change.denying()));
+            steps.last.extend(change.step(&mut standing, None));
+            continue;
+        }
         let (adds, drops) = (change.adds_allows(), change.drops_allows());
         let (adds_denies, drops_denies) = (change.adds_denies(), change.drops_denies());
         let moved = change.moved(&wanted);
@@ -178,7 +195,7 @@ mod tests {
     }
 
     fn change(name: &str, before: &[(&str, &str)], after: &[(&str, &str)]) -> Change {
-        Change { name: name.parse().unwrap(), before: document(before), after: document(after) }
+        Change { name: name.parse().unwrap(), before: document(before), after: document(after), replaced: false }
     }
 
     fn counts(changes: &[Change], boundary: bool) -> (usize, usize, usize) {
@@ -216,6 +233,7 @@ mod tests {
             name: "x".parse().unwrap(),
             before: of(&["s3:Get*", "s3:Put*"]),
             after: of(&["s3:List*", "s3:Get*"]),
+            replaced: false,
         };
         let steps = document_steps(&[change], true, (0, 0));
         let [Step::PutInlinePolicy { document, .. }] = &steps.first[..] else { panic!("{steps:?}") };
@@ -227,7 +245,7 @@ mod tests {
     fn the_same_in_other_statements_is_one_write() {
         let one = json!({"Effect": "Allow", "Action": ["s3:Get*", "sqs:*"], "Resource": "*"});
         let before = PolicyDocument::from_value(json!({"Version": "2012-10-17", "Statement": one})).ok();
-        let change = Change { name: "x".parse().unwrap(), before, after: document(&[GET, SEND]) };
+        let change = Change { name: "x".parse().unwrap(), before, after: document(&[GET, SEND]), replaced: false };
         let steps = document_steps(&[change], true, (0, 0));
         assert_eq!(steps.first.len() + steps.then.len() + steps.last.len(), 1);
     }
@@ -248,6 +266,22 @@ mod tests {
         assert_eq!(phases(&[change("x", &[], &[GET, NO_PUT])], (1, 0)), (1, 1, 0));
         assert_eq!(phases(&[change("x", &[GET, NO_PUT], &[])], (0, 1)), (1, 0, 1));
         assert_eq!(phases(&[change("x", &[GET], &[SEND])], (1, 0)), (0, 1, 0), "nothing waits for what only allows");
+    }
+
+    #[test]
+    fn what_is_replaced_leaves_between_what_replaces_it_and_the_last_deny() {
+        let replaced = |before: &[(&str, &str)]| Change { replaced: true, ..change("old", before, &[]) };
+        let phases = |changes: &[Change], boundary: bool| {
+            let steps = document_steps(changes, boundary, (0, 0));
+            [steps.first.len(), steps.then.len(), steps.replaced.len(), steps.last.len()]
+        };
+        let new = change("x", &[], &[("Allow", "s3:GetObject")]);
+        assert_eq!(phases(&[new, replaced(&[GET])], false), [0, 1, 1, 0]);
+        // By a managed policy, which comes with the other additions.
+        assert_eq!(phases(&[replaced(&[GET])], false), [0, 0, 1, 0]);
+        assert_eq!(phases(&[change("x", &[NO_PUT], &[]), replaced(&[GET])], false), [0, 0, 1, 1]);
+        assert_eq!(phases(&[replaced(&[GET, NO_PUT])], false), [0, 0, 1, 1]);
+        assert_eq!(phases(&[change("x", &[], &[SEND]), replaced(&[GET])], true), [1, 1, 0, 0]);
     }
 
     #[test]

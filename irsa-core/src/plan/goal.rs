@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::binding::{MOST_TAGS, check_policy_place};
+use crate::binding::{MOST_TAGS, check_documents, check_policy_place};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
 use crate::identity::{ClusterId, Identity};
@@ -32,9 +32,10 @@ impl<'a> Goal<'a> {
             Error::new(ErrorKind::Unexpected, format!("no role name was found for binding {binding}"))
         })?;
         let path = binding.role_path.clone().unwrap_or_default();
-        let arn = match &observed.role {
-            Some(role) => role.role.arn.clone(),
-            None => RoleArn::new(home.partition.clone(), home.account.clone(), path, name),
+        let arn = match (&observed.role, &request.existing_role) {
+            (Some(role), _) => role.role.arn.clone(),
+            (None, Some(arn)) => arn.clone(),
+            (None, None) => RoleArn::new(home.partition.clone(), home.account.clone(), path, name),
         };
         let first = observed.member(request, &binding.first_subject())?;
         let members = |subjects: Vec<Subject>| -> Result<BTreeSet<Member>> {
@@ -64,6 +65,7 @@ impl<'a> Goal<'a> {
         {
             check_policy_place(field, arn, &home.partition, &home.account)?;
         }
+        check_documents(binding, &home.partition)?;
         let attach = observed.policies.values().cloned().collect();
         let providers = observed.cluster_providers(request)?;
         Ok(Self { home, arn, first, declared, leaving, attach, providers })

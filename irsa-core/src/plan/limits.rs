@@ -1,11 +1,16 @@
 //! Quotas: what the plan would need against what IAM allows, before the first write; and what is known of a quota that IAM
 //! says is exceeded.
 
-use super::Plan;
+use std::collections::BTreeMap;
+
+use super::{Plan, Step};
 use crate::backend::Quotas;
 use crate::binding::{INLINE_QUOTA, MOST_TAGS};
+use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
+use crate::name::InlinePolicyName;
+use crate::observe::ObservedRole;
 
 /// A quota, what of it is in use, and what would be.
 #[derive(Clone, Debug)]
@@ -92,15 +97,62 @@ pub(super) fn attached(quotas: &Quotas, before: usize, after: usize) -> Use {
     }
 }
 
-/// Characters of all inline policies of a role; `after` counts those whose size is known.
-pub(super) fn inline_size(quotas: &Quotas, before: usize, after: usize) -> Use {
+/// Characters of all inline policies of a role, as far as their sizes are known.
+pub(super) fn inline_size(quotas: &Quotas, sizes: &InlineSizes) -> Use {
+    let quota = quotas.inline_policy_size.unwrap_or(count(INLINE_QUOTA));
+    let way_out = if count(sizes.after) <= quota {
+        "the documents fit in the end, but not beside those that they replace: remove these first, in a run of their own"
+    } else {
+        "put permissions into a managed policy, or shorten the documents with wildcards"
+    };
     Use {
         what: "characters in the inline policies of a role",
         words: "Maximum policy size",
-        quota: Some(quotas.inline_policy_size.unwrap_or(count(INLINE_QUOTA))),
-        before: count(before),
-        after: count(after),
-        way_out: "put permissions into a managed policy, or shorten the documents with wildcards",
+        quota: Some(quota),
+        before: count(sizes.before),
+        after: count(sizes.most),
+        way_out,
+    }
+}
+
+/// Characters of the inline policies of a role, as far as their sizes are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct InlineSizes {
+    before: usize,
+    /// At any time while the steps are done.
+    most: usize,
+    after: usize,
+}
+
+impl InlineSizes {
+    /// Those of a role that gets these documents and has none.
+    pub(super) fn new_role<'a>(documents: impl Iterator<Item = &'a PolicyDocument>) -> Self {
+        let after = documents.map(PolicyDocument::size).sum();
+        Self { before: 0, most: after, after }
+    }
+
+    /// Those of a role while stages are applied. The steps of one stage may end in any order.
+    pub(super) fn along(role: &ObservedRole, stages: &[Vec<Step>]) -> Self {
+        let known = role.inline.iter().filter_map(|(name, document)| Some((name, document.as_ref()?.size())));
+        let mut sizes: BTreeMap<&InlinePolicyName, usize> = known.collect();
+        let before: usize = sizes.values().sum();
+        let mut most = before;
+        for stage in stages {
+            let mut widest = sizes.clone();
+            for step in stage {
+                match step {
+                    Step::PutInlinePolicy { name, document, .. } => {
+                        let size = document.size();
+                        let there = sizes.insert(name, size).unwrap_or_default();
+                        widest.insert(name, size.max(there));
+                    }
+                    Step::DeleteInlinePolicy(name, _) => drop(sizes.remove(name)),
+                    _ => {}
+                }
+            }
+            most = most.max(widest.values().sum());
+        }
+        Self { before, most, after: sizes.values().sum() }
     }
 }
 
@@ -157,7 +209,10 @@ mod tests {
         assert!(attached(&quotas, 0, 2).check().is_ok() && attached(&quotas, 2, 3).check().is_err());
         let fewer = Quotas { roles: Some(4), ..quotas };
         assert!(roles(&quotas).unwrap().check().is_err() && roles(&fewer).unwrap().check().is_ok());
-        assert!(inline_size(&quotas, 0, 10_240).check().is_ok() && inline_size(&quotas, 0, 10_241).check().is_err());
+        let inline = |most: usize, after: usize| inline_size(&quotas, &InlineSizes { before: 0, most, after }).check();
+        assert!(inline(10_240, 10_240).is_ok() && inline(10_241, 10_241).is_err());
+        let on_the_way = inline(10_241, 5000).unwrap_err();
+        assert!(on_the_way.hint().is_some_and(|hint| hint.contains("fit in the end")), "{on_the_way:?}");
         assert!(tags(0, 50).check().is_ok() && tags(50, 51).check().is_err());
     }
 

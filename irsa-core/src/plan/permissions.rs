@@ -4,6 +4,7 @@ use super::Step;
 use super::documents::{Change, DocumentSteps, document_steps};
 use super::goal::Goal;
 use super::managed::{Managed, ManagedSteps};
+use super::replaced::Replaced;
 use crate::backend::RoleSettings;
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
@@ -28,6 +29,7 @@ impl PolicyChanges {
         request: &Request,
         (observed, goal, role): (&Observed, &Goal<'_>, &ObservedRole),
         (exact, adopting): (bool, bool),
+        replaced: &Replaced,
         warnings: &mut Vec<Warning>,
     ) -> Result<Self> {
         let binding = &request.binding;
@@ -86,16 +88,26 @@ impl PolicyChanges {
             declared
                 .any(|(of, wanted)| binding.convention.is_copy(name, of.as_str()) && document.as_ref() == Some(wanted))
         };
-        let leaving = leaving
-            .filter(|(name, before)| exact || request.removes_inline(name, before.as_ref()) || is_spare(name, before));
-        let leaving = leaving.map(|(name, before)| Change { name: name.clone(), before: before.clone(), after: None });
+        let leaves = |(name, before): &(&InlinePolicyName, &Option<PolicyDocument>)| {
+            let removed = exact || request.removes_inline(name, before.as_ref());
+            removed || replaced.deleted.contains(*name) || is_spare(name, before)
+        };
+        let leaving = leaving.filter(leaves).map(|(name, before)| Change {
+            name: name.clone(),
+            before: before.clone(),
+            after: None,
+            replaced: replaced.deleted.contains(name),
+        });
         let wanted = binding.inline_policies.iter().map(|(name, after)| Change {
             name: name.clone(),
             before: role.inline.get(name).cloned().flatten(),
             after: Some(after.clone()),
+            replaced: false,
         });
         let changes: Vec<Change> = leaving.chain(wanted.filter(|change| change.before != change.after)).collect();
-        let replaces = |change: &&Change| change.before.is_some() && change.after.is_some();
+        let replaces = |change: &&Change| {
+            change.before.is_some() && change.after.is_some() && !replaced.in_place.contains(&change.name)
+        };
         if let Some(change) = changes.iter().find(replaces).filter(|_| adopting && !request.force) {
             let what = format!("inline policy {} of role {} cannot be adopted", change.name, goal.arn.name());
             return Err(Error::new(ErrorKind::Conflict, what)
@@ -115,8 +127,8 @@ impl PolicyChanges {
 
     /// Whether anything changes in what the role may do: a Deny that leaves gives as well.
     pub(super) fn changes_rights(&self) -> bool {
-        let DocumentSteps { first, then, last } = &self.documents;
-        let documents = [first, then, last].iter().any(|steps| !steps.is_empty());
+        let DocumentSteps { first, then, replaced, last } = &self.documents;
+        let documents = [first, then, replaced, last].iter().any(|steps| !steps.is_empty());
         self.coming + self.leaving > 0 || documents || !self.boundary.is_empty()
     }
 }

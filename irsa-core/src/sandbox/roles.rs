@@ -8,7 +8,7 @@ use super::fresh::{role_id, session};
 use super::refusal::{Answer, Refusal};
 use super::state::{RoleState, SandboxState};
 use crate::backend::{InlinePolicy, NewRole, Role, RoleDetail, RoleSettings};
-use crate::document::{DocumentKind, check, parse_strict, size};
+use crate::document::{DocumentKind, check, check_principals, misplaced, parse_strict, size};
 use crate::name::{Description, InlinePolicyName, PolicyArn, RoleArn, RoleName, SessionDuration, TagKey, TagValue};
 
 /// The most tags of one request (IAM API reference, `tagListType`).
@@ -65,7 +65,7 @@ impl SandboxState {
             let message = format!("Path {} is reserved for roles that AWS makes.", new.arn.path());
             return Err(Refusal::aws("InvalidInput", message));
         }
-        let trust_policy = document(&new.trust_policy, DocumentKind::Trust)?;
+        let trust_policy = self.document(&new.trust_policy, DocumentKind::Trust)?;
         let tags = merge_tags(&BTreeMap::new(), &new.tags, self.quotas.tags_per_role)?;
         if self.role(name).is_some() {
             return Err(Refusal::aws("EntityAlreadyExists", format!("Role with name {name} already exists.")));
@@ -93,7 +93,7 @@ impl SandboxState {
     }
 
     pub(super) fn update_trust_policy(&mut self, name: &RoleName, text: &str) -> Answer<()> {
-        let trust_policy = document(text, DocumentKind::Trust)?;
+        let trust_policy = self.document(text, DocumentKind::Trust)?;
         self.role_mut(name)?;
         self.check_trust_size(&trust_policy)?;
         self.role_mut(name)?.trust_policy = trust_policy;
@@ -150,7 +150,7 @@ impl SandboxState {
     }
 
     pub(super) fn put_inline(&mut self, name: &RoleName, policy: &InlinePolicyName, text: &str) -> Answer<()> {
-        let document = document(text, DocumentKind::Permissions)?;
+        let document = self.document(text, DocumentKind::Permissions)?;
         let quota = self.quotas.inline_policy_size;
         let role = self.role_mut(name)?;
         let others = role.inline.iter().filter(|(known, _)| *known != policy);
@@ -201,6 +201,28 @@ impl SandboxState {
             }
             Some((known, false)) => self.roles.get_mut(&known).ok_or_else(|| no_role(name)),
             None => Err(no_role(name)),
+        }
+    }
+
+    /// A document that IAM accepts in this account.
+    fn document(&self, text: &str, kind: DocumentKind) -> Answer<Value> {
+        let malformed = |message: String| Refusal::aws("MalformedPolicyDocument", message);
+        let value = parse_strict("policy document", text)
+            .map_err(|error| malformed(format!("This policy contains invalid Json ({error})")))?;
+        check(&value, kind).map_err(|error| malformed(error.to_string()))?;
+        if kind == DocumentKind::Trust {
+            check_principals(&value).map_err(|error| malformed(error.to_string()))?;
+        }
+        match misplaced(&value, &self.partition) {
+            None => Ok(value),
+            Some(found) => {
+                let (arn, partition) = (found.arn, found.partition);
+                Err(malformed(match found.kind {
+                    "AWS" => format!("Invalid principal in policy: \"AWS\":\"{arn}\""),
+                    "Federated" => "Federated principals must be valid domain names or SAML metadata ARNs".to_owned(),
+                    _ => format!("Partition \"{partition}\" is not valid for resource \"{arn}\"."),
+                }))
+            }
         }
     }
 
@@ -270,13 +292,4 @@ fn check_settings(description: Option<&str>, max_session_duration: Option<u32>) 
         }
         _ => Ok(()),
     }
-}
-
-/// A document that IAM takes.
-fn document(text: &str, kind: DocumentKind) -> Answer<Value> {
-    let malformed = |message: String| Refusal::aws("MalformedPolicyDocument", message);
-    let value = parse_strict("policy document", text)
-        .map_err(|error| malformed(format!("This policy contains invalid Json ({error})")))?;
-    check(&value, kind).map_err(|error| malformed(error.to_string()))?;
-    Ok(value)
 }
