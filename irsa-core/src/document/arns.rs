@@ -239,7 +239,8 @@ mod tests {
         let gov: Partition = "aws-us-gov".parse().unwrap();
         let error = |statements: Value| {
             let error = check_partition("policy document", &json!({"Statement": statements}), &gov).err();
-            error.map(|error| format!("{error} ({})", error.hint().unwrap_or_default())).unwrap_or_default()
+            let hint = |error: &Error| error.hint().map(ToString::to_string).unwrap_or_default();
+            error.map(|error| format!("{error} ({})", hint(&error))).unwrap_or_default()
         };
         let own = json!({"Resource": ["*", "arn:aws-us-gov:s3:::a", "arn:*:s3:::b"],
             "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:sns:*:*:x"}}});

@@ -97,15 +97,16 @@ impl Weighed<'_> {
         if content == self.before {
             return self.change.before.clone();
         }
-        let like = self.change.after.as_ref().or(self.change.before.as_ref())?;
+        // IAM accepts no document without a statement.
+        let some = !content.allows.is_empty() || !content.denies.is_empty();
+        let like = self.change.after.as_ref().or(self.change.before.as_ref()).filter(|_| some)?;
         let mut document = like.as_value().clone();
         document["Statement"] = Value::Array(content.statements());
         // Its statements are those of documents that IAM has, or is about to get.
         PolicyDocument::from_stored(&document.to_string()).ok()
     }
 
-    /// The write that brings the document to a state on the way; nothing where it is there. IAM takes no document without a
-    /// statement.
+    /// The write that brings the document to a state on the way; nothing where it is there.
     fn step(&self, standing: &mut Option<PolicyDocument>, next: Option<PolicyDocument>) -> Option<Step> {
         let before = std::mem::replace(standing, next);
         match (&before, &*standing) {
