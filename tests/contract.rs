@@ -9,6 +9,7 @@
 //! `sandbox_only` need a back end as strict as AWS.
 
 mod accounts;
+mod admission;
 mod fields;
 mod hands;
 mod identity;
@@ -192,6 +193,7 @@ impl World {
             }
         }
         self.hands.remove_policies(&self.prefix).await;
+        self.hands.remove_admission(&self.prefix).await;
         self.hands.remove_namespace(&self.prefix).await;
     }
 }
@@ -291,7 +293,7 @@ mod over {
         everywhere: [
             what_is_not_there_is_none_and_no_list,
             a_namespace_is_made_once,
-            a_namespace_that_ends_is_not_there,
+            a_namespace_that_is_being_deleted_says_so,
             an_account_is_made_by_applying_it,
             what_the_api_server_does_not_take_is_invalid,
             an_account_needs_its_namespace,
@@ -309,6 +311,19 @@ mod over {
         sandbox_only: [],
     );
     cases!(
+        admission,
+        everywhere: [
+            what_admission_changes_is_in_the_answer,
+            what_admission_takes_away_is_not_in_the_answer,
+            an_annotation_that_admission_puts_back_is_in_the_answer,
+            what_a_policy_denies_is_a_conflict_whoever_asks,
+            a_policy_that_demands_no_automount_takes_an_account_without,
+            a_resource_quota_is_a_quota,
+            warnings_of_the_api_server_come_with_the_plan_and_the_report,
+        ],
+        sandbox_only: [],
+    );
+    cases!(
         fields,
         everywhere: [
             fields_of_others_stay,
@@ -317,6 +332,7 @@ mod over {
             an_equal_value_is_shared,
             a_key_that_is_no_longer_sent_is_removed,
             a_value_that_another_changed_is_not_taken_back_silently,
+            the_automount_setting_is_a_field_as_any_other,
         ],
         sandbox_only: [],
     );
@@ -333,6 +349,7 @@ fn annotated(namespace: &Namespace, annotations: &[(&str, &str)]) -> irsa_core::
         name: account_name(),
         labels: Default::default(),
         annotations: map(annotations),
+        automount_token: None,
         expected: Default::default(),
     }
 }

@@ -7,6 +7,7 @@ mod adversities;
 mod audit;
 mod bad_cases;
 mod cli;
+mod cluster_policies;
 mod contract;
 mod delete;
 mod depth;
@@ -23,6 +24,7 @@ mod prune;
 mod refusals;
 mod rights;
 mod shared;
+mod stored;
 mod trust;
 mod world;
 

@@ -127,13 +127,17 @@ fn hint(error: &Error, spelling: &Spelling) -> Option<String> {
 
 /// An error as it stands in JSON.
 fn error_document(error: &Error, spelling: &Spelling) -> Value {
-    json!({
+    let mut document = json!({
         "kind": error.kind(),
         "code": error.code(),
         "message": error.to_string(),
         "caused_by": error.causes(),
         "hint": hint(error, spelling),
-    })
+    });
+    if let Some(reason) = error.conflict_reason() {
+        document["reason"] = json!(reason);
+    }
+    document
 }
 
 /// Prints what trust policies allow.

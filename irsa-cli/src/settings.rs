@@ -186,6 +186,9 @@ pub(crate) fn with_settings(
     if let Some(regional) = settings.sts_regional_endpoints {
         builder = builder.with_sts_regional_endpoints(regional);
     }
+    if let Some(automount) = settings.automount_token {
+        builder = builder.with_automount_token(automount);
+    }
     Ok(builder)
 }
 
@@ -348,14 +351,14 @@ mod tests {
     fn settings_reach_the_binding() {
         let line = "create a --tag k=v=w --label l= --annotation x/y=z --role-name r --role-path /p/ --description d \
             --max-session-duration 7200 --audience aud --token-expiration 600 --sts-regional-endpoints false \
-            --subject b/c --subject-pattern blue:d/e-* --exact --adopt --force --create-namespace --check";
+            --automount-token false --subject b/c --subject-pattern blue:d/e-* --exact --adopt --force --create-namespace --check";
         let request = request(line).unwrap();
         let binding = &request.binding;
         assert_eq!(serde_json::to_value(&binding.tags).unwrap(), serde_json::json!({"k": "v=w"}));
         assert_eq!(serde_json::to_value(&binding.labels).unwrap(), serde_json::json!({"l": ""}));
         assert_eq!(binding.role_name.as_ref().map(RoleName::as_str), Some("r"));
         assert_eq!(binding.subjects.len(), 2);
-        assert_eq!(binding.sts_regional_endpoints, Some(false));
+        assert_eq!((binding.sts_regional_endpoints, binding.automount_token), (Some(false), Some(false)));
         assert!(binding.exact && request.adopt && request.force && request.create_namespace && request.preview);
         assert!(!request.create_provider);
     }

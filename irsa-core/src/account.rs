@@ -7,7 +7,7 @@ use crate::binding::{
     AUDIENCE_ANNOTATION, CREATED_ANNOTATION, IrsaBinding, ROLE_ARN_ANNOTATION, STS_REGIONAL_ENDPOINTS_ANNOTATION,
     TOKEN_EXPIRATION_ANNOTATION,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ConflictReason, Error, ErrorKind, Result};
 use crate::guard::Guard;
 use crate::hint::Hint;
 use crate::name::{Namespace, RoleArn, ServiceAccountName};
@@ -31,6 +31,7 @@ pub(crate) fn wanted(
         name: name.clone(),
         labels: binding.labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
         annotations: declared_annotations(binding, role, audience),
+        automount_token: binding.automount_token,
         expected: Expected::Absent,
     };
     match existing {
@@ -62,12 +63,16 @@ pub(crate) fn onto(
     let holds = |wanted: &BTreeMap<String, String>, there: &BTreeMap<String, String>| {
         wanted.iter().all(|(key, value)| there.get(key) == Some(value))
     };
-    if holds(&new.annotations, &account.annotations) && holds(&new.labels, &account.labels) {
+    let automounts = new.automount_token.is_none_or(|wanted| account.automount_token == Some(wanted));
+    if automounts && holds(&new.annotations, &account.annotations) && holds(&new.labels, &account.labels) {
         return Ok(None);
     }
     for owner in account.owners.iter().filter(|owner| owner.manager == FIELD_MANAGER && owner.apply) {
         keep(&mut new.annotations, &owner.annotations, &account.annotations);
         keep(&mut new.labels, &owner.labels, &account.labels);
+        if owner.automount_token {
+            new.automount_token = new.automount_token.or(account.automount_token);
+        }
     }
     Ok(Some(NewServiceAccount { expected: Expected::unchanged(account), ..new }))
 }
@@ -107,30 +112,18 @@ fn check_staying(account: &ServiceAccount) -> Result<()> {
         .with_hint("run the same command again when it is gone: it makes the account anew"))
 }
 
-/// What of an error tells the role that an account is annotated with.
-const ANOTHER_ROLE: &str = "annotation";
-
-/// Whether an account could not be bound because its annotation names another role: then it cannot be by trying again.
-pub(crate) fn is_of_another_role(error: &Error) -> bool {
-    error.kind() == ErrorKind::Conflict && error.context().iter().any(|(key, _)| *key == ANOTHER_ROLE)
-}
-
 /// An annotation with another role's ARN, whoever owns the field, is not taken over unasked.
 fn check_annotation(account: &ServiceAccount, role: &RoleArn) -> Result<()> {
-    // What is no ARN names no role, such as the `null` that gen3's script left.
-    let names_a_role = |value: &&String| value.starts_with("arn:");
-    let Some(other) = account.annotations.get(ROLE_ARN_ANNOTATION).filter(names_a_role) else {
+    let Some(other) = other_role(account, Some(role)).filter(|_| Guard::AnnotationOfOthers.stands()) else {
         return Ok(());
     };
-    if *other == role.to_string() || !Guard::AnnotationOfOthers.stands() {
-        return Ok(());
-    }
     let place = format!("{}/{}", account.namespace, account.name);
     let manager = account.annotation_owner(ROLE_ARN_ANNOTATION);
     let owner = manager.map(|manager| format!(", set by {manager}")).unwrap_or_default();
     Err(Error::new(ErrorKind::Conflict, format!("service account {place} cannot be bound to {role}"))
         .with_cause(format!("its annotation {ROLE_ARN_ANNOTATION} names {}: {other}{owner}", difference(other, role)))
-        .with_context(ANOTHER_ROLE, other.clone())
+        .with_conflict_reason(ConflictReason::OtherRole)
+        .with_context("annotation", other.to_owned())
         .with_hint(Hint::ReplaceAnnotation {
             role_name: usable(other, role),
             manager: manager.filter(|manager| *manager != FIELD_MANAGER).map(str::to_owned),
@@ -157,6 +150,13 @@ fn usable(annotated: &str, role: &RoleArn) -> Option<String> {
     (reachable && !other.name().as_str().eq_ignore_ascii_case(role.name().as_str())).then(|| other.name().to_string())
 }
 
+/// The other role that an account is annotated with. What is not an ARN names no role, such as the `null` that gen3's script
+/// left.
+fn other_role<'a>(account: &'a ServiceAccount, role: Option<&RoleArn>) -> Option<&'a str> {
+    let value = account.annotations.get(ROLE_ARN_ANNOTATION)?;
+    (value.starts_with("arn:") && role.is_none_or(|role| *value != role.to_string())).then_some(value)
+}
+
 /// What becomes of the account of a subject that leaves a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Release {
@@ -168,20 +168,39 @@ pub(crate) enum Release {
     Delete,
 }
 
-/// What becomes of an account when its subject leaves a role.
-pub(crate) fn release(account: &ServiceAccount, role: &RoleArn) -> Release {
-    if account.deleting || account.annotations.get(ROLE_ARN_ANNOTATION) != Some(&role.to_string()) {
+/// What becomes of an account when its subject leaves a role; without a role, what is left of a binding whose role is gone.
+///
+/// The annotation may be gone, by hand or by a webhook: then what irsa made or wrote goes all the same. Where it names another
+/// role, the account belongs to that one ([`left_with`]).
+pub(crate) fn release(account: &ServiceAccount, role: Option<&RoleArn>) -> Release {
+    if account.deleting || other_role(account, role).is_some() {
         return Release::Nothing;
     }
-    let made_here = account.annotations.get(CREATED_ANNOTATION).is_some_and(|value| value == "true");
-    let only_ours = account.owners.iter().all(|owner| owner.manager == FIELD_MANAGER && !owner.other_fields);
-    if made_here && only_ours {
+    if is_made_here(account) && is_only_ours(account) {
         return Release::Delete;
     }
+    let bound = role.is_some_and(|role| account.annotations.get(ROLE_ARN_ANNOTATION) == Some(&role.to_string()));
     let owned = account.owners.iter().filter(|owner| owner.manager == FIELD_MANAGER && owner.apply);
-    let keys = owned.flat_map(|owner| owner.annotations.iter().map(String::as_str)).chain([ROLE_ARN_ANNOTATION]);
+    let keys = owned.flat_map(|owner| owner.annotations.iter().map(String::as_str));
+    let keys = keys.chain(bound.then_some(ROLE_ARN_ANNOTATION));
     let keys = keys.filter_map(|key| account.annotations.get(key).map(|value| (key.to_owned(), value.clone())));
-    Release::Unannotate(keys.collect())
+    let keys: BTreeMap<String, String> = keys.collect();
+    if keys.is_empty() { Release::Nothing } else { Release::Unannotate(keys) }
+}
+
+/// The other role that an account keeps when its subject leaves a role, where irsa made the account or wrote to it.
+pub(crate) fn left_with<'a>(account: &'a ServiceAccount, role: &RoleArn) -> Option<&'a str> {
+    let touched = is_made_here(account) || account.owners.iter().any(|owner| owner.manager == FIELD_MANAGER);
+    other_role(account, Some(role)).filter(|_| touched && !account.deleting)
+}
+
+fn is_made_here(account: &ServiceAccount) -> bool {
+    account.annotations.get(CREATED_ANNOTATION).is_some_and(|value| value == "true")
+}
+
+/// Whether nobody else owns a field of an account.
+pub(crate) fn is_only_ours(account: &ServiceAccount) -> bool {
+    account.owners.iter().all(|owner| owner.manager == FIELD_MANAGER && !owner.other_fields)
 }
 
 /// Whether an account still has the annotation that irsa gave it for a role. Where the role does not let it in any more,
@@ -208,6 +227,7 @@ mod tests {
             resource_version: "7".into(),
             labels: BTreeMap::new(),
             annotations: annotations.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            automount_token: None,
             owners,
             deleting: false,
         }
@@ -250,8 +270,7 @@ mod tests {
         let same = made.annotations.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect::<Vec<_>>();
         assert_eq!(onto(made.clone(), &role("r"), &account(&same, vec![]), false).unwrap(), None);
         let error = onto(made.clone(), &role("other"), &account(&same, vec![]), false).unwrap_err();
-        assert!(is_of_another_role(&error));
-        assert!(!is_of_another_role(&Error::new(ErrorKind::Conflict, "x")));
+        assert_eq!(error.conflict_reason(), Some(ConflictReason::OtherRole));
     }
 
     #[test]
@@ -319,12 +338,77 @@ mod tests {
         let arn = role("r").to_string();
         let marked = [(ROLE_ARN_ANNOTATION, arn.as_str()), (CREATED_ANNOTATION, "true")];
         let ours = owner(FIELD_MANAGER, true, &[ROLE_ARN_ANNOTATION, CREATED_ANNOTATION]);
-        assert_eq!(release(&account(&marked, vec![ours.clone()]), &role("r")), Release::Delete);
+        assert_eq!(release(&account(&marked, vec![ours.clone()]), Some(&role("r"))), Release::Delete);
         let shared = account(&marked, vec![ours, owner("helm", false, &["x"])]);
-        assert!(matches!(release(&shared, &role("r")), Release::Unannotate(keys) if keys.len() == 2));
+        assert!(matches!(release(&shared, Some(&role("r"))), Release::Unannotate(keys) if keys.len() == 2));
         let adopted = account(&marked[..1], vec![owner("kubectl", false, &[ROLE_ARN_ANNOTATION])]);
-        assert!(matches!(release(&adopted, &role("r")), Release::Unannotate(keys) if keys.len() == 1));
-        assert_eq!(release(&adopted, &role("other")), Release::Nothing);
+        assert!(matches!(release(&adopted, Some(&role("r"))), Release::Unannotate(keys) if keys.len() == 1));
+        assert_eq!(release(&adopted, Some(&role("other"))), Release::Nothing);
+    }
+
+    #[test]
+    fn an_account_whose_annotation_is_gone_is_not_left_behind() {
+        let ours = owner(FIELD_MANAGER, true, &[ROLE_ARN_ANNOTATION, CREATED_ANNOTATION, AUDIENCE_ANNOTATION]);
+        let stripped = account(&[(CREATED_ANNOTATION, "true")], vec![ours.clone()]);
+        assert_eq!(release(&stripped, Some(&role("r"))), Release::Delete);
+        // No field of it has an owner: irsa made it and a webhook took all of ours away.
+        assert_eq!(release(&account(&[(CREATED_ANNOTATION, "true")], vec![]), Some(&role("r"))), Release::Delete);
+        let of_helm =
+            account(&[(AUDIENCE_ANNOTATION, "a"), ("x", "y")], vec![ours.clone(), owner("helm", true, &["x"])]);
+        let keys = BTreeMap::from([(AUDIENCE_ANNOTATION.to_owned(), "a".to_owned())]);
+        assert_eq!(release(&of_helm, Some(&role("r"))), Release::Unannotate(keys));
+        assert_eq!(
+            release(&account(&[("x", "y")], vec![owner("helm", true, &["x"])]), Some(&role("r"))),
+            Release::Nothing
+        );
+
+        let other = role("other").to_string();
+        let elsewhere = account(&[(ROLE_ARN_ANNOTATION, &other), (CREATED_ANNOTATION, "true")], vec![ours]);
+        assert_eq!(release(&elsewhere, Some(&role("r"))), Release::Nothing);
+        assert_eq!(left_with(&elsewhere, &role("r")), Some(other.as_str()));
+        assert_eq!(left_with(&elsewhere, &role("other")), None);
+        let of_helm = account(&[(ROLE_ARN_ANNOTATION, &other)], vec![owner("helm", true, &[ROLE_ARN_ANNOTATION])]);
+        assert_eq!(left_with(&of_helm, &role("r")), None);
+    }
+
+    #[test]
+    fn what_is_left_of_a_binding_without_a_role_goes_too() {
+        let ours = owner(FIELD_MANAGER, true, &[ROLE_ARN_ANNOTATION, CREATED_ANNOTATION]);
+        assert_eq!(release(&account(&[(CREATED_ANNOTATION, "true")], vec![ours.clone()]), None), Release::Delete);
+        let arn = role("r").to_string();
+        let bound = account(&[(ROLE_ARN_ANNOTATION, &arn), (CREATED_ANNOTATION, "true")], vec![ours]);
+        assert_eq!(release(&bound, None), Release::Nothing);
+        assert_eq!(release(&account(&[("x", "y")], vec![owner("helm", true, &["x"])]), None), Release::Nothing);
+    }
+
+    #[test]
+    fn the_automount_setting_is_sent_where_it_differs_or_is_ours() {
+        let wanted = |automount| {
+            let builder = IrsaBinding::builder("demo", "default", "sa");
+            match automount {
+                Some(automount) => builder.with_automount_token(automount).build().unwrap(),
+                None => builder.build().unwrap(),
+            }
+        };
+        let arn = role("r").to_string();
+        let there = |automount_token, owner| {
+            let known = account(&[(ROLE_ARN_ANNOTATION, &arn)], vec![owner]);
+            ServiceAccount { automount_token, ..known }
+        };
+        let ours = || FieldOwner { automount_token: true, ..owner(FIELD_MANAGER, true, &[ROLE_ARN_ANNOTATION]) };
+        let sent = |automount, there: &ServiceAccount| apply(&wanted(automount), Some(there), false).unwrap();
+        assert_eq!(sent(Some(false), &there(Some(false), ours())), None);
+        assert_eq!(sent(None, &there(Some(true), owner("helm", true, &[]))), None, "what is not named stays");
+        assert_eq!(sent(Some(false), &there(None, ours())).unwrap().automount_token, Some(false));
+        // What irsa owns is sent along with other changes.
+        let changed = ServiceAccount { annotations: BTreeMap::new(), ..there(Some(false), ours()) };
+        assert_eq!(sent(None, &changed).unwrap().automount_token, Some(false));
+        let of_helm = FieldOwner { automount_token: true, ..owner("helm", true, &[]) };
+        let changed = ServiceAccount { annotations: BTreeMap::new(), ..there(Some(false), of_helm) };
+        assert_eq!(sent(None, &changed).unwrap().automount_token, None);
+        // irsa's own setting does not make the account somebody else's.
+        let marked = [(ROLE_ARN_ANNOTATION, arn.as_str()), (CREATED_ANNOTATION, "true")];
+        assert_eq!(release(&account(&marked, vec![ours()]), Some(&role("r"))), Release::Delete);
     }
 
     #[test]
@@ -333,7 +417,7 @@ mod tests {
         let going = ServiceAccount { deleting: true, ..account(&[(ROLE_ARN_ANNOTATION, &arn)], vec![]) };
         let error = apply(&binding(), Some(&going), true).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict);
-        assert_eq!(release(&going, &role("r")), Release::Nothing);
+        assert_eq!(release(&going, Some(&role("r"))), Release::Nothing);
     }
 
     #[test]

@@ -3,20 +3,22 @@
 //! # Guarantees
 //! Each step is idempotent, so the same request again finishes what broke off. The report names all that was done, failed
 //! or not begun, also on failure. A role made here whose later write is refused for good is taken back; so is one whose
-//! account turns out to belong to another role.
+//! account turns out to belong to another role, and what is stored otherwise than it was asked for.
 
 mod run;
+mod stored;
 mod take_back;
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::time::Instant;
 
 use self::run::{Done, run_step};
 use self::take_back::take_back;
-use crate::account::is_of_another_role;
+use crate::backend::collect_warnings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fleet::Stop;
 use crate::guard::Guard;
@@ -30,7 +32,27 @@ enum State {
     Waiting,
     Done(Done),
     Failed(Error),
-    TakenBack,
+    /// It was done, and something else than was asked for is stored.
+    Altered(Done, Error),
+    /// It was done and taken back; with its error where it was altered.
+    TakenBack(Option<Error>),
+}
+
+impl State {
+    fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Failed(error) | Self::Altered(_, error) | Self::TakenBack(Some(error)) => Some(error),
+            Self::Waiting | Self::Done(_) | Self::TakenBack(None) => None,
+        }
+    }
+
+    /// What was done and is still there.
+    fn done(&self) -> Option<&Done> {
+        match self {
+            Self::Done(done) | Self::Altered(done, _) => Some(done),
+            Self::Waiting | Self::Failed(_) | Self::TakenBack(_) => None,
+        }
+    }
 }
 
 /// What the steps of one run share.
@@ -57,6 +79,17 @@ pub(crate) struct Terms<'a> {
 /// # Errors
 /// The first failure, which carries the report of what had been done; `Interrupted` where it was stopped before its end.
 pub(crate) async fn apply(backends: &Backends, plan: &Plan, terms: Terms<'_>) -> Result<Report> {
+    let (result, warnings) = collect_warnings(&plan.warnings, apply_stages(backends, plan, terms).boxed()).await;
+    match result {
+        Ok(mut report) => {
+            report.warnings.extend(warnings);
+            Ok(report)
+        }
+        Err(error) => Err(error.with_more_warnings(warnings)),
+    }
+}
+
+async fn apply_stages(backends: &Backends, plan: &Plan, terms: Terms<'_>) -> Result<Report> {
     let fresh = plan.steps().any(|step| matches!(step, Step::CreateRole(_)));
     let context = Context { backends, plan, fresh };
     let mut left = terms.timeout;
@@ -73,12 +106,13 @@ pub(crate) async fn apply(backends: &Backends, plan: &Plan, terms: Terms<'_>) ->
         for (state, (result, took)) in states.iter_mut().zip(futures::future::join_all(runs).await) {
             longest = longest.max(took);
             *state = match result {
-                Ok(done) => State::Done(done),
-                Err(error) => {
-                    failed = true;
-                    State::Failed(error)
-                }
+                Ok(mut done) => match done.altered.take() {
+                    None => State::Done(done),
+                    Some(error) => State::Altered(done, error),
+                },
+                Err(error) => State::Failed(error),
             };
+            failed |= state.error().is_some();
         }
         left = left.saturating_sub(longest);
         if failed {
@@ -125,13 +159,11 @@ async fn run_in_time(
 
 /// Takes back what was made, where the role is new and all that failed was refused for good.
 async fn take_back_if_refused(context: &Context<'_>, states: &mut [(&Step, State)]) -> Vec<Warning> {
-    let mut failures = states.iter().filter_map(|(_, state)| match state {
-        State::Failed(error) => Some(error.kind().is_permanent() || is_of_another_role(error)),
-        _ => None,
-    });
-    let made = states
-        .iter()
-        .any(|(step, state)| matches!((step, state), (Step::CreateRole(_), State::Done(done)) if done.made));
+    let mut failures = states.iter().filter_map(|(_, state)| state.error().map(Error::is_permanent));
+    let is_new_role = |(step, state): &(&Step, State)| {
+        matches!(step, Step::CreateRole(_)) && state.done().is_some_and(|done| done.made)
+    };
+    let made = states.iter().any(is_new_role);
     let refused = failures.clone().next().is_some() && failures.all(|for_good| for_good);
     if made && refused && Guard::TakeBack.stands() { take_back(context, states).await } else { Vec::new() }
 }
@@ -141,21 +173,19 @@ fn conclude(plan: &Plan, states: Vec<(&Step, State)>, left: Vec<Warning>, stoppe
     let mut report = Report { steps: Vec::new(), changed: false, ..plan.report() };
     let mut first = None;
     for (step, state) in states {
-        let entry = |outcome| step.report(plan, outcome);
-        report.steps.push(match state {
-            State::Waiting => entry(Outcome::NotRun),
-            State::TakenBack => entry(Outcome::TakenBack),
-            State::Done(done) => {
-                report.changed = true;
-                report.warnings.extend(done.warnings);
-                entry(Outcome::Done)
-            }
-            State::Failed(error) => {
-                let text = std::iter::once(error.to_string()).chain(error.causes()).collect::<Vec<_>>().join(": ");
-                first.get_or_insert(error);
-                StepReport { error: Some(text), ..entry(Outcome::Failed) }
-            }
-        });
+        let (outcome, done, error) = match state {
+            State::Waiting => (Outcome::NotRun, None, None),
+            State::TakenBack(error) => (Outcome::TakenBack, None, error),
+            State::Done(done) => (Outcome::Done, Some(done), None),
+            State::Altered(done, error) => (Outcome::Failed, Some(done), Some(error)),
+            State::Failed(error) => (Outcome::Failed, None, Some(error)),
+        };
+        report.changed |= done.is_some();
+        report.warnings.extend(done.into_iter().flat_map(|done| done.warnings));
+        let text =
+            |error: &Error| std::iter::once(error.to_string()).chain(error.causes()).collect::<Vec<_>>().join(": ");
+        report.steps.push(StepReport { error: error.as_ref().map(text), ..step.report(plan, outcome) });
+        first = first.or(error);
     }
     report.warnings.extend(left);
     match first {

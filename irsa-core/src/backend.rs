@@ -19,26 +19,32 @@ mod call;
 mod cluster;
 mod code;
 mod denial;
+mod difference;
 mod iam;
 mod identity;
+mod server_warnings;
 
 pub use self::bulk::{PolicyScope, join_settings, policies_named, version_to_read};
 pub use self::call::{AwsCall, MOST_PAGES, is_finished};
 pub use self::cluster::{
-    AccessReview, Anchor, ClusterBackend, DRY_RUN_UNSUPPORTED, Expected, FIELD_MANAGER, FieldOwner, NewServiceAccount,
-    ServiceAccount, WriteMode,
+    AccessReview, Anchor, ClusterBackend, ClusterNamespace, DRY_RUN_UNSUPPORTED, Expected, FIELD_MANAGER, FieldOwner,
+    NewServiceAccount, ServiceAccount, WriteMode,
 };
 #[cfg(feature = "kube")]
 pub(crate) use self::cluster::{certificates, same_endpoint};
 pub(crate) use self::code::kind_of_code;
 #[cfg(feature = "aws")]
 pub(crate) use self::code::kind_of_status;
+pub(crate) use self::difference::changed_by_admission;
+pub use self::difference::{Difference, stored_differently};
 pub(crate) use self::iam::LISTING_ROLES;
 pub use self::iam::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, ROLE_UNFINISHED, Role, RoleDetail,
     RoleSettings,
 };
 pub use self::identity::{Caller, ClusterDescription, IdentityBackend, Session, TokenExchange};
+pub(crate) use self::server_warnings::collect_warnings;
+pub use self::server_warnings::pass_on_warning;
 
 #[cfg(any(test, feature = "mock"))]
 pub use self::{cluster::MockClusterBackend, iam::MockIamBackend, identity::MockIdentityBackend};

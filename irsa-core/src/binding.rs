@@ -83,6 +83,9 @@ pub struct IrsaBinding {
     pub token_expiration: Option<TokenExpiration>,
     /// Whether pods use the STS endpoint of their region.
     pub sts_regional_endpoints: Option<bool>,
+    /// `automountServiceAccountToken` of the service accounts: whether pods get a token for the Kubernetes API that they do not
+    /// ask for themselves. The token for AWS is mounted either way.
+    pub automount_token: Option<bool>,
     /// Labels of the service accounts.
     pub labels: BTreeMap<LabelKey, LabelValue>,
     /// Annotations of the service accounts, besides those of IRSA.

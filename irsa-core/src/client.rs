@@ -6,10 +6,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::{Either, select};
 
 use crate::apply::{Terms, interrupted};
-use crate::backend::{ClusterBackend, IamBackend, IdentityBackend};
+use crate::backend::{ClusterBackend, IamBackend, IdentityBackend, collect_warnings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fleet::Stop;
 use crate::hint::Hint;
@@ -117,8 +118,16 @@ impl Client {
     /// Everything that refuses the request before its first write; see [`ErrorKind`].
     #[tracing::instrument(skip_all, fields(binding = %request.binding))]
     pub async fn plan(&self, request: &Request) -> Result<Plan> {
-        let observed = self.in_time("reading what is there", observe(&self.backends, request)).await?;
-        plan(request, &observed)
+        self.plan_from(&self.backends, request).await
+    }
+
+    /// Plans a request from what these back ends tell. The warnings of API servers are among those of the plan.
+    pub(crate) async fn plan_from(&self, backends: &Backends, request: &Request) -> Result<Plan> {
+        let observed = self.in_time("reading what is there", observe(backends, request)).boxed();
+        let (observed, warnings) = collect_warnings(&[], observed).await;
+        let mut plan = plan(request, &observed?)?;
+        plan.warnings.extend(warnings);
+        Ok(plan)
     }
 
     /// Does what a plan says.

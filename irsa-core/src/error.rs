@@ -1,5 +1,7 @@
 //! The one error of the library: what was being done, why it failed, what to do about it.
 
+mod conflict;
+
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::conflict::ConflictReason;
 use crate::hint::Hint;
 use crate::report::Report;
 use crate::text::placeholder::{Placeholder, placeholders};
@@ -29,9 +32,10 @@ pub enum ErrorKind {
     NotOwned,
     /// Two wishes contradict each other: another field manager, another role's annotation, a writer at the same time.
     Conflict,
-    /// AWS or the API server refused the call for want of rights or of valid credentials.
+    /// AWS or the API server refused the call for want of rights or of valid credentials. What no caller may do, because an
+    /// admission webhook or policy of the cluster refuses it, is a [`Conflict`](Self::Conflict).
     AccessDenied,
-    /// A quota of IAM would be, or was, exceeded.
+    /// A quota of IAM, or a ResourceQuota of a namespace, would be exceeded or was exceeded.
     QuotaExceeded,
     /// Calls were throttled for longer than the retries go on.
     Throttled,
@@ -97,6 +101,7 @@ struct Inner {
     operation: Cow<'static, str>,
     context: Vec<(&'static str, String)>,
     code: Option<String>,
+    reason: Option<ConflictReason>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
     hint: Option<Hint>,
     report: Option<Report>,
@@ -147,6 +152,7 @@ impl Error {
             operation: operation.into(),
             context: Vec::new(),
             code: None,
+            reason: None,
             source: None,
             hint: None,
             report: None,
@@ -193,6 +199,14 @@ impl Error {
         self
     }
 
+    /// Makes it a [`Conflict`](ErrorKind::Conflict) for a reason.
+    #[must_use]
+    pub fn with_conflict_reason(mut self, reason: ConflictReason) -> Self {
+        self.0.kind = ErrorKind::Conflict;
+        self.0.reason = Some(reason);
+        self
+    }
+
     /// Adds what the user can do.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<Hint>) -> Self {
@@ -220,11 +234,21 @@ impl Error {
         self
     }
 
+    /// Adds warnings to the report, if it has one.
+    #[must_use]
+    pub(crate) fn with_more_warnings(mut self, warnings: Vec<crate::report::Warning>) -> Self {
+        if let Some(report) = &mut self.0.report {
+            report.warnings.extend(warnings);
+        }
+        self
+    }
+
     /// The same failure seen from one level up: this error becomes the cause, kind, code and hint stay.
     #[must_use]
     pub fn during(self, operation: impl Into<Cow<'static, str>>) -> Self {
         let mut outer = Self::new(self.kind(), operation);
         outer.0.code.clone_from(&self.0.code);
+        outer.0.reason = self.0.reason;
         outer.0.hint.clone_from(&self.0.hint);
         outer.0.report.clone_from(&self.0.report);
         outer.0.context.clone_from(&self.0.context);
@@ -239,6 +263,16 @@ impl Error {
     /// The error code of the service, such as `NoSuchEntity`, where a service answered.
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
+    }
+
+    /// What the request conflicts with, where the kind is [`Conflict`](ErrorKind::Conflict) and the reason is known.
+    pub fn conflict_reason(&self) -> Option<ConflictReason> {
+        self.0.reason
+    }
+
+    /// Whether the same call would be refused again, and had no effect or one that is not wanted.
+    pub(crate) fn is_permanent(&self) -> bool {
+        self.kind().is_permanent() || self.conflict_reason().is_some_and(ConflictReason::is_permanent)
     }
 
     /// What the user can do about it.
@@ -294,6 +328,7 @@ impl fmt::Debug for Error {
             .field("kind", &inner.kind)
             .field("operation", &inner.operation)
             .field("code", &inner.code)
+            .field("reason", &inner.reason)
             .field("causes", &self.causes())
             .field("hint", &inner.hint)
             .field("context", &inner.context)

@@ -27,14 +27,14 @@ pub use self::options::{FleetOptions, Stop};
 pub use self::prune::Prunable;
 pub use self::report::{FleetEntry, FleetOutcome, FleetReport, Progress};
 use crate::apply::Terms;
-use crate::backend::{ClusterBackend, RoleDetail};
+use crate::backend::{ClusterBackend, RoleDetail, collect_warnings};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{Demand, Identity, resolve};
 use crate::name::ClusterRef;
-use crate::observe::{Backends, observe, rehearse};
+use crate::observe::{Backends, rehearse};
 use crate::pace::Pace;
-use crate::plan::{Plan, check_roles, plan};
+use crate::plan::{Plan, check_roles};
 use crate::report::Report;
 use crate::request::Request;
 
@@ -158,11 +158,6 @@ impl Client {
         self.refuse_beyond_quota(backends, &mut plans).await;
         shared::hold_back(&requests, &mut plans);
         Ok((requests, plans))
-    }
-
-    async fn plan_from(&self, backends: &Backends, request: &Request) -> Result<Plan> {
-        let observed = self.in_time("reading what is there", observe(backends, request)).await?;
-        plan(request, &observed)
     }
 
     /// The back ends to plan from: what many bindings need is read once.
@@ -293,8 +288,9 @@ impl Client {
         let _turn = queue.lock().await;
         let mut plan = planned.clone();
         if fleet.reviewed {
-            let rehearsed = rehearse(&self.backends, request, planned);
-            plan.warnings.extend(self.in_time("checking the service accounts", rehearsed).await?);
+            let rehearsed = self.in_time("checking the service accounts", rehearse(&self.backends, request, planned));
+            let (rehearsed, warnings) = collect_warnings(&plan.warnings, rehearsed.boxed()).await;
+            plan.warnings.extend(rehearsed?.into_iter().chain(warnings));
         }
         crate::apply::apply(&self.backends, &plan, fleet.terms).await
     }

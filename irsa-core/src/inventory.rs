@@ -263,6 +263,7 @@ fn view(
         inline_policies: role.map(|role| role.inline.keys().map(ToString::to_string).collect()).unwrap_or_default(),
         subjects: members.iter().map(|member| member.shown(located.id())).collect(),
         annotation: annotated.map(str::to_owned),
+        automount_token: account.there().and_then(|account| account.automount_token),
         owned: role.is_some_and(|role| role.ownership.is_owned()),
         origin: role.and_then(|role| role.ownership.origin).map(|origin| origin.as_str().to_owned()),
         state,

@@ -19,12 +19,14 @@ mod eks_plugin;
 #[cfg(test)]
 mod fake;
 pub mod kubeconfig;
+mod message;
 mod pem;
 mod plugin;
 mod pool;
 mod refusal;
 mod token;
 mod tunnel;
+mod warning;
 
 use std::fmt;
 use std::sync::Arc;

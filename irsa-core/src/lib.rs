@@ -106,7 +106,7 @@ pub use self::client::Client;
 pub use self::connection_limit::ConnectionLimit;
 pub use self::convention::Convention;
 pub use self::document::PolicyDocument;
-pub use self::error::{Error, ErrorKind, Result};
+pub use self::error::{ConflictReason, Error, ErrorKind, Result};
 pub use self::fleet::{FleetEntry, FleetOptions, FleetOutcome, FleetReport, Progress, Prunable, Stop, check_fleet};
 pub use self::hint::Hint;
 pub use self::identity::{ClusterId, Identity};
@@ -121,8 +121,9 @@ pub use self::proxy::ProxySettings;
 pub use self::report::{Extra, Outcome, Report, StepReport, Warning, WarningId};
 pub use self::request::{Request, Verb};
 pub use self::sandbox::{
-    Access, AccountState, At, Call, ClusterState, Denial, Failure, Faults, METHODS as SANDBOX_METHODS, NamespaceState,
-    PolicyState, ProviderState, RoleState, Sandbox, SandboxCluster, SandboxQuotas, SandboxState,
+    Access, AccountState, AdmissionState, At, Call, ClusterState, Denial, Failure, Faults, IamChanges,
+    METHODS as SANDBOX_METHODS, NamespaceState, PolicyState, ProviderState, RoleState, Sandbox, SandboxCluster,
+    SandboxQuotas, SandboxState,
 };
 pub use self::view::{BindingState, BindingView, Problem, ProviderView};
 

@@ -184,6 +184,10 @@ pub struct Spec {
     /// Whether pods use the STS endpoint of their region.
     #[serde(deserialize_with = "switch", skip_serializing_if = "Option::is_none")]
     pub sts_regional_endpoints: Option<bool>,
+    /// `automountServiceAccountToken` of the service accounts: whether pods get a token for the Kubernetes API that they do not
+    /// ask for themselves.
+    #[serde(deserialize_with = "switch", skip_serializing_if = "Option::is_none")]
+    pub automount_service_account_token: Option<bool>,
     /// Whether only the role is made and no service account is touched.
     #[serde(deserialize_with = "is_on", skip_serializing_if = "std::ops::Not::not")]
     #[schemars(with = "Option<bool>")]
@@ -311,6 +315,9 @@ impl Spec {
         }
         if let Some(regional) = self.sts_regional_endpoints {
             builder = builder.with_sts_regional_endpoints(regional);
+        }
+        if let Some(automount) = self.automount_service_account_token {
+            builder = builder.with_automount_token(automount);
         }
         builder
     }

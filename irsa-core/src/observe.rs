@@ -32,11 +32,11 @@ use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
 use crate::trust::{OwnKind, TrustPolicy, WebIdentity, member_of, own_kind};
 
-pub(crate) use self::accounts::{AccountKey, ObservedAccount};
+pub(crate) use self::accounts::{AccountKey, NamespaceStatus, ObservedAccount};
 pub(crate) use self::effects::PolicyEffect;
 pub(crate) use self::right_cluster::check_cluster;
 pub(crate) use self::role::{Documents, in_bulk, read_role};
-pub(crate) use self::writes::rehearse;
+pub(crate) use self::writes::{namespace_terminating, rehearse};
 
 /// The back ends of a client.
 #[derive(Clone, Debug)]

@@ -198,7 +198,7 @@ impl IamBackend for PacedIam {
         self.write().await.delete_role(name).await
     }
 
-    async fn create_provider(&self, provider: &OidcProvider) -> Result<()> {
+    async fn create_provider(&self, provider: &OidcProvider) -> Result<OidcProvider> {
         self.write().await.create_provider(provider).await
     }
 

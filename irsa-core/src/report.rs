@@ -125,6 +125,10 @@ pub enum WarningId {
     PluginReplaced,
     /// A role that is named by its ARN cannot be read, so whether it trusts the service account was not verified.
     TrustUnverified,
+    /// The API server sent this warning with an answer (`Warning` header), as kubectl shows them.
+    ApiServer,
+    /// The namespace of a service account is being deleted, and the service account with it.
+    NamespaceTerminating,
 }
 
 impl WarningId {
@@ -158,6 +162,8 @@ impl WarningId {
             Self::PermissionsPolicySkipped => "permissions-policy-skipped",
             Self::PluginReplaced => "plugin-replaced",
             Self::TrustUnverified => "trust-unverified",
+            Self::ApiServer => "api-server",
+            Self::NamespaceTerminating => "namespace-terminating",
         }
     }
 }

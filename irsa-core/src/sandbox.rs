@@ -3,6 +3,7 @@
 //! This file holds the [`Sandbox`] itself: how it is made, and the one way that every call takes through it.
 
 mod accounts;
+mod admission;
 mod apply;
 mod by_hand;
 mod calls;
@@ -31,8 +32,8 @@ pub use self::calls::{Access, At, Call, METHODS};
 pub use self::cluster::SandboxCluster;
 pub use self::faults::{Failure, Faults};
 pub use self::state::{
-    AccountState, ClusterState, Denial, NamespaceState, PolicyState, ProviderState, RoleState, SandboxQuotas,
-    SandboxState,
+    AccountState, AdmissionState, ClusterState, Denial, IamChanges, NamespaceState, PolicyState, ProviderState,
+    RoleState, SandboxQuotas, SandboxState,
 };
 
 use self::faults::Effect;
@@ -51,7 +52,8 @@ use crate::name::{AccountId, ClusterName, ClusterRef, Region};
 /// # How strict it is
 /// As AWS and the API server are, in their words: names that differ only in case, documents, quotas, tags,
 /// `EntityAlreadyExists`, `DeleteConflict`, unknown policies, service-linked roles; field managers and their conflicts,
-/// missing namespaces, resource versions, RBAC. It differs in that writes are seen at once, ids are counted, no clock
+/// missing namespaces, resource versions, RBAC, and the admission webhooks and policies that
+/// [`ClusterState::admission`] lists. It differs in that writes are seen at once, ids are counted, no clock
 /// runs (tokens do not expire), permissions are not evaluated, and no controller makes the account `default`.
 ///
 /// ```

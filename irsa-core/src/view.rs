@@ -70,6 +70,9 @@ pub struct BindingView {
     pub subjects: Vec<String>,
     /// The value of the account's `role-arn` annotation.
     pub annotation: Option<String>,
+    /// `automountServiceAccountToken` of the service account, where it is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automount_token: Option<bool>,
     /// Whether the role carries irsa's owner tag.
     pub owned: bool,
     /// `created` or `adopted`, where owned.

@@ -54,6 +54,8 @@ pub(crate) struct Wish {
     pub(crate) token_expiration: Option<u32>,
     #[serde(default)]
     pub(crate) sts_regional_endpoints: Option<bool>,
+    #[serde(default)]
+    pub(crate) automount_token: Option<bool>,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) labels: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "or_default")]
@@ -77,7 +79,7 @@ impl Wish {
         given!(role_name: with_role_name, role_path: with_role_path, description: with_description);
         given!(max_session_duration: with_max_session_duration, permissions_boundary: with_permissions_boundary);
         given!(audience: with_audience, token_expiration: with_token_expiration);
-        given!(sts_regional_endpoints: with_sts_regional_endpoints);
+        given!(sts_regional_endpoints: with_sts_regional_endpoints, automount_token: with_automount_token);
         macro_rules! each {
             ($($field:ident: $with:ident),*) => { $(for value in &self.$field { builder = builder.$with(value.clone()); })* };
         }
@@ -123,6 +125,7 @@ impl Wish {
             audience: text(binding.audience.as_ref()),
             token_expiration: binding.token_expiration.map(|expiration| expiration.seconds()),
             sts_regional_endpoints: binding.sts_regional_endpoints,
+            automount_token: binding.automount_token,
             labels: texts(&binding.labels),
             annotations: texts(&binding.annotations),
             role_only: binding.role_only,
@@ -159,6 +162,8 @@ data! {
     ///     audience: of the tokens; by default `sts.amazonaws.com`.
     ///     token_expiration: the lifetime of the tokens, 600 to 86400 seconds.
     ///     sts_regional_endpoints: whether pods use the STS endpoint of their region.
+    ///     automount_token: `automountServiceAccountToken` of the service accounts, whether pods get a token for the
+    ///         Kubernetes API unasked.
     ///     labels, annotations: of the service accounts.
     ///     role_only: make the role alone; no service account is touched and no API server is needed.
     ///     exact: take away policies and subjects that are not declared here.
@@ -202,6 +207,8 @@ data! {
         token_expiration,
         /// Whether pods use the STS endpoint of their region.
         sts_regional_endpoints,
+        /// `automountServiceAccountToken` of the service accounts.
+        automount_token,
         /// Labels of the service accounts.
         labels,
         /// Annotations of the service accounts.
@@ -216,12 +223,13 @@ data! {
         #[pyo3(signature = (namespace, service_account, *, cluster = None, role_name = None, role_path = None,
             description = None, max_session_duration = None, permissions_boundary = None, tags = None, policies = None,
             inline = None, subjects = None, trust_only_subjects = None, trust_statements = None, audience = None,
-            token_expiration = None, sts_regional_endpoints = None, labels = None, annotations = None, role_only = None,
-            exact = None))]
+            token_expiration = None, sts_regional_endpoints = None, automount_token = None, labels = None,
+            annotations = None, role_only = None, exact = None))]
         #[pyo3(text_signature = "(namespace, service_account, *, cluster=None, role_name=None, role_path=None, \
             description=None, max_session_duration=None, permissions_boundary=None, tags=None, policies=None, inline=None, \
             subjects=None, trust_only_subjects=None, trust_statements=None, audience=None, token_expiration=None, \
-            sts_regional_endpoints=None, labels=None, annotations=None, role_only=False, exact=False)")]
+            sts_regional_endpoints=None, automount_token=None, labels=None, annotations=None, role_only=False, \
+            exact=False)")]
         #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
         fn new(
             namespace: Given<'_, String>,
@@ -241,13 +249,15 @@ data! {
             audience: Option<Given<'_, String>>,
             token_expiration: Option<Given<'_, u32>>,
             sts_regional_endpoints: Option<Given<'_, bool>>,
+            automount_token: Option<Given<'_, bool>>,
             labels: Option<&Bound<'_, PyAny>>,
             annotations: Option<&Bound<'_, PyAny>>,
             role_only: Option<Given<'_, bool>>,
             exact: Option<Given<'_, bool>>,
         ) -> PyResult<Self> {
             named!(namespace, service_account, cluster, role_name, role_path, description, max_session_duration);
-            named!(permissions_boundary, audience, token_expiration, sts_regional_endpoints, role_only, exact);
+            named!(permissions_boundary, audience, token_expiration, sts_regional_endpoints, automount_token);
+            named!(role_only, exact);
             let wish = Wish {
                 namespace,
                 service_account,
@@ -266,6 +276,7 @@ data! {
                 audience,
                 token_expiration,
                 sts_regional_endpoints,
+                automount_token,
                 labels: pairs("labels", labels)?,
                 annotations: pairs("annotations", annotations)?,
                 role_only: role_only.unwrap_or_default(),

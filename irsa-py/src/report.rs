@@ -141,6 +141,8 @@ data! {
         subjects,
         /// The role that the service account is annotated with.
         annotation,
+        /// `automountServiceAccountToken` of the service account, where it is set.
+        automount_token,
         /// Whether the role carries irsa's owner tag.
         owned,
         /// `"created"` or `"adopted"`, where owned.

@@ -6,7 +6,7 @@ use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use irsa_core::{Error, ErrorKind, Warning};
+use irsa_core::{Error, ErrorKind, Warning, WarningId};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -381,8 +381,11 @@ impl Cut {
 }
 
 fn log_warning(binding: Option<&str>, warning: &Warning) {
-    let hint = warning.hint.as_ref().and_then(|hint| hint.spelt(&Keywords)).map(|hint| hint.to_string());
-    tracing::warn!(id = warning.id.as_str(), binding, hint, "{}", warning.message);
+    // Those of an API server the library logs itself, when they come.
+    if warning.id != WarningId::ApiServer {
+        let hint = warning.hint.as_ref().and_then(|hint| hint.spelt(&Keywords)).map(|hint| hint.to_string());
+        tracing::warn!(id = warning.id.as_str(), binding, hint, "{}", warning.message);
+    }
 }
 
 fn given(py: Python<'_>, answer: Answer) -> PyResult<Bound<'_, PyAny>> {

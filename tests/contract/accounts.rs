@@ -1,8 +1,10 @@
 //! Service accounts, namespaces and config maps: reads, writes with their preconditions, rights.
 
-use irsa_core::ErrorKind;
-use irsa_core::backend::{AccessReview, Expected, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
+use irsa_core::backend::{
+    AccessReview, ClusterNamespace, Expected, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode,
+};
 use irsa_core::name::Namespace;
+use irsa_core::{ConflictReason, ErrorKind};
 
 use super::{World, account_name, annotated, managers_of, map};
 
@@ -19,7 +21,7 @@ pub(super) async fn what_is_not_there_is_none_and_no_list(world: &World) {
     let missing = Namespace::new(world.unique("no")).unwrap();
     assert_eq!(read(world, &missing).await, None);
     assert_eq!(cluster.service_accounts_in(&missing).await.unwrap(), []);
-    assert!(!cluster.namespace_exists(&missing).await.unwrap());
+    assert_eq!(cluster.namespace(&missing).await.unwrap(), None);
     let namespace = world.namespace().await;
     assert_eq!(read(world, &namespace).await, None);
     assert_eq!(cluster.service_accounts_in(&namespace).await.unwrap(), []);
@@ -27,27 +29,33 @@ pub(super) async fn what_is_not_there_is_none_and_no_list(world: &World) {
 
 pub(super) async fn a_namespace_is_made_once(world: &World) {
     let namespace = world.namespace().await;
-    assert!(world.cluster.namespace_exists(&namespace).await.unwrap());
-    let names = world.cluster.namespaces().await.unwrap();
+    let active = |name: &str| ClusterNamespace { name: name.to_owned(), terminating: false };
+    assert_eq!(world.cluster.namespace(&namespace).await.unwrap(), Some(active(namespace.as_str())));
+    let all = world.cluster.namespaces().await.unwrap();
     for name in [namespace.as_str(), "default", "kube-system"] {
-        assert!(names.iter().any(|known| known == name), "{name}: {names:?}");
+        assert!(all.contains(&active(name)), "{name}: {all:?}");
     }
     let error = world.cluster.create_namespace(&namespace).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::AlreadyExists, Some("AlreadyExists")));
     assert_eq!(error.causes(), [format!("namespaces {:?} already exists", namespace.as_str())]);
 }
 
-pub(super) async fn a_namespace_that_ends_is_not_there(world: &World) {
+pub(super) async fn a_namespace_that_is_being_deleted_says_so(world: &World) {
     let namespace = world.namespace().await;
+    let there = apply(world, &annotated(&namespace, &[("a", "1")])).await;
     world.hands.end_namespace(&namespace).await;
-    assert!(!world.cluster.namespace_exists(&namespace).await.unwrap());
-    assert!(!world.cluster.namespaces().await.unwrap().iter().any(|name| name == namespace.as_str()));
+    let terminating = ClusterNamespace { name: namespace.to_string(), terminating: true };
+    assert_eq!(world.cluster.namespace(&namespace).await.unwrap(), Some(terminating.clone()));
+    assert!(world.cluster.namespaces().await.unwrap().contains(&terminating));
     for mode in [WriteMode::DryRun, WriteMode::Persist] {
-        let account = annotated(&namespace, &[("a", "1")]);
+        let account = NewServiceAccount { name: "new".parse().unwrap(), ..annotated(&namespace, &[("a", "1")]) };
         let error = world.cluster.apply_service_account(&account, mode, false).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert_eq!(error.conflict_reason(), Some(ConflictReason::NamespaceTerminating), "{error:?}");
         assert!(error.causes().concat().contains("being terminated"), "{:?}", error.causes());
     }
+    // What is there can be changed, and goes with the namespace.
+    let changed = apply(world, &annotated(&namespace, &[("a", "2")])).await;
+    assert_eq!((&changed.uid, &changed.annotations), (&there.uid, &map(&[("a", "2")])));
 }
 
 pub(super) async fn an_account_is_made_by_applying_it(world: &World) {
@@ -235,7 +243,7 @@ pub(super) async fn who_may_do_nothing_is_denied(world: &World) {
     denied(weak.service_account(&namespace, &account.name).await.unwrap_err(), "get", "serviceaccounts");
     denied(weak.service_accounts().await.unwrap_err(), "list", "serviceaccounts");
     denied(weak.service_accounts_in(&namespace).await.unwrap_err(), "list", "serviceaccounts");
-    denied(weak.namespace_exists(&namespace).await.unwrap_err(), "get", "namespaces");
+    denied(weak.namespace(&namespace).await.unwrap_err(), "get", "namespaces");
     denied(weak.namespaces().await.unwrap_err(), "list", "namespaces");
     denied(weak.create_namespace(&"x".parse().unwrap()).await.unwrap_err(), "create", "namespaces");
     for mode in [WriteMode::DryRun, WriteMode::Persist] {

@@ -1,8 +1,8 @@
 //! Field managers: whose annotations they are, and what server-side apply does about it.
 
-use irsa_core::backend::{FIELD_MANAGER, ServiceAccount, WriteMode};
+use irsa_core::backend::{FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
 use irsa_core::name::Namespace;
-use irsa_core::{ErrorKind, Hint};
+use irsa_core::{ConflictReason, ErrorKind, Hint};
 
 use super::{World, account_name, annotated, managers_of, map};
 
@@ -97,4 +97,30 @@ pub(super) async fn a_value_that_another_changed_is_not_taken_back_silently(worl
     update(world, &namespace, KEY, None).await;
     let ours = apply(world, &namespace, &[(KEY, "ours")]).await;
     assert_eq!(managers_of(&ours, KEY), [FIELD_MANAGER]);
+}
+
+pub(super) async fn the_automount_setting_is_a_field_as_any_other(world: &World) {
+    let namespace = world.namespace().await;
+    let apply = async |automount_token, force| {
+        let account = NewServiceAccount { automount_token, ..annotated(&namespace, &[("a", "1")]) };
+        world.cluster.apply_service_account(&account, WriteMode::Persist, force).await
+    };
+    let owners = |account: &ServiceAccount| -> Vec<String> {
+        let owners = account.owners.iter().filter(|owner| owner.automount_token);
+        owners.map(|owner| owner.manager.clone()).collect()
+    };
+    let unset = apply(None, false).await.unwrap();
+    assert_eq!((unset.automount_token, owners(&unset).len()), (None, 0));
+    let set = apply(Some(false), false).await.unwrap();
+    assert_eq!((set.automount_token, owners(&set)), (Some(false), vec![FIELD_MANAGER.to_owned()]));
+    assert!(set.owners.iter().all(|owner| !owner.other_fields), "{set:?}");
+    let left_out = apply(None, false).await.unwrap();
+    assert_eq!(left_out.automount_token, None, "what irsa no longer sends is taken away");
+    world.hands.set_automount_as("helm", &namespace, "app", true).await;
+    let error = apply(Some(false), false).await.unwrap_err();
+    assert_eq!(error.conflict_reason(), Some(ConflictReason::FieldManager));
+    assert!(error.causes().concat().ends_with(": .automountServiceAccountToken"), "{error:?}");
+    assert_eq!(apply(None, false).await.unwrap().automount_token, Some(true), "what is not sent stays");
+    let forced = apply(Some(false), true).await.unwrap();
+    assert_eq!((forced.automount_token, owners(&forced)), (Some(false), vec![FIELD_MANAGER.to_owned()]));
 }

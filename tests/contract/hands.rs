@@ -4,14 +4,15 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use irsa_core::aws::{AwsBackend, config_loader};
+use irsa_core::backend::FieldOwner;
 use irsa_core::name::{Namespace, PolicyArn, RoleName, ServiceAccountName};
-use irsa_core::{KubeCluster, Sandbox};
+use irsa_core::{AdmissionState, KubeCluster, Sandbox};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1 as core;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[async_trait]
 pub(super) trait Hands: Debug + Send + Sync {
@@ -32,6 +33,14 @@ pub(super) trait Hands: Debug + Send + Sync {
     async fn end_namespace(&self, namespace: &Namespace);
     /// Removes a namespace and all that is in it, if it is there.
     async fn remove_namespace(&self, name: &str);
+    /// Makes a webhook or policy of a name that sees one namespace.
+    async fn admit(&self, name: &str, namespace: &Namespace, admission: &AdmissionState);
+    /// Removes the webhooks and policies whose names begin so.
+    async fn remove_admission(&self, prefix: &str);
+    /// Limits the service accounts of a namespace to those that it has, which are so many.
+    async fn limit_accounts(&self, namespace: &Namespace, most: u64);
+    /// Sets `automountServiceAccountToken` of an account as another field manager, without applying.
+    async fn set_automount_as(&self, manager: &str, namespace: &Namespace, name: &str, automount: bool);
     /// A projected token of an account for STS.
     async fn token(&self, namespace: &Namespace, name: &ServiceAccountName) -> SecretString;
 }
@@ -90,6 +99,39 @@ impl Hands for SandboxHands {
         self.0.default_cluster().remove_namespace(name).unwrap();
     }
 
+    async fn admit(&self, name: &str, namespace: &Namespace, admission: &AdmissionState) {
+        let admission = AdmissionState { namespace: Some(namespace.clone()), ..admission.clone() };
+        self.0.default_cluster().add_admission(name, admission).unwrap();
+    }
+
+    async fn remove_admission(&self, prefix: &str) {
+        let removed = self.0.default_cluster().edit(|cluster| {
+            cluster.admission.retain(|name, _| !name.starts_with(prefix));
+            Ok(())
+        });
+        removed.unwrap();
+    }
+
+    async fn limit_accounts(&self, namespace: &Namespace, most: u64) {
+        let limited = self.0.default_cluster().edit(|cluster| {
+            cluster.namespaces.get_mut(namespace).unwrap().service_account_quota = Some(most);
+            Ok(())
+        });
+        limited.unwrap();
+    }
+
+    async fn set_automount_as(&self, manager: &str, namespace: &Namespace, name: &str, automount: bool) {
+        let set = self.0.default_cluster().edit(|cluster| {
+            let accounts = &mut cluster.namespaces.get_mut(namespace).unwrap().service_accounts;
+            let account = accounts.get_mut(name).unwrap();
+            account.automount_token = Some(automount);
+            let owner = FieldOwner { manager: manager.to_owned(), automount_token: true, ..FieldOwner::default() };
+            account.owners.push(owner);
+            Ok(())
+        });
+        set.unwrap();
+    }
+
     async fn token(&self, namespace: &Namespace, name: &ServiceAccountName) -> SecretString {
         self.0.default_cluster().token(namespace, name, "sts.amazonaws.com").unwrap()
     }
@@ -144,6 +186,66 @@ impl BedHands {
     fn namespaces(&self) -> Api<core::Namespace> {
         Api::all(self.kube.0.clone())
     }
+
+    /// The policies, or their bindings, of a kind.
+    fn policies(&self, kind: &str) -> Api<DynamicObject> {
+        let plural = match kind.strip_suffix('y') {
+            Some(stem) => format!("{stem}ies"),
+            None => format!("{kind}s"),
+        };
+        let resource = ApiResource {
+            group: "admissionregistration.k8s.io".to_owned(),
+            version: "v1".to_owned(),
+            api_version: "admissionregistration.k8s.io/v1".to_owned(),
+            kind: kind.to_owned(),
+            plural: plural.to_lowercase(),
+        };
+        Api::all_with(self.kube.0.clone(), &resource)
+    }
+
+    /// A policy that sees the service accounts of one namespace, and its binding.
+    async fn add_policy_of(&self, kind: &str, name: &str, namespace: &Namespace, rules: &Value, actions: Option<&str>) {
+        let mut spec = json!({"failurePolicy": "Fail", "matchConstraints": {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+            "resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["serviceaccounts"],
+                "operations": ["CREATE", "UPDATE"]}],
+        }});
+        spec.as_object_mut().unwrap().extend(rules.as_object().unwrap().clone());
+        let mut binding = json!({"policyName": name});
+        if let Some(actions) = actions {
+            binding["validationActions"] = json!([actions]);
+        }
+        for (kind, spec) in [(kind.to_owned(), spec), (format!("{kind}Binding"), binding)] {
+            let object = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind,
+                "metadata": {"name": name}, "spec": spec});
+            let object = serde_json::from_value(object).unwrap();
+            self.policies(&kind).create(&PostParams::default(), &object).await.unwrap();
+        }
+    }
+}
+
+const MUTATING: &str = "MutatingAdmissionPolicy";
+const VALIDATING: &str = "ValidatingAdmissionPolicy";
+
+/// The mutations that set or remove keys of a map of the metadata, as CEL expressions of JSON patches.
+fn mutations(field: &str, changes: &std::collections::BTreeMap<String, Option<String>>) -> Vec<Value> {
+    let expression = |(key, value): (&String, &Option<String>)| {
+        let path = format!("/metadata/{field}/{}", key.replace('~', "~0").replace('/', "~1"));
+        match value {
+            Some(value) => format!(
+                "has(object.metadata.{field}) ? [JSONPatch{{op: \"add\", path: {path:?}, value: {value:?}}}] : \
+                 [JSONPatch{{op: \"add\", path: \"/metadata/{field}\", value: {{{key:?}: {value:?}}}}}]"
+            ),
+            None => format!(
+                "has(object.metadata.{field}) && {key:?} in object.metadata.{field} ? \
+                 [JSONPatch{{op: \"remove\", path: {path:?}}}] : []"
+            ),
+        }
+    };
+    changes
+        .iter()
+        .map(|change| json!({"patchType": "JSONPatch", "jsonPatch": {"expression": expression(change)}}))
+        .collect()
 }
 
 #[async_trait]
@@ -227,6 +329,63 @@ impl Hands for BedHands {
         let Some(mut namespace) = self.namespaces().get_opt(name).await.unwrap() else { return };
         namespace.spec = None;
         let _ = self.namespaces().replace_subresource("finalize", name, &PostParams::default(), &namespace).await;
+    }
+
+    async fn admit(&self, name: &str, namespace: &Namespace, admission: &AdmissionState) {
+        let mut changes = mutations("annotations", &admission.annotations);
+        changes.extend(mutations("labels", &admission.labels));
+        changes.extend(admission.automount_token.map(|automount| {
+            let patch =
+                format!("[JSONPatch{{op: \"add\", path: \"/automountServiceAccountToken\", value: {automount}}}]");
+            json!({"patchType": "JSONPatch", "jsonPatch": {"expression": patch}})
+        }));
+        if !changes.is_empty() {
+            let rules = json!({"reinvocationPolicy": "Never", "mutations": changes});
+            self.add_policy_of(MUTATING, name, namespace, &rules, None).await;
+        }
+        let demand = admission.demand_automount_token.map(|automount| {
+            let field = "object.automountServiceAccountToken";
+            let message = format!("automountServiceAccountToken must be {automount}");
+            (format!("has({field}) && {field} == {automount}"), message, "Deny")
+        });
+        let fails =
+            |message: &Option<String>, action| message.clone().map(|message| ("1 == 2".to_owned(), message, action));
+        let validations =
+            demand.into_iter().chain(fails(&admission.deny, "Deny")).chain(fails(&admission.warn, "Warn"));
+        for (expression, message, action) in validations {
+            let rules = json!({"validations": [{"expression": expression, "message": message}]});
+            self.add_policy_of(VALIDATING, name, namespace, &rules, Some(action)).await;
+        }
+    }
+
+    async fn remove_admission(&self, prefix: &str) {
+        for kind in [MUTATING, VALIDATING] {
+            for kind in [format!("{kind}Binding"), kind.to_owned()] {
+                let policies = self.policies(&kind);
+                for policy in policies.list(&Default::default()).await.unwrap() {
+                    let name = policy.metadata.name.unwrap();
+                    if name.starts_with(prefix) {
+                        policies.delete(&name, &DeleteParams::default()).await.unwrap();
+                    }
+                }
+            }
+        }
+    }
+
+    async fn limit_accounts(&self, namespace: &Namespace, most: u64) {
+        let quotas: Api<core::ResourceQuota> = Api::namespaced(self.kube.0.clone(), namespace.as_str());
+        let hard = json!({"count/serviceaccounts": most.to_string()});
+        let quota = serde_json::from_value(json!({"metadata": {"name": "few"}, "spec": {"hard": hard}})).unwrap();
+        quotas.create(&PostParams::default(), &quota).await.unwrap();
+        // No controller runs in the bed that would count.
+        let status = json!({"status": {"hard": hard, "used": hard}});
+        quotas.patch_status("few", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+    }
+
+    async fn set_automount_as(&self, manager: &str, namespace: &Namespace, name: &str, automount: bool) {
+        let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(json!({"automountServiceAccountToken": automount}));
+        self.accounts(namespace).patch(name, &params, &patch).await.unwrap();
     }
 
     async fn token(&self, namespace: &Namespace, name: &ServiceAccountName) -> SecretString {

@@ -67,7 +67,7 @@ fn minds(method: &str, one: &SandboxState, other: &SandboxState) -> bool {
         | "anchor"
         | "service_account"
         | "service_accounts"
-        | "namespace_exists"
+        | "namespace"
         | "allowed"
         | "dry_run_service_account"
         | "apply_service_account"

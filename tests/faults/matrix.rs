@@ -72,7 +72,7 @@ const CLUSTER_METHODS: [&str; 12] = [
     "service_account",
     "service_accounts",
     "service_accounts_in",
-    "namespace_exists",
+    "namespace",
     "namespaces",
     "create_namespace",
     "allowed",

@@ -214,6 +214,7 @@ def everything() -> irsa.Binding:
         audience="aud",
         token_expiration=3600,
         sts_regional_endpoints=True,
+        automount_token=False,
         labels={"app": "x"},
         annotations={"note": "y"},
         exact=True,

@@ -31,6 +31,7 @@ SETTINGS: dict[str, Any] = {
     "audience": "aud",
     "token_expiration": 3600,
     "sts_regional_endpoints": False,
+    "automount_token": False,
     "labels": {"app": "x"},
     "annotations": {"note": "y"},
     "role_only": True,

@@ -149,6 +149,10 @@ pub(crate) struct SettingArgs {
     #[arg(long, value_name = "BOOL")]
     pub(crate) sts_regional_endpoints: Option<bool>,
 
+    /// automountServiceAccountToken of the service account: whether pods get a token for the Kubernetes API unasked
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) automount_token: Option<bool>,
+
     /// Label of the service account [repeatable]
     #[arg(long = "label", value_name = "KEY=VALUE")]
     pub(crate) labels: Vec<String>,

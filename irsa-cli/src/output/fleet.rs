@@ -94,6 +94,7 @@ fn details(step: &StepReport) -> String {
         "create_service_account" | "annotate_service_account" => {
             pairs(&mut text, "", &detail["annotations"], &detail["before"]["annotations"]);
             pairs(&mut text, "label ", &detail["labels"], &detail["before"]["labels"]);
+            pairs(&mut text, "", &json!({"automountServiceAccountToken": detail["automount_token"]}), &Value::Null);
         }
         "remove_annotations" => {
             for (key, value) in detail["annotations"].as_object().into_iter().flatten() {

@@ -32,6 +32,7 @@ pub(super) fn binding(view: &BindingView) -> String {
             ),
             ("made by", view.role_name.iter().map(|_| owned.clone()).collect()),
             ("annotation", vec![view.annotation.as_deref().map_or_else(none, plain)]),
+            ("automount token", view.automount_token.iter().map(ToString::to_string).collect()),
             ("managed policies", listed(&view.managed_policies)),
             ("inline policies", listed(&view.inline_policies)),
             ("subjects", listed(&view.subjects)),

@@ -5,12 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use backon::BackoffBuilder;
 
 use super::Context;
+use super::stored::{check_provider, check_role};
 use crate::account::{self, Release};
-use crate::backend::{Expected, NewRole, NewServiceAccount, OidcProvider, Role, ServiceAccount, WriteMode};
+use crate::backend::{
+    Difference, Expected, NewRole, NewServiceAccount, OidcProvider, Role, ServiceAccount, WriteMode,
+    changed_by_admission,
+};
 use crate::binding::{OWN_PREFIX, ROLE_ARN_ANNOTATION};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ConflictReason, Error, ErrorKind, Result};
 use crate::guard::Guard;
 use crate::name::{Audience, ClusterRef, Namespace, RoleName};
+use crate::observe::{namespace_terminating, place};
 use crate::ownership::{DELETING, Member, ORIGIN_TAG, OWNER_TAG, Ownership};
 use crate::plan::{Condemned, Step, TrustStep};
 use crate::report::{Warning, WarningId};
@@ -26,6 +31,8 @@ pub(super) struct Done {
     pub(super) account: Option<Box<ServiceAccount>>,
     /// The account as it was before our write, where it was not as it had been read.
     pub(super) found: Option<Box<ServiceAccount>>,
+    /// Something else than was asked for is stored.
+    pub(super) altered: Option<Error>,
     pub(super) warnings: Vec<Warning>,
 }
 
@@ -97,7 +104,8 @@ pub(super) async fn run_step(context: &Context<'_>, step: &Step) -> Result<Done>
             return apply_account(context, cluster, account).await;
         }
         Step::ReleaseServiceAccount { cluster, account, release } => {
-            release_account(context, cluster, account, release).await?
+            let warnings = release_account(context, cluster, account, release).await?;
+            return Ok(Done { made: true, warnings, ..Done::default() });
         }
     }
     Ok(Done { made: true, ..Done::default() })
@@ -107,14 +115,10 @@ pub(super) async fn run_step(context: &Context<'_>, step: &Step) -> Result<Done>
 async fn create_namespace(context: &Context<'_>, cluster: &ClusterRef, namespace: &Namespace) -> Result<Done> {
     let backend = context.backends.cluster(cluster)?;
     match backend.create_namespace(namespace).await {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            if backend.namespace_exists(namespace).await? {
-                return Ok(Done::default());
-            }
-            Err(Error::new(ErrorKind::Conflict, format!("namespace {namespace} is being deleted"))
-                .with_source(error)
-                .with_hint("run the same command again when it is gone"))
-        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => match backend.namespace(namespace).await? {
+            Some(found) if !found.terminating => Ok(Done::default()),
+            _ => Err(namespace_terminating(namespace)),
+        },
         result => result.map(|()| Done { made: true, ..Done::default() }),
     }
 }
@@ -138,7 +142,13 @@ async fn apply_account(context: &Context<'_>, cluster: &ClusterRef, account: &Ne
         }
         let error = match backend.apply_service_account(&wanted, WriteMode::Persist, force).await {
             Err(error) if is_outdated(&error, &wanted) => error,
-            applied => return Ok(Done { made: true, account: Some(Box::new(applied?)), found, warnings: Vec::new() }),
+            applied => {
+                let applied = applied?;
+                let place = place(&account.namespace, &account.name);
+                let operation = format!("service account {place} is not stored as it was asked for");
+                let altered = changed_by_admission(operation, "stored", &Difference::of_account(&wanted, &applied));
+                return Ok(Done { made: true, account: Some(Box::new(applied)), found, altered, ..Done::default() });
+            }
         };
         match backend.service_account(&account.namespace, &account.name).await? {
             None if wanted.expected != Expected::Absent => return Err(error),
@@ -164,8 +174,12 @@ async fn apply_account(context: &Context<'_>, cluster: &ClusterRef, account: &Ne
 
 /// Whether a write may have been refused because the account is not as it was read.
 fn is_outdated(error: &Error, wanted: &NewServiceAccount) -> bool {
-    let of_fields = error.context().iter().any(|(key, _)| *key == "manager");
-    error.kind() == ErrorKind::Conflict && wanted.expected != Expected::Anything && !of_fields
+    is_stale(error) && wanted.expected != Expected::Anything
+}
+
+/// Whether a write was refused because of what somebody else wrote in between. A back end may not know the reason.
+fn is_stale(error: &Error) -> bool {
+    error.kind() == ErrorKind::Conflict && error.conflict_reason().is_none_or(|reason| reason == ConflictReason::Stale)
 }
 
 fn gone_already(result: Result<()>) -> Result<()> {
@@ -184,7 +198,10 @@ async fn create_provider(context: &Context<'_>, provider: &OidcProvider) -> Resu
             }
             Ok(Done::default())
         }
-        result => result.map(|()| Done { made: true, ..Done::default() }),
+        created => {
+            let altered = check_provider(iam, provider, &created?).await;
+            Ok(Done { made: true, altered, ..Done::default() })
+        }
     }
 }
 
@@ -192,13 +209,16 @@ async fn create_role(context: &Context<'_>, new: &NewRole) -> Result<Done> {
     let iam = context.backends.iam.as_ref();
     let created = until_consistent(false, || iam.create_role(new)).await;
     match created {
-        Ok(_) => Ok(Done { made: true, ..Done::default() }),
+        Ok(role) => Ok(Done { made: true, altered: check_role(iam, new, &role).await, ..Done::default() }),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => accept_own(context, new, error).await,
         Err(error) if tags_refused(new, &error) => {
             let plain = NewRole { tags: Default::default(), ..new.clone() };
             let made = match until_consistent(false, || iam.create_role(&plain)).await {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => accept_own(context, &plain, error).await?,
-                made => made.map(|_| Done { made: true, ..Done::default() })?,
+                made => {
+                    let altered = check_role(iam, &plain, &made?).await;
+                    Done { made: true, altered, ..Done::default() }
+                }
             };
             if let Err(error) = until_consistent(true, || iam.tag_role(new.arn.name(), &new.tags)).await {
                 // A role without tags would be nobody's: it is taken back at once.
@@ -390,17 +410,16 @@ fn agree(step: &TrustStep, standing: &TrustPolicy, ownership: &Ownership) -> Res
     Ok(derive(standing, ownership, &derivation)?.policy)
 }
 
-/// Lets an account go; where somebody changed it in between, what is there now decides.
+/// Lets an account go; where somebody changed it in between, what is there now decides. Warns of annotations that are back.
 async fn release_account(
     context: &Context<'_>,
     cluster: &ClusterRef,
     account: &ServiceAccount,
     release: &Release,
-) -> Result<()> {
+) -> Result<Vec<Warning>> {
     let backend = context.backends.cluster(cluster)?;
-    let Some(role) = account.annotations.get(ROLE_ARN_ANNOTATION).and_then(|value| value.parse().ok()) else {
-        return Ok(());
-    };
+    let annotated = || account.annotations.get(ROLE_ARN_ANNOTATION).and_then(|value| value.parse().ok());
+    let role = annotated().or_else(|| context.plan.role_arn.clone());
     let (mut account, mut release) = (account.clone(), release.clone());
     if !Guard::Preconditions.stands()
         && let Some(now) = backend.service_account(&account.namespace, &account.name).await?
@@ -409,23 +428,38 @@ async fn release_account(
     }
     for _ in 0..MOST_REPEATS {
         let result = match &release {
-            Release::Nothing => return Ok(()),
-            Release::Unannotate(keys) => backend.remove_annotations(&account, keys).await.map(|_| ()),
-            Release::Delete => backend.delete_service_account(&account).await,
+            Release::Nothing => return Ok(Vec::new()),
+            Release::Unannotate(keys) => {
+                backend.remove_annotations(&account, keys).await.map(|left| put_back(&left, keys).into_iter().collect())
+            }
+            Release::Delete => backend.delete_service_account(&account).await.map(|()| Vec::new()),
         };
-        match gone_already(result) {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::Conflict => {
+        match result {
+            Ok(warnings) => return Ok(warnings),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if is_stale(&error) => {
                 let Some(now) = backend.service_account(&account.namespace, &account.name).await? else {
-                    return Ok(());
+                    return Ok(Vec::new());
                 };
-                release = account::release(&now, &role);
+                release = account::release(&now, role.as_ref());
                 account = now;
             }
             Err(error) => return Err(error),
         }
     }
-    let place = crate::observe::place(&account.namespace, &account.name);
+    let place = place(&account.namespace, &account.name);
     Err(Error::new(ErrorKind::Conflict, format!("service account {place} is changed by others all the time"))
         .with_hint("run the same command again when the others are done"))
+}
+
+/// The annotations that were removed and are there all the same.
+fn put_back(left: &ServiceAccount, removed: &BTreeMap<String, String>) -> Option<Warning> {
+    let back = left.annotations.iter().filter(|(key, _)| removed.contains_key(*key));
+    let back: Vec<String> = back.map(|(key, value)| format!("{key}: {value}")).collect();
+    let message = format!(
+        "service account {} keeps {}: an admission webhook or policy of the cluster puts it back",
+        place(&left.namespace, &left.name),
+        back.join(", ")
+    );
+    (!back.is_empty()).then(|| Warning::new(WarningId::AccountKept, message))
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::run::Done;
 use super::{Context, State};
-use crate::account::{Release, release};
+use crate::account::{Release, is_only_ours, release};
 use crate::backend::{Expected, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ownership::SUBJECT_TAG_PREFIX;
@@ -24,21 +24,24 @@ pub(super) async fn take_back(context: &Context<'_>, states: &mut [(&Step, State
     let deadline = Instant::now() + LONGEST;
     // Another run of the same binding goes by the role already.
     let bound_by_others =
-        states.iter().any(|(_, state)| matches!(state, State::Done(done) if !done.made && done.found.is_some()));
+        states.iter().any(|(_, state)| state.done().is_some_and(|done| !done.made && done.found.is_some()));
     if bound_by_others || tokio::time::timeout_at(deadline, joined_by_others(context)).await.unwrap_or(false) {
-        let made = states.iter().filter(|(_, state)| matches!(state, State::Done(done) if done.made));
+        let made = states.iter().filter(|(_, state)| state.done().is_some_and(|done| done.made));
         return made.map(|(step, _)| left_behind(context, step, "somebody else has joined the role")).collect();
     }
     for (step, state) in states.iter_mut().rev() {
-        let State::Done(done) = state else { continue };
-        if !done.made {
-            continue;
-        }
+        let Some(done) = state.done().filter(|done| done.made) else { continue };
         let undone = tokio::time::timeout_at(deadline, undo(context, step, done)).await;
         match undone
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "too late").with_cause("it did not end in time")))
         {
-            Ok(true) => *state = State::TakenBack,
+            Ok(true) => {
+                let error = match std::mem::replace(state, State::TakenBack(None)) {
+                    State::Altered(_, error) => Some(error),
+                    _ => None,
+                };
+                *state = State::TakenBack(error);
+            }
             Ok(false) => left.push(left_behind(context, step, "it may be in use by others")),
             Err(error) => left.push(left_behind(context, step, &error.causes().join(": "))),
         }
@@ -73,14 +76,19 @@ async fn undo(context: &Context<'_>, step: &Step, done: &Done) -> Result<bool> {
         Step::ApplyServiceAccount { cluster, account, existed } => {
             let backend = context.backends.cluster(cluster)?;
             match (done.found.as_deref().or(existed.as_deref()), done.account.as_deref()) {
-                // Somebody else may have made it just before us: then only our fields are taken back.
-                (None, Some(made)) if release(made, &role_arn) == Release::Delete => {
+                // Somebody else may have made it just before us: then only our fields are taken back. A webhook may have
+                // taken away what says that it was made here.
+                (None, Some(made))
+                    if release(made, Some(&role_arn)) == Release::Delete
+                        || (account.expected == Expected::Absent && is_only_ours(made)) =>
+                {
                     backend.delete_service_account(made).await
                 }
                 (None, Some(made)) => {
                     let nothing = NewServiceAccount {
                         labels: BTreeMap::new(),
                         annotations: BTreeMap::new(),
+                        automount_token: None,
                         expected: Expected::unchanged(made),
                         ..account.clone()
                     };
@@ -113,11 +121,13 @@ fn as_before(before: &ServiceAccount, sent: &NewServiceAccount, made: &ServiceAc
             there.iter().filter(|(key, value)| owned.contains(*key) || sent.get(*key).is_some_and(|new| new != *value));
         kept.map(|(key, value)| (key.clone(), value.clone())).collect()
     };
+    let replaced = sent.automount_token.is_some() && sent.automount_token != before.automount_token;
     NewServiceAccount {
         namespace: before.namespace.clone(),
         name: before.name.clone(),
         labels: restored(&sent.labels, &before.labels, &owned.labels),
         annotations: restored(&sent.annotations, &before.annotations, &owned.annotations),
+        automount_token: before.automount_token.filter(|_| replaced || owned.automount_token),
         expected: Expected::unchanged(made),
     }
 }

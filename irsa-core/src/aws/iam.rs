@@ -17,8 +17,8 @@ use super::AwsBackend;
 use super::answer;
 use super::call::PAGE;
 use crate::backend::{
-    IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
-    version_to_read,
+    Difference, IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
+    stored_differently, version_to_read,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Audience, InlinePolicyName, PolicyArn, ProviderArn, RoleName};
@@ -166,8 +166,15 @@ impl IamBackend for AwsBackend {
             .set_permissions_boundary(role.permissions_boundary.as_ref().map(ToString::to_string))
             .set_tags(tags(&role.tags)?);
         let created = call.send(request.send()).await?;
-        let created = created.role.ok_or_else(|| call.malformed("it describes no role"))?;
-        answer::role(&call, created)
+        let mut created = created.role.ok_or_else(|| call.malformed("it describes no role"))?;
+        // IAM's answer leaves out settings that it stores (AWS CLI command reference, `create-role`, example 2).
+        created.description = created.description.or_else(|| role.description.clone());
+        created.max_session_duration =
+            created.max_session_duration.or(role.max_session_duration.map(seconds).transpose()?);
+        let mut created = answer::role(&call, created)?;
+        let asked = role.permissions_boundary.as_ref().map(ToString::to_string);
+        created.permissions_boundary = created.permissions_boundary.or(asked);
+        Ok(created)
     }
 
     async fn update_trust_policy(&self, name: &RoleName, document: &str) -> Result<()> {
@@ -184,7 +191,9 @@ impl IamBackend for AwsBackend {
             (Some(description), None) => {
                 let call = self.iam_call("UpdateRoleDescription", doing);
                 let request = self.iam.update_role_description().role_name(name.as_str()).description(description);
-                call.send(request.send()).await.map(drop)
+                let told = call.send(request.send()).await?.role.and_then(|role| role.description);
+                let difference = told.and_then(|told| Difference::of("description", description, Some(told)));
+                stored_differently(format!("role {name}"), difference.as_slice()).map_or(Ok(()), Err)
             }
             (description, Some(longest)) => {
                 let call = self.iam_call("UpdateRole", doing);
@@ -247,7 +256,7 @@ impl IamBackend for AwsBackend {
         call.send(self.iam.delete_role().role_name(name.as_str()).send()).await.map(drop)
     }
 
-    async fn create_provider(&self, provider: &OidcProvider) -> Result<()> {
+    async fn create_provider(&self, provider: &OidcProvider) -> Result<OidcProvider> {
         let issuer = provider.arn.issuer();
         let call = self.iam_call("CreateOpenIDConnectProvider", format!("cannot create an OIDC provider for {issuer}"));
         let request = self
@@ -256,7 +265,13 @@ impl IamBackend for AwsBackend {
             .url(issuer.url())
             .set_client_id_list(Some(provider.audiences.clone()))
             .set_tags(tags(&provider.tags)?);
-        call.send(request.send()).await.map(drop)
+        let created = call.send(request.send()).await?;
+        let arn = match created.open_id_connect_provider_arn {
+            Some(arn) => call.parsed("provider ARN", Some(&arn))?,
+            None => provider.arn.clone(),
+        };
+        let tags = created.tags.map_or_else(|| provider.tags.clone(), |tags| answer::tags(Some(tags)));
+        Ok(OidcProvider { arn, audiences: provider.audiences.clone(), tags })
     }
 
     async fn add_audience(&self, provider: &ProviderArn, audience: &Audience) -> Result<()> {

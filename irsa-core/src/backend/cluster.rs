@@ -34,6 +34,9 @@ pub struct ServiceAccount {
     /// Its annotations.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
+    /// Its `automountServiceAccountToken`; nothing where it is not set, which Kubernetes takes for true.
+    #[serde(default)]
+    pub automount_token: Option<bool>,
     /// Who manages which fields (Kubernetes documentation, "Server-Side Apply", `managedFields`).
     #[serde(default)]
     pub owners: Vec<FieldOwner>,
@@ -57,6 +60,9 @@ pub struct FieldOwner {
     /// Keys of labels.
     #[serde(default)]
     pub labels: BTreeSet<String>,
+    /// Whether it owns `automountServiceAccountToken`.
+    #[serde(default)]
+    pub automount_token: bool,
     /// Whether it owns any other field, such as `secrets` or `imagePullSecrets`.
     #[serde(default)]
     pub other_fields: bool,
@@ -81,6 +87,8 @@ pub struct NewServiceAccount {
     pub labels: BTreeMap<String, String>,
     /// Annotations.
     pub annotations: BTreeMap<String, String>,
+    /// `automountServiceAccountToken`; nothing where irsa does not set it.
+    pub automount_token: Option<bool>,
     /// What must still be so for the write to happen; else `Conflict`.
     pub expected: Expected,
 }
@@ -116,6 +124,16 @@ pub enum WriteMode {
     DryRun,
     /// The write is kept.
     Persist,
+}
+
+/// A namespace that exists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterNamespace {
+    /// Its name.
+    pub name: String,
+    /// Whether it is being deleted: nothing can be created in it, what it holds can still be changed.
+    #[serde(default)]
+    pub terminating: bool,
 }
 
 /// One question of what we may do (Kubernetes API reference, `SelfSubjectAccessReview`).
@@ -202,11 +220,11 @@ pub trait ClusterBackend: Debug + Send + Sync {
     /// All service accounts of a namespace. One call a page.
     async fn service_accounts_in(&self, namespace: &Namespace) -> Result<Vec<ServiceAccount>>;
 
-    /// Whether a namespace exists and is not being deleted. One call.
-    async fn namespace_exists(&self, namespace: &Namespace) -> Result<bool>;
+    /// A namespace. One call.
+    async fn namespace(&self, namespace: &Namespace) -> Result<Option<ClusterNamespace>>;
 
-    /// The names of all namespaces; asked only to propose names. One call a page.
-    async fn namespaces(&self) -> Result<Vec<String>>;
+    /// All namespaces. One call a page.
+    async fn namespaces(&self) -> Result<Vec<ClusterNamespace>>;
 
     /// Makes a namespace. Called twice: `AlreadyExists`.
     async fn create_namespace(&self, namespace: &Namespace) -> Result<()>;
@@ -221,9 +239,14 @@ pub trait ClusterBackend: Debug + Send + Sync {
     ///
     /// Fields that irsa owned and that are not sent are taken away; fields of others stay. A field that another manager
     /// owns with another value: `Conflict`, naming the manager, unless `force`. Called twice: no change. `NotFound` when
-    /// the namespace is missing or being deleted, `AccessDenied` when it may not be written. `Conflict` when `expected` no
-    /// longer holds. A dry run that a webhook on the way does not support: `Unavailable` with the code
-    /// [`DRY_RUN_UNSUPPORTED`]. Of an account that a dry run would make, uid and resource version say nothing.
+    /// the namespace is missing. `AccessDenied` when these credentials may not write it (RBAC), and only then. `Conflict` when
+    /// `expected` no longer holds, and with the reasons [`NamespaceTerminating`](crate::ConflictReason::NamespaceTerminating)
+    /// and [`Admission`](crate::ConflictReason::Admission) when the namespace is being deleted, or a webhook or policy of the
+    /// cluster denies it; `QuotaExceeded` when a ResourceQuota does. A dry run that a webhook on the way does not support:
+    /// `Unavailable` with the code [`DRY_RUN_UNSUPPORTED`].
+    ///
+    /// The answer is the account as it is, or would be, stored: webhooks and policies may have changed it. Of an account that
+    /// a dry run would make, uid and resource version say nothing.
     async fn apply_service_account(
         &self,
         account: &NewServiceAccount,
@@ -233,7 +256,9 @@ pub trait ClusterBackend: Debug + Send + Sync {
 
     /// Takes annotations away, but only if each has the value given and the resource version still holds.
     ///
-    /// `Conflict` when somebody changed the account in between, `NotFound` when it is gone. Called twice: `Conflict`.
+    /// `Conflict` when somebody changed the account in between, or with a reason as for
+    /// [`apply_service_account`](Self::apply_service_account); `NotFound` when it is gone. Called twice: `Conflict`. The answer
+    /// is the account as it is stored: a webhook may have put annotations back.
     async fn remove_annotations(
         &self,
         account: &ServiceAccount,

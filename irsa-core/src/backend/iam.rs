@@ -175,7 +175,8 @@ pub trait IamBackend: Debug + Send + Sync {
     /// The quotas of the account. One call.
     async fn quotas(&self) -> Result<Quotas>;
 
-    /// Makes a role with trust policy, boundary and tags at once.
+    /// Makes a role with trust policy, boundary and tags at once. The answer is the role as IAM stored it; what IAM's own answer
+    /// leaves out (description, session length and boundary) is as it was asked for.
     ///
     /// Called twice: `AlreadyExists`, code `EntityAlreadyExists`, also when the names differ only in case. Errors:
     /// `QuotaExceeded` (`LimitExceeded`), `InvalidInput` (`MalformedPolicyDocument`), `NotFound` for an unknown boundary.
@@ -184,7 +185,8 @@ pub trait IamBackend: Debug + Send + Sync {
     /// Replaces the trust policy. IAM has no compare-and-swap here: the last writer wins. Called twice: no change.
     async fn update_trust_policy(&self, name: &RoleName, document: &str) -> Result<()>;
 
-    /// Changes description and session length. Called twice: no change.
+    /// Changes description and session length. Called twice: no change. `Conflict` with the reason
+    /// [`StoredDifferently`](crate::ConflictReason::StoredDifferently) where the answer tells another value.
     async fn update_role(&self, name: &RoleName, settings: &RoleSettings) -> Result<()>;
 
     /// Sets the permissions boundary. Called twice: no change.
@@ -212,8 +214,9 @@ pub trait IamBackend: Debug + Send + Sync {
     /// when it is gone.
     async fn delete_role(&self, name: &RoleName) -> Result<()>;
 
-    /// Makes an OIDC provider, without thumbprints: IAM finds them itself. Called twice: `AlreadyExists`.
-    async fn create_provider(&self, provider: &OidcProvider) -> Result<()>;
+    /// Makes an OIDC provider, without thumbprints: IAM finds them itself. Called twice: `AlreadyExists`. The answer is the
+    /// provider as IAM stored it; what IAM's own answer leaves out (audiences) is as it was asked for.
+    async fn create_provider(&self, provider: &OidcProvider) -> Result<OidcProvider>;
 
     /// Adds an audience to a provider. Called twice: no change.
     async fn add_audience(&self, provider: &ProviderArn, audience: &Audience) -> Result<()>;

@@ -37,6 +37,7 @@ pub struct IrsaBindingBuilder {
     audience: Option<String>,
     token_expiration: Option<u32>,
     sts_regional_endpoints: Option<bool>,
+    automount_token: Option<bool>,
     labels: Vec<(String, String)>,
     annotations: Vec<(String, String)>,
     role_only: bool,
@@ -158,6 +159,13 @@ impl IrsaBindingBuilder {
         self
     }
 
+    /// `automountServiceAccountToken` of the service accounts: whether pods get a token for the Kubernetes API that they do not
+    /// ask for themselves. By default it is not set, which Kubernetes takes for true.
+    pub fn with_automount_token(mut self, automount: bool) -> Self {
+        self.automount_token = Some(automount);
+        self
+    }
+
     /// A label of the service accounts.
     pub fn with_label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.push((key.into(), value.into()));
@@ -218,6 +226,7 @@ impl IrsaBindingBuilder {
             audience: self.audience.map(Audience::new).transpose()?,
             token_expiration: self.token_expiration.map(TokenExpiration::new).transpose()?,
             sts_regional_endpoints: self.sts_regional_endpoints,
+            automount_token: self.automount_token,
             labels: labels(self.labels)?,
             annotations: annotations(self.annotations)?,
             role_only: self.role_only,
@@ -273,6 +282,7 @@ mod tests {
             (builder().with_label("a", "b c"), ["label value", "b c"]),
             (builder().with_annotation(ROLE_ARN_ANNOTATION, "x"), ["annotation key", "role"]),
             (builder().with_role_only(true).with_label("a", "b"), ["role only", "labels"]),
+            (builder().with_role_only(true).with_automount_token(false), ["role only", "automountServiceAccountToken"]),
             (IrsaBinding::builder(arn, "d", "s").with_policy("arn:aws-cn:iam::aws:policy/X"), ["policy", "partition"]),
             (
                 IrsaBinding::builder(arn, "d", "s").with_policy("arn:aws:iam::210987654321:policy/X"),

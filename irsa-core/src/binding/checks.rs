@@ -255,6 +255,8 @@ pub(super) fn check_role_only(binding: &IrsaBinding) -> Result<()> {
         "token expiration"
     } else if binding.sts_regional_endpoints.is_some() {
         "STS regional endpoints"
+    } else if binding.automount_token.is_some() {
+        "automountServiceAccountToken"
     } else {
         return Ok(());
     };

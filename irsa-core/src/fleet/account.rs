@@ -217,7 +217,7 @@ impl IamBackend for BulkIam {
         self.inner.delete_role(name).await
     }
 
-    async fn create_provider(&self, provider: &OidcProvider) -> Result<()> {
+    async fn create_provider(&self, provider: &OidcProvider) -> Result<OidcProvider> {
         self.inner.create_provider(provider).await
     }
 

@@ -8,7 +8,9 @@ use async_trait::async_trait;
 
 use super::once::Once;
 use crate::account::is_bound_by_us;
-use crate::backend::{AccessReview, Anchor, ClusterBackend, NewServiceAccount, ServiceAccount, WriteMode};
+use crate::backend::{
+    AccessReview, Anchor, ClusterBackend, ClusterNamespace, NewServiceAccount, ServiceAccount, WriteMode,
+};
 use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::error::{ErrorKind, Result};
 use crate::name::{Namespace, RoleArn, ServiceAccountName};
@@ -40,8 +42,8 @@ pub(crate) struct BulkCluster {
     inner: Arc<dyn ClusterBackend>,
     /// Nothing where they may not be listed.
     accounts: Once<(), Option<Arc<Listed>>>,
-    namespaces: Once<(), Arc<Vec<String>>>,
-    each_namespace: Once<Namespace, bool>,
+    namespaces: Once<(), Arc<Vec<ClusterNamespace>>>,
+    each_namespace: Once<Namespace, Option<ClusterNamespace>>,
     anchor: Once<(), Anchor>,
     reviews: Once<AccessReview, bool>,
 }
@@ -55,7 +57,7 @@ impl BulkCluster {
     /// Lists the accounts and makes sure of the cluster ahead of the first who asks.
     pub(super) async fn prepare(&self) {
         let anchor = async { if self.inner.through_eks() { None } else { self.anchor().await.ok() } };
-        let _ = futures::join!(self.listed(), self.names(), anchor);
+        let _ = futures::join!(self.listed(), self.all_namespaces(), anchor);
     }
 
     async fn listed(&self) -> Result<Option<Arc<Listed>>> {
@@ -69,7 +71,7 @@ impl BulkCluster {
         self.accounts.get(&(), ask).await
     }
 
-    async fn names(&self) -> Result<Arc<Vec<String>>> {
+    async fn all_namespaces(&self) -> Result<Arc<Vec<ClusterNamespace>>> {
         self.namespaces.get(&(), async { self.inner.namespaces().await.map(Arc::new) }).await
     }
 
@@ -120,15 +122,15 @@ impl ClusterBackend for BulkCluster {
         }
     }
 
-    async fn namespace_exists(&self, namespace: &Namespace) -> Result<bool> {
-        match self.names().await {
-            Ok(names) => Ok(names.iter().any(|name| name == namespace.as_str())),
-            Err(_) => self.each_namespace.get(namespace, self.inner.namespace_exists(namespace)).await,
+    async fn namespace(&self, namespace: &Namespace) -> Result<Option<ClusterNamespace>> {
+        match self.all_namespaces().await {
+            Ok(all) => Ok(all.iter().find(|known| known.name == namespace.as_str()).cloned()),
+            Err(_) => self.each_namespace.get(namespace, self.inner.namespace(namespace)).await,
         }
     }
 
-    async fn namespaces(&self) -> Result<Vec<String>> {
-        self.names().await.map(|names| names.as_ref().clone())
+    async fn namespaces(&self) -> Result<Vec<ClusterNamespace>> {
+        self.all_namespaces().await.map(|all| all.as_ref().clone())
     }
 
     async fn config_value(&self, namespace: &Namespace, map: &str, key: &str) -> Result<Option<String>> {

@@ -258,6 +258,7 @@ fn one_account(
         ("annotations", one.annotations != other.annotations),
         ("tokenExpiration", one.token_expiration != other.token_expiration),
         ("stsRegionalEndpoints", one.sts_regional_endpoints != other.sts_regional_endpoints),
+        ("automountServiceAccountToken", one.automount_token != other.automount_token),
     ];
     let Some((what, _)) = what.into_iter().find(|(_, differ)| *differ) else { return Ok(()) };
     let place = format!("{}/{}", subject.namespace, subject.name.as_str());

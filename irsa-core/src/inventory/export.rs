@@ -169,6 +169,13 @@ fn why(error: &Error) -> String {
     std::iter::once(error.to_string()).chain(error.causes()).collect::<Vec<_>>().join(": ")
 }
 
+/// The `automountServiceAccountToken` that all accounts have.
+fn common_setting(bound: &BTreeMap<Member, &ServiceAccount>) -> Option<bool> {
+    let mut values = bound.values().map(|account| account.automount_token);
+    let value = values.next().flatten()?;
+    values.all(|other| other == Some(value)).then_some(value)
+}
+
 struct Writer<'a> {
     cluster: &'a ClusterRef,
     located: &'a Place,
@@ -312,6 +319,7 @@ impl Writer<'_> {
             audience: common(AUDIENCE_ANNOTATION),
             token_expiration: common(TOKEN_EXPIRATION_ANNOTATION).and_then(|seconds| seconds.parse().ok()),
             sts_regional_endpoints: common(STS_REGIONAL_ENDPOINTS_ANNOTATION).and_then(|value| value.parse().ok()),
+            automount_service_account_token: common_setting(bound),
             role_only: false,
             exact: false,
         }

@@ -21,6 +21,7 @@ pub(super) fn read(account: core::ServiceAccount) -> Result<ServiceAccount> {
         resource_version: metadata.resource_version.unwrap_or_default(),
         labels: metadata.labels.unwrap_or_default(),
         annotations: metadata.annotations.unwrap_or_default(),
+        automount_token: account.automount_service_account_token,
         owners: owners.into_iter().map(owner).collect(),
         deleting: metadata.deletion_timestamp.is_some(),
     })
@@ -47,7 +48,11 @@ pub(super) fn configuration(account: &NewServiceAccount) -> Value {
             metadata.insert("resourceVersion".to_owned(), json!(resource_version));
         }
     }
-    json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+    let mut configuration = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata});
+    if let Some(automount) = account.automount_token {
+        configuration["automountServiceAccountToken"] = json!(automount);
+    }
+    configuration
 }
 
 /// The JSON patch that takes annotations away from exactly this version of an account (RFC 6902).
@@ -71,9 +76,16 @@ fn owner(entry: ManagedFieldsEntry) -> FieldOwner {
     };
     let fields = entry.fields_v1.map(|fields| fields.0).unwrap_or_default();
     for (field, inner) in entries(&fields) {
-        if field != "f:metadata" {
-            owner.other_fields |= field != ".";
-            continue;
+        match field {
+            "f:metadata" => {}
+            "f:automountServiceAccountToken" => {
+                owner.automount_token = true;
+                continue;
+            }
+            _ => {
+                owner.other_fields |= field != ".";
+                continue;
+            }
         }
         for (field, inner) in entries(inner) {
             match field {
@@ -104,7 +116,8 @@ mod tests {
 
     #[test]
     fn owners_are_read_from_managed_fields() {
-        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "secrets": [{"name": "s"}], "metadata": {
+        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "secrets": [{"name": "s"}],
+        "automountServiceAccountToken": false, "metadata": {
         "name": "a", "namespace": "n", "uid": "u", "resourceVersion": "7", "annotations": {"k": "v"},
         "managedFields": [
             {"manager": "irsa", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1",
@@ -112,6 +125,7 @@ mod tests {
             {"manager": "kubectl", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1",
              "fieldsV1": {"f:metadata": {"f:annotations": {".": {}, "f:k": {}}}, "f:secrets": {"k:{\"name\":\"s\"}": {}}}},
             {"manager": "gc", "operation": "Update", "fieldsV1": {"f:metadata": {"f:ownerReferences": {}}}},
+            {"manager": "helm", "operation": "Update", "fieldsV1": {"f:automountServiceAccountToken": {}}},
             {"operation": "Update"}
         ]}});
         let account = read(serde_json::from_value(account).unwrap()).unwrap();
@@ -121,6 +135,7 @@ mod tests {
             apply,
             annotations: set(annotations),
             labels: set(labels),
+            automount_token: manager == "helm",
             other_fields,
         };
         assert_eq!(
@@ -129,10 +144,12 @@ mod tests {
                 owner("irsa", true, &["eks.amazonaws.com/role-arn"], &["l"], false),
                 owner("kubectl", false, &["k"], &[], true),
                 owner("gc", false, &[], &[], true),
+                owner("helm", false, &[], &[], false),
                 owner("", false, &[], &[], false),
             ]
         );
         assert_eq!((account.uid.as_str(), account.resource_version.as_str()), ("u", "7"));
+        assert_eq!(account.automount_token, Some(false));
     }
 
     #[test]
@@ -142,6 +159,7 @@ mod tests {
             name: ServiceAccountName::new("a").unwrap(),
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
+            automount_token: None,
             expected: Expected::Anything,
         };
         let bare = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "a", "namespace": "n"}});
@@ -155,6 +173,8 @@ mod tests {
         account.expected = Expected::Absent;
         let metadata = json!({"name": "a", "namespace": "n", "annotations": {"k": "v"}, "resourceVersion": "1"});
         assert_eq!(configuration(&account)["metadata"], metadata);
+        account.automount_token = Some(false);
+        assert_eq!(configuration(&account)["automountServiceAccountToken"], json!(false));
     }
 
     #[test]

@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 use super::call::{Connection, Failure, ONE_OBJECT, ONE_PAGE};
 use super::{KubeCluster, Source, account, refusal};
 use crate::backend::{
-    AccessReview, Anchor, ClusterBackend, Expected, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode,
+    AccessReview, Anchor, ClusterBackend, ClusterNamespace, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ConflictReason, Error, ErrorKind, Result};
 use crate::name::{Namespace, ServiceAccountName};
 
 /// The size of a page: what kubectl asks for.
@@ -71,16 +71,16 @@ impl ClusterBackend for KubeCluster {
         found.into_iter().map(|found| understood(&operation, found)).collect()
     }
 
-    async fn namespace_exists(&self, namespace: &Namespace) -> Result<bool> {
+    async fn namespace(&self, namespace: &Namespace) -> Result<Option<ClusterNamespace>> {
         let operation = format!("cannot read namespace {namespace}");
         let request = namespaces().get(namespace.as_str(), &GetParams::default());
         let found: Option<core::Namespace> = self.object(&operation, request).await?;
-        Ok(found.is_some_and(|found| stays(&found)))
+        Ok(found.map(described))
     }
 
-    async fn namespaces(&self) -> Result<Vec<String>> {
+    async fn namespaces(&self) -> Result<Vec<ClusterNamespace>> {
         let found = self.list("cannot list the namespaces of the cluster", &namespaces()).await?;
-        Ok(found.into_iter().filter(stays).filter_map(|found| found.metadata.name).collect())
+        Ok(found.into_iter().map(described).collect())
     }
 
     async fn create_namespace(&self, namespace: &Namespace) -> Result<()> {
@@ -130,16 +130,9 @@ impl ClusterBackend for KubeCluster {
         let params = PatchParams { dry_run, force, ..PatchParams::apply(FIELD_MANAGER) };
         let patch = Patch::Apply(account::configuration(account));
         let request = buildable(&operation, accounts(Some(namespace)).patch(name.as_str(), &params, &patch))?;
-        match self.connection().await?.read(&operation, request, ONE_OBJECT).await {
-            Ok(written) => understood(&operation, written),
-            // The server calls another uid an invalid change of it.
-            Err(Failure::Refused { error, .. })
-                if matches!(account.expected, Expected::Version { .. }) && refusal::is_another(&error) =>
-            {
-                Err(changed(operation))
-            }
-            Err(failure) => Err(failure.into_error()),
-        }
+        let written =
+            self.connection().await?.read(&operation, request, ONE_OBJECT).await.map_err(Failure::into_error)?;
+        understood(&operation, written)
     }
 
     async fn remove_annotations(
@@ -250,10 +243,10 @@ fn namespaces() -> Request {
     Request::new(core::Namespace::url_path(&(), None))
 }
 
-/// Whether a namespace is one that accounts can be made in.
-fn stays(namespace: &core::Namespace) -> bool {
+fn described(namespace: core::Namespace) -> ClusterNamespace {
     let phase = namespace.status.as_ref().and_then(|status| status.phase.as_deref());
-    namespace.metadata.deletion_timestamp.is_none() && phase != Some("Terminating")
+    let terminating = namespace.metadata.deletion_timestamp.is_some() || phase == Some("Terminating");
+    ClusterNamespace { name: namespace.metadata.name.unwrap_or_default(), terminating }
 }
 
 fn understood(operation: &str, found: core::ServiceAccount) -> Result<ServiceAccount> {
@@ -263,6 +256,7 @@ fn understood(operation: &str, found: core::ServiceAccount) -> Result<ServiceAcc
 /// The account is not the one any more that the write was meant for.
 fn changed(operation: String) -> Error {
     Error::new(ErrorKind::Conflict, operation)
+        .with_conflict_reason(ConflictReason::Stale)
         .with_code("Conflict")
         .with_cause("somebody changed the account, or made it anew, since it was read")
         .with_hint(refusal::SEE_AGAIN)

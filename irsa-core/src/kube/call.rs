@@ -9,7 +9,7 @@ use ::kube::client::{AuthError, Body};
 use ::kube::config::AuthInfo;
 use backon::{ExponentialBuilder, Retryable};
 use http::header::{ACCEPT, AUTHORIZATION, HeaderValue, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
@@ -17,8 +17,8 @@ use tracing::Instrument;
 
 use super::eks::BearerSource;
 use super::plugin::{Credential, Plugin};
-use super::refusal;
 use super::tunnel::ProxyFailure;
+use super::{refusal, warning};
 use crate::connection_limit::ConnectionLimit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::EksHost;
@@ -208,6 +208,8 @@ impl Connection {
         request: &Request<Vec<u8>>,
         most: usize,
     ) -> std::result::Result<Vec<u8>, Failure> {
+        // Admission webhooks and policies see writes alone.
+        let reads = request.method() == Method::GET;
         let during = |error: Error| error.during(operation.to_owned());
         let credential = match &self.plugin {
             Some(access) => Some(access.plugin.credential().await.map_err(during)?),
@@ -229,7 +231,7 @@ impl Connection {
         if answer.status.is_success() {
             return Ok(answer.body);
         }
-        let error = refusal::refused(operation, answer.status, &answer.body);
+        let error = refusal::refused(operation, answer.status, &answer.body, reads);
         let anonymous = refusal::is_anonymous(&answer.body);
         let unauthenticated = anonymous || answer.status == StatusCode::UNAUTHORIZED;
         let error = if anonymous { error.with_hint(self.credentials.hint()) } else { error };
@@ -257,6 +259,7 @@ impl Connection {
                 Limited::new(body, most).collect().await.map_err(|error| broken_off(operation, most, &*error))?;
             let body = body.to_bytes().to_vec();
             tracing::debug!(bytes = body.len(), "answered");
+            warning::pass_on(&head.headers);
             Ok(Answer { status: head.status, retry_after: retry_after(&head.headers), body })
         };
         tokio::time::timeout(LONGEST_REQUEST, exchange).await.unwrap_or_else(|_| {

@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures::FutureExt;
 use secrecy::SecretString;
 use serde_json::json;
 
 use super::BearerSource;
 use super::fake::{Scenario, Seen, Server, account};
 use crate::backend::{
-    AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, Expected, NewServiceAccount, ServiceAccount, WriteMode,
+    AccessReview, ClusterBackend, ClusterNamespace, DRY_RUN_UNSUPPORTED, Expected, NewServiceAccount, ServiceAccount,
+    WriteMode, collect_warnings,
 };
-use crate::error::{Error, ErrorKind};
+use crate::error::{ConflictReason, Error, ErrorKind};
 use crate::name::{Namespace, ServiceAccountName};
+
+const RBAC: &str = r#"serviceaccounts "sa" is forbidden: User "u" cannot patch resource "serviceaccounts" in API group "" in the namespace "ns""#;
 
 const ARN_KEY: &str = "eks.amazonaws.com/role-arn";
 const ARN: &str = "arn:aws:iam::123456789012:role/r";
@@ -37,6 +41,7 @@ fn wanted() -> NewServiceAccount {
         name: name(),
         labels: BTreeMap::new(),
         annotations: annotations(),
+        automount_token: None,
         expected: Expected::Anything,
     }
 }
@@ -49,6 +54,7 @@ fn existing() -> ServiceAccount {
         resource_version: "7".to_owned(),
         labels: BTreeMap::new(),
         annotations: annotations(),
+        automount_token: None,
         owners: Vec::new(),
         deleting: false,
     }
@@ -102,7 +108,8 @@ async fn what_apply_is_refused_for_is_told_apart() {
     let missing = json!({"name": "ns", "kind": "namespaces"});
     for (scenario, kind, code) in [
         (Scenario::status(409, "Conflict", "Apply failed", &causes), ErrorKind::Conflict, "Conflict"),
-        (Scenario::status(403, "Forbidden", "no", &json!({})), ErrorKind::AccessDenied, "Forbidden"),
+        (Scenario::status(403, "Forbidden", RBAC, &json!({})), ErrorKind::AccessDenied, "Forbidden"),
+        (Scenario::status(403, "Forbidden", "no", &json!({})), ErrorKind::Conflict, "Forbidden"),
         (Scenario::status(404, "NotFound", "namespaces \"ns\" not found", &missing), ErrorKind::NotFound, "NotFound"),
         (
             Scenario::status(400, "BadRequest", "admission webhook \"w\" does not support dry run", &json!({})),
@@ -120,14 +127,13 @@ async fn what_apply_is_refused_for_is_told_apart() {
 #[tokio::test]
 async fn an_account_made_anew_is_a_conflict() {
     let message = "ServiceAccount \"sa\" is invalid: metadata.uid: Invalid value: \"u-1\": field is immutable";
-    let immutable = || Scenario::status(422, "Invalid", message, &json!({"name": "sa", "kind": "ServiceAccount"}));
-    let server = Server::new([immutable(), immutable()]);
+    let causes = json!([{"reason": "FieldValueInvalid", "field": "metadata.uid", "message": "field is immutable"}]);
+    let details = json!({"name": "sa", "kind": "ServiceAccount", "causes": causes});
+    let server = Server::new([Scenario::status(422, "Invalid", message, &details)]);
     let expected = Expected::Version { uid: "u-1".to_owned(), resource_version: "7".to_owned() };
-    for (expected, kind) in [(expected, ErrorKind::Conflict), (Expected::Anything, ErrorKind::InvalidInput)] {
-        let account = NewServiceAccount { expected, ..wanted() };
-        let error = server.cluster().apply_service_account(&account, WriteMode::Persist, false).await.unwrap_err();
-        assert_eq!(error.kind(), kind);
-    }
+    let account = NewServiceAccount { expected, ..wanted() };
+    let error = server.cluster().apply_service_account(&account, WriteMode::Persist, false).await.unwrap_err();
+    assert_eq!(error.conflict_reason(), Some(ConflictReason::Stale));
 }
 
 #[tokio::test]
@@ -145,13 +151,16 @@ async fn annotations_are_removed_by_a_patch_that_tests() {
 async fn a_patch_that_no_longer_fits_is_a_conflict() {
     let gone = json!({"name": "sa", "kind": "serviceaccounts"});
     let unfit = "the server rejected our request due to an error in our request";
-    for (scenario, kind) in [
-        (Scenario::status(422, "Invalid", unfit, &json!({})), ErrorKind::Conflict),
-        (Scenario::status(422, "Invalid", "denied by policy", &json!({})), ErrorKind::InvalidInput),
-        (Scenario::status(404, "NotFound", "not found", &gone), ErrorKind::NotFound),
+    let webhook = format!("admission webhook \"w\" denied the request: {unfit}");
+    for (scenario, kind, reason) in [
+        (Scenario::status(422, "Invalid", unfit, &json!({})), ErrorKind::Conflict, Some(ConflictReason::Stale)),
+        (Scenario::status(422, "Invalid", &webhook, &json!({})), ErrorKind::Conflict, Some(ConflictReason::Admission)),
+        (Scenario::status(422, "Invalid", &format!("no: {unfit}"), &json!({})), ErrorKind::InvalidInput, None),
+        (Scenario::status(404, "NotFound", "not found", &gone), ErrorKind::NotFound, None),
     ] {
-        let error = Server::new([scenario]).cluster().remove_annotations(&existing(), &annotations()).await;
-        assert_eq!(error.unwrap_err().kind(), kind);
+        let error =
+            Server::new([scenario]).cluster().remove_annotations(&existing(), &annotations()).await.unwrap_err();
+        assert_eq!((error.kind(), error.conflict_reason()), (kind, reason));
     }
 }
 
@@ -285,7 +294,7 @@ async fn only_throttled_requests_are_sent_again() {
 }
 
 #[tokio::test]
-async fn a_namespace_that_ends_does_not_exist() {
+async fn a_namespace_says_whether_it_is_being_deleted() {
     let state = |phase| {
         let status = json!({"phase": phase});
         Scenario::json(
@@ -294,11 +303,14 @@ async fn a_namespace_that_ends_does_not_exist() {
         )
     };
     let absent = Scenario::status(404, "NotFound", "", &json!({"name": "ns", "kind": "namespaces"}));
-    for (scenario, exists) in [(state("Active"), true), (state("Terminating"), false), (absent, false)] {
-        assert_eq!(Server::new([scenario]).cluster().namespace_exists(&namespace()).await.ok(), Some(exists));
+    for (scenario, terminating) in [(state("Active"), Some(false)), (state("Terminating"), Some(true)), (absent, None)]
+    {
+        let found = Server::new([scenario]).cluster().namespace(&namespace()).await.unwrap();
+        assert_eq!(found, terminating.map(|terminating| ClusterNamespace { name: "ns".to_owned(), terminating }));
     }
     let refused = Scenario::status(403, "Forbidden", "no", &json!({}));
-    assert!(Server::new([refused]).cluster().namespace_exists(&namespace()).await.is_err());
+    let refused = Server::new([refused]).cluster().namespace(&namespace()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::AccessDenied);
 }
 
 #[tokio::test]
@@ -404,7 +416,7 @@ async fn what_fails_on_this_side_is_never_an_answer_of_the_server() {
         let error = cluster.anchor().await.unwrap_err();
         assert_eq!((error.kind(), error.causes()), (kind, vec!["cannot get a token".to_owned()]));
         assert_eq!(cluster.service_account(&namespace(), &name()).await.unwrap_err().kind(), kind);
-        assert_eq!(cluster.namespace_exists(&namespace()).await.unwrap_err().kind(), kind);
+        assert_eq!(cluster.namespace(&namespace()).await.unwrap_err().kind(), kind);
         assert_eq!(source.1.load(Ordering::Relaxed), 3, "each call asks once");
         assert!(server.seen().is_empty());
     }
@@ -412,9 +424,32 @@ async fn what_fails_on_this_side_is_never_an_answer_of_the_server() {
 
 #[tokio::test]
 async fn a_caller_without_credentials_is_told_so_and_not_to_change_rbac() {
-    let message =
-        "serviceaccounts \"sa\" is forbidden: User \"system:anonymous\" cannot get resource \"serviceaccounts\"";
+    let message = "serviceaccounts \"sa\" is forbidden: User \"system:anonymous\" cannot get resource \"serviceaccounts\" \
+         in API group \"\" in the namespace \"ns\"";
     let error = read_error(Scenario::status(403, "Forbidden", message, &json!({}))).await;
     let hint = error.hint().map(ToString::to_string).unwrap_or_default();
     assert!(hint.starts_with("no credentials arrived"), "{hint}");
+}
+
+#[tokio::test]
+async fn warnings_come_with_answers_and_with_refusals() {
+    let warns = |status, text, body: &serde_json::Value| {
+        Scenario::Header(status, "warning", text, body.to_string().into_bytes())
+    };
+    let denied = json!({"kind": "Status", "code": 422, "reason": "Invalid", "message": "no"});
+    let server = Server::new([
+        warns(200, "299 - \"one\", 299 - \"two\"", &account("sa")),
+        warns(200, "299 - \"one\"", &account("sa")),
+        warns(422, "299 - \"three\"", &denied),
+    ]);
+    let cluster = server.cluster();
+    let calls = async {
+        for _ in 0..3 {
+            let _ = cluster.apply_service_account(&wanted(), WriteMode::DryRun, false).await;
+        }
+    };
+    let warnings = collect_warnings(&[], calls.boxed()).await.1;
+    let messages: Vec<&str> = warnings.iter().map(|warning| warning.message.as_str()).collect();
+    assert_eq!(messages, ["API server: one", "API server: two", "API server: three"]);
+    server.seen();
 }

@@ -51,8 +51,16 @@ pub(crate) struct ObservedAccount {
     /// How its cluster is named in the request.
     pub(crate) cluster: ClusterRef,
     pub(crate) account: Option<ServiceAccount>,
-    /// Whether the namespace exists; nothing where that may not be read.
-    pub(crate) namespace_exists: Option<bool>,
+    /// Nothing where it may not be read, or does not matter.
+    pub(crate) namespace: Option<NamespaceStatus>,
+}
+
+/// Whether accounts can be created in a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NamespaceStatus {
+    Active,
+    Terminating,
+    Missing,
 }
 
 /// What the reads of accounts gave.
@@ -155,11 +163,11 @@ async fn read_account(
     let early = async {
         match &backend {
             Ok(backend) => {
-                let (account, exists) = futures::join!(
+                let (account, status) = futures::join!(
                     backend.service_account(namespace, name),
-                    namespace_exists(backend.as_ref(), request, namespace)
+                    namespace_status(backend.as_ref(), request, namespace)
                 );
-                Some((account, exists))
+                Some((account, status))
             }
             Err(_) => None,
         }
@@ -180,28 +188,30 @@ async fn read_account(
     let identities = identities.await?;
     let Some(identity) = identities.get(cluster) else { return Ok(None) };
     let key = AccountKey::new(&identity.cluster, namespace, name);
-    let (account, namespace_exists) = match (early, backend) {
+    let (account, status) = match (early, backend) {
         // Of a cluster that is gone nothing is left to read.
         _ if identity.issuer.is_none() => return Ok(None),
-        (Some((account, exists)), _) => (account?, exists?),
+        (Some((account, status)), _) => (account?, status?),
         (None, Err(error)) => return Err(error),
         (None, Ok(_)) => return Ok(None),
     };
-    let account = ObservedAccount { cluster: cluster.clone(), account, namespace_exists };
+    let account = ObservedAccount { cluster: cluster.clone(), account, namespace: status };
     Ok(Some((key, account, dry_run)))
 }
 
-/// Whether the namespace exists; nothing where we may not know. A delete does not care.
-async fn namespace_exists(
+/// Whether accounts can be created in the namespace; nothing where it may not be read. For a delete it does not matter.
+async fn namespace_status(
     backend: &dyn ClusterBackend,
     request: &Request,
     namespace: &Namespace,
-) -> Result<Option<bool>> {
+) -> Result<Option<NamespaceStatus>> {
     if matches!(request.verb, Verb::Delete { .. }) {
         return Ok(None);
     }
-    match backend.namespace_exists(namespace).await {
-        Ok(exists) => Ok(Some(exists)),
+    match backend.namespace(namespace).await {
+        Ok(None) => Ok(Some(NamespaceStatus::Missing)),
+        Ok(Some(found)) if found.terminating => Ok(Some(NamespaceStatus::Terminating)),
+        Ok(Some(_)) => Ok(Some(NamespaceStatus::Active)),
         Err(error) if error.kind() == ErrorKind::AccessDenied => Ok(None),
         Err(error) => Err(error),
     }
@@ -241,7 +251,7 @@ pub(super) async fn read_undeclared(backends: &Backends, request: &Request, obse
     let each = reads.into_iter().map(|(key, cluster)| {
         async move {
             let account = backends.cluster(&cluster)?.service_account(&key.namespace, &key.name).await?;
-            Ok((key, ObservedAccount { cluster, account, namespace_exists: None }))
+            Ok((key, ObservedAccount { cluster, account, namespace: None }))
         }
         .boxed()
     });
@@ -263,7 +273,7 @@ async fn bound_on(
 ) -> Result<Vec<(AccountKey, ObservedAccount)>> {
     let bound = backends.bound_accounts(cluster, role).await?.into_iter().map(|account| {
         let key = AccountKey::new(id, &account.namespace, &account.name);
-        (key, ObservedAccount { cluster: cluster.clone(), account: Some(account), namespace_exists: None })
+        (key, ObservedAccount { cluster: cluster.clone(), account: Some(account), namespace: None })
     });
     Ok(bound.collect())
 }

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
 
-use super::accounts::{AccountKey, DryRun, ObservedAccount};
+use super::accounts::{AccountKey, DryRun, NamespaceStatus, ObservedAccount};
 use super::{Backends, Observed, place};
 use crate::account::{self, Release};
 use crate::backend::{
-    AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, Expected, NewServiceAccount, ServiceAccount, WriteMode,
+    AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, Difference, Expected, NewServiceAccount, ServiceAccount,
+    WriteMode, changed_by_admission,
 };
-use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::error::{ConflictReason, Error, ErrorKind, Result, did_you_mean, nearest};
 use crate::guard::Guard;
 use crate::hint::Hint;
 use crate::name::{ClusterRef, Namespace, RoleArn};
@@ -31,24 +32,54 @@ pub(super) async fn check_writes(
     }
     let Some(role) = target_arn(request, observed)? else { return Ok(()) };
     let binding = &request.binding;
-    let (mut checks, mut seen) = (Vec::new(), BTreeSet::new());
+    let (mut checks, mut seen, mut ending) = (Vec::new(), BTreeSet::new(), Vec::new());
     for subject in binding.all_subjects().iter().filter(|subject| binding.has_account(subject)) {
         let Some(name) = subject.service_account() else { continue };
         let cluster = subject.cluster.as_ref().unwrap_or(&binding.cluster);
         let key = AccountKey::new(&observed.identity(cluster)?.cluster, &subject.namespace, name);
         let Some(account) = observed.accounts.get(&key).filter(|_| seen.insert(key.clone())) else { continue };
+        ending.extend(ending_namespace(account, &key));
         let audience = observed.standing_audience(request, &key.cluster)?;
         let settings = (request.force, audience.as_deref());
         let wanted = account::wanted(binding, &role, (&key.namespace, &key.name), account.account.as_ref(), settings)?;
         let Some(wanted) = wanted else { continue };
         let answer = dry_runs.remove(&key).filter(|dry_run| dry_run.sent == wanted).map(|dry_run| dry_run.answer);
-        checks.push((account.clone(), wanted, answer));
+        checks.push((key, account.clone(), wanted, answer));
     }
-    let each =
-        checks.iter().map(|(account, wanted, answer)| check_write(backends, request, account, wanted, answer.as_ref()));
-    let warnings = futures::future::try_join_all(each).await?;
-    observed.warnings.extend(warnings.into_iter().flatten());
+    observed.warnings.append(&mut ending);
+    let each = checks
+        .iter()
+        .map(|(_, account, wanted, answer)| check_write(backends, request, account, wanted, answer.as_ref()));
+    let checked = futures::future::try_join_all(each).await?;
+    for ((key, ..), checked) in checks.iter().zip(checked) {
+        observed.warnings.extend(checked.warning);
+        if let Some(account) = observed.accounts.get_mut(key).filter(|_| checked.namespace_missing) {
+            account.namespace = Some(NamespaceStatus::Missing);
+        }
+    }
     Ok(())
+}
+
+/// The warning of an account whose namespace is being deleted, and it with it.
+fn ending_namespace(account: &ObservedAccount, key: &AccountKey) -> Option<Warning> {
+    let ending = account.namespace == Some(NamespaceStatus::Terminating) && account.account.is_some();
+    let place = place(&key.namespace, &key.name);
+    let message = format!("namespace {} is being deleted, and service account {place} with it", key.namespace);
+    ending.then(|| Warning::new(WarningId::NamespaceTerminating, message))
+}
+
+/// What a check of a write found out.
+#[derive(Debug, Default)]
+struct Checked {
+    warning: Option<Warning>,
+    /// The namespace may not be read, and the dry run told that it does not exist.
+    namespace_missing: bool,
+}
+
+impl From<Option<Warning>> for Checked {
+    fn from(warning: Option<Warning>) -> Self {
+        Self { warning, namespace_missing: false }
+    }
 }
 
 /// Makes sure that the accounts of subjects that leave may be changed: they go when nobody is let in any more.
@@ -62,11 +93,11 @@ async fn check_releases(backends: &Backends, request: &Request, observed: &mut O
         }
         Verb::Create => BTreeSet::new(),
     };
-    let Some(role) = target_arn(request, observed)? else { return Ok(()) };
+    let role = target_arn(request, observed)?;
     let mut reviews = Vec::new();
     for key in leaving {
         let Some(entry) = observed.accounts.get(&key) else { continue };
-        let verb = match entry.account.as_ref().map(|account| account::release(account, &role)) {
+        let verb = match entry.account.as_ref().map(|account| account::release(account, role.as_ref())) {
             Some(Release::Delete) => "delete",
             Some(Release::Unannotate(_)) => "patch",
             Some(Release::Nothing) | None => continue,
@@ -110,25 +141,28 @@ async fn check_write(
     account: &ObservedAccount,
     wanted: &NewServiceAccount,
     answer: Option<&Result<ServiceAccount>>,
-) -> Result<Option<Warning>> {
+) -> Result<Checked> {
     let backend = backends.cluster(&account.cluster)?;
-    if account.account.is_none() && account.namespace_exists == Some(false) {
-        if !request.create_namespace {
-            return Err(missing_namespace(backend.as_ref(), &wanted.namespace).await);
+    match account.namespace {
+        Some(NamespaceStatus::Missing) if account.account.is_none() => {
+            return check_missing_namespace(backend.as_ref(), request, wanted).await;
         }
-        return review(backend.as_ref(), request, wanted, true).await;
+        Some(NamespaceStatus::Terminating) if account.account.is_none() => {
+            return Err(namespace_terminating(&wanted.namespace));
+        }
+        _ => {}
     }
     if backends.reading.is_some() {
-        return rights(backend.as_ref(), request, wanted, false).await;
+        return rights(backend.as_ref(), request, wanted, false).await.map(Checked::from);
     }
     let answer = match answer {
-        _ if !Guard::DryRun.stands() => return Ok(None),
+        _ if !Guard::DryRun.stands() => return Ok(Checked::default()),
         Some(answer) => answer.clone(),
         None => backend.apply_service_account(wanted, WriteMode::DryRun, request.force).await,
     };
     let answer = match answer {
         // The account came in between. The write will see what to do with it; here it is asked whether there can be one.
-        Err(error) if error.kind() == ErrorKind::Conflict && wanted.expected == Expected::Absent => {
+        Err(error) if error.conflict_reason() == Some(ConflictReason::Stale) && wanted.expected == Expected::Absent => {
             let anyhow = NewServiceAccount { expected: Expected::Anything, ..wanted.clone() };
             backend.apply_service_account(&anyhow, WriteMode::DryRun, request.force).await
         }
@@ -136,23 +170,46 @@ async fn check_write(
     };
     let place = place(&wanted.namespace, &wanted.name);
     match answer {
-        Ok(_) => Ok(None),
-        Err(error) if error.code() == Some(DRY_RUN_UNSUPPORTED) => {
-            review(backend.as_ref(), request, wanted, false).await
+        Ok(would_be) => {
+            let differences = Difference::of_account(wanted, &would_be);
+            let operation = format!("service account {place} cannot be written as it is asked for");
+            changed_by_admission(operation, "would store", &differences).map_or_else(|| Ok(Checked::default()), Err)
         }
-        Err(error) if error.kind() == ErrorKind::AccessDenied && request.preview => {
+        Err(error) if error.code() == Some(DRY_RUN_UNSUPPORTED) => {
+            review(backend.as_ref(), request, wanted, false).await.map(Checked::from)
+        }
+        // Who plans seldom may write. What a policy denies, whoever asks, is refused in a preview too.
+        Err(error) if is_of_rights(&error) && request.preview => {
             let why = error.causes().into_iter().next().unwrap_or_default();
             let message = format!("service account {place} may not be written with these credentials: {why}");
-            Ok(Some(Warning::new(WarningId::WriteUnverified, message)))
+            Ok(Some(Warning::new(WarningId::WriteUnverified, message)).into())
+        }
+        Err(error) if error.conflict_reason() == Some(ConflictReason::NamespaceTerminating) => {
+            Err(namespace_terminating(&wanted.namespace))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            if request.create_namespace {
-                return review(backend.as_ref(), request, wanted, true).await;
-            }
-            Err(missing_namespace(backend.as_ref(), &wanted.namespace).await)
+            check_missing_namespace(backend.as_ref(), request, wanted).await
         }
         Err(error) => Err(error.during(format!("service account {place} cannot be written"))),
     }
+}
+
+/// Whether these credentials lack a right (RBAC). What stands before the API server, such as a proxy, has no such code.
+fn is_of_rights(error: &Error) -> bool {
+    error.kind() == ErrorKind::AccessDenied && error.code() == Some("Forbidden")
+}
+
+/// Where the namespace does not exist, it is created if that is asked for: then the rights are all that can be checked.
+async fn check_missing_namespace(
+    backend: &dyn ClusterBackend,
+    request: &Request,
+    wanted: &NewServiceAccount,
+) -> Result<Checked> {
+    if !request.create_namespace {
+        return Err(missing_namespace(backend, &wanted.namespace).await);
+    }
+    let warning = review(backend, request, wanted, true).await?;
+    Ok(Checked { warning, namespace_missing: true })
 }
 
 /// Where no dry run is possible, the server is asked for our rights, and a warning says that no more is known.
@@ -216,19 +273,32 @@ pub(crate) async fn rehearse(backends: &Backends, request: &Request, plan: &Plan
         // In a namespace that is still to be made nothing can be rehearsed: the rights were reviewed.
         Step::ApplyServiceAccount { cluster, account, existed } if !made.contains(&(cluster, &account.namespace)) => {
             let there = existed.as_deref().cloned();
-            Some((ObservedAccount { cluster: cluster.clone(), account: there, namespace_exists: Some(true) }, account))
+            let namespace = Some(NamespaceStatus::Active);
+            Some((ObservedAccount { cluster: cluster.clone(), account: there, namespace }, account))
         }
         _ => None,
     });
     let written: Vec<_> = written.collect();
     let each = written.iter().map(|(there, account)| check_write(backends, request, there, account, None));
-    let warnings = futures::future::try_join_all(each).await?;
-    Ok(warnings.into_iter().flatten().collect())
+    let checked = futures::future::try_join_all(each).await?;
+    Ok(checked.into_iter().filter_map(|checked| checked.warning).collect())
+}
+
+/// The refusal to create anything in a namespace that is being deleted.
+pub(crate) fn namespace_terminating(namespace: &Namespace) -> Error {
+    Error::new(ErrorKind::Conflict, format!("namespace {namespace} is being deleted"))
+        .with_conflict_reason(ConflictReason::NamespaceTerminating)
+        .with_context("namespace", namespace.as_str())
+        .with_cause("nothing can be created in it; it is gone once its content and its finalizers are")
+        .with_hint(format!(
+            "wait until it is gone, then create it again: `kubectl wait --for=delete namespace/{namespace}`"
+        ))
 }
 
 async fn missing_namespace(backend: &dyn ClusterBackend, namespace: &Namespace) -> Error {
     let known = backend.namespaces().await.unwrap_or_default();
-    let near = nearest(namespace.as_str(), known.iter().map(String::as_str));
+    let near =
+        nearest(namespace.as_str(), known.iter().filter(|known| !known.terminating).map(|known| known.name.as_str()));
     let hint = Hint::CreateNamespace { near: did_you_mean(&near) };
     Error::new(ErrorKind::NotFound, format!("namespace {namespace} does not exist"))
         .with_code("NotFound")

@@ -38,7 +38,7 @@ pub(super) fn leaving(request: &Request, observed: &Observed, leaving: &BTreeSet
     if request.binding.role_only {
         return Vec::new();
     }
-    leaving.iter().filter_map(|member| released(observed, member, role)).collect()
+    leaving.iter().filter_map(|member| released(observed, member, Some(role))).collect()
 }
 
 /// The subjects whose accounts irsa has bound to the role and which `trust` does not let in: what is left of a run that
@@ -52,8 +52,8 @@ pub(super) fn left_over(observed: &Observed, goal: &Goal<'_>, trust: &TrustPolic
     members.filter(|member| !may_let_in(trust, member, &goal.providers)).collect()
 }
 
-/// The step that lets the account of one subject go, if it is bound to the role.
-pub(super) fn released(observed: &Observed, member: &Member, role: &RoleArn) -> Option<Step> {
+/// The step that lets the account of one subject go, if it is bound to the role or is what is left of a binding.
+pub(super) fn released(observed: &Observed, member: &Member, role: Option<&RoleArn>) -> Option<Step> {
     let SubjectName::Exact(name) = &member.name else { return None };
     let entry = observed.accounts.get(&AccountKey::new(&member.cluster, &member.namespace, name))?;
     let account = entry.account.as_ref()?;

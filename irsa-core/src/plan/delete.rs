@@ -39,12 +39,16 @@ pub(super) fn plan(request: &Request, observed: &Observed, keep_role: bool) -> R
     }
     let mut plan = Plan::new(request, arn.clone());
     plan.warnings.extend(observed.warnings.iter().cloned());
-    let Some(arn) = arn else { return Ok(plan) };
+    let Some(arn) = arn else {
+        // A run may have broken off, or a webhook may have taken the annotation away, before the account could go.
+        plan.then(all.iter().filter_map(|member| released(observed, member, None)).collect());
+        return Ok(plan);
+    };
     // A role that is gone leaves the annotation; the annotation's own ARN may have another path than we would guess.
     let annotated = annotation(observed, &first);
     let bound = annotated.filter(|annotated| annotated.name() == arn.name()).unwrap_or(arn);
     let released = |members: &mut dyn Iterator<Item = &Member>| -> Vec<Step> {
-        members.filter_map(|member| released(observed, member, &bound)).collect()
+        members.filter_map(|member| released(observed, member, Some(&bound))).collect()
     };
     if !Guard::AccountLast.stands() {
         plan.then(released(&mut all.iter()));
@@ -59,6 +63,9 @@ pub(super) fn plan(request: &Request, observed: &Observed, keep_role: bool) -> R
         None => (Left::Role, BTreeSet::new()),
     };
     let of_first = released(&mut [&leaving.first].into_iter());
+    if outcome != Left::Nothing || request.force {
+        plan.warnings.extend(left_to_others(observed, &leaving.all, &bound));
+    }
     match outcome {
         Left::Everything => plan.then(of_first),
         Left::Remains if !request.force => plan.then(released(&mut left_over.iter())),
@@ -99,6 +106,19 @@ enum Left {
     Everything,
     /// It has left before: annotations that a run left which broke off are still to be taken away.
     Remains,
+}
+
+/// The accounts that stay because they are annotated with another role, though irsa made them or wrote to them.
+fn left_to_others(observed: &Observed, leaving: &BTreeSet<Member>, role: &RoleArn) -> Vec<Warning> {
+    let kept = |member: &Member| {
+        let key = crate::observe::AccountKey::of_member(member)?;
+        let account = crate::observe::existing(observed, &key)?;
+        let other = crate::account::left_with(account, role)?;
+        let place = crate::observe::place(&account.namespace, &account.name);
+        let message = format!("service account {place} is kept: its annotation names another role, {other}");
+        Some(Warning::new(WarningId::AccountKept, message))
+    };
+    leaving.iter().filter_map(kept).collect()
 }
 
 /// The accounts that cannot be let go: nobody can say how the API server of their cluster is reached.
@@ -151,7 +171,7 @@ fn of_another_account(request: &Request, observed: &Observed, all: &BTreeSet<Mem
     plan.warnings.push(Warning::new(WarningId::RoleKept, message));
     for member in all {
         match is_bound_by_us(observed, member, &role) || request.force {
-            true => plan.then(released(observed, member, &role).into_iter().collect()),
+            true => plan.then(released(observed, member, Some(&role)).into_iter().collect()),
             false if *member == first => plan.warnings.push(account_kept(request, "irsa did not set it")),
             false => {}
         }

@@ -16,7 +16,7 @@ use crate::observe::ObservedRole;
 #[derive(Clone, Debug)]
 pub(crate) struct Use {
     what: &'static str,
-    /// The words by which IAM's refusals tell it from others (IAM API reference, `LimitExceeded`).
+    /// How IAM's refusals of this quota begin (IAM API reference, `LimitExceeded`): what follows may hold any name.
     words: &'static str,
     /// Nothing where it could not be read.
     quota: Option<u64>,
@@ -58,8 +58,9 @@ impl Plan {
         if error.kind() != ErrorKind::QuotaExceeded {
             return error;
         }
-        let said = error.causes().concat();
-        match self.uses.iter().find(|need| said.contains(need.words)) {
+        let causes = error.causes();
+        let said = causes.first().map_or("", |said| said.strip_prefix("LimitExceeded: ").unwrap_or(said));
+        match self.uses.iter().find(|need| said.starts_with(need.words)) {
             Some(Use { what, before, after, way_out, .. }) => error
                 .with_context("used", before.to_string())
                 .with_context("needed", after.to_string())
@@ -77,7 +78,7 @@ fn count(number: usize) -> u64 {
 pub(super) fn trust_size(quotas: &Quotas, before: usize, after: usize) -> Use {
     Use {
         what: "characters in a trust policy (ACLSizePerRole)",
-        words: "ACLSizePerRole",
+        words: "Cannot exceed quota for ACLSizePerRole:",
         quota: quotas.trust_policy_size,
         before: count(before),
         after: count(after),
@@ -89,7 +90,7 @@ pub(super) fn trust_size(quotas: &Quotas, before: usize, after: usize) -> Use {
 pub(super) fn attached(quotas: &Quotas, before: usize, after: usize) -> Use {
     Use {
         what: "managed policies on a role (PoliciesPerRole)",
-        words: "PoliciesPerRole",
+        words: "Cannot exceed quota for PoliciesPerRole:",
         quota: quotas.attached_policies_per_role,
         before: count(before),
         after: count(after),
@@ -160,7 +161,7 @@ impl InlineSizes {
 pub(super) fn roles(quotas: &Quotas) -> Option<Use> {
     quotas.roles.map(|used| Use {
         what: "roles in the account (RolesPerAccount)",
-        words: "RolesPerAccount",
+        words: "Cannot exceed quota for RolesPerAccount:",
         quota: quotas.roles_quota,
         before: used,
         after: used + 1,
@@ -177,7 +178,7 @@ pub(crate) fn check_roles(quotas: &Quotas) -> Result<()> {
 pub(super) fn tags(before: usize, after: usize) -> Use {
     Use {
         what: "tags on a role",
-        words: "number of tags",
+        words: "The number of tags has reached the maximum limit",
         quota: Some(count(MOST_TAGS)),
         before: count(before),
         after: count(after),

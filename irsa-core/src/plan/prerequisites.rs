@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
 use crate::identity::ClusterId;
 use crate::name::Audience;
-use crate::observe::Observed;
+use crate::observe::{NamespaceStatus, Observed};
 use crate::request::Request;
 
 /// The providers that the subjects need: there, with the audience, or to be made.
@@ -60,7 +60,7 @@ pub(super) fn namespaces(request: &Request, observed: &Observed) -> Vec<Step> {
         .accounts
         .iter()
         .filter(|(_, account)| {
-            request.create_namespace && account.account.is_none() && account.namespace_exists == Some(false)
+            request.create_namespace && account.account.is_none() && account.namespace == Some(NamespaceStatus::Missing)
         })
         .map(|(key, account)| (account.cluster.clone(), key.namespace.clone()))
         .collect();

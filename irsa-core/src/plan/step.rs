@@ -207,7 +207,11 @@ impl Step {
                 });
                 let before = before.filter(|(annotations, labels)| !annotations.is_empty() || !labels.is_empty());
                 let before = before.map(|(annotations, labels)| json!({"annotations": annotations, "labels": labels}));
-                Some(with_before(json!({"annotations": account.annotations, "labels": account.labels}), before))
+                let mut after = json!({"annotations": account.annotations, "labels": account.labels});
+                if let Some(automount) = account.automount_token {
+                    after["automount_token"] = json!(automount);
+                }
+                Some(with_before(after, before))
             }
             Self::ReleaseServiceAccount { release: Release::Unannotate(keys), .. } => {
                 Some(json!({"annotations": keys}))

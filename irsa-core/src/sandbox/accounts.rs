@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::apply::{apply, update};
+use super::apply::{Fields, apply, update};
 use super::fresh::uid;
 use super::refusal::{Answer, Refusal};
 use super::state::{AccountState, ClusterState, NamespaceState};
-use crate::backend::{Expected, FIELD_MANAGER, NewServiceAccount, ServiceAccount};
-use crate::error::ErrorKind;
+use crate::backend::{ClusterNamespace, Expected, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
+use crate::error::ConflictReason;
 use crate::hint::Hint;
 use crate::name::{AnnotationKey, LabelKey, LabelValue, Namespace, ServiceAccountName};
 
@@ -59,6 +59,14 @@ impl ClusterState {
             .collect()
     }
 
+    pub(super) fn described_namespaces(&self) -> impl Iterator<Item = ClusterNamespace> {
+        let described = |(name, held): (&Namespace, &NamespaceState)| ClusterNamespace {
+            name: name.to_string(),
+            terminating: held.terminating,
+        };
+        self.namespaces.iter().map(described)
+    }
+
     pub(super) fn create_namespace(&mut self, namespace: &Namespace) -> Answer<()> {
         self.check("create", "namespaces", None, "")?;
         if self.namespaces.contains_key(namespace) {
@@ -72,7 +80,7 @@ impl ClusterState {
 
     /// Server-side apply by irsa, kept.
     pub(super) fn apply_account(&mut self, new: &NewServiceAccount, force: bool) -> Answer<ServiceAccount> {
-        let mut next = self.applied(new, force)?;
+        let mut next = self.applied(new, WriteMode::Persist, force)?;
         if self.account(&new.namespace, &new.name) != Some(&next) {
             next.resource_version = self.next_revision();
             self.put(&new.namespace, &new.name, next.clone())?;
@@ -81,20 +89,23 @@ impl ClusterState {
     }
 
     /// What server-side apply by irsa would make of an account, with its resource version of before.
-    pub(super) fn applied(&self, new: &NewServiceAccount, force: bool) -> Answer<AccountState> {
+    pub(super) fn applied(&self, new: &NewServiceAccount, mode: WriteMode, force: bool) -> Answer<AccountState> {
         let (namespace, name) = (&new.namespace, &new.name);
         self.check("patch", "serviceaccounts", Some(namespace), name.as_str())?;
         check_metadata(name, &new.labels, &new.annotations)?;
         let live = self.account(namespace, name);
         check_expected(name, live, &new.expected)?;
-        match live {
-            Some(live) => apply(live, FIELD_MANAGER, &new.labels, &new.annotations, force),
+        let fields =
+            Fields { labels: &new.labels, annotations: &new.annotations, automount_token: new.automount_token };
+        let next = match live {
+            Some(live) => apply(live, FIELD_MANAGER, fields, force)?,
             None => {
                 self.check_creation(namespace, name)?;
                 let made = AccountState { uid: uid(self.revision + 1), ..AccountState::default() };
-                apply(&made, FIELD_MANAGER, &new.labels, &new.annotations, force)
+                apply(&made, FIELD_MANAGER, fields, force)?
             }
-        }
+        };
+        self.admitted((namespace, name), live, next, mode)
     }
 
     /// A JSON patch that tests each value and the resource version before it takes the annotations away.
@@ -111,7 +122,8 @@ impl ClusterState {
             return Err(modified(name));
         }
         let gone = keys.keys().map(|key| (key.clone(), None)).collect();
-        let mut next = update(live, FIELD_MANAGER, &BTreeMap::new(), &gone);
+        let next = update(live, FIELD_MANAGER, &BTreeMap::new(), &gone);
+        let mut next = self.admitted((namespace, name), Some(live), next, WriteMode::Persist)?;
         if next != *live {
             next.resource_version = self.next_revision();
             self.put(namespace, name, next.clone())?;
@@ -131,7 +143,7 @@ impl ClusterState {
                  not match the {what} in record ({found}). The object might have been modified",
                 name.as_str()
             );
-            return Err(Refusal::kubernetes("Conflict", message).with_hint(SEE_AGAIN));
+            return Err(stale(message));
         }
         if live.deleting {
             return Ok(());
@@ -164,8 +176,8 @@ impl ClusterState {
                  being terminated",
                 name.as_str()
             );
-            // The API server says "forbidden", and means that the namespace is as good as gone.
-            return Err(Refusal::kubernetes("Forbidden", message).of_kind(ErrorKind::NotFound));
+            let reason = ConflictReason::NamespaceTerminating;
+            return Err(Refusal::kubernetes("Forbidden", message).with_conflict_reason(reason));
         }
         Ok(())
     }
@@ -184,6 +196,7 @@ pub(super) fn described(namespace: &Namespace, name: &ServiceAccountName, accoun
         },
         labels: account.labels.clone(),
         annotations: account.annotations.clone(),
+        automount_token: account.automount_token,
         owners: account.owners.clone(),
         deleting: account.deleting,
     }
@@ -203,7 +216,12 @@ fn modified(name: &ServiceAccountName) -> Refusal {
          to the latest version and try again",
         name.as_str()
     );
-    Refusal::kubernetes("Conflict", message).with_hint(SEE_AGAIN)
+    stale(message)
+}
+
+/// The object is not as it was read.
+fn stale(message: String) -> Refusal {
+    Refusal::kubernetes("Conflict", message).with_conflict_reason(ConflictReason::Stale).with_hint(SEE_AGAIN)
 }
 
 fn check_expected(name: &ServiceAccountName, live: Option<&AccountState>, expected: &Expected) -> Answer<()> {
@@ -223,7 +241,7 @@ fn check_expected(name: &ServiceAccountName, live: Option<&AccountState>, expect
                  {wanted_uid}, UID in object meta: {found}",
                 name.as_str()
             );
-            Err(Refusal::kubernetes("Conflict", message).with_hint(SEE_AGAIN))
+            Err(stale(message))
         }
     }
 }

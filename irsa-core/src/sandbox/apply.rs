@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::refusal::{Answer, Refusal};
 use super::state::AccountState;
 use crate::backend::FieldOwner;
+use crate::error::ConflictReason;
 use crate::hint::Hint;
 
 /// The manager of fields that were there before anybody applied.
@@ -62,20 +63,23 @@ impl AccountState {
     }
 }
 
-/// The account after `manager` applied exactly these labels and annotations.
-pub(super) fn apply(
-    live: &AccountState,
-    manager: &str,
-    labels: &Map,
-    annotations: &Map,
-    force: bool,
-) -> Answer<AccountState> {
+/// What a manager applies.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'a> {
+    pub(super) labels: &'a Map,
+    pub(super) annotations: &'a Map,
+    pub(super) automount_token: Option<bool>,
+}
+
+/// The account after `manager` applied exactly these fields.
+pub(super) fn apply(live: &AccountState, manager: &str, fields: Fields<'_>, force: bool) -> Answer<AccountState> {
     let mut next = live.clone();
     own_the_unowned(&mut next);
     let mut own = take_owner(&mut next.owners, manager, true);
     let mut conflicts = BTreeMap::<(String, bool), Vec<String>>::new();
+    apply_automount_token(&mut next, (&mut own, fields.automount_token), force, &mut conflicts);
     for field in Field::ALL {
-        let wanted = if matches!(field, Field::Labels) { labels } else { annotations };
+        let wanted = if matches!(field, Field::Labels) { fields.labels } else { fields.annotations };
         let differs = |(key, value): &(&String, &String)| live.get(field, key).is_some_and(|known| known != *value);
         for (key, _) in wanted.iter().filter(differs) {
             for owner in next.owners.iter_mut().filter(|owner| field.owned_by(owner).contains(key)) {
@@ -101,6 +105,33 @@ pub(super) fn apply(
     next.owners.push(own);
     drop_empty(&mut next);
     Ok(next)
+}
+
+fn apply_automount_token(
+    next: &mut AccountState,
+    (own, wanted): (&mut FieldOwner, Option<bool>),
+    force: bool,
+    conflicts: &mut BTreeMap<(String, bool), Vec<String>>,
+) {
+    match wanted {
+        Some(wanted) => {
+            let differs = next.automount_token.is_some_and(|known| known != wanted);
+            for owner in next.owners.iter_mut().filter(|owner| differs && owner.automount_token) {
+                if force {
+                    owner.automount_token = false;
+                } else {
+                    let path = ".automountServiceAccountToken".to_owned();
+                    conflicts.entry((owner.manager.clone(), owner.apply)).or_default().push(path);
+                }
+            }
+            next.automount_token = Some(wanted);
+        }
+        None if own.automount_token && !next.owners.iter().any(|owner| owner.automount_token) => {
+            next.automount_token = None;
+        }
+        None => {}
+    }
+    own.automount_token = wanted.is_some();
 }
 
 /// The account after `manager` changed it without applying, as `kubectl annotate`, `kubectl edit` or a controller does:
@@ -146,6 +177,7 @@ fn own_the_unowned(account: &mut AccountState) {
             apply: false,
             annotations: account.annotations.keys().cloned().collect(),
             labels: account.labels.keys().cloned().collect(),
+            automount_token: account.automount_token.is_some(),
             other_fields: false,
         });
     }
@@ -160,7 +192,8 @@ fn take_owner(owners: &mut Vec<FieldOwner>, manager: &str, apply: bool) -> Field
 }
 
 fn drop_empty(account: &mut AccountState) {
-    account.owners.retain(|owner| owner.other_fields || !owner.annotations.is_empty() || !owner.labels.is_empty());
+    let owns = |owner: &FieldOwner| owner.other_fields || owner.automount_token;
+    account.owners.retain(|owner| owns(owner) || !owner.annotations.is_empty() || !owner.labels.is_empty());
     account.owners.sort_by(|a, b| (&a.manager, a.apply).cmp(&(&b.manager, b.apply)));
 }
 
@@ -196,7 +229,7 @@ fn conflict(conflicts: &BTreeMap<(String, bool), Vec<String>>) -> Refusal {
     let named = |refusal: Refusal, (manager, path): &(&str, &str)| {
         refusal.with_context("manager", *manager).with_context("field", *path)
     };
-    all.iter().fold(refusal, named)
+    all.iter().fold(refusal.with_conflict_reason(ConflictReason::FieldManager), named)
 }
 
 #[cfg(test)]
@@ -209,8 +242,13 @@ mod tests {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
+    fn applied(live: &AccountState, manager: &str, pairs: &[(&str, &str)], force: bool) -> Answer<AccountState> {
+        let fields = Fields { labels: &Map::new(), annotations: &map(pairs), automount_token: None };
+        apply(live, manager, fields, force)
+    }
+
     fn annotate(live: &AccountState, manager: &str, pairs: &[(&str, &str)]) -> AccountState {
-        apply(live, manager, &Map::new(), &map(pairs), false).unwrap()
+        applied(live, manager, pairs, false).unwrap()
     }
 
     fn set(live: &AccountState, manager: &str, key: &str, value: Option<&str>) -> AccountState {
@@ -222,7 +260,7 @@ mod tests {
     }
 
     fn message(live: &AccountState, pairs: &[(&str, &str)]) -> String {
-        let refusal = apply(live, "irsa", &Map::new(), &map(pairs), false).unwrap_err();
+        let refusal = applied(live, "irsa", pairs, false).unwrap_err();
         let error = refusal.during("x");
         assert_eq!(error.code(), Some("Conflict"));
         error.causes().concat()
@@ -262,7 +300,7 @@ mod tests {
     #[test]
     fn force_takes_the_field_over() {
         let helm = annotate(&AccountState::default(), "helm", &[("a", "1"), ("b", "1")]);
-        let forced = apply(&helm, "irsa", &Map::new(), &map(&[("a", "2")]), true).unwrap();
+        let forced = applied(&helm, "irsa", &[("a", "2")], true).unwrap();
         assert_eq!(forced.annotations, map(&[("a", "2"), ("b", "1")]));
         assert_eq!((owners(&forced, "a"), owners(&forced, "b")), (vec!["irsa".to_owned()], vec!["helm".to_owned()]));
     }
@@ -286,8 +324,28 @@ mod tests {
 
     #[test]
     fn labels_are_owned_apart_from_annotations() {
-        let labelled = apply(&AccountState::default(), "helm", &map(&[("a", "1")]), &Map::new(), false).unwrap();
+        let fields = Fields { labels: &map(&[("a", "1")]), annotations: &Map::new(), automount_token: None };
+        let labelled = apply(&AccountState::default(), "helm", fields, false).unwrap();
         let both = annotate(&labelled, "irsa", &[("a", "2")]);
         assert_eq!((both.labels, both.annotations), (map(&[("a", "1")]), map(&[("a", "2")])));
+    }
+
+    #[test]
+    fn the_automount_setting_has_an_owner_too() {
+        let with = |live: &AccountState, manager: &str, automount_token, force| {
+            apply(live, manager, Fields { labels: &Map::new(), annotations: &Map::new(), automount_token }, force)
+        };
+        let helm = with(&AccountState::default(), "helm", Some(true), false).unwrap();
+        let error = with(&helm, "irsa", Some(false), false).unwrap_err().during("x");
+        assert_eq!(error.conflict_reason(), Some(ConflictReason::FieldManager));
+        assert_eq!(
+            error.causes(),
+            ["Apply failed with 1 conflict: conflict with \"helm\": .automountServiceAccountToken"]
+        );
+        let forced = with(&helm, "irsa", Some(false), true).unwrap();
+        assert_eq!((forced.automount_token, forced.owners.len()), (Some(false), 1));
+        assert_eq!(with(&forced, "irsa", None, false).unwrap(), AccountState::default());
+        let shared = with(&helm, "irsa", Some(true), false).unwrap();
+        assert_eq!(with(&shared, "irsa", None, false).unwrap().automount_token, Some(true));
     }
 }

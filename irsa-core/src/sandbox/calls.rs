@@ -29,7 +29,7 @@ pub const METHODS: &[&str] = &[
     "inline_policy",
     "inline_policy_names",
     "instance_profiles",
-    "namespace_exists",
+    "namespace",
     "namespaces",
     "policies_named",
     "policy",

@@ -11,7 +11,8 @@ use super::refusal::Answer;
 use super::state::ClusterState;
 use super::{Request, Sandbox};
 use crate::backend::{
-    AccessReview, Anchor, ClusterBackend, IdentityBackend, NewServiceAccount, ServiceAccount, WriteMode,
+    AccessReview, Anchor, ClusterBackend, ClusterNamespace, IdentityBackend, NewServiceAccount, ServiceAccount,
+    WriteMode,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ClusterRef, Namespace, ServiceAccountName};
@@ -84,20 +85,19 @@ impl ClusterBackend for SandboxCluster {
         .await
     }
 
-    async fn namespace_exists(&self, namespace: &Namespace) -> Result<bool> {
-        let request = Request::read("namespace_exists", namespace, format!("cannot read namespace {namespace}"));
+    async fn namespace(&self, namespace: &Namespace) -> Result<Option<ClusterNamespace>> {
+        let request = Request::read("namespace", namespace, format!("cannot read namespace {namespace}"));
         self.read(request, |cluster| {
             cluster.check("get", "namespaces", Some(namespace), namespace.as_str())?;
-            Ok(cluster.namespaces.get(namespace).is_some_and(|held| !held.terminating))
+            Ok(cluster.described_namespaces().find(|known| known.name == namespace.as_str()))
         })
         .await
     }
 
-    async fn namespaces(&self) -> Result<Vec<String>> {
+    async fn namespaces(&self) -> Result<Vec<ClusterNamespace>> {
         self.read(Request::read("namespaces", &self.name, "cannot list the namespaces of the cluster"), |cluster| {
             cluster.check("list", "namespaces", None, "")?;
-            let held = cluster.namespaces.iter().filter(|(_, held)| !held.terminating);
-            Ok(held.map(|(name, _)| name.to_string()).collect())
+            Ok(cluster.described_namespaces().collect())
         })
         .await
     }
@@ -137,7 +137,7 @@ impl ClusterBackend for SandboxCluster {
                 let operation = format!("the API server would not take service account {target}");
                 let request = Request::read("dry_run_service_account", target, operation);
                 self.read(request, |cluster| {
-                    let applied = cluster.applied(account, force)?;
+                    let applied = cluster.applied(account, WriteMode::DryRun, force)?;
                     Ok(described(&account.namespace, &account.name, &applied))
                 })
                 .await

@@ -7,9 +7,9 @@ use secrecy::SecretString;
 
 use super::SandboxCluster;
 use super::accounts::no_account;
-use super::apply::{apply, update};
+use super::apply::{Fields, apply, update};
 use super::exchange::Claims;
-use super::state::{AccountState, ClusterState, Denial, NamespaceState};
+use super::state::{AccountState, AdmissionState, ClusterState, Denial, NamespaceState};
 use crate::backend::Anchor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Namespace, ServiceAccountName};
@@ -70,6 +70,17 @@ impl SandboxCluster {
     pub fn deny(&self, verb: &str, resource: &str) -> Result<()> {
         self.edit(|cluster| {
             cluster.denied.insert(Denial { verb: verb.to_owned(), resource: resource.to_owned(), namespace: None });
+            Ok(())
+        })
+    }
+
+    /// Adds or replaces an admission webhook or policy.
+    ///
+    /// # Errors
+    /// Those of [`Sandbox::edit`](super::Sandbox::edit).
+    pub fn add_admission(&self, name: &str, admission: AdmissionState) -> Result<()> {
+        self.edit(|cluster| {
+            cluster.admission.insert(name.to_owned(), admission);
             Ok(())
         })
     }
@@ -159,7 +170,8 @@ impl SandboxCluster {
     pub fn apply_as(&self, manager: &str, namespace: &str, name: &str, annotations: &[(&str, &str)]) -> Result<()> {
         let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         self.change(namespace, name, |account| {
-            let applied = apply(account, manager, &BTreeMap::new(), &annotations, true);
+            let fields = Fields { labels: &BTreeMap::new(), annotations: &annotations, automount_token: None };
+            let applied = apply(account, manager, fields, true);
             applied.map_err(|refusal| refusal.during(&format!("cannot write service account {namespace}/{name}")))
         })
     }

@@ -7,7 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::state::{ClusterState, NamespaceState, PolicyState, ProviderState, RoleState, SandboxQuotas, SandboxState};
+use super::state::{
+    ClusterState, IamChanges, NamespaceState, PolicyState, ProviderState, RoleState, SandboxQuotas, SandboxState,
+};
 use crate::error::{Error, Result};
 use crate::name::{
     AccountId, Audience, ClusterArn, ClusterName, ClusterRef, EksHost, Issuer, Namespace, Partition, PolicyArn, Region,
@@ -27,6 +29,7 @@ pub(super) struct Given {
     roles: Option<BTreeMap<RoleName, RoleState>>,
     policies: Option<BTreeMap<String, PolicyState>>,
     instance_profiles: Option<BTreeMap<String, RoleName>>,
+    iam_changes: Option<IamChanges>,
     clusters: Option<BTreeMap<ClusterRef, ClusterState>>,
 }
 
@@ -43,6 +46,7 @@ impl From<Given> for SandboxState {
             roles: given.roles.unwrap_or(fresh.roles),
             policies: given.policies.unwrap_or(fresh.policies),
             instance_profiles: given.instance_profiles.unwrap_or(fresh.instance_profiles),
+            iam_changes: given.iam_changes.unwrap_or(fresh.iam_changes),
             clusters: given.clusters.unwrap_or(fresh.clusters),
             ..fresh
         }
@@ -91,6 +95,7 @@ impl Default for ClusterState {
             anchor: None,
             user: "irsa".to_owned(),
             denied: BTreeSet::new(),
+            admission: BTreeMap::new(),
             revision: 0,
             namespaces: namespaces.into(),
         }
@@ -114,6 +119,7 @@ impl SandboxState {
             roles: BTreeMap::new(),
             policies: BTreeMap::new(),
             instance_profiles: BTreeMap::new(),
+            iam_changes: IamChanges::default(),
             clusters: BTreeMap::new(),
         };
         let cluster = ClusterRef::Name(ClusterName::constant("sandbox"));

@@ -166,7 +166,7 @@ impl IamBackend for Sandbox {
         self.write(request, |state| state.delete_role(name)).await
     }
 
-    async fn create_provider(&self, provider: &OidcProvider) -> Result<()> {
+    async fn create_provider(&self, provider: &OidcProvider) -> Result<OidcProvider> {
         let operation = format!("cannot create an OIDC provider for {}", provider.arn.issuer());
         self.write(Request::write("create_provider", &provider.arn, operation), |state| state.create_provider(provider))
             .await

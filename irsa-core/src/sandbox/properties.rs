@@ -89,6 +89,7 @@ async fn make(sandbox: &Sandbox, (which, a, b, c, flag): Call) -> String {
         resource_version: String::new(),
         labels: Default::default(),
         annotations: Default::default(),
+        automount_token: None,
         owners: Vec::new(),
         deleting: false,
     };
@@ -136,6 +137,7 @@ async fn make(sandbox: &Sandbox, (which, a, b, c, flag): Call) -> String {
                 name: name.clone(),
                 labels: if flag { pair(b, c) } else { Default::default() },
                 annotations: pair(b, c),
+                automount_token: (b == 3).then_some(flag),
                 expected,
             };
             let mode = if which == 15 { WriteMode::Persist } else { WriteMode::DryRun };

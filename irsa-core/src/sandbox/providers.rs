@@ -18,7 +18,7 @@ impl SandboxState {
         self.providers.keys().map(arn).collect()
     }
 
-    pub(super) fn create_provider(&mut self, provider: &OidcProvider) -> Answer<()> {
+    pub(super) fn create_provider(&mut self, provider: &OidcProvider) -> Answer<OidcProvider> {
         let issuer = provider.arn.issuer();
         if !self.is_ours(&provider.arn) {
             return Err(Refusal::aws("InvalidInput", format!("{} is not of this account", provider.arn)));
@@ -39,8 +39,11 @@ impl SandboxState {
             let message = format!("Cannot exceed quota for OpenIdConnectProvidersPerAccount: {quota}");
             return Err(Refusal::aws("LimitExceeded", message));
         }
-        self.providers.insert(issuer.clone(), ProviderState { audiences: provider.audiences.clone(), tags });
-        Ok(())
+        let mut stored = OidcProvider { tags, ..provider.clone() };
+        self.iam_changes.change_provider(&mut stored);
+        let OidcProvider { audiences, tags, .. } = stored.clone();
+        self.providers.insert(issuer.clone(), ProviderState { audiences, tags });
+        Ok(stored)
     }
 
     pub(super) fn add_audience(&mut self, arn: &ProviderArn, audience: &Audience) -> Answer<()> {

@@ -1,7 +1,7 @@
 //! What AWS or the API server answers when it refuses, told apart from what was being done.
 
 use crate::backend::{DRY_RUN_UNSUPPORTED, kind_of_code};
-use crate::error::{Error, ErrorKind};
+use crate::error::{ConflictReason, Error, ErrorKind};
 use crate::hint::Hint;
 
 /// The answer of a rule: a value, or a refusal.
@@ -18,6 +18,7 @@ pub(super) enum Refusal {
 pub(super) struct Said {
     kind: ErrorKind,
     code: Option<String>,
+    reason: Option<ConflictReason>,
     cause: String,
     context: Vec<(&'static str, String)>,
     hint: Option<Hint>,
@@ -58,13 +59,22 @@ impl Refusal {
 
     fn said(kind: ErrorKind, code: Option<&str>, cause: String) -> Self {
         let code = code.map(str::to_owned);
-        Self::Said(Box::new(Said { kind, code, cause, context: Vec::new(), hint: None }))
+        Self::Said(Box::new(Said { kind, code, reason: None, cause, context: Vec::new(), hint: None }))
     }
 
     /// The same of another kind.
     pub(super) fn of_kind(mut self, kind: ErrorKind) -> Self {
         if let Self::Said(said) = &mut self {
             said.kind = kind;
+        }
+        self
+    }
+
+    /// The same as a conflict with something.
+    pub(super) fn with_conflict_reason(mut self, reason: ConflictReason) -> Self {
+        if let Self::Said(said) = &mut self {
+            said.kind = ErrorKind::Conflict;
+            said.reason = Some(reason);
         }
         self
     }
@@ -95,6 +105,9 @@ impl Refusal {
         }
         if let Some(code) = said.code {
             error = error.with_code(code);
+        }
+        if let Some(reason) = said.reason {
+            error = error.with_conflict_reason(reason);
         }
         match said.hint {
             Some(hint) => error.with_hint(hint),

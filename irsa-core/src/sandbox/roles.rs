@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::fresh::{role_id, session};
 use super::refusal::{Answer, Refusal};
-use super::state::{RoleState, SandboxState};
-use crate::backend::{InlinePolicy, NewRole, Role, RoleDetail, RoleSettings};
+use super::state::{IamChanges, RoleState, SandboxState};
+use crate::backend::{InlinePolicy, NewRole, OidcProvider, Role, RoleDetail, RoleSettings};
 use crate::document::{DocumentKind, check, check_principals, misplaced, parse_strict, size};
 use crate::name::{Description, InlinePolicyName, PolicyArn, RoleArn, RoleName, SessionDuration, TagKey, TagValue};
 
@@ -78,7 +78,7 @@ impl SandboxState {
         if self.roles.len() as u64 >= quota {
             return Err(Refusal::aws("LimitExceeded", format!("Cannot exceed quota for RolesPerAccount: {quota}")));
         }
-        let role = RoleState {
+        let mut role = RoleState {
             path: new.arn.path().clone(),
             id: role_id(self.next_id()),
             description: new.description.clone(),
@@ -87,6 +87,7 @@ impl SandboxState {
             tags,
             ..RoleState::new(trust_policy)
         };
+        self.iam_changes.change_role(&mut role);
         let described = self.described(name, &role);
         self.roles.insert(name.clone(), role);
         Ok(described)
@@ -232,6 +233,23 @@ impl SandboxState {
             return Err(Refusal::aws("LimitExceeded", format!("Cannot exceed quota for ACLSizePerRole: {quota}")));
         }
         Ok(())
+    }
+}
+
+impl IamChanges {
+    fn change_role(&self, role: &mut RoleState) {
+        let changes = self.clone();
+        role.path = changes.role_path.unwrap_or_else(|| role.path.clone());
+        role.description = changes.description.or(role.description.take());
+        role.max_session_duration = changes.max_session_duration.unwrap_or(role.max_session_duration);
+        role.permissions_boundary = changes.permissions_boundary.or(role.permissions_boundary.take());
+        role.trust_policy = changes.trust_policy.unwrap_or_else(|| role.trust_policy.clone());
+        role.tags.retain(|key, _| !self.lost_tags.contains(key));
+    }
+
+    pub(super) fn change_provider(&self, provider: &mut OidcProvider) {
+        provider.audiences = self.audiences.clone().unwrap_or_else(|| provider.audiences.clone());
+        provider.tags.retain(|key, _| !self.lost_tags.contains(key));
     }
 }
 

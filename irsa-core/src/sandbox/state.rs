@@ -37,6 +37,10 @@ pub struct SandboxState {
     pub policies: BTreeMap<String, PolicyState>,
     /// The instance profiles, by name, each with the role that it holds.
     pub instance_profiles: BTreeMap<String, RoleName>,
+    /// What is stored otherwise than it was asked for, as another implementation of IAM or a proxy before it may do. By
+    /// default nothing.
+    #[serde(skip_serializing_if = "IamChanges::is_none")]
+    pub iam_changes: IamChanges,
     /// The clusters: by name those of EKS in the region, by ARN those in other regions, by the URL of their issuer those
     /// that EKS knows nothing of.
     pub clusters: BTreeMap<ClusterRef, ClusterState>,
@@ -58,6 +62,39 @@ pub struct SandboxQuotas {
     pub tags_per_role: u64,
     /// The most OIDC providers in the account: 100.
     pub providers_per_account: u64,
+}
+
+/// What IAM stores of new roles and providers in place of what was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IamChanges {
+    /// The path of every new role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role_path: Option<RolePath>,
+    /// The description of every new role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The longest session of every new role, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_session_duration: Option<u32>,
+    /// The permissions boundary of every new role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permissions_boundary: Option<PolicyArn>,
+    /// The trust policy of every new role, as JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust_policy: Option<Value>,
+    /// The keys of tags that new roles and providers do not get.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub lost_tags: BTreeSet<String>,
+    /// The audiences of every new provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audiences: Option<Vec<String>>,
+}
+
+impl IamChanges {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// An OIDC provider.
@@ -139,6 +176,10 @@ pub struct ClusterState {
     /// What this user may not do.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub denied: BTreeSet<Denial>,
+    /// The admission webhooks and policies, by name: what they do to service accounts that are written, in the order of
+    /// their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub admission: BTreeMap<String, AdmissionState>,
     /// The last resource version given away: it grows with every write that changes something.
     pub revision: u64,
     /// The namespaces, by default `default` and `kube-system`.
@@ -158,6 +199,47 @@ pub struct Denial {
     pub namespace: Option<Namespace>,
 }
 
+/// An admission webhook or policy: what it does to every service account that is created or changed, whoever writes it. What
+/// is put there by hand it does not see.
+///
+/// ```
+/// use irsa_core::{AdmissionState, Sandbox};
+/// let strip = AdmissionState {
+///     annotations: [("eks.amazonaws.com/role-arn".to_owned(), None)].into(),
+///     ..AdmissionState::default()
+/// };
+/// Sandbox::new().default_cluster().add_admission("strip-irsa", strip)?;
+/// # Ok::<(), irsa_core::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdmissionState {
+    /// The namespace that it sees; left out, all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<Namespace>,
+    /// The annotations that it sets; null removes one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, Option<String>>,
+    /// The labels that it sets; null removes one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, Option<String>>,
+    /// The `automountServiceAccountToken` that it sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub automount_token: Option<bool>,
+    /// Why it denies every write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deny: Option<String>,
+    /// The `automountServiceAccountToken` that it demands: it denies the write of an account with another one, or with none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub demand_automount_token: Option<bool>,
+    /// The warning that it sends with every answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warn: Option<String>,
+    /// Whether it does not take dry runs, as a webhook with side effects.
+    #[serde(skip_serializing_if = "is_false")]
+    pub no_dry_run: bool,
+}
+
 /// A namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -165,6 +247,9 @@ pub struct NamespaceState {
     /// Whether it is being deleted: nothing can be made in it any more.
     #[serde(skip_serializing_if = "is_false")]
     pub terminating: bool,
+    /// The most service accounts that a ResourceQuota allows; left out, there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account_quota: Option<u64>,
     /// Its config maps, by name, each as keys with their values.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub config_maps: BTreeMap<String, BTreeMap<String, String>>,
@@ -186,6 +271,9 @@ pub struct AccountState {
     /// The annotations.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// The `automountServiceAccountToken`, where it is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub automount_token: Option<bool>,
     /// Who manages which fields. Where nobody does, `before-first-apply` does once irsa applies, as with the API server.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<FieldOwner>,

@@ -364,6 +364,7 @@ class Client(Twins):
         audience: str | None = None,
         token_expiration: int | None = None,
         sts_regional_endpoints: bool | None = None,
+        automount_token: bool | None = None,
         labels: Mapping[str, str] | None = None,
         annotations: Mapping[str, str] | None = None,
         role_only: bool = False,
@@ -386,8 +387,8 @@ class Client(Twins):
             inline, role_path, description, max_session_duration, permissions_boundary, tags: new values of the role, as
                 for `Binding`. Inline policies and tags are added to those that exist.
             trust_only_subjects, trust_statements: added to those that exist, as for `Binding`.
-            audience, token_expiration, sts_regional_endpoints, labels, annotations: new values of the service accounts,
-                as for `Binding`.
+            audience, token_expiration, sts_regional_endpoints, automount_token, labels, annotations: new values of the
+                service accounts, as for `Binding`.
             role_only: touch no service account; no API server is needed.
             exact: take away policies and subjects that are not declared here.
             adopt, force, create_namespace, create_provider: as for `apply`.
@@ -412,6 +413,7 @@ class Client(Twins):
             audience=audience,
             token_expiration=token_expiration,
             sts_regional_endpoints=sts_regional_endpoints,
+            automount_token=automount_token,
             labels=labels,
             annotations=annotations,
             role_only=role_only,

@@ -160,6 +160,8 @@ class Binding:
         audience: of the tokens; by default `sts.amazonaws.com`.
         token_expiration: the lifetime of the tokens, 600 to 86400 seconds.
         sts_regional_endpoints: whether pods use the STS endpoint of their region.
+        automount_token: `automountServiceAccountToken` of the service accounts, whether pods get a token for the
+            Kubernetes API unasked.
         labels, annotations: of the service accounts.
         role_only: make the role alone; no service account is touched and no API server is needed.
         exact: take away policies and subjects that are not declared here.
@@ -191,6 +193,7 @@ class Binding:
         audience: str | None = None,
         token_expiration: int | None = None,
         sts_regional_endpoints: bool | None = None,
+        automount_token: bool | None = None,
         labels: Mapping[str, str] | None = None,
         annotations: Mapping[str, str] | None = None,
         role_only: bool = False,
@@ -247,6 +250,9 @@ class Binding:
     @property
     def sts_regional_endpoints(self) -> bool | None:
         """Whether pods use the STS endpoint of their region."""
+    @property
+    def automount_token(self) -> bool | None:
+        """`automountServiceAccountToken` of the service accounts."""
     @property
     def labels(self) -> dict[str, str]:
         """Labels of the service accounts."""
@@ -611,6 +617,9 @@ class BindingView:
     @property
     def annotation(self) -> str | None:
         """The role that the service account is annotated with."""
+    @property
+    def automount_token(self) -> bool | None:
+        """`automountServiceAccountToken` of the service account, where it is set."""
     @property
     def owned(self) -> bool:
         """Whether the role carries irsa's owner tag."""

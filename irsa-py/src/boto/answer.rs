@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use irsa_core::Result;
-use irsa_core::backend::{AwsCall, ClusterDescription, InlinePolicy, ManagedPolicy, Role, RoleDetail};
+use irsa_core::backend::{
+    AwsCall, ClusterDescription, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Role, RoleDetail,
+};
 use irsa_core::name::PolicyArn;
 use serde::Deserialize;
 use serde_json::Value;
@@ -71,6 +73,59 @@ impl RoleAnswer {
             permissions_boundary: self.permissions_boundary.map(|boundary| boundary.arn),
             tags: tags(self.tags),
         })
+    }
+}
+
+impl RoleAnswer {
+    /// The role as it was stored. The answer leaves out settings (AWS CLI command reference, `create-role`, example 2).
+    pub(super) fn created(mut self, call: &AwsCall<'_>, asked: &NewRole) -> Result<Role> {
+        self.description = self.description.or_else(|| asked.description.clone());
+        let session = asked.max_session_duration.and_then(|seconds| i32::try_from(seconds).ok());
+        self.max_session_duration = self.max_session_duration.or(session);
+        let boundary = asked.permissions_boundary.as_ref().map(|arn| BoundaryAnswer { arn: arn.to_string() });
+        self.permissions_boundary = self.permissions_boundary.or(boundary);
+        self.role(call)
+    }
+}
+
+/// What `update_role_description` answers.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct OneDescription {
+    role: Described,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Described {
+    description: Option<String>,
+}
+
+impl OneDescription {
+    pub(super) fn text(self) -> Option<String> {
+        self.role.description
+    }
+}
+
+/// What `create_open_id_connect_provider` answers.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CreatedProvider {
+    #[serde(rename = "OpenIDConnectProviderArn")]
+    arn: Option<String>,
+    #[serde(rename = "Tags")]
+    tags: Option<Vec<TagAnswer>>,
+}
+
+impl CreatedProvider {
+    /// The provider as it was stored. The answer leaves out the audiences.
+    pub(super) fn provider(self, call: &AwsCall<'_>, asked: &OidcProvider) -> Result<OidcProvider> {
+        let arn = match &self.arn {
+            Some(arn) => call.parsed("provider ARN", Some(arn))?,
+            None => asked.arn.clone(),
+        };
+        let tags = self.tags.map_or_else(|| asked.tags.clone(), tags);
+        Ok(OidcProvider { arn, audiences: asked.audiences.clone(), tags })
     }
 }
 

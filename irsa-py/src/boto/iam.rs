@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use async_trait::async_trait;
 use irsa_core::Result;
 use irsa_core::backend::{
-    AwsCall, IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, PolicyScope, Quotas, Role, RoleDetail,
-    RoleSettings, is_finished, join_settings, policies_named, version_to_read,
+    AwsCall, Difference, IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, PolicyScope, Quotas, Role,
+    RoleDetail, RoleSettings, is_finished, join_settings, policies_named, stored_differently, version_to_read,
 };
 use irsa_core::name::{Audience, InlinePolicyName, PolicyArn, ProviderArn, RoleName};
 use serde_json::{Value, json};
 
 use super::answer::{
-    DetailAnswer, InlineAnswer, OnePolicy, OneRole, OneVersion, PolicyAnswer, ProfileAnswer, ProviderAnswer,
-    ProviderList, RoleAnswer, Summary, policy_arns, tags,
+    CreatedProvider, DetailAnswer, InlineAnswer, OneDescription, OnePolicy, OneRole, OneVersion, PolicyAnswer,
+    ProfileAnswer, ProviderAnswer, ProviderList, RoleAnswer, Summary, policy_arns, tags,
 };
 use super::call::Method;
 use super::{Boto3Backend, keywords};
@@ -178,7 +178,7 @@ impl IamBackend for Boto3Backend {
         ];
         wanted.extend(optional.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
         let created: OneRole = method.send(wanted).await?;
-        created.role.role(&method.call)
+        created.role.created(&method.call, role)
     }
 
     async fn update_trust_policy(&self, name: &RoleName, document: &str) -> Result<()> {
@@ -194,15 +194,20 @@ impl IamBackend for Boto3Backend {
             wanted.insert("Description".to_owned(), description.as_str().into());
         }
         // `update_role` without a session length sets it to one hour (IAM API reference, `UpdateRole`).
-        let method = match (&settings.description, settings.max_session_duration) {
-            (None, None) => return Ok(()),
-            (Some(_), None) => self.iam("update_role_description", "UpdateRoleDescription", doing),
+        match (&settings.description, settings.max_session_duration) {
+            (None, None) => Ok(()),
+            (Some(description), None) => {
+                let method = self.iam("update_role_description", "UpdateRoleDescription", doing);
+                let told: Option<OneDescription> = method.send(wanted).await?;
+                let told = told.and_then(OneDescription::text);
+                let difference = told.and_then(|told| Difference::of("description", description, Some(told)));
+                stored_differently(format!("role {name}"), difference.as_slice()).map_or(Ok(()), Err)
+            }
             (_, Some(longest)) => {
                 wanted.insert("MaxSessionDuration".to_owned(), longest.into());
-                self.iam("update_role", "UpdateRole", doing)
+                self.iam("update_role", "UpdateRole", doing).done(wanted).await
             }
-        };
-        method.done(wanted).await
+        }
     }
 
     async fn put_permissions_boundary(&self, name: &RoleName, boundary: &PolicyArn) -> Result<()> {
@@ -255,13 +260,14 @@ impl IamBackend for Boto3Backend {
         method.done(keywords!["RoleName": name.as_str()]).await
     }
 
-    async fn create_provider(&self, provider: &OidcProvider) -> Result<()> {
+    async fn create_provider(&self, provider: &OidcProvider) -> Result<OidcProvider> {
         let issuer = provider.arn.issuer();
         let doing = format!("cannot create an OIDC provider for {issuer}");
         let method = self.iam("create_open_id_connect_provider", "CreateOpenIDConnectProvider", doing);
         let mut wanted = keywords!["Url": issuer.url(), "ClientIDList": provider.audiences];
         wanted.extend(tag_list(&provider.tags).map(|tags| ("Tags".to_owned(), tags)));
-        method.done(wanted).await
+        let created: Option<CreatedProvider> = method.send(wanted).await?;
+        created.unwrap_or_default().provider(&method.call, provider)
     }
 
     async fn add_audience(&self, provider: &ProviderArn, audience: &Audience) -> Result<()> {

@@ -170,7 +170,7 @@ fn b28_no_failure_is_hidden() {
         shell.sandbox.faults().fail_before(At::every(call.method), ("AccessDenied", "not authorized"));
         let ran = shell.gen3(&line);
         // That the quotas are not known, or the policy, or the namespace, is no failure: the write tells.
-        let allowed = ["quotas", "policy", "namespace_exists"].contains(&call.method);
+        let allowed = ["quotas", "policy", "namespace"].contains(&call.method);
         let expected = if allowed { (0, "sandbox-sa-role\n") } else { (1, "") };
         assert_eq!((ran.code, ran.stdout.as_str()), expected, "{}: {ran}", call.method);
         assert!(allowed || (ran.stderr.contains("error: ") && shell.roles().is_empty()), "{}: {ran}", call.method);
