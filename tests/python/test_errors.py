@@ -72,4 +72,4 @@ def test_causes_are_in_the_text() -> None:
     with pytest.raises(irsa.InvalidInputError) as raised:
         irsa.check_trust("{", issuer="https://i.example", account="123456789012", subject="a/b")
     assert raised.value.causes
-    assert str(raised.value) == f"{raised.value.args[0]}: {raised.value.causes[0]}"
+    assert str(raised.value) == ": ".join([raised.value.args[0], *raised.value.causes])

@@ -157,7 +157,11 @@ iam:
 """
 
 
-def test_a_cluster_config_keeps_what_it_says_of_roles(tmp_path: Path, client: irsa.Client) -> None:
+def test_a_cluster_config_keeps_what_it_says_of_roles(
+    tmp_path: Path, client: irsa.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     path = tmp_path / "cluster.yaml"
     path.write_text(CONFIG)
     loaded = irsa.load_manifest(path)

@@ -303,7 +303,7 @@ def test_credentials_are_those_of_the_profile_that_is_named(
             irsa.Client("demo", region="us-east-1", endpoint_url=url, profile=name).provider()
         assert f"Credential={key}/" in requests[0], "a profile that is named is meant, whatever the environment holds"
     requests.clear()
-    with pytest.raises(irsa.AccessDeniedError, match="nobody"):
+    with pytest.raises(irsa.InvalidInputError, match="nobody"):
         irsa.Client("demo", region="us-east-1", endpoint_url=url, profile="nobody").provider()
     assert requests == []
 
