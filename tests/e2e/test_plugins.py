@@ -1,4 +1,4 @@
-"""Credential plug-ins of kubeconfigs: how often they run, what of them is told, and what stands in for one that is missing."""
+"""Credential plug-ins of kubeconfigs: how often they run, what is told of them, and what replaces a missing one."""
 
 from __future__ import annotations
 
@@ -69,8 +69,9 @@ def test_one_that_fails_runs_once_and_is_heard(bed: Bed, irsa: Irsa, seen: Seen,
 
 def test_one_that_hangs_is_named_and_ended(bed: Bed, irsa: Irsa, seen: Seen, tmp_path: Path) -> None:
     plugin = Plugin(bed, tmp_path, "echo 'open https://login.example' >&2; sleep 300 & echo $$ $! > ids; wait")
+    create = ["create", seen.place, "-p", S3, "--kubeconfig", plugin.kubeconfig, "--timeout", "3s", "-o", "json"]
     ran = subprocess.run(
-        [str(PROGRAM), "create", seen.place, "-p", S3, "--kubeconfig", plugin.kubeconfig, "--timeout", "3s", "-o", "json"],
+        [str(PROGRAM), *create],
         env=irsa.environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -157,7 +158,8 @@ def test_a_missing_plugin_is_not_replaced_with_other_credentials(
 
 def test_a_missing_plugin_is_replaced_with_its_role(bed: Bed, irsa: Irsa, seen: Seen, tmp_path: Path) -> None:
     role = f"arn:aws:iam::{bed['account']}:role/admins"
-    absent = Absent(bed, tmp_path, *GET, "--role-arn", role, AWS_ACCESS_KEY_ID="testing", AWS_SECRET_ACCESS_KEY="testing")
+    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    absent = Absent(bed, tmp_path, *GET, "--role-arn", role, **keys)
     bed.reset()
     ran = irsa("create", seen.place, "-p", S3, "-o", "json", env=absent.env)
     (warning,) = ran.done()["warnings"]

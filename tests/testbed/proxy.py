@@ -1,4 +1,4 @@
-"""A forward proxy on a loopback port, in a thread of the test: CONNECT, plain HTTP and SOCKS 5. It keeps what was asked.
+"""A forward proxy on a loopback port, in a thread of the test: CONNECT, plain HTTP and SOCKS 5. It keeps a log.
 
 Names that end in `.example` lead to loopback, so that a server here can have a name that is not local.
 """
@@ -65,6 +65,12 @@ class Proxy:
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         self._loop.run_forever()
+        # Connections that are still open end with their tasks.
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
