@@ -1,4 +1,4 @@
-"""`--endpoint-url` takes every call, those for credentials too; certificates and profiles that cannot be used say so."""
+"""`--endpoint-url` takes every call, those for credentials too; unusable certificates and profiles say so."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ def config(irsa: Irsa) -> Any:
     ("profile", "actions"),
     [
         (f"[profile p]\n{ROLE}source_profile = base\n{BASE}", ["AssumeRole"]),
-        (f"[profile p]\n{ROLE}source_profile = q\n[profile q]\n{ROLE}source_profile = base\n{BASE}", ["AssumeRole"] * 2),
+        (
+            f"[profile p]\n{ROLE}source_profile = q\n[profile q]\n{ROLE}source_profile = base\n{BASE}",
+            ["AssumeRole"] * 2,
+        ),
         (f"[profile p]\n{ROLE}web_identity_token_file = TOKEN\n", ["AssumeRoleWithWebIdentity"]),
     ],
     ids=["role", "chain", "web-identity"],
@@ -133,7 +136,8 @@ def test_a_certificate_that_is_not_trusted(irsa: Irsa, bed: Bed, config: Any) ->
 
 
 def test_a_missing_right_is_named(irsa: Irsa, bed: Bed) -> None:
-    message = "User: u is not authorized to perform: iam:CreateRole on resource: r with an explicit deny in a service control policy"
+    message = "User: u is not authorized to perform: iam:CreateRole on resource: r"
+    message += " with an explicit deny in a service control policy"
     bed.fail(action="CreateRole", status=403, code="AccessDenied", message=message)
     error = irsa("create", "default/scp", "-o", "json").refused("access_denied")
     assert "administrators of the organization for iam:CreateRole" in error["hint"], error

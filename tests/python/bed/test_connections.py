@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ CALLS = 150
 
 def sockets() -> int:
     """How many sockets this process has open."""
-    links = [Path(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]
-    return sum(link.is_symlink() and os.readlink(link).startswith("socket:") for link in links)
+    links = list(Path("/proc/self/fd").iterdir())
+    return sum(link.is_symlink() and str(link.readlink()).startswith("socket:") for link in links)
 
 
 def many_at_once(namespace: str, max_connections: int | None, found: Any) -> None:
@@ -34,7 +33,7 @@ def many_at_once(namespace: str, max_connections: int | None, found: Any) -> Non
     async def host(until: asyncio.Event) -> None:
         nonlocal most
         while not until.is_set():
-            kept = [open(__file__) for _ in range(50)]  # noqa: ASYNC230
+            kept = [Path(__file__).open() for _ in range(50)]  # noqa: SIM115
             most = max(most, sockets())
             for file in kept:
                 file.close()
