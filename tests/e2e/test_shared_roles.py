@@ -82,7 +82,7 @@ def test_accounts_of_a_cluster_config_attach_to_one_role(
         path.write_text(json.dumps({**config, "iam": {"serviceAccounts": [entry]}}))
         files += ["-f", str(path)]
     refused = irsa("apply", *files)
-    assert refused.code == 1 and "was not made by irsa" in refused.stderr
+    assert refused.code == 1 and "does not trust service account" in refused.stderr
     irsa("apply", *files, "--adopt", "-o", "json").done()
     for name in ("one", "two"):
         assert account(core, ns, name) == (arn, {"of": name})
