@@ -138,7 +138,7 @@ def test_contradictions(refused: Any, args: list[str]) -> None:
         pytest.param('{\n  "Version": "2012-10-17",\n}', ("line 3", "column 1"), id="comma"),
         pytest.param("", ("line 1",), id="empty"),
         pytest.param('{"Statement": []} x', ("line 1", "column 19"), id="text after it"),
-        pytest.param('{"Statement": [], "Statement": []}', ("Statement", "twice"), id="key twice"),
+        pytest.param('{"Statement": [], "Statement": []}', ("Statement", "duplicate"), id="duplicate key"),
         pytest.param('{"Version": "2012-10-17", "Statement": []}', ("Statement",), id="no statement"),
         pytest.param(json.dumps({"Version": "2020-01-01", "Statement": STATEMENT}), ("2020-01-01",), id="version"),
         pytest.param(json.dumps({"Statment": STATEMENT}), ("Statment", "Statement"), id="misspelt key"),

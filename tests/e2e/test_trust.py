@@ -431,10 +431,11 @@ def test_check_of_a_role(bed: Bed, irsa: Irsa, made: Seen, opened: str) -> None:
     given = irsa(*asked, made.role, "--subject", made.place, "--issuer", issuer, env=irsa.without_kubeconfig())
     assert given.json()["decision"] == "allow", given
     assert [entry["action"] for entry in bed.log()["requests"]] == ["GetRole"]
-    missing = irsa(*asked, made.role[:-1], "--subject", made.place).refused("not_found")
+    missing = irsa(*asked, made.role[:-1], "--subject", made.place).refused("not_found", code=4)
     assert made.role in missing["hint"]
     elsewhere = made.arn.replace(":role/", ":role/other/")
-    assert made.arn in "".join(irsa(*asked, elsewhere, "--subject", made.place).refused("not_found")["caused_by"])
+    other = irsa(*asked, elsewhere, "--subject", made.place).refused("not_found", code=4)
+    assert made.arn in "".join(other["caused_by"])
 
 
 def test_check_of_a_document_for_a_cluster(bed: Bed, irsa: Irsa, made: Seen) -> None:

@@ -68,5 +68,5 @@ def test_calls_at_once_leave_files_to_the_host(namespace: str, max_connections: 
 
 @pytest.mark.parametrize("wrong", [0, -1])
 def test_a_bound_is_at_least_one(wrong: int) -> None:
-    with pytest.raises(irsa.InvalidInputError, match="max_connections"):
+    with pytest.raises(ValueError, match="max_connections"):
         irsa.Client("demo", max_connections=wrong)
