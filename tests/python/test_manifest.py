@@ -55,6 +55,7 @@ SPEC: dict[str, tuple[Any, str, Any]] = {
     ),
     "audience": ("aud", "audience", "aud"),
     "tokenExpiration": (3600, "token_expiration", 3600),
+    "automountServiceAccountToken": (False, "automount_token", False),
     "stsRegionalEndpoints": (False, "sts_regional_endpoints", False),
     "roleOnly": (True, "role_only", True),
     "exact": (True, "exact", True),
