@@ -30,12 +30,20 @@ def test_writes_denied_by_iam(bed: Bed, irsa: Irsa, seen: Seen, action: str, tak
     assert seen.nothing()
 
 
-def test_write_of_the_account_refused_late(bed: Bed, irsa: Irsa, seen: Seen) -> None:
-    """The dry run passes, the write itself does not."""
-    fault = {"action": "PATCH", "path": "serviceaccounts", "status": 403, "code": "Forbidden", "message": "not you"}
+RBAC = (
+    'serviceaccounts "x" is forbidden: User "u" cannot patch resource "serviceaccounts" in API group "" '
+    'in the namespace "n"'
+)
+POLICY = "admission webhook denied the request: not today"
+
+
+@pytest.mark.parametrize(("message", "kind"), [(RBAC, "access_denied"), (POLICY, "conflict")], ids=["rbac", "policy"])
+def test_write_of_the_account_refused_late(bed: Bed, irsa: Irsa, seen: Seen, message: str, kind: str) -> None:
+    """The dry run passes, the write itself does not: by RBAC for these credentials, by a policy for everybody."""
+    fault = {"action": "PATCH", "path": "serviceaccounts", "status": 403, "code": "Forbidden", "message": message}
     bed.fail(front="demo", **fault, skip=1, times=0)
     ran = irsa("create", seen.place, "-p", S3, "-o", "json")
-    assert "not you" in str(ran.refused("access_denied")["caused_by"])
+    assert message in ran.refused(kind)["caused_by"][-1]
     outcomes = {step["action"]: step["outcome"] for step in ran.json()["steps"]}
     assert outcomes == {"create_role": "taken_back", "attach_policy": "taken_back", "create_service_account": "failed"}
     assert seen.nothing()
