@@ -164,7 +164,7 @@ impl<'a> Names<'a> {
         ]
     }
 
-    /// A path as it stands on a line that the shell has not expanded yet.
+    /// A path as typed, before the shell expands it.
     fn path(&self, text: &str) -> PathBuf {
         match (text.strip_prefix("~/"), self.home()) {
             (Some(rest), Some(home)) => home.join(rest),

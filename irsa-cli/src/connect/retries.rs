@@ -16,7 +16,7 @@ use crate::environment::Environment;
 /// `InvalidInput` for a mode or a number that is none.
 pub(super) async fn retries(environment: &Environment, profile: Option<&str>) -> Result<Option<RetryConfig>> {
     let profile = profile.map(|name| Cow::from(name.to_owned()));
-    // What is wrong with the files is told by whoever needs something of them.
+    // Errors in the files are reported where their values are needed.
     let profiles = load(&Fs::real(), &Env::real(), &Default::default(), profile).await.ok();
     understood(environment, profiles.as_ref())
 }
