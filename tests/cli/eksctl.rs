@@ -122,9 +122,12 @@ fn the_role_of_a_load_balancer_controller_is_adopted_in_place() {
     assert_eq!(shell.role_of(role).inline, adopted.inline);
 }
 
+/// Name and actions of an inline policy.
+type InlinePolicy = (&'static str, &'static [&'static str]);
+
 /// What eksctl writes for each word that becomes inline policies, by the last part of the name, and how many of ours take
 /// their place.
-const WORDS: [(&str, &[(&str, &[&str])], usize); 6] = [
+const WORDS: [(&str, &[InlinePolicy], usize); 6] = [
     (
         "autoScaler",
         &[("PolicyAutoScaling", &["autoscaling:DescribeAutoScalingGroups", "autoscaling:SetDesiredCapacity"])],
