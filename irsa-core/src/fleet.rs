@@ -4,11 +4,8 @@
 //! of what was read in bulk. A plan that makes a role is applied as it is; any other is made anew, from point reads, when its
 //! turn comes, since minutes may have passed. Requests for one role take turns; of those that share one, the first plans it.
 
-mod account;
 mod clash;
-mod cluster;
 mod eksctl;
-mod once;
 mod options;
 mod prune;
 mod report;
@@ -20,9 +17,7 @@ use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, stream};
 
-use self::account::BulkIam;
 use self::clash::Known;
-pub(crate) use self::cluster::BulkCluster;
 pub use self::options::{FleetOptions, Stop};
 pub use self::prune::Prunable;
 pub use self::report::{FleetEntry, FleetOutcome, FleetReport, Progress};
@@ -37,6 +32,7 @@ use crate::pace::Pace;
 use crate::plan::{Plan, check_roles};
 use crate::report::Report;
 use crate::request::Request;
+use crate::snapshot::{BulkCluster, BulkIam};
 
 /// From so many bindings on, reading the whole account costs less than reading each role.
 const MANY: usize = 40;

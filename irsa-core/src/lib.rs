@@ -87,6 +87,7 @@ mod report;
 mod request;
 mod retry;
 mod sandbox;
+mod snapshot;
 #[cfg(test)]
 #[cfg(any(feature = "aws", feature = "kube"))]
 mod test_server;

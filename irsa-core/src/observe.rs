@@ -21,7 +21,6 @@ use crate::account::is_bound_by_us;
 use crate::backend::{ClusterBackend, IamBackend, IdentityBackend, OidcProvider, Quotas, ServiceAccount};
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fleet::BulkCluster;
 use crate::identity::{ClusterId, Demand, Identity, resolve};
 use crate::name::{
     Audience, ClusterRef, InlinePolicyName, Namespace, PolicyArn, PolicyRef, ProviderArn, RoleArn, RoleName,
@@ -30,6 +29,7 @@ use crate::name::{
 use crate::ownership::{Member, Ownership};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
+use crate::snapshot::BulkCluster;
 use crate::trust::{OwnKind, TrustPolicy, WebIdentity, member_of, own_kind};
 
 pub(crate) use self::accounts::{AccountKey, NamespaceStatus, ObservedAccount};

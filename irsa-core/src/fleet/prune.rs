@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::BulkCluster;
 use crate::backend::{ClusterBackend, LISTING_ROLES, RoleDetail};
 use crate::binding::{IrsaBinding, ROLE_ARN_ANNOTATION};
 use crate::client::Client;
@@ -15,6 +14,7 @@ use crate::observe::in_bulk;
 use crate::ownership::{Member, Origin, Ownership, SET_TAG};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
+use crate::snapshot::BulkCluster;
 
 /// What a prune removes.
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::once::Once;
+use super::memo::Once;
 use crate::backend::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
 };
@@ -22,7 +22,7 @@ const OF_SERVICES: &str = "/aws-service-role/";
 
 /// IAM for the time of one plan. Writes go through; what was read does not show them.
 #[derive(Debug)]
-pub(super) struct BulkIam {
+pub(crate) struct BulkIam {
     inner: Arc<dyn IamBackend>,
     /// By name in lower case, since IAM's names are unique without regard to case.
     roles: Option<HashMap<String, RoleDetail>>,
@@ -40,7 +40,7 @@ pub(super) struct BulkIam {
 
 impl BulkIam {
     /// IAM with what was read of all roles, if that was.
-    pub(super) fn new(inner: Arc<dyn IamBackend>, roles: Option<Vec<RoleDetail>>, requests: &[Request]) -> Self {
+    pub(crate) fn new(inner: Arc<dyn IamBackend>, roles: Option<Vec<RoleDetail>>, requests: &[Request]) -> Self {
         let of_role = roles.iter().flatten().flat_map(|detail| detail.attached.iter());
         let attached: HashSet<PolicyArn> = of_role.filter(|arn| arn.path() != OF_SERVICES).cloned().collect();
         let (mut names, mut unknown) = (BTreeSet::new(), BTreeSet::new());

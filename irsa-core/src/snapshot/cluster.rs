@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::once::Once;
+use super::memo::Once;
 use crate::account::is_bound_by_us;
 use crate::backend::{
     AccessReview, Anchor, ClusterBackend, ClusterNamespace, NewServiceAccount, ServiceAccount, WriteMode,
@@ -49,13 +49,13 @@ pub(crate) struct BulkCluster {
 }
 
 impl BulkCluster {
-    pub(super) fn new(inner: Arc<dyn ClusterBackend>) -> Self {
+    pub(crate) fn new(inner: Arc<dyn ClusterBackend>) -> Self {
         let (accounts, namespaces, each_namespace, anchor, reviews) = Default::default();
         Self { inner, accounts, namespaces, each_namespace, anchor, reviews }
     }
 
     /// Lists the accounts and makes sure of the cluster ahead of the first who asks.
-    pub(super) async fn prepare(&self) {
+    pub(crate) async fn prepare(&self) {
         let anchor = async { if self.inner.through_eks() { None } else { self.anchor().await.ok() } };
         let _ = futures::join!(self.listed(), self.all_namespaces(), anchor);
     }
