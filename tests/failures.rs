@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use irsa_core::name::RoleName;
-use irsa_core::{At, ErrorKind, Outcome, Report, Request, Stop, WarningId};
+use irsa_core::{At, CancellationToken, ErrorKind, Outcome, Report, Request, WarningId};
 use serde_json::json;
 
 use crate::world::{ROLE, World, actions, warned};
@@ -246,11 +246,11 @@ async fn two_writers_of_one_client_wait_for_each_other() {
 #[tokio::test]
 async fn a_run_that_is_stopped_begins_no_further_step_and_is_finished_by_the_next() {
     let world = World::new();
-    let stop = Stop::new();
-    let switch = stop.clone();
-    world.sandbox.faults().just_before(("create_role", 1), move |_| switch.stop());
+    let cancellation = CancellationToken::new();
+    let switch = cancellation.clone();
+    world.sandbox.faults().just_before(("create_role", 1), move |_| switch.cancel());
     let request = Request::create(World::binding().build().unwrap());
-    let error = world.client.run_until(&request, &stop).await.unwrap_err();
+    let error = world.client.run_until(&request, &cancellation).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Interrupted);
     assert_eq!(
         outcomes(error.report().unwrap()),
@@ -262,7 +262,7 @@ async fn a_run_that_is_stopped_begins_no_further_step_and_is_finished_by_the_nex
     );
     assert_eq!(world.writes(), ["create_role"]);
     world.sandbox.faults().clear();
-    assert!(world.client.run_until(&request, &Stop::new()).await.unwrap().changed);
+    assert!(world.client.run_until(&request, &CancellationToken::new()).await.unwrap().changed);
     assert!(!world.client.run(&request).await.unwrap().changed);
 }
 
@@ -270,14 +270,14 @@ async fn a_run_that_is_stopped_begins_no_further_step_and_is_finished_by_the_nex
 async fn a_run_that_is_stopped_while_it_reads_ends_at_once() {
     let world = World::new();
     world.sandbox.faults().delay_every_call(Duration::from_secs(60));
-    let stop = Stop::new();
+    let cancellation = CancellationToken::new();
     let request = Request::create(World::binding().build().unwrap());
     let begun = tokio::time::Instant::now();
     let stopping = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        stop.stop();
+        cancellation.cancel();
     };
-    let (result, ()) = tokio::join!(world.client.run_until(&request, &stop), stopping);
+    let (result, ()) = tokio::join!(world.client.run_until(&request, &cancellation), stopping);
     let error = result.unwrap_err();
     assert_eq!((error.kind(), error.report()), (ErrorKind::Interrupted, None));
     assert_eq!(begun.elapsed(), Duration::from_secs(1));

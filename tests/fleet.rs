@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use irsa_core::{
-    At, ErrorKind, FleetOptions, FleetOutcome, FleetReport, IrsaBinding, IrsaBindingBuilder, Outcome, Progress, Report,
-    Request, Sandbox, Stop,
+    At, CancellationToken, ErrorKind, FleetOptions, FleetOutcome, FleetReport, IrsaBinding, IrsaBindingBuilder,
+    Outcome, Progress, Report, Request, Sandbox,
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -262,11 +262,11 @@ async fn a_deadline_counts_the_work_itself() {
 #[tokio::test(start_paused = true)]
 async fn a_stop_comes_between_two_steps() {
     let world = world();
-    let stop = Stop::new();
-    let switch = stop.clone();
-    world.sandbox.faults().just_before(At::method("create_role", 3), move |_| switch.stop());
+    let cancellation = CancellationToken::new();
+    let switch = cancellation.clone();
+    world.sandbox.faults().just_before(At::method("create_role", 3), move |_| switch.cancel());
     world.sandbox.faults().delay_every_call(Duration::from_millis(10));
-    let options = fast().with_concurrency(2).with_stop(stop);
+    let options = fast().with_concurrency(2).with_cancellation(cancellation);
     let report = world.client.apply_all(&fleet(10), &options, &|_| {}).await.unwrap();
     let stopped: Vec<&Report> = report
         .entries

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use irsa_core::name::ClusterRef;
 use irsa_core::{
-    Client, Error, ErrorKind, FleetEntry, FleetOptions, FleetReport, Hint, IrsaBinding, Progress, Prunable, Request,
-    Result, Stop, Warning, WarningId,
+    CancellationToken, Client, Error, ErrorKind, FleetEntry, FleetOptions, FleetReport, Hint, IrsaBinding, Progress,
+    Prunable, Request, Result, Warning, WarningId,
 };
 use tokio::sync::mpsc;
 
@@ -151,8 +151,8 @@ impl<'a> Fleet<'a> {
             warnings.extend(prunable.warnings);
             requests.extend(prunable.requests.into_iter().map(|delete| delete.with_preview(self.dry_run.preview())));
         }
-        let stop = Stop::new();
-        let options = self.options.clone().with_stop(stop.clone());
+        let cancellation = CancellationToken::new();
+        let options = self.options.clone().with_cancellation(cancellation.clone());
         let begun = AtomicBool::new(false);
         let (sender, mut lines) = mpsc::unbounded_channel();
         let preview = self.dry_run.preview();
@@ -172,10 +172,10 @@ impl<'a> Fleet<'a> {
                 Some(step) = lines.recv() => step.show(&mut bar, printer),
                 report = &mut work => break report,
                 () = connect.interrupted() => {
-                    if !begun.load(Ordering::Relaxed) || stop.is_stopped() {
+                    if !begun.load(Ordering::Relaxed) || cancellation.is_cancelled() {
                         return Ok(None);
                     }
-                    stop.stop();
+                    cancellation.cancel();
                     bar.aside(|| printer.talk("stopping after the steps under way; Ctrl-C again stops at once\n"));
                 }
             }
@@ -187,7 +187,7 @@ impl<'a> Fleet<'a> {
         // What only resolving the clusters shows was not refused from the input alone.
         let found = |error| manifests::placed(error, &asked.manifests.bindings, ErrorKind::Conflict);
         let report = report.map_err(found)?;
-        Ok(Some(Told { report, warnings, dry_run: self.dry_run, stopped: stop.is_stopped() }))
+        Ok(Some(Told { report, warnings, dry_run: self.dry_run, stopped: cancellation.is_cancelled() }))
     }
 
     /// A client, and the requests with the roles that eksctl has made.

@@ -13,7 +13,7 @@ mod wish;
 use std::ffi::OsString;
 use std::path::Path;
 
-use irsa_core::{BindingState, BindingView, Error, ErrorKind, Report, Stop};
+use irsa_core::{BindingState, BindingView, CancellationToken, Error, ErrorKind, Report};
 
 pub(crate) use self::environment::VPC_NAME;
 use self::wish::Asked;
@@ -50,15 +50,15 @@ pub(crate) async fn grant(
     environment: &Environment,
     target: &Target,
     connect: &dyn Connect,
-    stop: &Stop,
+    cancellation: &CancellationToken,
 ) -> Result<Told, (bool, Error)> {
     let (client, asked) = tokio::select! {
         settled = environment::settle(wish, environment, target, connect) => settled?,
-        () = stop.stopped() => return Err((false, Error::new(ErrorKind::Interrupted, "interrupted"))),
+        () = cancellation.cancelled() => return Err((false, Error::new(ErrorKind::Interrupted, "interrupted"))),
     };
     match asked {
         Asked::Bind(request) => {
-            let report = client.run_until(&request, stop).await.map_err(|error| (false, error))?;
+            let report = client.run_until(&request, cancellation).await.map_err(|error| (false, error))?;
             Ok(Told::Report { kind: wish.kind(), request, report: Box::new(report) })
         }
         Asked::View(binding) => {

@@ -4,7 +4,8 @@ use std::pin::pin;
 
 use irsa_core::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountName};
 use irsa_core::{
-    BindingView, Client, Error, ErrorKind, Export, IrsaBinding, ProviderView, Report, Request, Result, Stop,
+    BindingView, CancellationToken, Client, Error, ErrorKind, Export, IrsaBinding, ProviderView, Report, Request,
+    Result,
 };
 
 use crate::args::{Cli, Command, DryRun, Global, ProviderCommand};
@@ -125,19 +126,19 @@ impl Job {
     ) -> Exit {
         let spins = environment.stderr_is_terminal && !global.quiet && global.verbose == 0;
         let title = self.title();
-        let stop = Stop::new();
+        let cancellation = CancellationToken::new();
         let ended = run_to_end(global, environment, async {
-            let mut work = pin!(self.connect_and_do(environment, connect, &stop));
+            let mut work = pin!(self.connect_and_do(environment, connect, &cancellation));
             let mut progress = pin!(progress::show(&title, spins));
             loop {
                 tokio::select! {
                     answer = &mut work => break Some(answer),
                     () = connect.interrupted() => {
                         // What only reads is given up at once, and so is what is stopped twice.
-                        if !self.writes() || stop.is_stopped() {
+                        if !self.writes() || cancellation.is_cancelled() {
                             break None;
                         }
-                        stop.stop();
+                        cancellation.cancel();
                     }
                     never = &mut progress => match never {},
                 }
@@ -158,7 +159,7 @@ impl Job {
             Some(Ok(answer)) => {
                 let exit = output::answered(self, &answer, global, printer);
                 // A loop around the program ends with it, also when no step was left to do.
-                if stop.is_stopped() { Exit::Interrupted } else { exit }
+                if cancellation.is_cancelled() { Exit::Interrupted } else { exit }
             }
             Some(Err((_, error))) if error.kind() == ErrorKind::Interrupted && matches!(self.work, Work::Gen3(_)) => {
                 output::gen3::interrupted(error.report(), global, printer)
@@ -195,26 +196,26 @@ impl Job {
         &self,
         environment: &Environment,
         connect: &dyn Connect,
-        stop: &Stop,
+        cancellation: &CancellationToken,
     ) -> std::result::Result<Answer, (bool, Error)> {
         if let Work::Trust(question) = &self.work {
             return trust::ask(question, environment, &self.target, connect).await.map(Answer::Trust);
         }
         if let Work::Gen3(wish) = &self.work {
-            return gen3::grant(wish, environment, &self.target, connect, stop).await.map(Answer::Gen3);
+            return gen3::grant(wish, environment, &self.target, connect, cancellation).await.map(Answer::Gen3);
         }
         let servers = self.servers();
         let client = tokio::select! {
             client = connect.connect(environment, &self.target, &servers) => client.map_err(|error| (true, error))?,
-            () = stop.stopped() => return Err((false, Error::new(ErrorKind::Interrupted, "interrupted"))),
+            () = cancellation.cancelled() => return Err((false, Error::new(ErrorKind::Interrupted, "interrupted"))),
         };
-        self.do_with(&client, stop).await.map_err(|error| (false, error))
+        self.do_with(&client, cancellation).await.map_err(|error| (false, error))
     }
 
-    async fn do_with(&self, client: &Client, stop: &Stop) -> Result<Answer> {
+    async fn do_with(&self, client: &Client, cancellation: &CancellationToken) -> Result<Answer> {
         let (cluster, preview) = (self.target.cluster()?, self.dry_run.preview());
         match &self.work {
-            Work::Bind(request) => client.run_until(request, stop).await.map(Answer::Report),
+            Work::Bind(request) => client.run_until(request, cancellation).await.map(Answer::Report),
             Work::Get { namespace, name, role_name } => {
                 client.get(cluster, namespace, name, role_name.as_ref()).await.map(Answer::Binding)
             }

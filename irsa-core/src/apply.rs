@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use self::run::{Done, run_step};
 use self::take_back::take_back;
 use crate::backend::collect_warnings;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fleet::Stop;
 use crate::guard::Guard;
 use crate::observe::Backends;
 use crate::pace::{Pace, PacedIam, Waited};
@@ -71,7 +71,7 @@ pub(crate) struct Terms<'a> {
     /// The limit of writes, shared with others.
     pub(crate) pace: Option<&'a Arc<Pace>>,
     /// Ends the work between two stages.
-    pub(crate) stop: Option<&'a Stop>,
+    pub(crate) cancellation: Option<&'a CancellationToken>,
 }
 
 /// Does what a plan says.
@@ -97,7 +97,7 @@ async fn apply_stages(backends: &Backends, plan: &Plan, terms: Terms<'_>) -> Res
     let mut stages: Vec<Vec<State>> =
         plan.stages.iter().map(|stage| stage.iter().map(|_| State::Waiting).collect()).collect();
     for (steps, states) in plan.stages.iter().zip(&mut stages) {
-        stopped = terms.stop.is_some_and(Stop::is_stopped);
+        stopped = terms.cancellation.is_some_and(CancellationToken::is_cancelled);
         if stopped {
             break;
         }

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{Either, select};
+use tokio_util::sync::CancellationToken;
 
 use crate::apply::{Terms, interrupted};
 use crate::backend::{ClusterBackend, IamBackend, IdentityBackend, collect_warnings};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fleet::Stop;
 use crate::hint::Hint;
 use crate::identity::{CachedIdentity, Identity};
 use crate::name::{ClusterRef, RoleName};
@@ -167,22 +167,22 @@ impl Client {
         self.run_on(request, self.terms()).await
     }
 
-    /// Plans and applies as [`run`](Self::run) does, until it is stopped: reads are given up at once, writes that have
-    /// begun are completed, and no other is begun.
+    /// Plans and applies as [`run`](Self::run) does, until `cancellation` is cancelled: reads are given up at once, writes
+    /// that have begun are completed, and no other is begun.
     ///
     /// # Errors
-    /// Those of [`run`](Self::run); `Interrupted` where it was stopped before its end, with the report of what had been
+    /// Those of [`run`](Self::run); `Interrupted` where it was cancelled before its end, with the report of what had been
     /// done. The same request again finishes the work.
-    pub async fn run_until(&self, request: &Request, stop: &Stop) -> Result<Report> {
-        self.run_on(request, Terms { stop: Some(stop), ..self.terms() }).await
+    pub async fn run_until(&self, request: &Request, cancellation: &CancellationToken) -> Result<Report> {
+        self.run_on(request, Terms { cancellation: Some(cancellation), ..self.terms() }).await
     }
 
     /// As [`run`](Self::run), on terms that are shared with others.
     #[tracing::instrument(name = "run", skip_all, fields(binding = %request.binding))]
     pub(crate) async fn run_on(&self, request: &Request, terms: Terms<'_>) -> Result<Report> {
-        let planned = match terms.stop {
+        let planned = match terms.cancellation {
             None => self.plan(request).await?,
-            Some(stop) => match select(pin!(self.plan(request)), pin!(stop.stopped())).await {
+            Some(cancellation) => match select(pin!(self.plan(request)), pin!(cancellation.cancelled())).await {
                 Either::Left((planned, _)) => planned?,
                 Either::Right(_) => return Err(interrupted(&request.binding.to_string())),
             },
@@ -216,7 +216,7 @@ impl Client {
 
     /// The terms of one binding by itself.
     pub(crate) fn terms(&self) -> Terms<'static> {
-        Terms { timeout: self.timeout, pace: None, stop: None }
+        Terms { timeout: self.timeout, pace: None, cancellation: None }
     }
 
     /// The queue of writers to a role.

@@ -16,9 +16,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, stream};
+use tokio_util::sync::CancellationToken;
 
 use self::clash::Known;
-pub use self::options::{FleetOptions, Stop};
+pub use self::options::FleetOptions;
 pub use self::prune::Prunable;
 pub use self::report::{FleetEntry, FleetOutcome, FleetReport, Progress};
 use crate::apply::Terms;
@@ -74,8 +75,8 @@ impl Client {
     /// is planned, and of each binding that is done, in the order in which they end.
     ///
     /// # Guarantees
-    /// Those of [`apply`](Self::apply) for each binding: the same requests again finish the work. After
-    /// [`Stop::stop`] the writes under way end, and no other is begun.
+    /// Those of [`apply`](Self::apply) for each binding: the same requests again finish the work. Once
+    /// [`FleetOptions::cancellation`] is cancelled the writes under way end, and no other is begun.
     ///
     /// # Errors
     /// Those of [`plan_all`](Self::plan_all); what happened to each binding is in the report.
@@ -92,7 +93,7 @@ impl Client {
         let unchanged = plans.iter().filter(|plan| plan.as_ref().is_ok_and(Plan::is_empty)).count();
         progress(Progress::Planned { changes: plans.len() - refused - unchanged, unchanged, refused });
         let pace = Pace::of(options.writes_per_second);
-        let terms = Terms { pace: pace.as_ref(), stop: Some(&options.stop), ..known.terms() };
+        let terms = Terms { pace: pace.as_ref(), cancellation: Some(&options.cancellation), ..known.terms() };
         let fleet = Fleet { requests: &requests, terms, reviewed: is_many(&requests) };
         let groups = in_turns(&requests, plans, &Known::of(&known.backends.given));
         let worked = stream::iter(0..groups.len())
@@ -260,7 +261,7 @@ impl Client {
         planned: &Result<Plan>,
         changed: bool,
     ) -> FleetOutcome {
-        if fleet.terms.stop.is_some_and(Stop::is_stopped) {
+        if fleet.terms.cancellation.is_some_and(CancellationToken::is_cancelled) {
             return FleetOutcome::NotRun;
         }
         let result = match planned {

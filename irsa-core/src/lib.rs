@@ -108,7 +108,7 @@ pub use self::connection_limit::ConnectionLimit;
 pub use self::convention::Convention;
 pub use self::document::PolicyDocument;
 pub use self::error::{ConflictReason, Error, ErrorKind, Result};
-pub use self::fleet::{FleetEntry, FleetOptions, FleetOutcome, FleetReport, Progress, Prunable, Stop, check_fleet};
+pub use self::fleet::{FleetEntry, FleetOptions, FleetOutcome, FleetReport, Progress, Prunable, check_fleet};
 pub use self::hint::Hint;
 pub use self::identity::{ClusterId, Identity};
 pub use self::inventory::Export;
@@ -127,6 +127,9 @@ pub use self::sandbox::{
     SandboxQuotas, SandboxState,
 };
 pub use self::view::{BindingState, BindingView, Problem, ProviderView};
+/// Ends a run between two steps; see [`Client::run_until`] and [`FleetOptions::cancellation`].
+#[doc(no_inline)]
+pub use tokio_util::sync::CancellationToken;
 
 /// The Rust of the README is compiled and run.
 #[cfg(doctest)]
