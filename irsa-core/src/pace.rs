@@ -11,8 +11,10 @@ use crate::backend::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
 };
 use crate::error::Result;
-use crate::fleet::FleetOptions;
 use crate::name::{Audience, InlinePolicyName, PolicyArn, ProviderArn, RoleName};
+
+/// The lowest limit of writes: a lower one is as good as a standstill, and taken for this.
+pub(crate) const MIN_WRITES_PER_SECOND: f64 = 0.001;
 
 /// Shorter waits are not logged: at ten writes a second, every write waits a little.
 const WORTH_LOGGING: Duration = Duration::from_secs(1);
@@ -26,7 +28,7 @@ impl Pace {
     pub(crate) fn of(per_second: f64) -> Option<Arc<Self>> {
         let limited = per_second.is_finite() && per_second > 0.0;
         limited.then(|| {
-            let distance = Duration::from_secs_f64(1.0 / per_second.max(FleetOptions::SLOWEST));
+            let distance = Duration::from_secs_f64(1.0 / per_second.max(MIN_WRITES_PER_SECOND));
             // A distance of nothing is no interval for tokio.
             let mut turns = tokio::time::interval(distance.max(Duration::from_nanos(1)));
             // Turns that nobody took are not saved up: IAM counts bursts.

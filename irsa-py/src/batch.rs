@@ -194,7 +194,7 @@ fn declared(bindings: &Bound<'_, PyAny>) -> PyResult<Declared> {
 }
 
 fn options(concurrency: usize, writes_per_second: f64) -> PyResult<FleetOptions> {
-    let slowest = FleetOptions::SLOWEST;
+    let slowest = FleetOptions::MIN_WRITES_PER_SECOND;
     let paced = writes_per_second.is_finite() && (writes_per_second == 0.0 || writes_per_second >= slowest);
     if concurrency == 0 || !paced {
         let rule = format!("concurrency must be 1 or more, writes_per_second 0 (no limit) or at least {slowest}");

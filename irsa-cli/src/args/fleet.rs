@@ -137,9 +137,9 @@ fn concurrency(text: &str) -> Result<usize, String> {
 
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(rate) if rate.is_finite() && (rate == 0.0 || rate >= FleetOptions::SLOWEST) => Ok(rate),
+        Ok(rate) if rate.is_finite() && (rate == 0.0 || rate >= FleetOptions::MIN_WRITES_PER_SECOND) => Ok(rate),
         _ => {
-            let slowest = FleetOptions::SLOWEST;
+            let slowest = FleetOptions::MIN_WRITES_PER_SECOND;
             Err(format!("must be a number of writes of at least {slowest}, such as 10 or 0.5; 0 is no limit"))
         }
     }

@@ -2,6 +2,8 @@
 
 use tokio_util::sync::CancellationToken;
 
+use crate::pace::MIN_WRITES_PER_SECOND;
+
 /// So many bindings are worked on at once, if nothing else is said.
 const CONCURRENCY: usize = 8;
 /// So many writes go to IAM in a second, if nothing else is said: IAM throttles what is much faster.
@@ -32,8 +34,8 @@ impl FleetOptions {
         self
     }
 
-    /// The slowest limit of writes, in writes per second: what is slower is as good as a standstill, and taken for this.
-    pub const SLOWEST: f64 = 0.001;
+    /// The lowest limit of writes, in writes per second (0.001): a lower one counts as this.
+    pub const MIN_WRITES_PER_SECOND: f64 = MIN_WRITES_PER_SECOND;
 
     /// Sets [`writes_per_second`](Self::writes_per_second).
     #[must_use]
