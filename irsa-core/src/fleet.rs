@@ -7,6 +7,7 @@
 mod clash;
 mod eksctl;
 mod options;
+mod preflight;
 mod prune;
 mod report;
 mod shared;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::clash::Known;
 pub use self::options::FleetOptions;
+use self::preflight::rehearse;
 pub use self::prune::Prunable;
 pub use self::report::{FleetEntry, FleetOutcome, FleetReport, Progress};
 use crate::apply::Terms;
@@ -28,7 +30,7 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{Demand, Identity, resolve};
 use crate::name::ClusterRef;
-use crate::observe::{Backends, rehearse};
+use crate::observe::Backends;
 use crate::pace::Pace;
 use crate::plan::{Plan, check_roles};
 use crate::report::Report;

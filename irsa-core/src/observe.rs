@@ -36,7 +36,7 @@ pub(crate) use self::accounts::{AccountKey, NamespaceStatus, ObservedAccount};
 pub(crate) use self::effects::PolicyEffect;
 pub(crate) use self::right_cluster::check_cluster;
 pub(crate) use self::role::{Documents, in_bulk, read_role};
-pub(crate) use self::writes::{namespace_terminating, rehearse};
+pub(crate) use self::writes::{check_write, namespace_terminating};
 
 /// The back ends of a client.
 #[derive(Clone, Debug)]

@@ -14,8 +14,7 @@ use crate::backend::{
 use crate::error::{ConflictReason, Error, ErrorKind, Result, did_you_mean, nearest};
 use crate::guard::Guard;
 use crate::hint::Hint;
-use crate::name::{ClusterRef, Namespace, RoleArn};
-use crate::plan::{Plan, Step};
+use crate::name::{Namespace, RoleArn};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
 
@@ -70,8 +69,8 @@ fn ending_namespace(account: &ObservedAccount, key: &AccountKey) -> Option<Warni
 
 /// What a check of a write found out.
 #[derive(Debug, Default)]
-struct Checked {
-    warning: Option<Warning>,
+pub(crate) struct Checked {
+    pub(crate) warning: Option<Warning>,
     /// The namespace may not be read, and the dry run told that it does not exist.
     namespace_missing: bool,
 }
@@ -135,7 +134,8 @@ pub(super) fn target_arn(request: &Request, observed: &Observed) -> Result<Optio
     })
 }
 
-async fn check_write(
+/// Makes sure that one account may be written; `answer` is that of a dry run that was made already.
+pub(crate) async fn check_write(
     backends: &Backends,
     request: &Request,
     account: &ObservedAccount,
@@ -257,31 +257,6 @@ async fn rights(
             .with_hint(Hint::GrantPermissions));
     }
     Ok(None)
-}
-
-/// Dry runs of the accounts that a plan writes, where it was made from reviews alone: what a fleet does first for each
-/// binding.
-pub(crate) async fn rehearse(backends: &Backends, request: &Request, plan: &Plan) -> Result<Vec<Warning>> {
-    let made: BTreeSet<(&ClusterRef, &Namespace)> = plan
-        .steps()
-        .filter_map(|step| match step {
-            Step::CreateNamespace { cluster, namespace } => Some((cluster, namespace)),
-            _ => None,
-        })
-        .collect();
-    let written = plan.steps().filter_map(|step| match step {
-        // In a namespace that is still to be made nothing can be rehearsed: the rights were reviewed.
-        Step::ApplyServiceAccount { cluster, account, existed } if !made.contains(&(cluster, &account.namespace)) => {
-            let there = existed.as_deref().cloned();
-            let namespace = Some(NamespaceStatus::Active);
-            Some((ObservedAccount { cluster: cluster.clone(), account: there, namespace }, account))
-        }
-        _ => None,
-    });
-    let written: Vec<_> = written.collect();
-    let each = written.iter().map(|(there, account)| check_write(backends, request, there, account, None));
-    let checked = futures::future::try_join_all(each).await?;
-    Ok(checked.into_iter().filter_map(|checked| checked.warning).collect())
 }
 
 /// The refusal to create anything in a namespace that is being deleted.
