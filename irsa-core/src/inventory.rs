@@ -3,6 +3,7 @@
 
 mod export;
 mod list;
+mod trust;
 
 use std::collections::BTreeSet;
 

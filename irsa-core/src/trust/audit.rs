@@ -23,7 +23,6 @@ pub(super) mod place;
 pub(super) mod power;
 pub(super) mod principals;
 pub(super) mod reading;
-pub(super) mod reads;
 pub(super) mod repair;
 pub(super) mod template;
 pub(super) mod unusable_principals;

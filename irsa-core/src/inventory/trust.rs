@@ -5,9 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{FutureExt, StreamExt};
 
-use super::finding::{Audit, WhoCan};
-use super::finding_id::Ignore;
-use super::{AuditedRole, KnownAccount, Surroundings, audit, who_can};
 use crate::backend::{Role, RoleDetail, ServiceAccount};
 use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::client::Client;
@@ -16,7 +13,7 @@ use crate::identity::{Demand, Identity, resolve};
 use crate::name::{AccountId, ClusterRef, InlinePolicyName, ProviderArn, RoleArn, RoleName};
 use crate::observe::{Backends, check_cluster};
 use crate::report::{Warning, WarningId};
-use crate::trust::evaluate::document::TrustDocument;
+use crate::trust::{Audit, AuditedRole, Ignore, KnownAccount, Surroundings, TrustDocument, WhoCan, audit, who_can};
 
 /// How many providers, or inline policies, are read at the same time.
 const AT_ONCE: usize = 8;
