@@ -10,7 +10,7 @@ use crate::binding::{
 use crate::error::{ConflictReason, Error, ErrorKind, Result};
 use crate::guard::Guard;
 use crate::hint::Hint;
-use crate::name::{Namespace, RoleArn, ServiceAccountName};
+use crate::name::{Namespace, RoleArn, ServiceAccountName, ServiceAccountRef};
 
 /// What must be applied so that an account is as the binding wants it; nothing when it is already.
 ///
@@ -106,8 +106,8 @@ fn check_staying(account: &ServiceAccount) -> Result<()> {
     if !account.deleting {
         return Ok(());
     }
-    let place = format!("{}/{}", account.namespace, account.name);
-    Err(Error::new(ErrorKind::Conflict, format!("service account {place} is being deleted"))
+    let service_account = ServiceAccountRef::new(&account.namespace, &account.name);
+    Err(Error::new(ErrorKind::Conflict, format!("service account {service_account} is being deleted"))
         .with_cause("its finalizers are not done yet; what would be written to it would go with it")
         .with_hint("run the same command again when it is gone: it makes the account anew"))
 }
@@ -117,10 +117,10 @@ fn check_annotation(account: &ServiceAccount, role: &RoleArn) -> Result<()> {
     let Some(other) = other_role(account, Some(role)).filter(|_| Guard::AnnotationOfOthers.stands()) else {
         return Ok(());
     };
-    let place = format!("{}/{}", account.namespace, account.name);
+    let service_account = ServiceAccountRef::new(&account.namespace, &account.name);
     let manager = account.annotation_owner(ROLE_ARN_ANNOTATION);
     let owner = manager.map(|manager| format!(", set by {manager}")).unwrap_or_default();
-    Err(Error::new(ErrorKind::Conflict, format!("service account {place} cannot be bound to {role}"))
+    Err(Error::new(ErrorKind::Conflict, format!("service account {service_account} cannot be bound to {role}"))
         .with_cause(format!("its annotation {ROLE_ARN_ANNOTATION} names {}: {other}{owner}", difference(other, role)))
         .with_conflict_reason(ConflictReason::OtherRole)
         .with_context("annotation", other.to_owned())

@@ -15,8 +15,10 @@ use crate::convention::{Convention, Naming};
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
 use crate::hint::Hint;
 use crate::identity::{ClusterId, Demand, Identity, resolve};
-use crate::name::{ClusterRef, Namespace, ProviderArn, RoleArn, RoleName, ServiceAccountName, SubjectName};
-use crate::observe::{Backends, Documents, ObservedRole, check_cluster, place, read_role};
+use crate::name::{
+    ClusterRef, Namespace, ProviderArn, RoleArn, RoleName, ServiceAccountName, ServiceAccountRef, SubjectName,
+};
+use crate::observe::{Backends, Documents, ObservedRole, check_cluster, read_role};
 use crate::ownership::Member;
 use crate::trust::{Decision, member_of};
 use crate::view::{BindingState, BindingView, Problem};
@@ -147,7 +149,7 @@ async fn get(
     {
         return Err(Error::new(
             ErrorKind::Conflict,
-            format!("service account {} has two roles", place(namespace, name)),
+            format!("service account {} has two roles", ServiceAccountRef::new(namespace, name)),
         )
         .with_cause(format!("its annotation names {arn}, and {} is owned by this binding", own.role.arn))
         .with_hint(Hint::NameRole));
@@ -161,7 +163,7 @@ async fn get(
     };
     if role.is_none() && !dangling() {
         let known = if role_only { Vec::new() } else { bound_names(backends, cluster).await };
-        return Err(nothing(&place(namespace, name), role_name, role_only, &known));
+        return Err(nothing(&ServiceAccountRef::new(namespace, name).to_string(), role_name, role_only, &known));
     }
     let account = if role_only { Account::NotAsked } else { Account::of(account.as_ref()) };
     Ok(view(&located, (namespace, name.as_str()), role.as_ref(), account))
@@ -174,7 +176,7 @@ async fn bound_names(backends: &Backends, cluster: &ClusterRef) -> Vec<String> {
         Err(_) => Vec::new(),
     };
     let bound = known.iter().filter(|account| annotation(account).is_some());
-    bound.map(|account| place(&account.namespace, &account.name)).collect()
+    bound.map(|account| ServiceAccountRef::new(&account.namespace, &account.name).to_string()).collect()
 }
 
 fn nothing(wanted: &str, role_name: Option<&RoleName>, role_only: bool, known: &[String]) -> Error {

@@ -18,6 +18,7 @@ pub use self::iam::{
     AccountId, Audience, Description, InlinePolicyName, Partition, RoleName, RolePath, SessionDuration, TagKey,
     TagValue, TokenExpiration,
 };
+pub(crate) use self::kubernetes::ServiceAccountRef;
 pub use self::kubernetes::{AnnotationKey, LabelKey, LabelValue, Namespace, ServiceAccountName, ServiceAccountPattern};
 pub use self::policy::PolicyRef;
 pub use self::subject::{Subject, SubjectName};

@@ -22,10 +22,7 @@ use crate::backend::{ClusterBackend, IamBackend, IdentityBackend, OidcProvider, 
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{ClusterId, Demand, Identity, resolve};
-use crate::name::{
-    Audience, ClusterRef, InlinePolicyName, Namespace, PolicyArn, PolicyRef, ProviderArn, RoleArn, RoleName,
-    ServiceAccountName,
-};
+use crate::name::{Audience, ClusterRef, InlinePolicyName, PolicyArn, PolicyRef, ProviderArn, RoleArn, RoleName};
 use crate::ownership::{Member, Ownership};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
@@ -343,11 +340,6 @@ async fn observe_providers(
         .boxed()
     });
     Ok(futures::future::try_join_all(each).await?.into_iter().collect())
-}
-
-/// The namespace and name of an account in messages.
-pub(crate) fn place(namespace: &Namespace, name: &ServiceAccountName) -> String {
-    format!("{namespace}/{name}")
 }
 
 /// The account that was read under a key, if it exists.

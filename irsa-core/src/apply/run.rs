@@ -14,8 +14,8 @@ use crate::backend::{
 use crate::binding::{OWN_PREFIX, ROLE_ARN_ANNOTATION};
 use crate::error::{ConflictReason, Error, ErrorKind, Result};
 use crate::guard::Guard;
-use crate::name::{Audience, ClusterRef, Namespace, RoleName};
-use crate::observe::{namespace_terminating, place};
+use crate::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountRef};
+use crate::observe::namespace_terminating;
 use crate::ownership::{DELETING, Member, ORIGIN_TAG, OWNER_TAG, Ownership};
 use crate::plan::{Condemned, Step, TrustStep};
 use crate::report::{Warning, WarningId};
@@ -144,8 +144,8 @@ async fn apply_account(context: &Context<'_>, cluster: &ClusterRef, account: &Ne
             Err(error) if is_outdated(&error, &wanted) => error,
             applied => {
                 let applied = applied?;
-                let place = place(&account.namespace, &account.name);
-                let operation = format!("service account {place} is not stored as it was asked for");
+                let service_account = ServiceAccountRef::new(&account.namespace, &account.name);
+                let operation = format!("service account {service_account} is not stored as it was asked for");
                 let altered = changed_by_admission(operation, "stored", &Difference::of_account(&wanted, &applied));
                 return Ok(Done { made: true, account: Some(Box::new(applied)), found, altered, ..Done::default() });
             }
@@ -447,8 +447,8 @@ async fn release_account(
             Err(error) => return Err(error),
         }
     }
-    let place = place(&account.namespace, &account.name);
-    Err(Error::new(ErrorKind::Conflict, format!("service account {place} is changed by others all the time"))
+    let service_account = ServiceAccountRef::new(&account.namespace, &account.name);
+    Err(Error::new(ErrorKind::Conflict, format!("service account {service_account} is changed by others all the time"))
         .with_hint("run the same command again when the others are done"))
 }
 
@@ -458,7 +458,7 @@ fn put_back(left: &ServiceAccount, removed: &BTreeMap<String, String>) -> Option
     let back: Vec<String> = back.map(|(key, value)| format!("{key}: {value}")).collect();
     let message = format!(
         "service account {} keeps {}: an admission webhook or policy of the cluster puts it back",
-        place(&left.namespace, &left.name),
+        ServiceAccountRef::new(&left.namespace, &left.name),
         back.join(", ")
     );
     (!back.is_empty()).then(|| Warning::new(WarningId::AccountKept, message))

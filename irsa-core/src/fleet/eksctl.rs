@@ -7,8 +7,7 @@ use crate::backend::ServiceAccount;
 use crate::binding::{IrsaBinding, ROLE_ARN_ANNOTATION};
 use crate::client::Client;
 use crate::error::{ErrorKind, Result};
-use crate::name::{ClusterRef, RoleArn, RoleName};
-use crate::observe::place;
+use crate::name::{ClusterRef, RoleArn, RoleName, ServiceAccountRef};
 
 /// The tag with `NAMESPACE/NAME` of the service account (eksctl, `api.IAMServiceAccountNameTag`).
 const ACCOUNT_TAG: &str = "alpha.eksctl.io/iamserviceaccount-name";
@@ -46,7 +45,7 @@ impl Client {
         let there: BTreeSet<&RoleArn> = roles.iter().map(|detail| &detail.role.arn).collect();
         let own_account = roles.first().map(|detail| detail.role.arn.account());
         let found = bindings.iter().map(|binding| {
-            let account = place(&binding.namespace, &binding.service_account);
+            let account = ServiceAccountRef::new(&binding.namespace, &binding.service_account).to_string();
             let by_annotation = annotated.get(&(binding.cluster.clone(), account.clone()));
             let standing = by_annotation.filter(|arn| there.contains(arn));
             let by_tag = || tagged.get(&(binding.cluster.name()?.as_str(), account.as_str())).copied();
@@ -70,7 +69,7 @@ impl Client {
             for account in accounts {
                 let role = account.annotations.get(ROLE_ARN_ANNOTATION).and_then(|arn| arn.parse::<RoleArn>().ok());
                 if let Some(role) = role {
-                    let account = place(&account.namespace, &account.name);
+                    let account = ServiceAccountRef::new(&account.namespace, &account.name).to_string();
                     annotated.insert((cluster.clone(), account), role);
                 }
             }

@@ -14,8 +14,8 @@ use crate::document::check_trust_statement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fleet::Read;
 use crate::manifest::{Manifest, Metadata, Spec, SubjectSpec};
-use crate::name::{ClusterRef, Namespace, RoleArn, SubjectName};
-use crate::observe::{Backends, ObservedRole, in_bulk, place};
+use crate::name::{ClusterRef, Namespace, RoleArn, ServiceAccountRef, SubjectName};
+use crate::observe::{Backends, ObservedRole, in_bulk};
 use crate::ownership::Member;
 use crate::plan::Plan;
 use crate::request::Request;
@@ -154,8 +154,8 @@ async fn export(
             if !writer.is_asked_for(&account.namespace) {
                 continue;
             }
-            let place = place(&account.namespace, &account.name);
-            writer.leave_out(format!("service account {place} is annotated with {arn}, which {why}"));
+            let service_account = ServiceAccountRef::new(&account.namespace, &account.name);
+            writer.leave_out(format!("service account {service_account} is annotated with {arn}, which {why}"));
         }
     }
     writer
@@ -217,9 +217,9 @@ impl Writer<'_> {
             if members.contains(&member) || admits(&member) {
                 bound.insert(member, *account);
             } else if self.is_asked_for(&account.namespace) {
-                let place = place(&account.namespace, &account.name);
+                let service_account = ServiceAccountRef::new(&account.namespace, &account.name);
                 self.leave_out(format!(
-                    "service account {place} is annotated with role {name}, which does not let it in"
+                    "service account {service_account} is annotated with role {name}, which does not let it in"
                 ));
             }
         }

@@ -6,8 +6,8 @@ use super::{Account, Place, annotation, place_of, sure, trusted, view};
 use crate::backend::ServiceAccount;
 use crate::client::Client;
 use crate::error::Result;
-use crate::name::{ClusterRef, Namespace, RoleArn, SubjectName};
-use crate::observe::{Backends, ObservedRole, in_bulk, place};
+use crate::name::{ClusterRef, Namespace, RoleArn, ServiceAccountRef, SubjectName};
+use crate::observe::{Backends, ObservedRole, in_bulk};
 use crate::ownership::Member;
 use crate::view::BindingView;
 
@@ -55,12 +55,14 @@ async fn list(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Name
         let arn = annotation(account).and_then(|value| value.parse::<RoleArn>().ok());
         let role = arn.as_ref().and_then(|arn| by_arn.get(arn)).copied();
         if let Some(arn) = arn {
-            seen.entry(arn).or_default().insert(place(&account.namespace, &account.name));
+            seen.entry(arn).or_default().insert(ServiceAccountRef::new(&account.namespace, &account.name).to_string());
         }
         views.push(view(&located, (&account.namespace, account.name.as_str()), role, Account::There(account)));
     }
-    let by_place: BTreeMap<String, &ServiceAccount> =
-        accounts.iter().map(|account| (place(&account.namespace, &account.name), account)).collect();
+    let by_place: BTreeMap<String, &ServiceAccount> = accounts
+        .iter()
+        .map(|account| (ServiceAccountRef::new(&account.namespace, &account.name).to_string(), account))
+        .collect();
     for role in &roles {
         let annotated = seen.get(&role.role.arn);
         for (member, shown) in let_in(&located, role, namespace) {

@@ -1,5 +1,7 @@
 //! Names of Kubernetes: namespaces, service accounts, labels and annotations.
 
+use std::fmt;
+
 use super::checked_string;
 
 checked_string! {
@@ -42,6 +44,25 @@ checked_string! {
     ///
     /// Source: Kubernetes documentation, "Labels and Selectors", syntax.
     LabelValue, "label value", label_value
+}
+
+/// A service account within its cluster, written `NAMESPACE/NAME`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ServiceAccountRef<'a> {
+    namespace: &'a Namespace,
+    name: &'a ServiceAccountName,
+}
+
+impl<'a> ServiceAccountRef<'a> {
+    pub(crate) fn new(namespace: &'a Namespace, name: &'a ServiceAccountName) -> Self {
+        Self { namespace, name }
+    }
+}
+
+impl fmt::Display for ServiceAccountRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
 }
 
 impl ServiceAccountPattern {

@@ -11,7 +11,7 @@ use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
 use crate::hint::Hint;
-use crate::name::{InlinePolicyName, RoleArn, RoleName};
+use crate::name::{InlinePolicyName, RoleArn, RoleName, ServiceAccountRef};
 use crate::ownership::{Member, Ownership};
 use crate::request::{Request, Verb};
 use crate::retry::until_consistent;
@@ -332,7 +332,8 @@ async fn no_binding(backends: &Backends, request: &Request, tried: Option<&RoleN
         _ => Vec::new(),
     };
     let bound = accounts.iter().filter(|account| account.annotations.contains_key(ROLE_ARN_ANNOTATION));
-    let names: Vec<String> = bound.map(|account| super::place(&account.namespace, &account.name)).collect();
+    let names: Vec<String> =
+        bound.map(|account| ServiceAccountRef::new(&account.namespace, &account.name).to_string()).collect();
     let near = nearest(&binding.to_string(), names.iter().map(String::as_str));
     error.with_hint(did_you_mean(&near).map_or(Hint::ListOrCreateBinding, Hint::from))
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::FutureExt;
 
 use super::accounts::{AccountKey, DryRun, NamespaceStatus, ObservedAccount};
-use super::{Backends, Observed, place};
+use super::{Backends, Observed};
 use crate::account::{self, Release};
 use crate::backend::{
     AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, Difference, Expected, NewServiceAccount, ServiceAccount,
@@ -14,7 +14,7 @@ use crate::backend::{
 use crate::error::{ConflictReason, Error, ErrorKind, Result, did_you_mean, nearest};
 use crate::guard::Guard;
 use crate::hint::Hint;
-use crate::name::{Namespace, RoleArn};
+use crate::name::{Namespace, RoleArn, ServiceAccountRef};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
 
@@ -62,8 +62,9 @@ pub(super) async fn check_writes(
 /// The warning of an account whose namespace is being deleted, and it with it.
 fn ending_namespace(account: &ObservedAccount, key: &AccountKey) -> Option<Warning> {
     let ending = account.namespace == Some(NamespaceStatus::Terminating) && account.account.is_some();
-    let place = place(&key.namespace, &key.name);
-    let message = format!("namespace {} is being deleted, and service account {place} with it", key.namespace);
+    let service_account = ServiceAccountRef::new(&key.namespace, &key.name);
+    let message =
+        format!("namespace {} is being deleted, and service account {service_account} with it", key.namespace);
     ending.then(|| Warning::new(WarningId::NamespaceTerminating, message))
 }
 
@@ -109,14 +110,17 @@ async fn check_releases(backends: &Backends, request: &Request, observed: &mut O
         .map(|(_, cluster, review)| async move { backends.cluster(cluster)?.allowed(review).await }.boxed());
     let answers = futures::future::try_join_all(each).await?;
     for ((key, _, review), _) in reviews.iter().zip(answers).filter(|(_, allowed)| !allowed) {
-        let place = place(&key.namespace, &key.name);
+        let service_account = ServiceAccountRef::new(&key.namespace, &key.name);
         let why = format!("we may not {} {}", review.verb, review.resource);
         if !request.preview {
-            return Err(Error::new(ErrorKind::AccessDenied, format!("service account {place} cannot be let go"))
-                .with_cause(why)
-                .with_hint(Hint::GrantPermissions));
+            return Err(Error::new(
+                ErrorKind::AccessDenied,
+                format!("service account {service_account} cannot be let go"),
+            )
+            .with_cause(why)
+            .with_hint(Hint::GrantPermissions));
         }
-        let message = format!("service account {place} may not be let go with these credentials: {why}");
+        let message = format!("service account {service_account} may not be let go with these credentials: {why}");
         observed.warnings.push(Warning::new(WarningId::WriteUnverified, message));
     }
     Ok(())
@@ -168,11 +172,11 @@ pub(crate) async fn check_write(
         }
         answer => answer,
     };
-    let place = place(&wanted.namespace, &wanted.name);
+    let service_account = ServiceAccountRef::new(&wanted.namespace, &wanted.name);
     match answer {
         Ok(would_be) => {
             let differences = Difference::of_account(wanted, &would_be);
-            let operation = format!("service account {place} cannot be written as it is asked for");
+            let operation = format!("service account {service_account} cannot be written as it is asked for");
             changed_by_admission(operation, "would store", &differences).map_or_else(|| Ok(Checked::default()), Err)
         }
         Err(error) if error.code() == Some(DRY_RUN_UNSUPPORTED) => {
@@ -181,7 +185,7 @@ pub(crate) async fn check_write(
         // Who plans seldom may write. What a policy denies, whoever asks, is refused in a preview too.
         Err(error) if is_of_rights(&error) && request.preview => {
             let why = error.causes().into_iter().next().unwrap_or_default();
-            let message = format!("service account {place} may not be written with these credentials: {why}");
+            let message = format!("service account {service_account} may not be written with these credentials: {why}");
             Ok(Some(Warning::new(WarningId::WriteUnverified, message)).into())
         }
         Err(error) if error.conflict_reason() == Some(ConflictReason::NamespaceTerminating) => {
@@ -190,7 +194,7 @@ pub(crate) async fn check_write(
         Err(error) if error.kind() == ErrorKind::NotFound => {
             check_missing_namespace(backend.as_ref(), request, wanted).await
         }
-        Err(error) => Err(error.during(format!("service account {place} cannot be written"))),
+        Err(error) => Err(error.during(format!("service account {service_account} cannot be written"))),
     }
 }
 
@@ -222,10 +226,10 @@ async fn review(
     if let Some(denied) = rights(backend, request, wanted, namespace_missing).await? {
         return Ok(Some(denied));
     }
-    let place = place(&wanted.namespace, &wanted.name);
+    let service_account = ServiceAccountRef::new(&wanted.namespace, &wanted.name);
     let why =
         if namespace_missing { "its namespace is still to be made" } else { "a webhook does not support dry runs" };
-    let message = format!("the write of service account {place} was checked by an access review only: {why}");
+    let message = format!("the write of service account {service_account} was checked by an access review only: {why}");
     Ok(Some(Warning::new(WarningId::WriteUnverified, message)))
 }
 
@@ -245,16 +249,19 @@ async fn rights(
         reviews.push(review("create", "namespaces", None));
     }
     let answers = futures::future::try_join_all(reviews.iter().map(|review| backend.allowed(review))).await?;
-    let place = place(&wanted.namespace, &wanted.name);
+    let service_account = ServiceAccountRef::new(&wanted.namespace, &wanted.name);
     if let Some((denied, _)) = reviews.iter().zip(answers).find(|(_, allowed)| !allowed) {
         let why = format!("we may not {} {}", denied.verb, denied.resource);
         if request.preview {
-            let message = format!("service account {place} may not be written with these credentials: {why}");
+            let message = format!("service account {service_account} may not be written with these credentials: {why}");
             return Ok(Some(Warning::new(WarningId::WriteUnverified, message)));
         }
-        return Err(Error::new(ErrorKind::AccessDenied, format!("service account {place} cannot be written"))
-            .with_cause(why)
-            .with_hint(Hint::GrantPermissions));
+        return Err(Error::new(
+            ErrorKind::AccessDenied,
+            format!("service account {service_account} cannot be written"),
+        )
+        .with_cause(why)
+        .with_hint(Hint::GrantPermissions));
     }
     Ok(None)
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
 use crate::hint::Hint;
 use crate::identity::ClusterId;
-use crate::name::{ProviderArn, RoleArn, SubjectName};
+use crate::name::{ProviderArn, RoleArn, ServiceAccountRef, SubjectName};
 use crate::observe::{Observed, ObservedRole, may_let_in};
 use crate::ownership::{Member, ORIGIN_TAG, OWNER_TAG, Origin, Ownership};
 use crate::report::{Warning, WarningId};
@@ -114,8 +114,8 @@ fn left_to_others(observed: &Observed, leaving: &BTreeSet<Member>, role: &RoleAr
         let key = crate::observe::AccountKey::of_member(member)?;
         let account = crate::observe::existing(observed, &key)?;
         let other = crate::account::left_with(account, role)?;
-        let place = crate::observe::place(&account.namespace, &account.name);
-        let message = format!("service account {place} is kept: its annotation names another role, {other}");
+        let service_account = ServiceAccountRef::new(&account.namespace, &account.name);
+        let message = format!("service account {service_account} is kept: its annotation names another role, {other}");
         Some(Warning::new(WarningId::AccountKept, message))
     };
     leaving.iter().filter_map(kept).collect()

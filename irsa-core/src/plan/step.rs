@@ -8,8 +8,7 @@ use super::Plan;
 use crate::account::Release;
 use crate::backend::{NewRole, NewServiceAccount, OidcProvider, Role, RoleSettings, ServiceAccount};
 use crate::document::PolicyDocument;
-use crate::name::{Audience, ClusterRef, InlinePolicyName, Namespace, PolicyArn, ProviderArn};
-use crate::observe::place;
+use crate::name::{Audience, ClusterRef, InlinePolicyName, Namespace, PolicyArn, ProviderArn, ServiceAccountRef};
 use crate::ownership::{DELETING, Member, ORIGIN_TAG, Ownership};
 use crate::report::{Outcome, StepReport};
 use crate::trust::{Derivation, TrustPolicy};
@@ -135,9 +134,11 @@ impl Step {
             Self::AddAudience { provider, .. } | Self::DeleteProvider(provider) => provider.to_string(),
             Self::AttachPolicy(arn) | Self::DetachPolicy(arn) => arn.to_string(),
             Self::PutInlinePolicy { name, .. } | Self::DeleteInlinePolicy(name, _) => name.to_string(),
-            Self::ApplyServiceAccount { cluster, account, .. } => on(cluster, place(&account.namespace, &account.name)),
+            Self::ApplyServiceAccount { cluster, account, .. } => {
+                on(cluster, ServiceAccountRef::new(&account.namespace, &account.name).to_string())
+            }
             Self::ReleaseServiceAccount { cluster, account, .. } => {
-                on(cluster, place(&account.namespace, &account.name))
+                on(cluster, ServiceAccountRef::new(&account.namespace, &account.name).to_string())
             }
             _ => plan.role_name.as_ref().map(ToString::to_string).unwrap_or_default(),
         }
