@@ -29,19 +29,19 @@ pub(crate) struct Cli {
 
 // Not a second paragraph of the doc comment: with that, clap spreads every option over three lines.
 const EXAMPLES: &str = "\
-Everything is checked before the first write. A command run twice changes nothing the second time. What nobody
-declared is kept, and what belongs to somebody else is not touched.
+Everything is checked before the first write, and a command that is run twice changes nothing the second time.
+Undeclared policies and trust statements are kept, and roles that irsa does not manage are left alone.
 
 Examples:
   irsa create my-serviceaccount -p AmazonS3ReadOnlyAccess --sandbox   try it out: no AWS, no cluster
-  irsa create my-serviceaccount -p AmazonS3ReadOnlyAccess --dry-run   what would be done
+  irsa create my-serviceaccount -p AmazonS3ReadOnlyAccess --dry-run   show what would change
   irsa create jobs/worker -p ./bucket.json --cluster demo             namespace jobs, an inline policy
-  irsa list                                                           what exists, whoever made it
+  irsa list                                                           all bindings, also those of other tools
   irsa apply -f bindings.yaml                                         many bindings from a file
   irsa trust who-can s3-reader                                        who can really assume a role
-  irsa delete my-serviceaccount                                       undo it
+  irsa delete my-serviceaccount                                       delete the binding again
 
-Exit codes: 0 done or nothing to do, 1 failed or denied, 2 wrong usage, 3 changes pending (--check),
+Exit codes: 0 done or nothing to do, 1 failed or denied, 2 usage error, 3 changes pending (--check),
   4 could not be determined (trust check), 130 interrupted";
 
 #[derive(Debug, Subcommand)]
@@ -57,14 +57,14 @@ pub(crate) enum Command {
     /// Print the JSON Schema of the manifest, for editors
     #[command(after_help = "Examples:
   irsa schema > irsa-binding.schema.json
-  # yaml-language-server: $schema=irsa-binding.schema.json             as first line of a manifest")]
+  # yaml-language-server: $schema=irsa-binding.schema.json             the first line of a manifest")]
     Schema,
-    /// Make, show or delete the IAM OIDC provider of a cluster
+    /// Manage the IAM OIDC provider of a cluster
     Provider {
         #[command(subcommand)]
         command: ProviderCommand,
     },
-    /// Tell what trust policies really allow: who can assume a role
+    /// Analyze role trust policies: who can assume a role, and why
     Trust {
         #[command(subcommand)]
         command: TrustCommand,
@@ -73,15 +73,15 @@ pub(crate) enum Command {
     IamServiceaccount(Gen3Args),
     /// Print the completion script for a shell
     #[command(after_help = "\
-In bash, zsh and fish, commands, options and their values are completed, and the names of clusters, contexts, profiles,
-namespaces, service accounts and roles, as far as the kubeconfig, the AWS configuration and the file of --sandbox have
-them. Nothing is called. Elvish and PowerShell complete commands and options.
+In bash, zsh and fish, completion covers commands, options and their values, and the names of clusters, contexts,
+profiles, namespaces, service accounts and roles that the kubeconfig, the AWS configuration and the --sandbox file
+contain. It makes no network calls. Elvish and PowerShell complete commands and options only.
 
 Examples:
   irsa completions bash > ~/.local/share/bash-completion/completions/irsa
   irsa completions zsh > ~/.zfunc/_irsa                               with ~/.zfunc in fpath, before compinit
   irsa completions fish > ~/.config/fish/completions/irsa.fish
-  source <(irsa completions bash)                                     in this shell only; zsh likewise")]
+  source <(irsa completions bash)                                     in the current shell only; also for zsh")]
     Completions {
         /// Name of the shell
         shell: Shell,

@@ -1,4 +1,4 @@
-//! Parsing the line, and what is said where it cannot be parsed.
+//! Parses the command line, and prints help and usage errors.
 
 use std::ffi::OsString;
 
@@ -11,18 +11,47 @@ use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::printer::{Manner, Printer};
 
-/// The width of help that goes to no terminal.
+/// Width of the help if standard output is not a terminal.
 const WIDTH: usize = 120;
 
-/// Parses the line; also gives the names of the command and its subcommands.
+/// Parses the command line; also returns the names of the command and its subcommands.
 pub(crate) fn parse(arguments: &[OsString], environment: &Environment) -> Result<(Cli, Vec<String>), clap::Error> {
-    let mut command = Cli::command();
-    if !environment.stdout_is_terminal {
-        command = command.term_width(WIDTH);
-    }
-    let matches = command.try_get_matches_from_mut(arguments)?;
+    let new_command = || match environment.stdout_is_terminal {
+        true => Cli::command(),
+        false => Cli::command().term_width(WIDTH),
+    };
+    let mut command = new_command();
+    let matches = match command.try_get_matches_from_mut(arguments) {
+        Err(error) if error.kind() == ClapKind::DisplayHelp && !asks_for_long_help(arguments) => {
+            return Err(short_help(new_command(), arguments).unwrap_or(error));
+        }
+        matches => matches?,
+    };
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     Ok((cli, names(&matches)))
+}
+
+/// Whether help was asked for by `--help` or `help` rather than by `-h`.
+fn asks_for_long_help(arguments: &[OsString]) -> bool {
+    arguments.iter().skip(1).any(|argument| argument == "--help" || argument == "help")
+}
+
+/// The help of a subcommand without the global options. clap's own short help is not used: it would spread each
+/// option of the long help over several lines.
+fn short_help(mut command: clap::Command, arguments: &[OsString]) -> Option<clap::Error> {
+    command.build();
+    let command = command.mut_subcommands(without_global_options);
+    command.try_get_matches_from(arguments).err().filter(|error| error.kind() == ClapKind::DisplayHelp)
+}
+
+fn without_global_options(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| match arg.get_id().as_str() {
+            "help" => arg.help("Print help (see global options with '--help')"),
+            _ if arg.is_global_set() => arg.hide(true),
+            _ => arg,
+        })
+        .mut_subcommands(without_global_options)
 }
 
 /// The names of the command and its subcommands.
@@ -36,7 +65,7 @@ pub(crate) fn names(matches: &clap::ArgMatches) -> Vec<String> {
     names
 }
 
-/// Says why a line could not be parsed, or prints the help that was asked for.
+/// Prints why the command line could not be parsed, or the help that was asked for.
 pub(crate) fn explain(error: &clap::Error, as_json: bool, printer: &mut Printer<'_>) -> Exit {
     let text = error.render().ansi().to_string();
     match error.kind() {
@@ -70,7 +99,7 @@ pub(crate) fn explain(error: &clap::Error, as_json: bool, printer: &mut Printer<
     }
 }
 
-/// What must be known although the line may not parse.
+/// Options that are needed even if the command line cannot be parsed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Early {
     /// `-o json` was given.
@@ -81,7 +110,7 @@ pub(crate) struct Early {
 }
 
 impl Early {
-    /// Looks for the options that decide how errors are printed.
+    /// Finds the options that decide how errors are printed.
     pub(crate) fn of(arguments: &[OsString]) -> Self {
         let mut early = Self::default();
         let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| word != "--");

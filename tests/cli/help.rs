@@ -1,4 +1,4 @@
-//! The help, word by word: a change of it is a change for its readers.
+//! Help texts of every command, as snapshots.
 
 use insta::assert_snapshot;
 
@@ -39,12 +39,40 @@ fn help() {
     }
 }
 
+/// The lines of a help text without the block of global options.
+fn without_global_options(help: &str) -> Vec<String> {
+    let (before, rest) = help.split_once("Global options:\n").expect("global options");
+    let after = rest.split_once("\n\n").map_or("", |(_, after)| after);
+    let lines = |text: &str| text.trim_end().lines().map(str::to_owned).collect::<Vec<_>>();
+    match after {
+        "" => lines(before),
+        _ => [lines(before), vec![String::new()], lines(after)].concat(),
+    }
+}
+
 #[test]
-fn help_is_the_same_in_short_and_has_examples() {
+fn short_help_of_subcommands_omits_global_options() {
     for command in COMMANDS {
         let long = Shell::new().run(&format!("{command} --help")).stdout;
-        let without = |text: &str| text.replace("--help", "").replace("-h", "");
-        assert_eq!(without(&Shell::new().run(&format!("{command} -h")).stdout), without(&long));
+        let short = Shell::new().run(&format!("{command} -h")).stdout;
+        if command.is_empty() {
+            assert_eq!(short, long);
+            continue;
+        }
+        let pointer = " (see global options with '--help')";
+        assert!(short.contains(&format!("Print help{pointer}\n")), "{short}");
+        let expected = without_global_options(&long).join("\n").replace(" [OPTIONS]", "");
+        let found = short.replace(pointer, "").replace(" [OPTIONS]", "");
+        assert_eq!(found.trim_end(), expected, "{command}");
+        let help = Shell::new().run(&format!("help {command}")).stdout;
+        assert_eq!(help, long, "{command}");
+    }
+}
+
+#[test]
+fn help_has_examples_and_fits_the_width() {
+    for command in COMMANDS {
+        let long = Shell::new().run(&format!("{command} --help")).stdout;
         assert!(["provider", "trust"].contains(&command) || long.contains("\nExamples:\n  irsa "), "{command}");
         assert!(long.lines().all(|line| line.chars().count() <= 120), "{command}");
     }

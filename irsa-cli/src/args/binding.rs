@@ -1,10 +1,10 @@
-//! The commands on bindings: create, update, delete, get, list.
+//! Arguments of the commands for one binding: create, update, delete, get and list.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-/// Which service account is meant.
+/// The service account to work on.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Account {
     /// Service account, [NAMESPACE/]NAME
@@ -16,38 +16,38 @@ pub(crate) struct Account {
     pub(crate) namespace: Option<String>,
 }
 
-/// Whether anything is written.
+/// Dry-run options.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct DryRun {
-    /// Print what would be done and write nothing
+    /// Print what would change without writing anything
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// As --dry-run, and exit 3 when something would change
+    /// Like --dry-run, but exit 3 if anything would change
     #[arg(long)]
     pub(crate) check: bool,
 }
 
-/// Make a role for a service account, or repair what is there of it
+/// Create or repair the IAM role for a service account
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Makes role, trust policy, policies, service account and annotation, or brings what is there of them to what is
-asked for. What is not named stays as it is.
+Creates the role, its trust policy and policies, the service account and its annotation, and repairs those that exist.
+Settings that are not given keep their current values.
 
 Examples:
   irsa create my-serviceaccount -p AmazonS3ReadOnlyAccess
   irsa create jobs/worker -p ./bucket.json --permissions-boundary arn:aws:iam::123456789012:policy/boundary
   irsa create default/a --subject default/b --subject blue:jobs/c     one role for several, on two clusters
-  irsa create my-serviceaccount -p AmazonS3ReadOnlyAccess --check     exit 3 when something would change")]
+  irsa create my-serviceaccount -p AmazonS3ReadOnlyAccess --check     exit 3 if anything would change")]
 pub(crate) struct CreateArgs {
     #[command(flatten)]
     pub(crate) account: Account,
 
-    /// Policy: an ARN, the name of a managed policy, or a file (./FILE, /FILE, file://FILE, *.json) [repeatable]
+    /// Policy: an ARN, a managed policy name, or a file (./FILE, /FILE, file://FILE, *.json) [repeatable]
     #[arg(short, long = "policy", value_name = "POLICY")]
     pub(crate) policies: Vec<String>,
 
-    /// One more service account of the role, [CLUSTER:]NAMESPACE/NAME [repeatable]
+    /// Additional service account that may assume the role, [CLUSTER:]NAMESPACE/NAME [repeatable]
     #[arg(long = "subject", value_name = "SUBJECT")]
     pub(crate) subjects: Vec<String>,
 
@@ -61,7 +61,8 @@ pub(crate) struct CreateArgs {
 /// Change an existing binding
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-What is not named stays as it is. Removing what is not there is done, with a warning.
+Settings that are not given keep their current values. Removing a policy or subject that is absent succeeds with a
+warning.
 
 Examples:
   irsa update my-serviceaccount --add-policy AmazonSQSReadOnlyAccess --remove-policy AmazonS3ReadOnlyAccess
@@ -71,11 +72,11 @@ pub(crate) struct UpdateArgs {
     #[command(flatten)]
     pub(crate) account: Account,
 
-    /// Policy to add: an ARN, the name of a managed policy, or a file (./FILE, /FILE, file://FILE, *.json) [repeatable]
+    /// Policy to add: an ARN, a managed policy name, or a file (./FILE, /FILE, file://FILE, *.json) [repeatable]
     #[arg(short = 'p', long = "add-policy", visible_alias = "policy", value_name = "POLICY")]
     pub(crate) policies: Vec<String>,
 
-    /// Policy to remove: the ARN or name of a managed policy, or the name of an inline one [repeatable]
+    /// Policy to remove: the ARN or name of a managed policy, or the name of an inline policy [repeatable]
     #[arg(long = "remove-policy", value_name = "POLICY")]
     pub(crate) remove_policies: Vec<String>,
 
@@ -83,7 +84,7 @@ pub(crate) struct UpdateArgs {
     #[arg(long = "add-subject", visible_alias = "subject", value_name = "SUBJECT")]
     pub(crate) subjects: Vec<String>,
 
-    /// Service account, or pattern, to remove [repeatable]
+    /// Service account or pattern to remove, [CLUSTER:]NAMESPACE/NAME [repeatable]
     #[arg(long = "remove-subject", value_name = "SUBJECT")]
     pub(crate) remove_subjects: Vec<String>,
 
@@ -98,18 +99,18 @@ fn seconds(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "must be a number of seconds, such as 7200".to_owned())
 }
 
-/// What create and update have in common.
+/// Settings of create and update.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub(crate) struct SettingArgs {
     /// Inline policy from a file [repeatable]
     #[arg(long = "inline", value_name = "NAME=FILE")]
     pub(crate) inline: Vec<String>,
 
-    /// Service accounts by pattern, [CLUSTER:]NAMESPACE/GLOB; they are let in, also those made later [repeatable]
+    /// Trust every service account matching [CLUSTER:]NAMESPACE/GLOB, including ones created later [repeatable]
     #[arg(long = "subject-pattern", value_name = "PATTERN")]
     pub(crate) subject_patterns: Vec<String>,
 
-    /// File with further statements of the trust policy, for example for EC2: one, a list, or a policy [repeatable]
+    /// File with additional trust policy statements, for example for EC2: a statement, a list or a policy [repeatable]
     #[arg(long = "trust-statement", value_name = "FILE")]
     pub(crate) trust_statements: Vec<PathBuf>,
 
@@ -117,7 +118,7 @@ pub(crate) struct SettingArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) role_name: Option<String>,
 
-    /// Path that a new role is made in
+    /// IAM path of a new role
     #[arg(long, value_name = "PATH")]
     pub(crate) role_path: Option<String>,
 
@@ -125,11 +126,11 @@ pub(crate) struct SettingArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) description: Option<String>,
 
-    /// Managed policy that bounds the role's permissions
+    /// Managed policy that limits the role's permissions
     #[arg(long, value_name = "ARN")]
     pub(crate) permissions_boundary: Option<String>,
 
-    /// Longest session of the role, 3600 to 43200
+    /// Maximum session duration of the role, 3600 to 43200
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) max_session_duration: Option<u32>,
 
@@ -141,15 +142,15 @@ pub(crate) struct SettingArgs {
     #[arg(long)]
     pub(crate) audience: Option<String>,
 
-    /// Lifetime of the projected token, 600 to 86400
+    /// Lifetime of the pods' tokens, 600 to 86400
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) token_expiration: Option<u32>,
 
-    /// Whether pods use the STS endpoint of their region
+    /// Whether pods use the regional STS endpoint
     #[arg(long, value_name = "BOOL")]
     pub(crate) sts_regional_endpoints: Option<bool>,
 
-    /// automountServiceAccountToken of the service account: whether pods get a token for the Kubernetes API unasked
+    /// Whether pods get a Kubernetes API token by default (automountServiceAccountToken of the service account)
     #[arg(long, value_name = "BOOL")]
     pub(crate) automount_token: Option<bool>,
 
@@ -161,58 +162,58 @@ pub(crate) struct SettingArgs {
     #[arg(long = "annotation", value_name = "KEY=VALUE")]
     pub(crate) annotations: Vec<String>,
 
-    /// Make the role only; no service account is touched and no API server is needed
+    /// Create or change only the role, not the service account; needs no API server
     #[arg(long)]
     pub(crate) role_only: bool,
 
-    /// Make the namespace where it is missing
+    /// Create the namespace if it is missing
     #[arg(long)]
     pub(crate) create_namespace: bool,
 
-    /// Make the OIDC provider, or add the audience to it, where that is missing
+    /// Create the OIDC provider, or add the audience to it, if missing
     #[arg(long)]
     pub(crate) create_provider: bool,
 
-    /// Take over a role that somebody else made: adds to it, never removes
+    /// Adopt a role that irsa did not create; adds what is missing, removes nothing
     #[arg(long)]
     pub(crate) adopt: bool,
 
-    /// Take over an annotation or field that somebody else set
+    /// Overwrite an annotation or field that another tool or user set
     #[arg(long)]
     pub(crate) force: bool,
 
-    /// Take away policies and subjects that are not named
+    /// Remove policies and subjects that are not declared
     #[arg(long)]
     pub(crate) exact: bool,
 }
 
-/// Undo a binding
+/// Delete a binding (role, policies and service-account annotation)
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-The role goes with its policies, if it was made here and nobody else uses it. A role of several service accounts
-only loses this one. Deleting what is not there is done already.
+Deletes the role and its policies if irsa created the role and no other subject uses it. If other subjects use the
+role, only this one is removed. Deleting a binding that does not exist succeeds.
 
 Examples:
   irsa delete my-serviceaccount
   irsa delete jobs/worker --dry-run
-  irsa delete jobs/worker --cluster arn:aws:eks:us-east-1:123456789012:cluster/gone   the cluster is no more")]
+  irsa delete jobs/worker --cluster arn:aws:eks:us-east-1:123456789012:cluster/gone   the cluster no longer exists")]
 pub(crate) struct DeleteArgs {
     #[command(flatten)]
     pub(crate) account: Account,
 
-    /// Name of the role [default: that of the annotation, else the default name]
+    /// Name of the role [default: the role of the annotation, or else the default name]
     #[arg(long, value_name = "NAME")]
     pub(crate) role_name: Option<String>,
 
-    /// Keep the role; it only loses the service account
+    /// Keep the role, and only stop it from trusting the service account
     #[arg(long)]
     pub(crate) keep_role: bool,
 
-    /// Delete the role even where it would be kept
+    /// Delete the role even if it would be kept
     #[arg(long, conflicts_with = "keep_role")]
     pub(crate) force: bool,
 
-    /// Delete the role only; no service account is touched and no API server is needed
+    /// Delete only the role, not the service account or its annotation; needs no API server
     #[arg(long)]
     pub(crate) role_only: bool,
 
@@ -220,7 +221,7 @@ pub(crate) struct DeleteArgs {
     pub(crate) dry_run: DryRun,
 }
 
-/// Show a binding: role, trust, policies, annotation, and whether they fit
+/// Show a binding: role, trust, policies, annotation, and whether they agree
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -230,20 +231,19 @@ pub(crate) struct GetArgs {
     #[command(flatten)]
     pub(crate) account: Account,
 
-    /// Name of the role [default: that of the annotation, else the default name]
+    /// Name of the role [default: the role of the annotation, or else the default name]
     #[arg(long, value_name = "NAME")]
     pub(crate) role_name: Option<String>,
 
-    /// Look at the role only; no service account is looked at and no API server is needed
+    /// Read only the role, not the service account; needs no API server
     #[arg(long)]
     pub(crate) role_only: bool,
 }
 
-/// List the bindings of a cluster, whoever made them
+/// List the bindings of a cluster, including ones irsa did not create
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Finds them from both sides, service accounts with an annotation and roles that trust the cluster, and tells where
-the two do not fit.
+Finds annotated service accounts and roles that trust the cluster, and shows where the two disagree.
 
 Examples:
   irsa list
@@ -253,7 +253,7 @@ pub(crate) struct ListArgs {
     #[arg(short, long)]
     pub(crate) namespace: Option<String>,
 
-    /// Look at roles only; no service account is looked at and no API server is needed
+    /// Read only roles, not service accounts; needs no API server
     #[arg(long)]
     pub(crate) role_only: bool,
 }

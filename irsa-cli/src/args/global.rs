@@ -1,4 +1,4 @@
-//! Options of every command, before or after its name.
+//! Global options, accepted before or after the command.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use crate::connect::{DEFAULT_SANDBOX_FILE, Options};
 
-/// How results are printed.
+/// Output format of results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
     /// For people.
@@ -15,9 +15,9 @@ pub(crate) enum OutputFormat {
     Text,
     /// One JSON document, also on failure.
     Json,
-    /// YAML; of `export` only, where it is the default.
+    /// YAML, for `export` only, where it is the default.
     Yaml,
-    /// SARIF 2.1.0, for code scanning; of `trust audit` only.
+    /// SARIF 2.1.0 for code scanning, for `trust audit` only.
     Sarif,
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum Colour {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Cluster by name or ARN [env: IRSA_CLUSTER] [default: that of the current kubeconfig context, if an EKS one]
+    /// Cluster name or ARN [env: IRSA_CLUSTER] [default: the EKS cluster of the current kubeconfig context]
     #[arg(long, global = true, value_name = "NAME|ARN", display_order = 100)]
     pub(crate) cluster: Option<String>,
 
@@ -48,27 +48,27 @@ pub(crate) struct Global {
     #[arg(long, global = true, display_order = 102)]
     pub(crate) profile: Option<String>,
 
-    /// URL that takes all calls to AWS
+    /// Endpoint URL to use for all AWS calls
     #[arg(long, global = true, value_name = "URL", display_order = 103)]
     pub(crate) endpoint_url: Option<String>,
 
-    /// Kubeconfig file [default: KUBECONFIG, ~/.kube/config, in-cluster, else through EKS]
+    /// Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, in-cluster, or else through EKS]
     #[arg(long, global = true, value_name = "FILE", display_order = 104)]
     pub(crate) kubeconfig: Option<PathBuf>,
 
-    /// Context of the kubeconfig [default: the one that belongs to the cluster]
+    /// Kubeconfig context [default: the one that belongs to the cluster]
     #[arg(long, global = true, value_name = "NAME", display_order = 105)]
     pub(crate) context: Option<String>,
 
-    /// Issuer of the cluster's tokens, with --account in place of asking EKS
+    /// OIDC issuer URL of the cluster; with --account, skips the EKS lookup
     #[arg(long, global = true, value_name = "URL", display_order = 106)]
     pub(crate) issuer: Option<String>,
 
-    /// Account of the roles, with --issuer
+    /// AWS account of the roles; used with --issuer
     #[arg(long, global = true, value_name = "ID", display_order = 107)]
     pub(crate) account: Option<String>,
 
-    /// Use no AWS and no cluster, but a sandbox kept in FILE [default file: irsa-sandbox.json]
+    /// Run against a local sandbox stored in FILE instead of AWS and a cluster [default file: irsa-sandbox.json]
     #[arg(
         long,
         global = true,
@@ -80,11 +80,11 @@ pub(crate) struct Global {
     )]
     pub(crate) sandbox: Option<PathBuf>,
 
-    /// Longest time for one binding, such as 90s or 5m
+    /// Time limit for one binding, such as 90s or 5m
     #[arg(long, global = true, value_name = "DURATION", default_value = "2m", value_parser = duration, display_order = 109)]
     pub(crate) timeout: Duration,
 
-    /// Output: text or json; of trust audit also sarif, of export yaml
+    /// Output format: text or json; also yaml (export) and sarif (trust audit)
     #[arg(
         short,
         long,
@@ -97,15 +97,15 @@ pub(crate) struct Global {
     )]
     pub(crate) output: OutputFormat,
 
-    /// Print results and errors only
+    /// Print only results and errors
     #[arg(short, long, global = true, display_order = 111)]
     pub(crate) quiet: bool,
 
-    /// Log to standard error; twice for every call
+    /// Log to stderr; repeat (-vv) to log every API call
     #[arg(short, long, global = true, action = ArgAction::Count, display_order = 112)]
     pub(crate) verbose: u8,
 
-    /// Colour: auto, always or never
+    /// Color the output: auto, always or never
     #[arg(
         long = "color",
         global = true,
@@ -119,7 +119,7 @@ pub(crate) struct Global {
 }
 
 impl Global {
-    /// What the options say of where the work is done.
+    /// The options that choose the AWS account and the clusters.
     pub(crate) fn options(&self) -> Options {
         Options {
             cluster: self.cluster.clone(),
@@ -139,8 +139,8 @@ impl Global {
 
 fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err("must be longer than nothing".to_owned()),
+        Ok(Duration::ZERO) => Err("must be longer than 0s".to_owned()),
         Ok(duration) => Ok(duration),
-        Err(error) => Err(format!("{error}; such as 90s or 5m")),
+        Err(error) => Err(format!("{error}; expected a duration such as 90s or 5m")),
     }
 }

@@ -1,4 +1,4 @@
-//! The commands on the account: the OIDC provider, and the rights that irsa needs.
+//! Arguments of `provider` and `permissions`.
 
 use clap::{Args, Subcommand};
 
@@ -6,13 +6,13 @@ use super::DryRun;
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum ProviderCommand {
-    /// Make the OIDC provider of the cluster, or add the audiences that it lacks
+    /// Create the OIDC provider of the cluster, or add missing audiences
     #[command(after_help = "\
 Examples:
   irsa provider create --cluster demo
-  irsa provider create --cluster demo --check     exit 3 when there is none yet")]
+  irsa provider create --cluster demo --check     exit 3 if anything would change")]
     Create {
-        /// Audience that the provider takes [repeatable] [default: sts.amazonaws.com]
+        /// Audience that the provider accepts [repeatable] [default: sts.amazonaws.com]
         #[arg(long = "audience", value_name = "AUDIENCE")]
         audiences: Vec<String>,
 
@@ -25,12 +25,12 @@ Examples:
   irsa provider show --cluster demo
   irsa provider show --cluster demo -o json | jq .exists")]
     Show,
-    /// Delete the OIDC provider of the cluster; refused while roles trust it
+    /// Delete the OIDC provider of the cluster, unless roles still trust it
     #[command(after_help = "\
 Examples:
   irsa provider delete --cluster demo --dry-run")]
     Delete {
-        /// Delete it although roles trust it; their pods lose access
+        /// Delete it even if roles trust it; their pods lose access
         #[arg(long)]
         force: bool,
 
@@ -39,62 +39,63 @@ Examples:
     },
 }
 
-/// Print the least rights that irsa itself needs: an IAM policy and a Kubernetes RBAC manifest
+/// Print the minimal IAM policy and RBAC manifest that irsa itself needs
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Calls nothing. Resources are filled in as far as the options tell: --cluster (best as an ARN), --account, --region,
---role-name, --role-path, --namespace. Writes of roles are limited to the default names of the cluster, or to
---role-name. Whoever may attach any policy to a role can become anybody: --permissions-boundary limits that.
+Makes no calls. Resources are narrowed as far as the options allow: --cluster (preferably an ARN), --account, --region,
+--role-name, --role-path and --namespace. Role writes are limited to the default role names of the cluster, or to
+--role-name. Anyone who can attach arbitrary policies to a role can become administrator; limit this with
+--permissions-boundary.
 
 Examples:
   irsa permissions create --cluster arn:aws:eks:us-east-1:123456789012:cluster/demo
-  irsa permissions create --dry-run                       what CI needs to plan
+  irsa permissions create --dry-run                       what CI needs for planning
   irsa permissions create -o json | jq .iam > policy.json
   irsa permissions create -o json | jq '.rbac[]' | kubectl apply -f -
   irsa permissions provider create
-  irsa permissions trust audit                            what an audit of the account needs to read")]
+  irsa permissions trust audit                            what an audit of the account reads")]
 pub(crate) struct PermissionsArgs {
     /// Command to run, such as create, provider show or trust audit [default: all but iam-serviceaccount]
     #[arg(value_name = "COMMAND", num_args = 0..=2)]
     pub(crate) command: Vec<String>,
 
-    /// Only this namespace: a Role in place of a ClusterRole
+    /// Limit to this namespace: a Role instead of a ClusterRole
     #[arg(short, long)]
     pub(crate) namespace: Option<String>,
 
-    /// Only this role
+    /// Limit to this role
     #[arg(long, value_name = "NAME")]
     pub(crate) role_name: Option<String>,
 
-    /// Only roles of this path
+    /// Limit to roles with this path
     #[arg(long, value_name = "PATH")]
     pub(crate) role_path: Option<String>,
 
-    /// Only roles with this boundary
+    /// Limit to roles with this permissions boundary
     #[arg(long, value_name = "ARN")]
     pub(crate) permissions_boundary: Option<String>,
 
-    /// With the rights for --create-namespace
+    /// Include the permissions for --create-namespace
     #[arg(long)]
     pub(crate) create_namespace: bool,
 
-    /// With the rights for --create-provider
+    /// Include the permissions for --create-provider
     #[arg(long)]
     pub(crate) create_provider: bool,
 
-    /// Without the rights on the API server, as for --role-only
+    /// Leave out the permissions on the API server, as for --role-only
     #[arg(long)]
     pub(crate) role_only: bool,
 
-    /// Only the rights to look and plan
+    /// Include only the permissions to read and plan
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Group that gets the Kubernetes rights [default: irsa]
+    /// Group that gets the Kubernetes permissions [default: irsa]
     #[arg(long, value_name = "NAME", conflicts_with = "user")]
     pub(crate) group: Option<String>,
 
-    /// User that gets the Kubernetes rights
+    /// User that gets the Kubernetes permissions
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
 }
