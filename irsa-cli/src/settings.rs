@@ -122,7 +122,7 @@ pub(crate) fn role_only(args: &GetArgs, cluster: &ClusterRef) -> Result<IrsaBind
 
 /// The name of a role, parsed.
 pub(crate) fn role_name(name: Option<&str>) -> Result<Option<RoleName>> {
-    name.map(RoleName::new).transpose()
+    Ok(name.map(RoleName::new).transpose()?)
 }
 
 pub(crate) fn switched(request: Request, settings: &SettingArgs, dry_run: DryRun) -> Request {

@@ -113,7 +113,7 @@ pub(crate) struct Checked {
 
 impl Role {
     fn parse(text: &str) -> Result<Self> {
-        if text.starts_with("arn:") { text.parse().map(Self::Arn) } else { RoleName::new(text).map(Self::Named) }
+        Ok(if text.starts_with("arn:") { Self::Arn(text.parse()?) } else { Self::Named(RoleName::new(text)?) })
     }
 
     fn name(&self) -> &RoleName {

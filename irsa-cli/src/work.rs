@@ -290,7 +290,7 @@ pub(crate) fn run_to_end<T>(global: &Global, environment: &Environment, work: im
 fn provider(command: &ProviderCommand) -> Result<(Work, DryRun)> {
     Ok(match command {
         ProviderCommand::Create { audiences, dry_run } => {
-            let audiences = audiences.iter().map(Audience::new).collect::<Result<_>>()?;
+            let audiences = audiences.iter().map(Audience::new).collect::<std::result::Result<_, _>>()?;
             (Work::CreateProvider { audiences }, *dry_run)
         }
         ProviderCommand::Show => (Work::ShowProvider, DryRun::default()),

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 
 pub use self::conflict::ConflictReason;
 use crate::hint::Hint;
+use crate::name::InvalidName;
 use crate::report::Report;
 use crate::text::placeholder::{Placeholder, placeholders};
+use crate::text::shown;
 
 /// The result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -305,14 +307,20 @@ impl Error {
     }
 }
 
-/// A value as it stands in a message: quoted, control characters escaped, cut when it is long.
-pub(crate) fn shown(value: &str) -> String {
-    const LONGEST: usize = 120;
-    if value.chars().count() <= LONGEST {
-        return format!("{value:?}");
+/// `InvalidInput`, with the words, the fields and the hint of the invalid name.
+impl From<InvalidName> for Error {
+    fn from(invalid: InvalidName) -> Self {
+        match invalid.part() {
+            Some(part) => Self::from(part.clone()).during(invalid.to_string()).with_context("value", invalid.value()),
+            None => {
+                let error = Self::invalid(invalid.field(), invalid.value(), invalid.rule());
+                match invalid.hint() {
+                    Some(hint) => error.with_hint(hint.clone()),
+                    None => error,
+                }
+            }
+        }
     }
-    let head: String = value.chars().take(LONGEST).collect();
-    format!("{head:?}… ({} characters)", value.chars().count())
 }
 
 impl fmt::Display for Error {
@@ -339,31 +347,6 @@ impl fmt::Debug for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
-    }
-}
-
-/// The names nearest to a misspelt one: edit distance at most 3, at most 3 names, nearest first.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    const FARTHEST: usize = 3;
-    const MOST: usize = 3;
-    let wanted = name.to_lowercase();
-    let mut near: Vec<(usize, &str)> = known
-        .into_iter()
-        .filter(|candidate| candidate.len().abs_diff(name.len()) <= FARTHEST)
-        .map(|candidate| (strsim::osa_distance(&wanted, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= FARTHEST)
-        .collect();
-    near.sort_unstable();
-    near.dedup();
-    near.into_iter().take(MOST).map(|(_, candidate)| candidate).collect()
-}
-
-/// "did you mean a, b or c?", or nothing when nothing is near.
-pub(crate) fn did_you_mean(near: &[&str]) -> Option<String> {
-    match near {
-        [] => None,
-        [one] => Some(format!("did you mean {one}?")),
-        [head @ .., last] => Some(format!("did you mean {} or {last}?", head.join(", "))),
     }
 }
 
@@ -395,14 +378,6 @@ mod tests {
         for kind in [ErrorKind::InvalidInput, ErrorKind::NotOwned, ErrorKind::WrongCluster, ErrorKind::Unexpected] {
             assert_eq!(serde_json::to_value(kind).ok(), Some(serde_json::Value::from(kind.as_str())));
         }
-    }
-
-    #[test]
-    fn nearest_names_are_few_and_near() {
-        let known = ["AmazonS3ReadOnlyAccess", "AmazonS3FullAccess", "AmazonSQSReadOnlyAccess", "ReadOnlyAccess"];
-        assert_eq!(nearest("AmazonS3ReadOnlyAcces", known), ["AmazonS3ReadOnlyAccess", "AmazonSQSReadOnlyAccess"]);
-        assert!(nearest("nothing-like-it", known).is_empty());
-        assert_eq!(did_you_mean(&["a", "b", "c"]).as_deref(), Some("did you mean a, b or c?"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::backend::{OidcProvider, ServiceAccount};
 use crate::binding::{AUDIENCE_ANNOTATION, IrsaBinding, ROLE_ARN_ANNOTATION};
 use crate::client::Client;
 use crate::convention::{Convention, Naming};
-use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
 use crate::identity::{ClusterId, Demand, Identity, resolve};
 use crate::name::{
@@ -20,6 +20,7 @@ use crate::name::{
 };
 use crate::observe::{Backends, Documents, ObservedRole, check_cluster, read_role};
 use crate::ownership::Member;
+use crate::text::{did_you_mean, nearest};
 use crate::trust::{Decision, member_of};
 use crate::view::{BindingState, BindingView, Problem};
 

@@ -6,6 +6,7 @@ mod arn;
 mod cluster;
 mod eks_host;
 mod iam;
+mod invalid;
 mod kubernetes;
 mod partition;
 mod policy;
@@ -18,6 +19,7 @@ pub use self::iam::{
     AccountId, Audience, Description, InlinePolicyName, Partition, RoleName, RolePath, SessionDuration, TagKey,
     TagValue, TokenExpiration,
 };
+pub use self::invalid::InvalidName;
 pub(crate) use self::kubernetes::ServiceAccountRef;
 pub use self::kubernetes::{AnnotationKey, LabelKey, LabelValue, Namespace, ServiceAccountName, ServiceAccountPattern};
 pub use self::policy::PolicyRef;
@@ -37,12 +39,12 @@ macro_rules! checked_string {
             /// Parses the text.
             ///
             /// # Errors
-            /// [`InvalidInput`](crate::ErrorKind::InvalidInput), naming the value and the rule.
-            pub fn new(text: impl Into<String>) -> $crate::Result<Self> {
+            /// [`InvalidName`](crate::name::InvalidName), naming the value and the rule.
+            pub fn new(text: impl Into<String>) -> std::result::Result<Self, $crate::name::InvalidName> {
                 let text = text.into();
                 match $check(&text) {
                     Ok(()) => Ok(Self(text)),
-                    Err(rule) => Err($crate::Error::invalid($field, text, rule)),
+                    Err(rule) => Err($crate::name::InvalidName::new($field, text, rule)),
                 }
             }
 
@@ -84,22 +86,22 @@ macro_rules! checked_string {
         }
 
         impl std::str::FromStr for $name {
-            type Err = $crate::Error;
-            fn from_str(text: &str) -> $crate::Result<Self> {
+            type Err = $crate::name::InvalidName;
+            fn from_str(text: &str) -> std::result::Result<Self, $crate::name::InvalidName> {
                 Self::new(text)
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = $crate::Error;
-            fn try_from(text: String) -> $crate::Result<Self> {
+            type Error = $crate::name::InvalidName;
+            fn try_from(text: String) -> std::result::Result<Self, $crate::name::InvalidName> {
                 Self::new(text)
             }
         }
 
         impl TryFrom<&str> for $name {
-            type Error = $crate::Error;
-            fn try_from(text: &str) -> $crate::Result<Self> {
+            type Error = $crate::name::InvalidName;
+            fn try_from(text: &str) -> std::result::Result<Self, $crate::name::InvalidName> {
                 Self::new(text)
             }
         }
@@ -117,15 +119,15 @@ pub(crate) use checked_string;
 macro_rules! as_string {
     ($name:ident) => {
         impl TryFrom<String> for $name {
-            type Error = $crate::Error;
-            fn try_from(text: String) -> $crate::Result<Self> {
+            type Error = $crate::name::InvalidName;
+            fn try_from(text: String) -> std::result::Result<Self, $crate::name::InvalidName> {
                 text.parse()
             }
         }
 
         impl TryFrom<&str> for $name {
-            type Error = $crate::Error;
-            fn try_from(text: &str) -> $crate::Result<Self> {
+            type Error = $crate::name::InvalidName;
+            fn try_from(text: &str) -> std::result::Result<Self, $crate::name::InvalidName> {
                 text.parse()
             }
         }

@@ -332,13 +332,9 @@ async fn observe_providers(
         return Ok(BTreeMap::new());
     }
     let arns: BTreeSet<ProviderArn> = identities.values().filter_map(|i| i.provider_in(&home.account)).collect();
-    let each = arns.into_iter().map(|arn| {
-        async move {
-            let provider = backends.iam.provider(&arn).await?;
-            Ok((arn, provider))
-        }
-        .boxed()
-    });
+    let each = arns
+        .into_iter()
+        .map(|arn| async move { backends.iam.provider(&arn).await.map(|provider| (arn, provider)) }.boxed());
     Ok(futures::future::try_join_all(each).await?.into_iter().collect())
 }
 

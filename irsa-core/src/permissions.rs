@@ -18,7 +18,8 @@ use self::Command::{
 };
 use self::calls::{CALLS, Call, On, VERBS, Verb, When};
 pub use self::scope::{Holder, Scope};
-use crate::error::{Error, Result, did_you_mean, nearest};
+use crate::error::{Error, Result};
+use crate::text::{did_you_mean, nearest};
 
 /// A command of irsa, as far as its rights go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -10,7 +10,8 @@ use http::{HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::error::{Error, ErrorKind, Result, shown};
+use crate::error::{Error, ErrorKind, Result};
+use crate::text::shown;
 
 /// The proxies of an environment, and what is reached without one.
 ///

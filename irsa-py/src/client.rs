@@ -382,7 +382,7 @@ impl Core {
     ) -> PyResult<Call> {
         named!(dry_run);
         let audiences = texts("audiences", audiences)?.into_iter().map(Audience::new);
-        let audiences: Vec<Audience> = audiences.collect::<irsa_core::Result<_>>().map_err(Failure::from)?;
+        let audiences: Vec<Audience> = audiences.collect::<std::result::Result<_, _>>().map_err(Failure::from)?;
         let cluster = self.cluster.clone();
         self.call(
             py,

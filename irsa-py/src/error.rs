@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 
+use irsa_core::name::InvalidName;
 use irsa_core::{Error, ErrorKind, Report};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -23,6 +24,12 @@ pub(crate) enum Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Irsa(error)
+    }
+}
+
+impl From<InvalidName> for Failure {
+    fn from(invalid: InvalidName) -> Self {
+        Self::Irsa(invalid.into())
     }
 }
 

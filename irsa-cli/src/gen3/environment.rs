@@ -82,7 +82,9 @@ async fn read(server: &dyn ClusterBackend, namespace: &Namespace) -> Result<Opti
     let value = value.map_err(|error| error.during(UNKNOWN).with_hint(SET_IT))?;
     let value = value.filter(|value| !value.is_empty());
     let name = value.map(ClusterName::new).transpose();
-    name.map_err(|error| error.during(format!("key {key} of config map {namespace}/{map} names no environment")))
+    name.map_err(|invalid| {
+        Error::from(invalid).during(format!("key {key} of config map {namespace}/{map} names no environment"))
+    })
 }
 
 fn no_map(namespace: &Namespace) -> Error {

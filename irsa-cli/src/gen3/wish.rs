@@ -84,7 +84,7 @@ pub(crate) fn wish(environment: &Environment, options: &Options, args: &Gen3Args
     let vpc_name = match environment.variable(VPC_NAME) {
         Some(name) => Some(
             ClusterName::new(name)
-                .map_err(|error| error.during(format!("variable {VPC_NAME} names no environment")))?,
+                .map_err(|invalid| Error::from(invalid).during(format!("variable {VPC_NAME} names no environment")))?,
         ),
         None => None,
     };

@@ -10,7 +10,8 @@ use aws_types::service_config::ServiceConfigKey;
 use futures::FutureExt;
 use http::HeaderValue;
 
-use crate::error::{Error, ErrorKind, Result, shown};
+use crate::error::{Error, ErrorKind, Result};
+use crate::text::shown;
 use crate::url;
 
 /// Checks a URL that is called in place of AWS: absolute, `https` or `http`, with a host.

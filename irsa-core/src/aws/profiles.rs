@@ -8,7 +8,8 @@ use aws_config::profile::{self, Profile, ProfileSet};
 use aws_types::os_shim_internal::{Env, Fs};
 
 use super::error::chain;
-use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::error::{Error, ErrorKind, Result};
+use crate::text::{did_you_mean, nearest};
 
 /// The variable that names the profile where nothing else does.
 const AWS_PROFILE: &str = "AWS_PROFILE";

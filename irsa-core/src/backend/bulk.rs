@@ -100,7 +100,7 @@ where
         let look_ups = candidates.map(|(name, path)| async move {
             let found = match PolicyArn::new(partition, None, path, name) {
                 Ok(arn) => iam.policy(&arn).await.map(|policy| policy.into_iter().collect()),
-                Err(error) => Err(error),
+                Err(invalid) => Err(invalid.into()),
             };
             LookUp { name: Some(name.as_str()), found }
         });

@@ -205,7 +205,8 @@ impl IrsaBindingBuilder {
                 .with_hint(Hint::NameRoleOrCluster));
         }
         let permissions_boundary: Option<PolicyArn> = self.permissions_boundary.map(|arn| arn.parse()).transpose()?;
-        let policies = self.policies.iter().map(|policy| policy.parse()).collect::<Result<BTreeSet<_>>>()?;
+        let policies =
+            self.policies.iter().map(|policy| policy.parse()).collect::<std::result::Result<BTreeSet<_>, _>>()?;
         let (subjects, trust_only) = subjects(&self.subjects)?;
         let binding = IrsaBinding {
             cluster,

@@ -249,7 +249,7 @@ fn known_operator(operator: &str) -> bool {
 
 pub(crate) fn unknown_key(field: &'static str, key: &str, known: &[&str], place: &str) -> Error {
     let error = Error::invalid(field, key, format!("{place}: unknown key; known are {}", known.join(", ")));
-    match crate::error::did_you_mean(&crate::error::nearest(key, known.iter().copied())) {
+    match crate::text::did_you_mean(&crate::text::nearest(key, known.iter().copied())) {
         Some(hint) => error.with_hint(hint),
         None => error,
     }

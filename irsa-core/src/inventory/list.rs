@@ -40,8 +40,7 @@ async fn list(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Name
     };
     let located = async {
         let located = place_of(backends, cluster).await?;
-        sure(backends, cluster, &located.identity).await?;
-        Ok(located)
+        sure(backends, cluster, &located.identity).await.map(|()| located)
     };
     let (located, accounts, roles) = futures::join!(located, accounts, backends.iam.roles());
     let (located, accounts, roles) = (located?, accounts?, roles?);

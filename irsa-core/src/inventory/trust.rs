@@ -8,11 +8,12 @@ use futures::{FutureExt, StreamExt};
 use crate::backend::{Role, RoleDetail, ServiceAccount};
 use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::client::Client;
-use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{Demand, Identity, resolve};
 use crate::name::{AccountId, ClusterRef, InlinePolicyName, ProviderArn, RoleArn, RoleName};
 use crate::observe::{Backends, check_cluster};
 use crate::report::{Warning, WarningId};
+use crate::text::{did_you_mean, nearest};
 use crate::trust::{Audit, AuditedRole, Ignore, KnownAccount, Surroundings, TrustDocument, WhoCan, audit, who_can};
 
 /// How many providers, or inline policies, are read at the same time.

@@ -20,8 +20,9 @@ use super::plugin::{Plugin, Plugins};
 use super::pool::{IDLE_TIMEOUT, Pool};
 use super::token::{self, TokenFile};
 use super::tunnel::Tunnel;
-use crate::error::{Error, ErrorKind, Result, shown};
+use crate::error::{Error, ErrorKind, Result};
 use crate::proxy::{ProxyAddress, ProxyScheme, ProxySettings};
+use crate::text::shown;
 use crate::url;
 
 /// The longest wait for a TCP connection: an endpoint that is private to a VPC gives no answer at all.

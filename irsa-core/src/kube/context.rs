@@ -15,7 +15,8 @@ use super::defect::Defect;
 use super::kubeconfig::{find_context, lists};
 use super::pem::{self, Content, Field};
 use super::token;
-use crate::error::{Result, shown};
+use crate::error::Result;
+use crate::text::shown;
 use crate::url;
 
 /// The configuration of a context, by default the current one. Reads the files that it names; runs nothing.

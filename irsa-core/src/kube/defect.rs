@@ -1,6 +1,7 @@
 //! One field of a kubeconfig that cannot be used.
 
-use crate::error::{Error, ErrorKind, shown};
+use crate::error::{Error, ErrorKind};
+use crate::text::shown;
 
 /// Which field cannot be used, and why.
 #[derive(Debug, PartialEq, Eq)]

@@ -11,8 +11,9 @@ use super::authority;
 use super::call::{Connection, Credentials};
 use super::connect::{self, Surroundings};
 use crate::backend::{ClusterDescription, IdentityBackend};
-use crate::error::{Error, ErrorKind, Result, shown};
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::ClusterRef;
+use crate::text::shown;
 use crate::url;
 
 /// Gives the bearer token of each request to an API server, and renews it before it ends.

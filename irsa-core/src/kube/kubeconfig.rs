@@ -7,9 +7,10 @@ use ::kube::config::{Cluster, Kubeconfig, KubeconfigError, NamedContext};
 use super::eks_plugin;
 pub use super::eks_plugin::{ContextPlugin, EksTokenRequest, PluginCredentials, PluginRole, plugin_of_context};
 use crate::backend::{ClusterDescription, same_endpoint};
-use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest, shown};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
 use crate::name::{ClusterArn, ClusterName, ClusterRef, EksHost, Region};
+use crate::text::{did_you_mean, nearest, shown};
 
 /// The EKS cluster that a context belongs to, as far as the kubeconfig says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,9 @@ use http::StatusCode;
 
 use super::message::{Subject, subject};
 use crate::backend::DRY_RUN_UNSUPPORTED;
-use crate::error::{ConflictReason, Error, ErrorKind, shown};
+use crate::error::{ConflictReason, Error, ErrorKind};
 use crate::hint::Hint;
+use crate::text::shown;
 
 /// The cause that the API server gives for each field that another manager owns.
 const FIELD_MANAGER_CONFLICT: &str = "FieldManagerConflict";

@@ -15,8 +15,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::{BoxError, Service, ServiceExt, service_fn};
 
 use super::call::{chain, innermost};
-use crate::error::{Error, ErrorKind, shown};
+use crate::error::{Error, ErrorKind};
 use crate::proxy::{ProxyAddress, ProxyScheme};
+use crate::text::shown;
 
 /// The longest that a proxy may take to open a way to the API server; less than a request may take in all.
 const MAX_CONNECT: Duration = Duration::from_secs(25);

@@ -16,7 +16,7 @@ use super::places::{WHOLE, parts};
 use super::read::{Declared, ManifestFile};
 use super::well_known::ANY_PARTITION;
 use crate::error::{Error, Result};
-use crate::name::{ClusterRef, Partition, Region};
+use crate::name::{ClusterRef, InvalidName, Partition, Region};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -98,9 +98,9 @@ fn check_keys(document: &Document<'_>) -> Result<()> {
 pub(super) fn read(document: &Document<'_>, read: &mut ManifestFile) -> Result<()> {
     check_keys(document)?;
     let config: ClusterConfig = document.parse()?;
-    let cluster: Result<ClusterRef> = config.metadata.name.parse();
-    cluster.map_err(|error| document.placed(error, &WHOLE))?;
-    let region = config.metadata.region.map(Region::new).transpose().map_err(|error| document.placed(error, &WHOLE))?;
+    let invalid = |invalid: InvalidName| document.placed(invalid.into(), &WHOLE);
+    let _: ClusterRef = config.metadata.name.parse().map_err(invalid)?;
+    let region = config.metadata.region.map(Region::new).transpose().map_err(invalid)?;
     if let (Some(one), Some(other)) = (&read.region, &region)
         && one != other
     {

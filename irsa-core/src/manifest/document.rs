@@ -8,7 +8,8 @@ use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
 use super::places::{Part, Place, Places, WHOLE};
-use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::error::{Error, ErrorKind, Result};
+use crate::text::{did_you_mean, nearest};
 
 /// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,10 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::invalid::{InvalidName, Result};
 use super::{
     AccountId, ClusterName, Issuer, Partition, Region, RoleName, RolePath, as_string, iam_name_character, text_of,
 };
-use crate::error::{Error, Result};
 
 /// The longest ARN (IAM API reference, `arnType`).
 const LONGEST_ARN: usize = 2048;
@@ -170,17 +170,16 @@ struct Parts<'a> {
 
 fn parts<'a>(field: &'static str, text: &'a str, form: &'static str) -> Result<Parts<'a>> {
     if text.len() > LONGEST_ARN {
-        return Err(Error::invalid(field, text, format!("must have at most {LONGEST_ARN} characters")));
+        return Err(InvalidName::new(field, text, format!("must have at most {LONGEST_ARN} characters")));
     }
     let split: Vec<&str> = text.splitn(6, ':').collect();
     let [arn, partition, service, region, account, resource] = split[..] else {
-        return Err(Error::invalid(field, text, format!("must have the form {form}")));
+        return Err(InvalidName::new(field, text, format!("must have the form {form}")));
     };
     if arn != "arn" {
-        return Err(Error::invalid(field, text, format!("must have the form {form}")));
+        return Err(InvalidName::new(field, text, format!("must have the form {form}")));
     }
-    let partition =
-        Partition::new(partition).map_err(|error| error.during(format!("{field} {text:?} is not an ARN")))?;
+    let partition = Partition::new(partition).map_err(|part| part.part_of_arn(field, text))?;
     Ok(Parts { partition, service, region, account, resource })
 }
 
@@ -198,7 +197,7 @@ fn of_kind(field: &'static str, text: &str, ok: bool, form: &'static str) -> Res
         Some("user") => "; this is the ARN of a user",
         _ => "",
     };
-    Err(Error::invalid(field, text, format!("must have the form {form}{kind}")))
+    Err(InvalidName::new(field, text, format!("must have the form {form}{kind}")))
 }
 
 /// `/PATH/` and `NAME` of `KIND/PATH/NAME`.
@@ -209,7 +208,7 @@ fn path_and_name<'a>(resource: &'a str, kind: &str) -> Option<(&'a str, &'a str)
 }
 
 impl FromStr for RoleArn {
-    type Err = Error;
+    type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self> {
         const FORM: &str = "arn:PARTITION:iam::ACCOUNT:role/NAME";
@@ -218,9 +217,9 @@ impl FromStr for RoleArn {
         let ok = parts.service == "iam" && parts.region.is_empty();
         let Some((path, name)) = found.filter(|_| ok) else {
             of_kind("role ARN", text, false, FORM)?;
-            return Err(Error::invalid("role ARN", text, FORM));
+            return Err(InvalidName::new("role ARN", text, FORM));
         };
-        let broken = |error: Error| error.during(format!("role ARN {text:?} is not valid")).with_context("value", text);
+        let broken = |part: InvalidName| part.part_of("role ARN", text);
         Ok(Self {
             partition: parts.partition,
             account: AccountId::new(parts.account).map_err(broken)?,
@@ -231,7 +230,7 @@ impl FromStr for RoleArn {
 }
 
 impl FromStr for PolicyArn {
-    type Err = Error;
+    type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self> {
         const FORM: &str = "arn:PARTITION:iam::ACCOUNT|aws:policy/NAME";
@@ -240,10 +239,9 @@ impl FromStr for PolicyArn {
         let ok = parts.service == "iam" && parts.region.is_empty();
         let Some((path, name)) = found.filter(|_| ok) else {
             of_kind("policy ARN", text, false, FORM)?;
-            return Err(Error::invalid("policy ARN", text, FORM));
+            return Err(InvalidName::new("policy ARN", text, FORM));
         };
-        let broken =
-            |error: Error| error.during(format!("policy ARN {text:?} is not valid")).with_context("value", text);
+        let broken = |part: InvalidName| part.part_of("policy ARN", text);
         let account = match parts.account {
             "aws" => None,
             account => Some(AccountId::new(account).map_err(broken)?),
@@ -254,13 +252,13 @@ impl FromStr for PolicyArn {
                 let allowed = |c: char| iam_name_character(c) || c == '/';
                 text_of(path, 1..=512, allowed, "its path must be A-Z a-z 0-9 _ + = , . @ - between slashes")
             })
-            .map_err(|rule| Error::invalid("policy ARN", text, rule))?;
+            .map_err(|rule| InvalidName::new("policy ARN", text, rule))?;
         Ok(Self { partition: parts.partition, account, path: path.to_owned(), name: name.to_owned() })
     }
 }
 
 impl FromStr for ProviderArn {
-    type Err = Error;
+    type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self> {
         const FORM: &str = "arn:PARTITION:iam::ACCOUNT:oidc-provider/HOST/PATH";
@@ -268,10 +266,9 @@ impl FromStr for ProviderArn {
         let ok = parts.service == "iam" && parts.region.is_empty();
         let Some(host_path) = parts.resource.strip_prefix("oidc-provider/").filter(|_| ok) else {
             of_kind("provider ARN", text, false, FORM)?;
-            return Err(Error::invalid("provider ARN", text, FORM));
+            return Err(InvalidName::new("provider ARN", text, FORM));
         };
-        let broken =
-            |error: Error| error.during(format!("provider ARN {text:?} is not valid")).with_context("value", text);
+        let broken = |part: InvalidName| part.part_of("provider ARN", text);
         Ok(Self {
             partition: parts.partition,
             account: AccountId::new(parts.account).map_err(broken)?,
@@ -281,17 +278,16 @@ impl FromStr for ProviderArn {
 }
 
 impl FromStr for ClusterArn {
-    type Err = Error;
+    type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self> {
         const FORM: &str = "arn:PARTITION:eks:REGION:ACCOUNT:cluster/NAME";
         let parts = parts("cluster ARN", text, FORM)?;
         let Some(name) = parts.resource.strip_prefix("cluster/").filter(|_| parts.service == "eks") else {
             of_kind("cluster ARN", text, false, FORM)?;
-            return Err(Error::invalid("cluster ARN", text, FORM));
+            return Err(InvalidName::new("cluster ARN", text, FORM));
         };
-        let broken =
-            |error: Error| error.during(format!("cluster ARN {text:?} is not valid")).with_context("value", text);
+        let broken = |part: InvalidName| part.part_of("cluster ARN", text);
         Ok(Self {
             partition: parts.partition,
             region: Region::new(parts.region).map_err(broken)?,

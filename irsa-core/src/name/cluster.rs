@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::invalid::{InvalidName, Result};
 use super::{ClusterArn, EksHost, as_string, checked_string, text_of};
-use crate::error::{Error, Result};
 
 checked_string! {
     /// The name of an EKS cluster: 1 to 100 characters of `A-Z a-z 0-9 _ -`, the first a letter or digit.
@@ -70,10 +70,10 @@ impl Issuer {
 }
 
 impl FromStr for Issuer {
-    type Err = Error;
+    type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self> {
-        let refuse = |rule: &str| Err(Error::invalid("issuer", text, rule));
+        let refuse = |rule: &str| Err(InvalidName::new("issuer", text, rule));
         let Some(host_path) = text.strip_prefix("https://") else {
             return refuse("must be a URL that begins with https://");
         };
@@ -135,7 +135,7 @@ impl ClusterRef {
 }
 
 impl FromStr for ClusterRef {
-    type Err = Error;
+    type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self> {
         if text.starts_with("arn:") {

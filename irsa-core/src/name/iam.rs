@@ -99,12 +99,12 @@ macro_rules! seconds {
             ///
             /// # Errors
             /// [`InvalidInput`](crate::ErrorKind::InvalidInput) outside the bounds.
-            pub fn new(seconds: u32) -> crate::Result<Self> {
+            pub fn new(seconds: u32) -> super::invalid::Result<Self> {
                 if ($lowest..=$highest).contains(&seconds) {
                     return Ok(Self(seconds));
                 }
                 let rule = concat!("must be ", $lowest, " to ", $highest, " seconds");
-                Err(crate::Error::invalid($field, seconds.to_string(), rule))
+                Err(crate::name::InvalidName::new($field, seconds.to_string(), rule))
             }
 
             /// The number of seconds.
@@ -114,8 +114,8 @@ macro_rules! seconds {
         }
 
         impl TryFrom<u32> for $name {
-            type Error = crate::Error;
-            fn try_from(seconds: u32) -> crate::Result<Self> {
+            type Error = super::InvalidName;
+            fn try_from(seconds: u32) -> super::invalid::Result<Self> {
                 Self::new(seconds)
             }
         }

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::invalid::{InvalidName, Result};
 use super::{PolicyArn, as_string, iam_name_character};
-use crate::error::{Error, Result};
 
 /// A managed policy as a user names it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ impl PolicyRef {
 }
 
 impl FromStr for PolicyRef {
-    type Err = Error;
+    type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self> {
         if text.starts_with("arn:") {
@@ -58,7 +58,7 @@ impl FromStr for PolicyRef {
             None => (None, trimmed),
         };
         if !ok(name, 128) || !path.is_none_or(|path| path.split('/').all(|part| ok(part, 510))) {
-            return Err(Error::invalid("policy", text, rule));
+            return Err(InvalidName::new("policy", text, rule));
         }
         Ok(Self::Name { path: path.map(|path| format!("/{path}/")), name: name.to_owned() })
     }

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::invalid::{InvalidName, Result};
 use super::{ClusterRef, Namespace, ServiceAccountName, ServiceAccountPattern, as_string};
-use crate::error::{Error, Result};
 use crate::hint::Hint;
 
 /// The name part of a subject: one service account, or a pattern for several.
@@ -74,18 +74,18 @@ impl Subject {
 }
 
 impl FromStr for Subject {
-    type Err = Error;
+    type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self> {
-        let malformed = || Error::invalid("subject", text, "must have the form [CLUSTER:]NAMESPACE/NAME");
+        let malformed = || InvalidName::new("subject", text, "must have the form [CLUSTER:]NAMESPACE/NAME");
         let (place, name) = text.rsplit_once('/').ok_or_else(malformed)?;
         let (cluster, namespace) = match place.rsplit_once(':') {
             Some((cluster, namespace)) => (Some(cluster.parse()?), namespace),
             None => (None, place),
         };
-        let broken = |error: Error| error.during(format!("subject {text:?} is not valid")).with_context("value", text);
+        let broken = |part: InvalidName| part.part_of("subject", text);
         if namespace.contains(['*', '?']) {
-            let error = Error::invalid("namespace", namespace, "must be one namespace: patterns are for names only");
+            let error = InvalidName::new("namespace", namespace, "must be one namespace: patterns are for names only");
             return Err(broken(error).with_hint(Hint::NameNamespaces));
         }
         Ok(Self {
@@ -110,7 +110,7 @@ as_string!(Subject);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
+    use crate::error::{Error, ErrorKind};
 
     #[test]
     fn subjects_are_read_and_written_alike() {
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_pattern_over_namespaces_is_refused_with_a_way_out() {
         for text in ["*/argo", "demo:team-?/argo"] {
-            let error = text.parse::<Subject>().unwrap_err();
+            let error = Error::from(text.parse::<Subject>().unwrap_err());
             assert_eq!((error.kind(), error.hint()), (ErrorKind::InvalidInput, Some(&Hint::NameNamespaces)), "{text}");
         }
     }

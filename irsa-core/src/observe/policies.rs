@@ -7,11 +7,12 @@ use futures::FutureExt;
 use super::effects::{PolicyEffect, observe_effects};
 use super::{Backends, Observed, ObservedRole};
 use crate::convention::Convention;
-use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
 use crate::name::{InlinePolicyName, PolicyArn, PolicyRef};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
+use crate::text::{did_you_mean, nearest};
 
 /// What the declared policies are.
 #[derive(Debug, Default)]

@@ -9,12 +9,13 @@ use super::{AccountKey, Backends, Identities, Observed, ObservedRole, UnreadRole
 use crate::backend::{IamBackend, InlinePolicy, Role, RoleDetail};
 use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::document::PolicyDocument;
-use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
-use crate::name::{InlinePolicyName, RoleArn, RoleName, ServiceAccountRef};
+use crate::name::{InlinePolicyName, InvalidName, RoleArn, RoleName, ServiceAccountRef};
 use crate::ownership::{Member, Ownership};
 use crate::request::{Request, Verb};
 use crate::retry::until_consistent;
+use crate::text::{did_you_mean, nearest};
 use crate::trust::TrustPolicy;
 
 /// Of which inline policies the documents are read.
@@ -285,8 +286,8 @@ fn annotated_role(request: &Request, observed: &Observed) -> Result<Option<RoleA
         value = value.filter(|value| !value.is_empty());
     }
     let Some(value) = value else { return Ok(None) };
-    let arn = value.parse().map_err(|error: Error| {
-        let error = Error::new(ErrorKind::Conflict, untold(request)).with_source(error);
+    let arn = value.parse().map_err(|invalid: InvalidName| {
+        let error = Error::new(ErrorKind::Conflict, untold(request)).with_source(invalid);
         error.with_hint(correct_annotation(request))
     })?;
     Ok(Some(arn))

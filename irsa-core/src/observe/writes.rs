@@ -11,12 +11,13 @@ use crate::backend::{
     AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, Difference, Expected, NewServiceAccount, ServiceAccount,
     WriteMode, changed_by_admission,
 };
-use crate::error::{ConflictReason, Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::error::{ConflictReason, Error, ErrorKind, Result};
 use crate::guard::Guard;
 use crate::hint::Hint;
 use crate::name::{Namespace, RoleArn, ServiceAccountRef};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
+use crate::text::{did_you_mean, nearest};
 
 /// Makes sure that every account that needs a write may be written, by a dry run of exactly what will be written.
 pub(super) async fn check_writes(

@@ -129,7 +129,7 @@ fn update(
     let binding = &request.binding;
     let standing = match check_ownership(request, goal, role) {
         Err(error) if error.kind() == ErrorKind::NotOwned => {
-            let fits = || Ok(replaced.deleted.is_empty() && fits(request, observed, goal, role)?);
+            let fits = || -> Result<bool> { Ok(replaced.deleted.is_empty() && fits(request, observed, goal, role)?) };
             return if plan.is_empty() && fits()? { leave(request, goal, role, plan) } else { Err(error) };
         }
         standing => standing?,

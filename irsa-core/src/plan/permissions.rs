@@ -7,12 +7,13 @@ use super::managed::{Managed, ManagedSteps};
 use super::replaced::Replaced;
 use crate::backend::RoleSettings;
 use crate::document::PolicyDocument;
-use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
 use crate::name::{InlinePolicyName, PolicyArn, SessionDuration};
 use crate::observe::{Observed, ObservedRole};
 use crate::report::{Warning, WarningId};
 use crate::request::Request;
+use crate::text::{did_you_mean, nearest};
 
 /// Changes of what the role may do, in the groups that the order of writes needs.
 pub(super) struct PolicyChanges {

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::{Error, Result, did_you_mean, nearest};
+use crate::error::{Error, Result};
+use crate::text::{did_you_mean, nearest};
 
 /// The methods that a sandbox has, as [`Call::method`] and [`At`] name them.
 pub const METHODS: &[&str] = &[

@@ -8,7 +8,8 @@ use aws_smithy_types::date_time::Format;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::error::{Error, ErrorKind, Result, shown};
+use crate::error::{Error, ErrorKind, Result};
+use crate::text::shown;
 
 /// Runs the command of a profile in a shell, as the SDKs do.
 pub(super) async fn credentials(profile: &str, command: &str, account: Option<&str>) -> Result<Credentials> {

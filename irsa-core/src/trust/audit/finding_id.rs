@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result, did_you_mean, nearest};
+use crate::error::{Error, Result};
+use crate::text::{did_you_mean, nearest};
 use crate::trust::Severity;
 
 macro_rules! finding_ids {

@@ -175,7 +175,7 @@ fn hint(test: &Test, actual: &str, caller: &Caller) -> String {
     if actual == caller.audience && values().any(|value| value.starts_with(SUBJECT_PREFIX)) {
         return "; a subject is tested under the key of the audience".to_owned();
     }
-    match crate::error::did_you_mean(&crate::error::nearest(actual, values())) {
+    match crate::text::did_you_mean(&crate::text::nearest(actual, values())) {
         Some(near) => format!("; {near}"),
         None => String::new(),
     }
