@@ -8,6 +8,7 @@
 mod account;
 mod authority;
 mod backend;
+mod bearer;
 mod call;
 mod connect;
 mod context;
@@ -16,9 +17,10 @@ mod conversations;
 mod defect;
 mod eks;
 mod eks_plugin;
+pub mod error_chain;
 #[cfg(test)]
 mod fake;
-pub mod kubeconfig;
+mod kubeconfig;
 mod message;
 mod pem;
 mod plugin;
@@ -35,9 +37,9 @@ use ::kube::config::Kubeconfig;
 use ::kube::{Client, Config};
 use tokio::sync::{Mutex, OnceCell};
 
+pub use self::bearer::BearerSource;
 use self::call::Connection;
 use self::connect::Surroundings;
-pub use self::eks::BearerSource;
 use self::eks::EksSource;
 pub use self::plugin::{PLUGIN_MISSING, Plugins};
 pub use self::token::issuer as token_issuer;

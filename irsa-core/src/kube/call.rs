@@ -15,7 +15,8 @@ use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use tracing::Instrument;
 
-use super::eks::BearerSource;
+use super::bearer::BearerSource;
+use super::error_chain::{chain, innermost};
 use super::plugin::{Credential, Plugin};
 use super::tunnel::ProxyFailure;
 use super::{refusal, warning};
@@ -356,19 +357,6 @@ fn broken_off(operation: &str, most: usize, error: &(dyn StdError + 'static)) ->
     }
     let cause = format!("the answer broke off: {}", innermost(error));
     Error::new(ErrorKind::Unavailable, operation.to_owned()).with_cause(cause)
-}
-
-pub(super) fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (*error).source())
-}
-
-/// The innermost causes: the outer ones only say that a client failed.
-pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
-    let mut texts: Vec<String> = chain(error).map(ToString::to_string).collect();
-    texts.dedup_by(|inner, outer| outer.contains(inner.as_str()));
-    let telling = texts.iter().filter(|text| !text.contains("client error ("));
-    let telling: Vec<&str> = telling.map(String::as_str).collect();
-    telling[telling.len().saturating_sub(2)..].join(": ")
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

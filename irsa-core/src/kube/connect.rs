@@ -14,8 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 use tower::{ServiceBuilder, ServiceExt};
 
 use super::authority;
+use super::bearer::BearerSource;
 use super::call::{Connection, Credentials, PluginAccess, legacy_provider_failed};
-use super::eks::BearerSource;
 use super::plugin::{Plugin, Plugins};
 use super::pool::{IDLE_TIMEOUT, Pool};
 use super::token::{self, TokenFile};

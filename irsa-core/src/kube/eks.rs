@@ -1,13 +1,11 @@
 //! A cluster reached through EKS itself: endpoint and authority as EKS describes them, a token of one's own making.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use ::kube::Config;
-use async_trait::async_trait;
-use secrecy::SecretString;
 
 use super::authority;
+use super::bearer::BearerSource;
 use super::call::{Connection, Credentials};
 use super::connect::{self, Surroundings};
 use crate::backend::{ClusterDescription, IdentityBackend};
@@ -15,21 +13,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::name::ClusterRef;
 use crate::text::shown;
 use crate::url;
-
-/// Gives the bearer token of each request to an API server, and renews it before it ends.
-#[async_trait]
-pub trait BearerSource: Debug + Send + Sync {
-    /// A token that is valid for at least a minute. Asked before every request, so a source keeps its token.
-    async fn bearer(&self) -> Result<SecretString>;
-}
-
-#[cfg(feature = "aws")]
-#[async_trait]
-impl BearerSource for crate::aws::EksTokenSource {
-    async fn bearer(&self) -> Result<SecretString> {
-        self.token().await.map(|(token, _)| token)
-    }
-}
 
 /// What it takes to reach a cluster through EKS.
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::eks::BearerSource;
+use super::bearer::BearerSource;
 use super::pem::read_file;
 use crate::error::Result;
 

@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::{BoxError, Service, ServiceExt, service_fn};
 
-use super::call::{chain, innermost};
+use super::error_chain::{chain, innermost};
 use crate::error::{Error, ErrorKind};
 use crate::proxy::{ProxyAddress, ProxyScheme};
 use crate::text::shown;
