@@ -1,5 +1,6 @@
 //! What is wanted: one role, its subjects, its policies and its settings.
 
+mod annotations;
 mod builder;
 mod checks;
 
@@ -7,6 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+pub(crate) use self::annotations::MANAGED_BY_LABEL;
+pub use self::annotations::{
+    AUDIENCE_ANNOTATION, CREATED_ANNOTATION, OWN_PREFIX, ROLE_ARN_ANNOTATION, STS_REGIONAL_ENDPOINTS_ANNOTATION,
+    TOKEN_EXPIRATION_ANNOTATION,
+};
 pub use self::builder::IrsaBindingBuilder;
 pub(crate) use self::checks::{INLINE_QUOTA, MOST_TAGS, check_documents, check_policy_place, check_together};
 use crate::convention::{Convention, Naming};
@@ -15,21 +21,6 @@ use crate::name::{
     AnnotationKey, Audience, ClusterRef, Description, InlinePolicyName, LabelKey, LabelValue, Namespace, PolicyArn,
     PolicyRef, RoleName, RolePath, ServiceAccountName, SessionDuration, Subject, TagKey, TagValue, TokenExpiration,
 };
-
-/// The annotation that binds a service account to a role (amazon-eks-pod-identity-webhook, `role-arn`).
-pub const ROLE_ARN_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
-/// The annotation that names the audience of the projected token.
-pub const AUDIENCE_ANNOTATION: &str = "eks.amazonaws.com/audience";
-/// The annotation that sets the lifetime of the projected token, in seconds.
-pub const TOKEN_EXPIRATION_ANNOTATION: &str = "eks.amazonaws.com/token-expiration";
-/// The annotation that chooses regional STS endpoints.
-pub const STS_REGIONAL_ENDPOINTS_ANNOTATION: &str = "eks.amazonaws.com/sts-regional-endpoints";
-/// The label that names the tool that deploys an object (Kubernetes, recommended labels). irsa never writes it.
-pub(crate) const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
-/// The annotation of service accounts that irsa made, which it may therefore delete.
-pub const CREATED_ANNOTATION: &str = "irsa.gen3.org/created";
-/// What every tag and annotation that belongs to irsa itself begins with.
-pub const OWN_PREFIX: &str = "irsa.gen3.org/";
 
 /// One role together with its subjects, its policies and its settings.
 ///

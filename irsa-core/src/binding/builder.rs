@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::IrsaBinding;
 use super::checks::{
-    annotations, check_arns, check_role_only, inline_policies, labels, subjects, tags, trust_statements,
+    DocumentInput, annotations, check_arns, check_role_only, inline_policies, labels, subjects, tags, trust_statements,
 };
 use crate::convention::Convention;
 use crate::error::{Error, Result};
@@ -31,9 +31,9 @@ pub struct IrsaBindingBuilder {
     permissions_boundary: Option<String>,
     tags: Vec<(String, String)>,
     policies: Vec<String>,
-    inline_policies: Vec<(String, Document)>,
+    inline_policies: Vec<(String, DocumentInput)>,
     subjects: Vec<(String, bool)>,
-    trust_statements: Vec<Document>,
+    trust_statements: Vec<DocumentInput>,
     audience: Option<String>,
     token_expiration: Option<u32>,
     sts_regional_endpoints: Option<bool>,
@@ -42,13 +42,6 @@ pub struct IrsaBindingBuilder {
     annotations: Vec<(String, String)>,
     role_only: bool,
     exact: bool,
-}
-
-/// A document as it came: text, so that errors can give line and column, or parsed.
-#[derive(Clone, Debug)]
-pub(super) enum Document {
-    Text(String),
-    Parsed(Value),
 }
 
 impl IrsaBindingBuilder {
@@ -106,13 +99,13 @@ impl IrsaBindingBuilder {
 
     /// An inline policy as JSON text; errors give line and column.
     pub fn with_inline_policy(mut self, name: impl Into<String>, json: impl Into<String>) -> Self {
-        self.inline_policies.push((name.into(), Document::Text(json.into())));
+        self.inline_policies.push((name.into(), DocumentInput::Text(json.into())));
         self
     }
 
     /// An inline policy that is parsed already.
     pub fn with_inline_document(mut self, name: impl Into<String>, document: Value) -> Self {
-        self.inline_policies.push((name.into(), Document::Parsed(document)));
+        self.inline_policies.push((name.into(), DocumentInput::Parsed(document)));
         self
     }
 
@@ -131,13 +124,13 @@ impl IrsaBindingBuilder {
     /// A further statement of the trust policy as JSON text, for example for EC2; or a whole trust policy, each statement of
     /// which is one, in any form that [`roles_of_text`](crate::trust::roles_of_text) reads.
     pub fn with_trust_statement(mut self, json: impl Into<String>) -> Self {
-        self.trust_statements.push(Document::Text(json.into()));
+        self.trust_statements.push(DocumentInput::Text(json.into()));
         self
     }
 
     /// The same, parsed already.
     pub fn with_trust_statement_value(mut self, statement: Value) -> Self {
-        self.trust_statements.push(Document::Parsed(statement));
+        self.trust_statements.push(DocumentInput::Parsed(statement));
         self
     }
 

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::builder::Document;
-use super::{
-    AUDIENCE_ANNOTATION, IrsaBinding, MANAGED_BY_LABEL, OWN_PREFIX, ROLE_ARN_ANNOTATION,
-    STS_REGIONAL_ENDPOINTS_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION,
+use super::IrsaBinding;
+use super::annotations::{
+    AUDIENCE_ANNOTATION, MANAGED_BY_LABEL, OWN_PREFIX, ROLE_ARN_ANNOTATION, STS_REGIONAL_ENDPOINTS_ANNOTATION,
+    TOKEN_EXPIRATION_ANNOTATION,
 };
 use crate::document::{PolicyDocument, check_partition, check_trust_statement};
 use crate::error::{Error, Result};
@@ -23,6 +23,13 @@ pub(crate) const MOST_TAGS: usize = 50;
 pub(crate) const INLINE_QUOTA: usize = 10_240;
 /// The most bytes of all annotations of an object together (Kubernetes, `ValidateAnnotationsSize`).
 const ANNOTATIONS_QUOTA: usize = 256 * 1024;
+
+/// A document as it came: text, so that errors can give line and column, or parsed.
+#[derive(Clone, Debug)]
+pub(super) enum DocumentInput {
+    Text(String),
+    Parsed(Value),
+}
 
 /// Puts a value under its key; the same key with another value is an error.
 fn insert<K: Ord + AsRef<str>, V: PartialEq>(
@@ -74,9 +81,10 @@ pub(super) fn tags(pairs: Vec<(String, String)>) -> Result<BTreeMap<TagKey, TagV
 pub(crate) fn check_together(binding: &IrsaBinding) -> Result<()> {
     let _ = tags(binding.tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect())?;
     let documents = binding.inline_policies.iter();
-    let documents = documents.map(|(name, policy)| (name.to_string(), Document::Parsed(policy.as_value().clone())));
+    let documents =
+        documents.map(|(name, policy)| (name.to_string(), DocumentInput::Parsed(policy.as_value().clone())));
     let _ = inline_policies(documents.collect())?;
-    let _ = trust_statements(binding.trust_statements.iter().cloned().map(Document::Parsed).collect())?;
+    let _ = trust_statements(binding.trust_statements.iter().cloned().map(DocumentInput::Parsed).collect())?;
     Ok(())
 }
 
@@ -93,14 +101,14 @@ pub(super) fn subjects(texts: &[(String, bool)]) -> Result<(BTreeSet<Subject>, B
 }
 
 pub(super) fn inline_policies(
-    documents: Vec<(String, Document)>,
+    documents: Vec<(String, DocumentInput)>,
 ) -> Result<BTreeMap<InlinePolicyName, PolicyDocument>> {
     let mut policies = BTreeMap::new();
     for (name, document) in documents {
         let name = InlinePolicyName::new(name)?;
         let document = match document {
-            Document::Text(text) => PolicyDocument::parse(&text),
-            Document::Parsed(value) => PolicyDocument::from_value(value),
+            DocumentInput::Text(text) => PolicyDocument::parse(&text),
+            DocumentInput::Parsed(value) => PolicyDocument::from_value(value),
         };
         let document =
             document.map_err(|error| error.during(invalid_inline(&name)).with_context("policy", name.as_str()))?;
@@ -117,13 +125,13 @@ pub(super) fn inline_policies(
     Ok(policies)
 }
 
-pub(super) fn trust_statements(documents: Vec<Document>) -> Result<Vec<Value>> {
+pub(super) fn trust_statements(documents: Vec<DocumentInput>) -> Result<Vec<Value>> {
     let mut statements = Vec::new();
     let mut values = Vec::new();
     for document in documents {
         values.extend(match document {
-            Document::Text(text) => trust_statements_of_text(&text)?,
-            Document::Parsed(value) => trust_policy_statements(value)?,
+            DocumentInput::Text(text) => trust_statements_of_text(&text)?,
+            DocumentInput::Parsed(value) => trust_policy_statements(value)?,
         });
     }
     for value in values {
