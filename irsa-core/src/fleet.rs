@@ -6,6 +6,7 @@
 
 mod clash;
 mod eksctl;
+mod known;
 mod options;
 mod preflight;
 mod prune;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use futures::{FutureExt, StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
-use self::clash::Known;
+use self::known::Known;
 pub use self::options::FleetOptions;
 use self::preflight::rehearse;
 pub use self::prune::Prunable;

@@ -3,78 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::known::{Known, Spot, clash};
 use super::shared;
 use crate::binding::IrsaBinding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;
 use crate::name::{ClusterRef, Namespace, RoleName, Subject, SubjectName};
 use crate::request::{Request, Verb};
-
-/// A subject: its cluster as far as that is known, its namespace and its name.
-pub(super) type Spot = (String, Namespace, SubjectName);
-
-/// What is known of the clusters: nothing before any call.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Known<'a>(Option<&'a BTreeMap<ClusterRef, Identity>>);
-
-impl<'a> Known<'a> {
-    /// What was resolved.
-    pub(super) fn of(clusters: &'a BTreeMap<ClusterRef, Identity>) -> Self {
-        Self(Some(clusters))
-    }
-
-    pub(super) fn identity(&self, cluster: &ClusterRef) -> Option<&'a Identity> {
-        self.0?.get(cluster)
-    }
-
-    /// What tells clusters apart: their names before any call, what they are after.
-    pub(super) fn id(&self, cluster: &ClusterRef) -> String {
-        self.identity(cluster).map_or_else(|| cluster.to_string(), |identity| identity.cluster.to_string())
-    }
-
-    /// Where a subject of a binding is.
-    pub(super) fn spot(&self, binding: &IrsaBinding, subject: &Subject) -> Spot {
-        let cluster = self.id(subject.cluster.as_ref().unwrap_or(&binding.cluster));
-        (cluster, subject.namespace.clone(), subject.name.clone())
-    }
-
-    /// The name that the role has, as far as it can be told.
-    pub(super) fn role_name(&self, binding: &IrsaBinding) -> Option<RoleName> {
-        let default = || match self.identity(&binding.cluster) {
-            Some(identity) => binding.naming().default(identity),
-            None => binding.naming().short(),
-        };
-        binding.role_name.clone().or_else(default)
-    }
-
-    /// What tells the role of a request from others; nothing where it cannot be told yet, and for a role of another account,
-    /// which nobody writes. Which account is the cluster's is not known before any call.
-    pub(super) fn role_key(&self, request: &Request) -> Option<String> {
-        let named = || self.role_name(&request.binding).map(|name| name.as_str().to_ascii_lowercase());
-        match (&request.existing_role, self.identity(&request.binding.cluster)) {
-            (None, _) => named(),
-            (Some(arn), Some(home)) => home.has_role(arn).then(named).flatten(),
-            (Some(arn), None) => Some(arn.to_string().to_ascii_lowercase()),
-        }
-    }
-
-    /// Whether two requests are of one role; nothing where that cannot be told yet.
-    fn is_one_role(&self, one: &Request, other: &Request) -> Option<bool> {
-        let names = (self.role_name(&one.binding)?, self.role_name(&other.binding)?);
-        if !names.0.as_str().eq_ignore_ascii_case(names.1.as_str()) {
-            return Some(false);
-        }
-        let account = |request: &Request| {
-            let home = || self.identity(&request.binding.cluster).map(|home| home.account.clone());
-            request.existing_role.as_ref().map(|arn| arn.account().clone()).or_else(home)
-        };
-        match (account(one), account(other)) {
-            (Some(one), Some(other)) => Some(one == other),
-            (None, None) => Some(true),
-            _ => None,
-        }
-    }
-}
 
 /// Refuses requests that contradict each other.
 ///
@@ -94,7 +29,7 @@ pub(super) fn check(requests: &[Request], known: &Known<'_>) -> Result<()> {
                 Some((first, other)) if first != at => match known.is_one_role(other, request) {
                     // A long default name is told by the cluster's ARN.
                     Some(true) => {}
-                    None if known.0.is_none() => {}
+                    None if known.is_unknown() => {}
                     _ => return Err(fight(subject, (*first, &other.binding), (*at, &request.binding))),
                 },
                 Some(_) => {}
@@ -108,12 +43,6 @@ pub(super) fn check(requests: &[Request], known: &Known<'_>) -> Result<()> {
 /// The subjects whose accounts get the annotation.
 pub(super) fn bound(binding: &IrsaBinding) -> Vec<Subject> {
     binding.all_subjects().into_iter().filter(|subject| binding.has_account(subject)).collect()
-}
-
-pub(super) fn clash(what: String, first: usize, second: usize) -> Error {
-    Error::new(ErrorKind::InvalidInput, what)
-        .with_context("first", first.to_string())
-        .with_context("second", second.to_string())
 }
 
 /// A binding is named by its first subject, so no two can have the same one. But the role that one had before may go beside

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::clash::{Known, Spot, clash};
+use super::known::{Known, Spot, clash};
 use crate::backend::IamBackend;
 use crate::binding::{IrsaBinding, check_together};
 use crate::error::{Error, ErrorKind, Result};
