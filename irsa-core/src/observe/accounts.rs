@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
 
-use super::writes::target_arn;
 use super::{Backends, Identities, Observed, check_cluster};
 use crate::account;
 use crate::backend::{ClusterBackend, NewServiceAccount, ServiceAccount, WriteMode};
@@ -276,4 +275,16 @@ async fn bound_on(
         (key, ObservedAccount { cluster: cluster.clone(), account: Some(account), namespace: None })
     });
     Ok(bound.collect())
+}
+
+/// The ARN that accounts are annotated with.
+pub(super) fn target_arn(request: &Request, observed: &Observed) -> Result<Option<RoleArn>> {
+    let home = observed.home(request)?;
+    let path = request.binding.role_path.clone().unwrap_or_default();
+    Ok(match (&observed.role, &observed.role_name) {
+        (Some(role), _) => Some(role.role.arn.clone()),
+        (None, Some(_)) if request.existing_role.is_some() => request.existing_role.clone(),
+        (None, Some(name)) => Some(RoleArn::new(home.partition.clone(), home.account.clone(), path, name.clone())),
+        (None, None) => None,
+    })
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
 
-use super::accounts::{AccountKey, DryRun, NamespaceStatus, ObservedAccount};
+use super::accounts::{AccountKey, DryRun, NamespaceStatus, ObservedAccount, target_arn};
 use super::{Backends, Observed};
 use crate::account::{self, Release};
 use crate::backend::{
@@ -125,18 +125,6 @@ async fn check_releases(backends: &Backends, request: &Request, observed: &mut O
         observed.warnings.push(Warning::new(WarningId::WriteUnverified, message));
     }
     Ok(())
-}
-
-/// The ARN that accounts are annotated with.
-pub(super) fn target_arn(request: &Request, observed: &Observed) -> Result<Option<RoleArn>> {
-    let home = observed.home(request)?;
-    let path = request.binding.role_path.clone().unwrap_or_default();
-    Ok(match (&observed.role, &observed.role_name) {
-        (Some(role), _) => Some(role.role.arn.clone()),
-        (None, Some(_)) if request.existing_role.is_some() => request.existing_role.clone(),
-        (None, Some(name)) => Some(RoleArn::new(home.partition.clone(), home.account.clone(), path, name.clone())),
-        (None, None) => None,
-    })
 }
 
 /// Makes sure that one account may be written; `answer` is that of a dry run that was made already.
