@@ -4,6 +4,7 @@
 
 mod arn;
 mod cluster;
+mod cluster_ref;
 mod eks_host;
 mod iam;
 mod invalid;
@@ -13,7 +14,8 @@ mod policy;
 mod subject;
 
 pub use self::arn::{ClusterArn, PolicyArn, ProviderArn, RoleArn};
-pub use self::cluster::{ClusterName, ClusterRef, Issuer, Region};
+pub use self::cluster::{ClusterName, Issuer, Region};
+pub use self::cluster_ref::ClusterRef;
 pub use self::eks_host::EksHost;
 pub use self::iam::{
     AccountId, Audience, Description, InlinePolicyName, Partition, RoleName, RolePath, SessionDuration, TagKey,

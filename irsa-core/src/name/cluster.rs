@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::invalid::{InvalidName, Result};
-use super::{ClusterArn, EksHost, as_string, checked_string, text_of};
+use super::{Partition, as_string, checked_string, text_of};
 
 checked_string! {
     /// The name of an EKS cluster: 1 to 100 characters of `A-Z a-z 0-9 _ -`, the first a letter or digit.
@@ -55,7 +55,8 @@ impl Issuer {
 
     /// The issuer that EKS gives a cluster of this id, 32 hexadecimal digits, in a region.
     pub(crate) fn of_eks(region: &Region, id: &str) -> Self {
-        Self { host_path: format!("{}/id/{id}", EksHost::issuer_host(region)) }
+        let suffix = Partition::of_region(region.as_str()).dns_suffix();
+        Self { host_path: format!("oidc.eks.{region}.{suffix}/id/{id}") }
     }
 
     /// The URL without its scheme: the form used in provider ARNs and condition keys.
@@ -101,64 +102,6 @@ impl fmt::Display for Issuer {
 }
 
 as_string!(Issuer);
-
-/// What a user names a cluster by.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum ClusterRef {
-    /// By name: an EKS cluster in the region of the identity back end.
-    Name(ClusterName),
-    /// By ARN: an EKS cluster in any region.
-    Arn(ClusterArn),
-    /// By issuer: a cluster that EKS is not asked about, such as a self-hosted one.
-    Issuer(Issuer),
-}
-
-impl ClusterRef {
-    /// The name of the cluster, where it has one.
-    pub fn name(&self) -> Option<&ClusterName> {
-        match self {
-            Self::Name(name) => Some(name),
-            Self::Arn(arn) => Some(arn.name()),
-            Self::Issuer(_) => None,
-        }
-    }
-
-    /// Whether the two can mean the same cluster, as far as can be told without a call: a name and the ARN of a cluster of
-    /// that name can.
-    pub fn may_be(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Name(_), _) | (_, Self::Name(_)) => self.name() == other.name(),
-            _ => self == other,
-        }
-    }
-}
-
-impl FromStr for ClusterRef {
-    type Err = InvalidName;
-
-    fn from_str(text: &str) -> Result<Self> {
-        if text.starts_with("arn:") {
-            return Ok(Self::Arn(text.parse()?));
-        }
-        if text.contains("://") {
-            return Ok(Self::Issuer(text.parse()?));
-        }
-        Ok(Self::Name(ClusterName::new(text)?))
-    }
-}
-
-impl fmt::Display for ClusterRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => name.fmt(f),
-            Self::Arn(arn) => arn.fmt(f),
-            Self::Issuer(issuer) => issuer.fmt(f),
-        }
-    }
-}
-
-as_string!(ClusterRef);
 
 #[cfg(test)]
 mod tests {

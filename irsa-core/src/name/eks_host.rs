@@ -55,11 +55,6 @@ impl EksHost {
         format!("https://{id}.gr7.{region}.eks.{}", Partition::of_region(region.as_str()).dns_suffix())
     }
 
-    /// The host of the issuers of a region's clusters.
-    pub(crate) fn issuer_host(region: &Region) -> String {
-        format!("oidc.eks.{region}.{}", Partition::of_region(region.as_str()).dns_suffix())
-    }
-
     /// Tries each partition: `region` gives the name of the region, if the host has the form that it has there.
     fn parse<'a>(host: &'a str, region: impl Fn(&Partition, &'a str) -> Option<&'a str>) -> Option<Self> {
         Partition::all().find_map(|partition| {
