@@ -25,6 +25,7 @@ pub use self::invalid::InvalidName;
 pub(crate) use self::kubernetes::ServiceAccountRef;
 pub use self::kubernetes::{AnnotationKey, LabelKey, LabelValue, Namespace, ServiceAccountName, ServiceAccountPattern};
 pub use self::policy::PolicyRef;
+pub(crate) use self::subject::SUBJECT_PREFIX;
 pub use self::subject::{Subject, SubjectName};
 
 /// A string type whose values all passed a check.

@@ -9,6 +9,9 @@ use super::invalid::{InvalidName, Result};
 use super::{ClusterRef, Namespace, ServiceAccountName, ServiceAccountPattern, as_string};
 use crate::hint::Hint;
 
+/// What the `sub` claim of every service account begins with (Kubernetes documentation, "Managing Service Accounts").
+pub(crate) const SUBJECT_PREFIX: &str = "system:serviceaccount:";
+
 /// The name part of a subject: one service account, or a pattern for several.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SubjectName {
@@ -61,7 +64,7 @@ impl Subject {
     ///
     /// Source: Kubernetes documentation, "Managing Service Accounts".
     pub fn sub(&self) -> String {
-        format!("system:serviceaccount:{}:{}", self.namespace, self.name.as_str())
+        format!("{SUBJECT_PREFIX}{}:{}", self.namespace, self.name.as_str())
     }
 
     /// The service account, where it is one and not a pattern.

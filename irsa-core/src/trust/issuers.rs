@@ -10,8 +10,7 @@ mod services;
 
 pub(in crate::trust) use self::coverage::Coverage;
 use self::services::SERVICES;
-use super::evaluate::caller::SUBJECT_PREFIX;
-use crate::name::{Audience, EksHost, Issuer};
+use crate::name::{Audience, EksHost, Issuer, SUBJECT_PREFIX};
 
 /// What is behind an issuer.
 #[derive(Clone, Copy, Debug)]

@@ -1,11 +1,8 @@
 //! Who asks: a holder of an OIDC token, such as a service account, as STS sees it.
 
 use crate::error::{Error, Result};
-use crate::name::{Issuer, Namespace, ProviderArn, ServiceAccountName};
+use crate::name::{Issuer, Namespace, ProviderArn, SUBJECT_PREFIX, ServiceAccountName};
 use crate::trust::issuers::IssuerKind;
-
-/// What every service account's `sub` claim begins with (Kubernetes documentation, "Managing Service Accounts").
-pub(crate) const SUBJECT_PREFIX: &str = "system:serviceaccount:";
 
 /// An audience that no document can name, since IAM takes no character beyond Latin-1: who is let in with it is let in with
 /// any that is not named.
