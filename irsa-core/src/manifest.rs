@@ -4,6 +4,7 @@
 //! text of a file (YAML of one or many documents, or JSON) and tells for each binding where it stands.
 
 mod cluster_config;
+mod declared;
 mod document;
 mod places;
 mod read;
@@ -17,8 +18,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+pub use self::declared::{Declared, ManifestFile};
 pub use self::document::FilePlace;
-pub use self::read::{Declared, ManifestFile, read};
+pub use self::read::read;
 pub use self::schema::schema;
 use self::schema::{
     CLUSTER, IAM_NAME, InlinePolicySchema, LABEL, LATIN_1, PATH, PATTERN, POLICY_ARN, SUBDOMAIN, VISIBLE, inline_name,

@@ -10,10 +10,10 @@ use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
 
 use self::entry::{Cluster, Entry};
+use super::declared::{Declared, ManifestFile};
 use super::document::Document;
 use super::or_default;
 use super::places::{WHOLE, parts};
-use super::read::{Declared, ManifestFile};
 use super::well_known::ANY_PARTITION;
 use crate::error::{Error, Result};
 use crate::name::{ClusterRef, InvalidName, Partition, Region};
