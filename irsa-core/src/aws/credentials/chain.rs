@@ -2,43 +2,12 @@
 //!
 //! The rules are those of the SDK (aws-config, `profile/credentials/repr.rs`), and its order within a profile.
 
-use std::fmt;
-
 use aws_config::profile::Profile;
 use aws_credential_types::Credentials;
 
-use super::source::{self, Source, WebIdentity};
+use super::source::{self, Role, Source, Sso, WebIdentity};
 use super::{Profiles, shell_word};
 use crate::error::{Error, ErrorKind, Result};
-
-/// A role that a profile assumes.
-#[derive(Clone)]
-pub(super) struct Role {
-    /// The profile, for messages.
-    pub(super) profile: String,
-    pub(super) arn: String,
-    pub(super) external_id: Option<String>,
-    pub(super) session_name: Option<String>,
-    /// In seconds; STS has a default.
-    pub(super) duration: Option<i32>,
-}
-
-impl fmt::Debug for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (profile {:?})", self.arn, self.profile)
-    }
-}
-
-/// What single sign-on takes.
-#[derive(Clone, Debug)]
-pub(super) struct Sso {
-    pub(super) profile: String,
-    pub(super) account: String,
-    pub(super) role_name: String,
-    pub(super) region: String,
-    pub(super) start_url: String,
-    pub(super) session_name: Option<String>,
-}
 
 /// The credentials that the selected profile begins with, and the roles to assume, in order; nothing where it has none.
 pub(super) fn resolve<'v>(

@@ -20,10 +20,38 @@ use aws_types::region::Region;
 use super::super::call::Call;
 use super::super::checked::endpoint_url;
 use super::super::error::chain;
-use super::chain::{Role, Sso};
 use super::{process, shell_word};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
+
+/// A role that a profile assumes.
+#[derive(Clone)]
+pub(super) struct Role {
+    /// The profile, for messages.
+    pub(super) profile: String,
+    pub(super) arn: String,
+    pub(super) external_id: Option<String>,
+    pub(super) session_name: Option<String>,
+    /// In seconds; STS has a default.
+    pub(super) duration: Option<i32>,
+}
+
+impl fmt::Debug for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (profile {:?})", self.arn, self.profile)
+    }
+}
+
+/// What single sign-on takes.
+#[derive(Clone, Debug)]
+pub(super) struct Sso {
+    pub(super) profile: String,
+    pub(super) account: String,
+    pub(super) role_name: String,
+    pub(super) region: String,
+    pub(super) start_url: String,
+    pub(super) session_name: Option<String>,
+}
 
 /// Where credentials come from.
 #[derive(Clone)]
