@@ -26,8 +26,9 @@ use serde_json::{Map, Value};
 
 pub use self::audit::documents::{RoleDocuments, roles_of_text, trust_document_of_text};
 pub(crate) use self::audit::documents::{trust_statements, trust_statements_of_text};
-pub use self::audit::finding::{Audit, Finding, OtherPrincipal, Severity, TrustedSubjects, WhoCan};
+pub use self::audit::finding::{Audit, Finding, OtherPrincipal, TrustedSubjects, WhoCan};
 pub use self::audit::finding_id::{FindingId, Ignore};
+pub use self::audit::severity::Severity;
 pub use self::audit::{AuditedRole, KnownAccount, Surroundings, audit, who_can};
 use self::derive::statement::nobody;
 pub(crate) use self::derive::statement::{OwnKind, WebIdentity, own_kind};

@@ -24,6 +24,7 @@ pub(super) mod power;
 pub(super) mod principals;
 pub(super) mod reading;
 pub(super) mod repair;
+pub(super) mod severity;
 pub(super) mod template;
 pub(super) mod unusable_principals;
 pub(super) mod words;
