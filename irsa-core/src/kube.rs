@@ -17,10 +17,10 @@ mod conversations;
 mod defect;
 mod eks;
 mod eks_plugin;
-pub mod error_chain;
+mod error_chain;
 #[cfg(test)]
 mod fake;
-mod kubeconfig;
+pub mod kubeconfig;
 mod message;
 mod pem;
 mod plugin;

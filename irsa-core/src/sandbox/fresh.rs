@@ -33,6 +33,12 @@ pub(super) struct Given {
     clusters: Option<BTreeMap<ClusterRef, ClusterState>>,
 }
 
+impl<'de> Deserialize<'de> for SandboxState {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        Given::deserialize(deserializer).map(Self::from)
+    }
+}
+
 impl From<Given> for SandboxState {
     fn from(given: Given) -> Self {
         let region = given.region.unwrap_or_else(|| Region::constant("us-east-1"));
@@ -51,11 +57,6 @@ impl From<Given> for SandboxState {
             ..fresh
         }
     }
-}
-
-/// A session of a role lasts an hour where nothing else is said (IAM API reference, `CreateRole`).
-pub(super) fn session() -> u32 {
-    3600
 }
 
 impl Default for SandboxState {

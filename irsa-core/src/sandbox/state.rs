@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::fresh;
 use crate::backend::{Anchor, FieldOwner};
 use crate::name::{
     AccountId, ClusterRef, InlinePolicyName, Issuer, Namespace, Partition, PolicyArn, Region, RoleName, RolePath,
@@ -16,8 +15,7 @@ use crate::name::{
 ///
 /// This is also the form of the sandbox's file. A key of the outermost object that the file leaves out is as in a fresh
 /// sandbox; a key that is not known is an error, at every depth. The AWS-managed policies are not part of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "fresh::Given")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SandboxState {
     /// The partition of the account, by default that of the region.
     pub partition: Partition,
@@ -124,7 +122,7 @@ pub struct RoleState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The longest session in seconds, by default 3600.
-    #[serde(default = "fresh::session")]
+    #[serde(default = "default_session")]
     pub max_session_duration: u32,
     /// The ARN of the permissions boundary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -295,11 +293,16 @@ impl RoleState {
             id: String::new(),
             trust_policy,
             description: None,
-            max_session_duration: fresh::session(),
+            max_session_duration: default_session(),
             permissions_boundary: None,
             tags: BTreeMap::new(),
             attached: BTreeSet::new(),
             inline: BTreeMap::new(),
         }
     }
+}
+
+/// A session of a role lasts an hour where nothing else is said (IAM API reference, `CreateRole`).
+pub(super) fn default_session() -> u32 {
+    3600
 }

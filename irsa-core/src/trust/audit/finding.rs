@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::severity::Severity;
-use crate::error::{Error, Result};
 use crate::report::Warning;
 use crate::trust::{Decision, FindingId};
 
