@@ -228,10 +228,10 @@ fn is_ignored(ignore: &[Ignore], id: FindingId, role: &AuditedRole) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::finding::Severity;
     use super::fixtures::{
         BLUE, HOST, ROLE, STS, account, allow, allow_sub, arn, around, found_in, ids, provider, role,
     };
+    use super::severity::Severity;
     use super::*;
     use FindingId as Id;
     use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::KnownAccount;
 use super::place::{Place, places};
-use crate::trust::evaluate::caller::SUBJECT_PREFIX;
+use crate::name::SUBJECT_PREFIX;
 use crate::trust::evaluate::glob::Glob;
 
 /// How many accounts are named as examples.

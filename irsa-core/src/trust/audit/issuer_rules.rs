@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::causes;
 use super::edit;
-use super::finding::Severity;
 use super::finding_id::FindingId;
 use super::issuer_messages as messages;
 use super::judge::Raw;
 use super::reading::{Reading, Seen};
 use super::repair::Repair;
+use super::severity::Severity;
 use super::words;
 use crate::name::ProviderArn;
 use crate::trust::evaluate::caller::UNNAMED_AUDIENCE;

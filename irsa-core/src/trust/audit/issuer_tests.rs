@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::finding::{Finding, Severity};
+use super::finding::Finding;
 use super::finding_id::FindingId as Id;
 use super::fixtures::{ROLE, STS, arn, found_in, provider, role};
+use super::severity::Severity;
 use super::{AuditedRole, Surroundings, who_can};
 use crate::name::Issuer;
 use crate::trust::TrustDocument;

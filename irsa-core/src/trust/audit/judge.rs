@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::causes;
-use super::finding::{Finding, OtherPrincipal, Severity};
+use super::finding::{Finding, OtherPrincipal};
 use super::finding_id::FindingId;
 use super::ground::{Ground, Standing};
 use super::issuer_messages;
@@ -13,6 +13,7 @@ use super::power::power;
 use super::principals::{label, others};
 use super::reading::{Reading, Seen};
 use super::repair::{Repair, repaired};
+use super::severity::Severity;
 use super::unusable_principals::unusable_principals;
 use super::words;
 use crate::name::ProviderArn;

@@ -3,7 +3,7 @@
 //! The claim is `system:serviceaccount:NAMESPACE:NAME`, and neither part can hold a `:` (Kubernetes documentation, "Managing
 //! Service Accounts" and "Object Names and IDs"), so every pattern falls apart into pairs of two patterns, exactly.
 
-use crate::trust::evaluate::caller::SUBJECT_PREFIX;
+use crate::name::SUBJECT_PREFIX;
 use crate::trust::evaluate::glob::Glob;
 
 /// The most places that one pattern is told by; one with so many wildcards is told as everything.

@@ -10,9 +10,8 @@ use serde_json::{Map, Value};
 
 use super::principals::is_about;
 use crate::document::{one_or_many, strings};
-use crate::name::{EksHost, Issuer, ProviderArn};
+use crate::name::{EksHost, Issuer, ProviderArn, SUBJECT_PREFIX};
 use crate::text::placeholder::{Placeholder, placeholders};
-use crate::trust::evaluate::caller::SUBJECT_PREFIX;
 use crate::trust::evaluate::glob::Glob;
 use crate::trust::evaluate::value::is_of_an_issuer;
 
@@ -476,9 +475,10 @@ fn collect_strings(value: &Value, into: &mut HashSet<String>) {
 mod tests {
     use super::*;
     use crate::trust::TrustDocument;
-    use crate::trust::audit::finding::{Finding, Severity};
+    use crate::trust::audit::finding::Finding;
     use crate::trust::audit::finding_id::FindingId;
     use crate::trust::audit::fixtures::{HOST, STS, allow, allow_sub, arn, around, found_in, role};
+    use crate::trust::audit::severity::Severity;
     use crate::trust::audit::{Surroundings, who_can};
     use proptest::prelude::*;
     use serde_json::json;

@@ -1,7 +1,7 @@
 //! An evaluation in words: which statement does what, and what would have to be otherwise.
 
 use super::Weighed;
-use super::caller::{Caller, SUBJECT_PREFIX};
+use super::caller::Caller;
 use super::completions::OpenTest;
 use super::condition::Test;
 use super::decision::Decision;
@@ -9,6 +9,7 @@ use super::document::{Effect, Principal, Statement};
 use super::glob::Glob;
 use super::operator::{Family, Truth};
 use super::value::{Held, held, is_of_an_issuer};
+use crate::name::SUBJECT_PREFIX;
 use crate::trust::issuers::is_documented;
 
 /// Longer lists are cut in messages.
