@@ -25,6 +25,7 @@ pub(super) mod principals;
 pub(super) mod reading;
 pub(super) mod repair;
 pub(super) mod severity;
+pub(super) mod statement;
 pub(super) mod template;
 pub(super) mod unusable_principals;
 pub(super) mod words;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::finding::OtherPrincipal;
 use super::reading::Reading;
-use crate::document::strings;
+use super::statement::{effect, is_about, is_unconditional, principals};
 use crate::name::{AccountId, ProviderArn, RoleArn};
 use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::glob::Glob;
@@ -16,56 +16,10 @@ use crate::trust::issuers::is_built_in;
 /// The actions by which somebody comes to hold a session of a role (STS API reference).
 const WAYS_IN: [&str; 3] = ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"];
 
-/// How a statement is called: its number, and its Sid where it has one.
-pub(in crate::trust) fn label(index: usize, statement: &Map<String, Value>) -> String {
-    match statement.get("Sid").and_then(Value::as_str) {
-        Some(sid) if !sid.is_empty() => format!("statement {} ({sid})", index + 1),
-        _ => format!("statement {}", index + 1),
-    }
-}
-
-/// Whether a statement is about an action.
-pub(in crate::trust) fn is_about(statement: &Map<String, Value>, action: &str) -> bool {
-    let wanted = action.to_ascii_lowercase();
-    let names = |key: &str| {
-        strings(statement.get(key)).iter().any(|glob| Glob::wild(&glob.to_ascii_lowercase()).matches(&wanted))
-    };
-    match (statement.contains_key("Action"), statement.contains_key("NotAction")) {
-        (true, false) => names("Action"),
-        (false, true) => !names("NotAction"),
-        _ => false,
-    }
-}
-
-pub(in crate::trust) fn effect(statement: &Map<String, Value>) -> Option<&str> {
-    statement.get("Effect").and_then(Value::as_str)
-}
-
 /// The account of an AWS principal: an account id alone, or an ARN (IAM user guide, "AWS JSON policy elements: Principal").
 fn account_of(principal: &str) -> Option<AccountId> {
     let account = if principal.starts_with("arn:") { principal.split(':').nth(4)? } else { principal };
     AccountId::new(account).ok()
-}
-
-/// The principals of a statement as pairs of kind and text.
-pub(in crate::trust) fn principals(statement: &Map<String, Value>) -> Vec<(&'static str, String)> {
-    match statement.get("Principal") {
-        Some(Value::String(text)) if text == "*" => vec![("everyone", text.clone())],
-        Some(Value::Object(kinds)) => {
-            let each = kinds.iter().flat_map(|(kind, value)| {
-                let kind = match kind.as_str() {
-                    "AWS" => "aws",
-                    "Service" => "service",
-                    "Federated" => "federated",
-                    "CanonicalUser" => "canonical_user",
-                    _ => "unknown",
-                };
-                strings(Some(value)).into_iter().map(move |text| (kind, text))
-            });
-            each.collect()
-        }
-        _ => Vec::new(),
-    }
 }
 
 /// Everybody whom a document lets in by other ways than tokens of the account's own OIDC providers.
@@ -138,10 +92,6 @@ fn conditions(tests: &[Test], kind: &str, principal: &str, action: &str) -> Trut
         if has_token || !is_of_an_issuer(&test.key) { Truth::Unknown } else { test.of_absent() }
     });
     each.fold(Truth::True, Truth::and)
-}
-
-pub(in crate::trust) fn is_unconditional(statement: &Map<String, Value>) -> bool {
-    statement.get("Condition").is_none_or(|condition| condition.as_object().is_some_and(Map::is_empty))
 }
 
 #[cfg(test)]

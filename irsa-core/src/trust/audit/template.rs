@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::principals::is_about;
+use super::statement::is_about;
 use crate::document::{one_or_many, strings};
 use crate::name::{EksHost, Issuer, ProviderArn, SUBJECT_PREFIX};
 use crate::text::placeholder::{Placeholder, placeholders};
