@@ -5,7 +5,7 @@ use super::edit;
 use super::finding_id::FindingId;
 use super::ground::{Ground, Standing};
 use super::judge::Raw;
-use super::place::{account_of, places};
+use super::place::{account_of, is_somebody, places};
 use super::reading::{Reading, Seen};
 use super::words;
 use crate::name::{ProviderArn, SUBJECT_PREFIX};
@@ -95,21 +95,6 @@ pub(in crate::trust) fn tests(statement: &Statement, provider: &ProviderArn, id:
         FindingId::StaleSubject | FindingId::DefaultServiceAccount | FindingId::Undecided => Vec::new(),
         _ => of_subject.iter().take(words::MOST).map(|test| shown(test)).collect(),
     }
-}
-
-/// Whether a part is somebody: a service account that can be, or a subject that tokens of another issuer can have.
-pub(in crate::trust) fn is_somebody(kind: IssuerKind, part: &SubjectPart) -> bool {
-    match kind {
-        IssuerKind::Cluster => !places(&part.pattern, &part.except).is_empty(),
-        // Services have no service accounts.
-        IssuerKind::Service(..) => is_possible(part) && !is_of_a_cluster(&part.pattern),
-        IssuerKind::Unknown => is_possible(part),
-    }
-}
-
-/// Whether a token can have such a subject: none is empty, and none has a wildcard in it.
-fn is_possible(part: &SubjectPart) -> bool {
-    !part.pattern.is_empty() && !part.glob().has_literal_wildcard()
 }
 
 /// The same, where the places of the part are known.

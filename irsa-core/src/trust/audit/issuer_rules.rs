@@ -7,6 +7,7 @@ use super::edit;
 use super::finding_id::FindingId;
 use super::issuer_messages as messages;
 use super::judge::Raw;
+use super::place::is_somebody;
 use super::reading::{Reading, Seen};
 use super::repair::Repair;
 use super::severity::Severity;
@@ -65,7 +66,7 @@ impl IssuerRules<'_> {
     /// Under which id some subjects are a finding.
     fn id(&self, seen: &Seen, coverage: &Coverage, index: usize) -> Option<FindingId> {
         let statement = self.reading.document.statements.get(index)?;
-        if !causes::is_somebody(self.kind, &seen.part) {
+        if !is_somebody(self.kind, &seen.part) {
             return None;
         }
         if seen.part.decision == Decision::Unknown {

@@ -8,7 +8,7 @@ use super::finding_id::FindingId;
 use super::ground::{Ground, Standing};
 use super::issuer_messages;
 use super::issuer_rules::{self, IssuerRules};
-use super::place::{Place, Reach};
+use super::place::{Place, Reach, is_somebody};
 use super::power::power;
 use super::principals::others;
 use super::reading::{Reading, Seen};
@@ -464,8 +464,7 @@ fn powerful(reading: &Reading<'_>, seen: &[Seen], raw: &mut Vec<Raw>) {
     let several = |seen: &&Seen| {
         let of_cluster = seen.places.iter().any(|place| place.reach() != Reach::One);
         // Elsewhere a pattern is several, such as the branches of a repository.
-        let elsewhere =
-            !seen.kind.is_cluster() && !seen.part.is_one_subject() && causes::is_somebody(seen.kind, &seen.part);
+        let elsewhere = !seen.kind.is_cluster() && !seen.part.is_one_subject() && is_somebody(seen.kind, &seen.part);
         seen.part.decision == Decision::Allow && (of_cluster || elsewhere)
     };
     let open: Vec<&Seen> = seen.iter().filter(several).collect();

@@ -181,6 +181,21 @@ fn is_part(part: &str, longest: usize, also: &str) -> bool {
         && !part.ends_with(no_end)
 }
 
+/// Whether a part is somebody: a service account that can be, or a subject that tokens of another issuer can have.
+pub(in crate::trust) fn is_somebody(kind: IssuerKind, part: &SubjectPart) -> bool {
+    match kind {
+        IssuerKind::Cluster => !places(&part.pattern, &part.except).is_empty(),
+        // Services have no service accounts.
+        IssuerKind::Service(..) => is_possible(part) && !is_of_a_cluster(&part.pattern),
+        IssuerKind::Unknown => is_possible(part),
+    }
+}
+
+/// Whether a token can have such a subject: none is empty, and none has a wildcard in it.
+fn is_possible(part: &SubjectPart) -> bool {
+    !part.pattern.is_empty() && !part.glob().has_literal_wildcard()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,10 +6,9 @@ use std::rc::Rc;
 use serde_json::{Map, Value as Json};
 
 use super::AuditedRole;
-use super::causes::is_somebody;
 use super::edit;
 use super::ground::{Ground, Standing};
-use super::place::{Place, places};
+use super::place::{Place, is_somebody, places};
 use super::template::Template;
 use crate::document::{LONGEST_DOCUMENT, one_or_many, parse_strict};
 use crate::error::{Error, ErrorKind, Result};
