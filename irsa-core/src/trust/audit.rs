@@ -3,6 +3,7 @@
 pub(super) mod account_index;
 pub(super) mod causes;
 pub(super) mod documents;
+pub(super) mod draft;
 pub(super) mod dump;
 pub(super) mod edit;
 pub(super) mod finding;

@@ -1,10 +1,10 @@
 //! Why somebody gets in whom nobody meant, and why somebody whom somebody meant does not: what is read from how a statement
 //! is written, once it is known what it does.
 
+use super::draft::Raw;
 use super::edit;
 use super::finding_id::FindingId;
 use super::ground::{Ground, Standing};
-use super::judge::Raw;
 use super::place::{account_of, is_somebody, places};
 use super::reading::{Reading, Seen};
 use super::words;

@@ -1,10 +1,13 @@
 //! Messages of findings on issuers that are not clusters.
 
 use super::finding_id::FindingId;
-use super::issuer_rules::Trusted;
+use super::reading::Seen;
 use super::words;
 use crate::name::Issuer;
 use crate::trust::issuers::{Coverage, IssuerKind, TokenAudience};
+
+/// Some subjects that one statement trusts.
+pub(in crate::trust) type Trusted<'a> = (&'a Seen, Coverage);
 
 /// Who can assume the role, and why that is a finding.
 pub(in crate::trust) fn message(id: FindingId, kind: IssuerKind, issuer: &Issuer, subjects: &[Trusted<'_>]) -> String {

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::causes;
+use super::draft::Raw;
+use super::draft::Repair;
 use super::edit;
 use super::finding_id::FindingId;
-use super::issuer_messages as messages;
-use super::judge::Raw;
+use super::issuer_messages::{self as messages, Trusted};
 use super::place::is_somebody;
 use super::reading::{Reading, Seen};
-use super::repair::Repair;
 use super::severity::Severity;
 use super::words;
 use crate::name::ProviderArn;
@@ -31,9 +31,6 @@ pub(in crate::trust) struct IssuerRules<'a> {
     /// The statements by which everybody of AWS can assume the role, which is a finding already.
     pub(in crate::trust) open: &'a BTreeSet<usize>,
 }
-
-/// Some subjects that one statement trusts.
-pub(in crate::trust) type Trusted<'a> = (&'a Seen, Coverage);
 
 /// What the claims beside subject and audience that a statement tests say about who can assume the role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::causes;
+use super::draft::{Raw, Repair};
 use super::finding::{Finding, OtherPrincipal};
 use super::finding_id::FindingId;
 use super::ground::{Ground, Standing};
@@ -12,7 +13,7 @@ use super::place::{Place, Reach, is_somebody};
 use super::power::power;
 use super::principals::others;
 use super::reading::{Reading, Seen};
-use super::repair::{Repair, repaired};
+use super::repair::repaired;
 use super::severity::Severity;
 use super::statement::label;
 use super::unusable_principals::unusable_principals;
@@ -35,31 +36,6 @@ pub(in crate::trust) struct Judged {
     pub(in crate::trust) ignored: usize,
     pub(in crate::trust) seen: Vec<Seen>,
     pub(in crate::trust) others: Vec<OtherPrincipal>,
-}
-
-/// A finding before its repair is worked out.
-#[derive(Clone, Debug)]
-pub(in crate::trust) struct Raw {
-    pub(in crate::trust) id: FindingId,
-    pub(in crate::trust) severity: Severity,
-    /// The number of the statement, from 0.
-    pub(in crate::trust) statement: Option<usize>,
-    pub(in crate::trust) provider: Option<ProviderArn>,
-    pub(in crate::trust) message: String,
-    pub(in crate::trust) evidence: Vec<String>,
-    pub(in crate::trust) repair: Repair,
-}
-
-impl Raw {
-    pub(in crate::trust) fn new(
-        id: FindingId,
-        statement: impl Into<Option<usize>>,
-        message: impl Into<String>,
-    ) -> Self {
-        let (statement, message) = (statement.into(), message.into());
-        let (provider, evidence, repair) = (None, Vec::new(), Repair::None);
-        Self { id, severity: id.severity(), statement, provider, message, evidence, repair }
-    }
 }
 
 /// Everything about a role that findings come from.

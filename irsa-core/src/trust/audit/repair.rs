@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::draft::{PLACEHOLDER, Raw, Repair};
 use super::edit;
 use super::finding_id::FindingId;
 use super::ground::{Ground, Standing};
 use super::issuer_rules::coverage;
-use super::judge::{Raw, facts};
+use super::judge::facts;
 use super::place::{Reach, places};
 use super::principals::others;
 use super::reading::Reading;
@@ -23,28 +24,6 @@ use crate::trust::evaluate::glob::Glob;
 use crate::trust::evaluate::operator::{Family, Operator};
 use crate::trust::evaluate::value::is_of_an_issuer;
 use crate::trust::issuers::{Coverage, IssuerKind};
-
-/// Stands for a subject that nobody can tell. No service account can have it, since names have no upper-case letters.
-pub(in crate::trust) const PLACEHOLDER: &str = "system:serviceaccount:NAMESPACE:NAME";
-
-/// What has to be done to a document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::trust) enum Repair {
-    /// Nothing in the document is wrong, or nobody can tell how it should be.
-    None,
-    /// Name those who are meant.
-    Subjects,
-    /// Test the keys of the principal's own issuer.
-    Keys,
-    /// Test the audience.
-    Audience,
-    /// Take subjects out.
-    Leave(Vec<String>),
-    /// Take the provider out.
-    Provider,
-    /// Name the principals in place of a wildcard.
-    Principal,
-}
 
 /// The most audiences of a document whose repairs are proved.
 const MOST_AUDIENCES: usize = 100;

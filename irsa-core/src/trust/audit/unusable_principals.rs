@@ -1,7 +1,7 @@
 //! Principals that can never use the action of their statement: it is for tokens, and they are principals of AWS.
 
+use super::draft::Raw;
 use super::finding_id::FindingId;
-use super::judge::Raw;
 use super::reading::Reading;
 use super::words;
 use crate::trust::evaluate::document::Effect;
