@@ -1,6 +1,7 @@
 //! The audit of many roles: what their trust policies let in, against what exists.
 
 pub(super) mod account_index;
+pub(super) mod analyze;
 pub(super) mod causes;
 pub(super) mod documents;
 pub(super) mod draft;

@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::analyze::facts;
 use super::draft::{PLACEHOLDER, Raw, Repair};
 use super::edit;
 use super::finding_id::FindingId;
 use super::ground::{Ground, Standing};
 use super::issuer_rules::coverage;
-use super::judge::facts;
 use super::place::{Reach, places};
 use super::principals::others;
 use super::reading::Reading;
