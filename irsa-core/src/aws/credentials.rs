@@ -19,8 +19,8 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_types::SdkConfig;
 use tokio::sync::Mutex;
 
-use self::chain::{Role, resolve};
-use self::source::{Source, assume};
+use self::chain::resolve;
+use self::source::{Role, Source, assume};
 use super::{Profiles, completed};
 use crate::error::{Error, ErrorKind, Result};
 

@@ -1,14 +1,13 @@
 //! What can be refused from the requests alone: bindings that are declared twice, that fight over a service account, or that
 //! want different things of one role.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::known::{Known, Spot, clash};
 use super::shared;
 use crate::binding::IrsaBinding;
-use crate::error::{Error, ErrorKind, Result};
-use crate::identity::Identity;
-use crate::name::{ClusterRef, Namespace, RoleName, Subject, SubjectName};
+use crate::error::{Error, Result};
+use crate::name::Subject;
 use crate::request::{Request, Verb};
 
 /// Refuses requests that contradict each other.
@@ -82,6 +81,9 @@ fn fight(subject: &Subject, (first, one): (usize, &IrsaBinding), (second, other)
 mod tests {
     use super::*;
     use crate::binding::IrsaBindingBuilder;
+    use crate::error::ErrorKind;
+    use crate::name::ClusterRef;
+    use std::collections::BTreeMap;
 
     fn sa(place: &str) -> IrsaBindingBuilder {
         let (namespace, name) = place.split_once('/').unwrap();

@@ -59,6 +59,9 @@ fn config(described: &ClusterDescription) -> Result<Config> {
 #[cfg(test)]
 mod tests {
     use super::super::KubeCluster;
+    use async_trait::async_trait;
+    use secrecy::SecretString;
+
     use super::*;
     use crate::backend::{Anchor, ClusterBackend, MockIdentityBackend};
 

@@ -10,10 +10,8 @@ use super::declared::{Declared, ManifestFile};
 use super::document::{Document, documents};
 use super::places::{Part, WHOLE, parts};
 use super::{API_VERSION, KIND, Manifest, ReadFile, cluster_config};
-use crate::binding::IrsaBinding;
 use crate::error::{Error, Result};
-use crate::name::{ClusterRef, Region, RoleArn};
-use crate::request::Request;
+use crate::name::ClusterRef;
 
 /// What tells which kind of document it is.
 #[derive(Debug, Deserialize)]

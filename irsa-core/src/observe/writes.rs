@@ -14,7 +14,7 @@ use crate::backend::{
 use crate::error::{ConflictReason, Error, ErrorKind, Result};
 use crate::guard::Guard;
 use crate::hint::Hint;
-use crate::name::{Namespace, RoleArn, ServiceAccountRef};
+use crate::name::{Namespace, ServiceAccountRef};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
 use crate::text::{did_you_mean, nearest};

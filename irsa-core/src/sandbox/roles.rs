@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::fresh::{role_id, session};
+use super::fresh::role_id;
 use super::refusal::{Answer, Refusal};
-use super::state::{IamChanges, RoleState, SandboxState};
+use super::state::{IamChanges, RoleState, SandboxState, default_session};
 use crate::backend::{InlinePolicy, NewRole, OidcProvider, Role, RoleDetail, RoleSettings};
 use crate::document::{DocumentKind, check, check_principals, misplaced, parse_strict, size};
 use crate::name::{Description, InlinePolicyName, PolicyArn, RoleArn, RoleName, SessionDuration, TagKey, TagValue};
@@ -82,7 +82,7 @@ impl SandboxState {
             path: new.arn.path().clone(),
             id: role_id(self.next_id()),
             description: new.description.clone(),
-            max_session_duration: new.max_session_duration.unwrap_or_else(session),
+            max_session_duration: new.max_session_duration.unwrap_or_else(default_session),
             permissions_boundary: new.permissions_boundary.clone(),
             tags,
             ..RoleState::new(trust_policy)

@@ -14,6 +14,7 @@ use super::power::power;
 use super::principals::others;
 use super::reading::{Reading, Seen};
 use super::severity::Severity;
+use super::statement::label;
 use super::unusable_principals::unusable_principals;
 use super::words;
 use crate::name::ProviderArn;

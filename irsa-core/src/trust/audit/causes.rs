@@ -5,7 +5,7 @@ use super::draft::Raw;
 use super::edit;
 use super::finding_id::FindingId;
 use super::ground::{Ground, Standing};
-use super::place::{account_of, is_somebody, places};
+use super::place::{account_of, is_somebody};
 use super::reading::{Reading, Seen};
 use super::words;
 use crate::name::{ProviderArn, SUBJECT_PREFIX};
@@ -15,7 +15,6 @@ use crate::trust::evaluate::document::{Effect, Statement, TrustDocument};
 use crate::trust::evaluate::operator::Family;
 use crate::trust::evaluate::reasons::shown;
 use crate::trust::evaluate::strangers::is_chosen_by_the_caller;
-use crate::trust::evaluate::subjects::SubjectPart;
 use crate::trust::issuers::{IssuerKind, is_built_in, is_of_a_cluster};
 
 fn is_claim(test: &Test, provider: &ProviderArn, claim: &str) -> bool {

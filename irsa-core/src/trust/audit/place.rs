@@ -5,6 +5,8 @@
 
 use crate::name::SUBJECT_PREFIX;
 use crate::trust::evaluate::glob::Glob;
+use crate::trust::evaluate::subjects::SubjectPart;
+use crate::trust::issuers::{IssuerKind, is_of_a_cluster};
 
 /// The most places that one pattern is told by; one with so many wildcards is told as everything.
 const MOST: usize = 256;

@@ -1,14 +1,11 @@
 //! Who else a role lets in: principals of AWS accounts, services of AWS, and identity providers that are no clusters of this
 //! account. Told statement by statement, since what AWS knows of such callers is not known here.
 
-use serde_json::{Map, Value};
-
 use super::finding::OtherPrincipal;
 use super::reading::Reading;
-use super::statement::{effect, is_about, is_unconditional, principals};
+use super::statement::{effect, is_about, is_unconditional, label, principals};
 use crate::name::{AccountId, ProviderArn, RoleArn};
 use crate::trust::evaluate::condition::Test;
-use crate::trust::evaluate::glob::Glob;
 use crate::trust::evaluate::operator::Truth;
 use crate::trust::evaluate::value::is_of_an_issuer;
 use crate::trust::issuers::is_built_in;
@@ -98,7 +95,7 @@ fn conditions(tests: &[Test], kind: &str, principal: &str, action: &str) -> Trut
 mod tests {
     use super::*;
     use crate::trust::audit::AuditedRole;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     const OWN: &str = "arn:aws:iam::123456789012:oidc-provider/issuer.example/id/A";
 
