@@ -18,6 +18,7 @@ mod flow;
 mod holdings;
 mod house;
 mod inventory;
+mod layers;
 mod logs;
 mod properties;
 mod prune;
