@@ -25,7 +25,7 @@ const IRSA_CORE: Layers = Layers {
         &["kube", "ownership"],
         &["convention", "trust"],
         &["binding", "permissions", "sandbox"],
-        &["account", "request"],
+        &["service_account", "request"],
         &["manifest", "snapshot"],
         &["observe"],
         &["plan"],

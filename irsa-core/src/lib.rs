@@ -51,7 +51,6 @@
 //! # }).unwrap();
 //! ```
 
-mod account;
 mod apply;
 #[cfg(feature = "aws")]
 pub mod aws;
@@ -87,6 +86,7 @@ mod report;
 mod request;
 mod retry;
 mod sandbox;
+mod service_account;
 mod snapshot;
 #[cfg(test)]
 #[cfg(any(feature = "aws", feature = "kube"))]

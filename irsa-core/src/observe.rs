@@ -17,7 +17,6 @@ use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::{BoxFuture, Shared};
 
-use crate::account::is_bound_by_us;
 use crate::backend::{ClusterBackend, IamBackend, IdentityBackend, OidcProvider, Quotas, ServiceAccount};
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,6 +25,7 @@ use crate::name::{Audience, ClusterRef, InlinePolicyName, PolicyArn, PolicyRef, 
 use crate::ownership::{Member, Ownership};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
+use crate::service_account::is_bound_by_us;
 use crate::snapshot::BulkCluster;
 use crate::trust::{OwnKind, TrustPolicy, WebIdentity, member_of, own_kind};
 

@@ -6,7 +6,6 @@ use backon::BackoffBuilder;
 
 use super::Context;
 use super::stored::{check_provider, check_role};
-use crate::account::{self, Release};
 use crate::backend::{
     Difference, Expected, NewRole, NewServiceAccount, OidcProvider, Role, ServiceAccount, WriteMode,
     changed_by_admission,
@@ -20,6 +19,7 @@ use crate::ownership::{DELETING, Member, ORIGIN_TAG, OWNER_TAG, Ownership};
 use crate::plan::{Condemned, Step, TrustStep};
 use crate::report::{Warning, WarningId};
 use crate::retry::{pause, until_consistent, waits};
+use crate::service_account::{self, Release};
 use crate::trust::{TrustPolicy, derive};
 
 /// What a step that was done leaves for the report, and for taking it back.
@@ -157,7 +157,7 @@ async fn apply_account(context: &Context<'_>, cluster: &ClusterRef, account: &Ne
             Some(there) if wanted.expected == Expected::unchanged(&there) => return Err(error),
             Some(there) => {
                 let Some(role) = &context.plan.role_arn else { return Err(error) };
-                let next = account::onto(account.clone(), role, &there, force)?;
+                let next = service_account::onto(account.clone(), role, &there, force)?;
                 found = Some(Box::new(there));
                 match next {
                     Some(next) => wanted = next,
@@ -441,7 +441,7 @@ async fn release_account(
                 let Some(now) = backend.service_account(&account.namespace, &account.name).await? else {
                     return Ok(Vec::new());
                 };
-                release = account::release(&now, role.as_ref());
+                release = service_account::release(&now, role.as_ref());
                 account = now;
             }
             Err(error) => return Err(error),

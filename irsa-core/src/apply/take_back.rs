@@ -7,13 +7,13 @@ use tokio::time::Instant;
 
 use super::run::Done;
 use super::{Context, State};
-use crate::account::{Release, is_only_ours, release};
 use crate::backend::{Expected, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ownership::SUBJECT_TAG_PREFIX;
 use crate::plan::Step;
 use crate::report::{Warning, WarningId};
 use crate::retry::until_consistent;
+use crate::service_account::{Release, is_only_ours, release};
 
 /// How long taking back may go on: it comes when the time of the binding may be over.
 const LONGEST: Duration = Duration::from_secs(60);

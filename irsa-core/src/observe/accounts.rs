@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::FutureExt;
 
 use super::{Backends, Identities, Observed, check_cluster};
-use crate::account;
 use crate::backend::{ClusterBackend, NewServiceAccount, ServiceAccount, WriteMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{ClusterId, Identity};
@@ -13,6 +12,7 @@ use crate::name::{ClusterRef, Namespace, RoleArn, ServiceAccountName, Subject, S
 use crate::ownership::Member;
 use crate::report::Warning;
 use crate::request::{Request, Verb};
+use crate::service_account;
 
 /// Which account, on which cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -177,7 +177,7 @@ async fn read_account(
         let writes = request.verb == Verb::Create && backend.through_eks() && backends.reading.is_none();
         let (Some(home), true) = (identities.get(&request.binding.cluster), writes) else { return Ok(None) };
         let Some(role) = future_role_arn(request, home) else { return Ok(None) };
-        let sent = account::wanted(&request.binding, &role, (namespace, name), None, (request.force, None))?;
+        let sent = service_account::wanted(&request.binding, &role, (namespace, name), None, (request.force, None))?;
         let Some(sent) = sent else { return Ok(None) };
         let answer = backend.apply_service_account(&sent, WriteMode::DryRun, request.force).await;
         Ok::<_, Error>(Some(DryRun { sent, answer }))

@@ -6,7 +6,6 @@ use futures::FutureExt;
 
 use super::accounts::{AccountKey, DryRun, NamespaceStatus, ObservedAccount, target_arn};
 use super::{Backends, Observed};
-use crate::account::{self, Release};
 use crate::backend::{
     AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, Difference, Expected, NewServiceAccount, ServiceAccount,
     WriteMode, changed_by_admission,
@@ -17,6 +16,7 @@ use crate::hint::Hint;
 use crate::name::{Namespace, ServiceAccountRef};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
+use crate::service_account::{self, Release};
 use crate::text::{did_you_mean, nearest};
 
 /// Makes sure that every account that needs a write may be written, by a dry run of exactly what will be written.
@@ -41,7 +41,8 @@ pub(super) async fn check_writes(
         ending.extend(ending_namespace(account, &key));
         let audience = observed.standing_audience(request, &key.cluster)?;
         let settings = (request.force, audience.as_deref());
-        let wanted = account::wanted(binding, &role, (&key.namespace, &key.name), account.account.as_ref(), settings)?;
+        let wanted =
+            service_account::wanted(binding, &role, (&key.namespace, &key.name), account.account.as_ref(), settings)?;
         let Some(wanted) = wanted else { continue };
         let answer = dry_runs.remove(&key).filter(|dry_run| dry_run.sent == wanted).map(|dry_run| dry_run.answer);
         checks.push((key, account.clone(), wanted, answer));
@@ -98,7 +99,7 @@ async fn check_releases(backends: &Backends, request: &Request, observed: &mut O
     let mut reviews = Vec::new();
     for key in leaving {
         let Some(entry) = observed.accounts.get(&key) else { continue };
-        let verb = match entry.account.as_ref().map(|account| account::release(account, role.as_ref())) {
+        let verb = match entry.account.as_ref().map(|account| service_account::release(account, role.as_ref())) {
             Some(Release::Delete) => "delete",
             Some(Release::Unannotate(_)) => "patch",
             Some(Release::Nothing) | None => continue,

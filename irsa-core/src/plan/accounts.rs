@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::Step;
 use super::goal::Goal;
-use crate::account::{self, Release};
 use crate::error::Result;
 use crate::name::{RoleArn, SubjectName};
 use crate::observe::{AccountKey, Observed, may_let_in};
 use crate::ownership::Member;
 use crate::request::Request;
+use crate::service_account::{self, Release};
 use crate::trust::TrustPolicy;
 
 /// The accounts that must be written.
@@ -23,9 +23,13 @@ pub(super) fn accounts(request: &Request, observed: &Observed, goal: &Goal<'_>) 
         let Some(entry) = observed.accounts.get(&key).filter(|_| seen.insert(key.clone())) else { continue };
         let there = entry.account.as_ref();
         let audience = observed.standing_audience(request, &key.cluster)?;
-        if let Some(account) =
-            account::wanted(binding, &goal.arn, (&key.namespace, name), there, (request.force, audience.as_deref()))?
-        {
+        if let Some(account) = service_account::wanted(
+            binding,
+            &goal.arn,
+            (&key.namespace, name),
+            there,
+            (request.force, audience.as_deref()),
+        )? {
             let existed = there.cloned().map(Box::new);
             steps.push(Step::ApplyServiceAccount { cluster: cluster.clone(), account, existed });
         }
@@ -44,10 +48,9 @@ pub(super) fn leaving(request: &Request, observed: &Observed, leaving: &BTreeSet
 /// The subjects whose accounts irsa has bound to the role and which `trust` does not let in: what is left of a run that
 /// broke off before it let them go.
 pub(super) fn left_over(observed: &Observed, goal: &Goal<'_>, trust: &TrustPolicy) -> BTreeSet<Member> {
-    let bound = observed
-        .accounts
-        .iter()
-        .filter(|(_, entry)| entry.account.as_ref().is_some_and(|account| account::is_bound_by_us(account, &goal.arn)));
+    let bound = observed.accounts.iter().filter(|(_, entry)| {
+        entry.account.as_ref().is_some_and(|account| service_account::is_bound_by_us(account, &goal.arn))
+    });
     let members = bound.map(|(key, _)| key.member()).filter(|member| !goal.declared.contains(member));
     members.filter(|member| !may_let_in(trust, member, &goal.providers)).collect()
 }
@@ -57,7 +60,7 @@ pub(super) fn released(observed: &Observed, member: &Member, role: Option<&RoleA
     let SubjectName::Exact(name) = &member.name else { return None };
     let entry = observed.accounts.get(&AccountKey::new(&member.cluster, &member.namespace, name))?;
     let account = entry.account.as_ref()?;
-    match account::release(account, role) {
+    match service_account::release(account, role) {
         Release::Nothing => None,
         release => {
             let (cluster, account) = (entry.cluster.clone(), Box::new(account.clone()));

@@ -113,7 +113,7 @@ fn left_to_others(observed: &Observed, leaving: &BTreeSet<Member>, role: &RoleAr
     let kept = |member: &Member| {
         let key = crate::observe::AccountKey::of_member(member)?;
         let account = crate::observe::existing(observed, &key)?;
-        let other = crate::account::left_with(account, role)?;
+        let other = crate::service_account::left_with(account, role)?;
         let service_account = ServiceAccountRef::new(&account.namespace, &account.name);
         let message = format!("service account {service_account} is kept: its annotation names another role, {other}");
         Some(Warning::new(WarningId::AccountKept, message))
@@ -152,7 +152,7 @@ fn annotation(observed: &Observed, member: &Member) -> Option<RoleArn> {
 fn is_bound_by_us(observed: &Observed, member: &Member, role: &RoleArn) -> bool {
     let key = crate::observe::AccountKey::of_member(member);
     let account = key.and_then(|key| crate::observe::existing(observed, &key));
-    account.is_some_and(|account| crate::account::is_bound_by_us(account, role))
+    account.is_some_and(|account| crate::service_account::is_bound_by_us(account, role))
 }
 
 fn account_kept(request: &Request, why: &str) -> Warning {

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::Plan;
-use crate::account::Release;
 use crate::backend::{NewRole, NewServiceAccount, OidcProvider, Role, RoleSettings, ServiceAccount};
 use crate::document::PolicyDocument;
 use crate::name::{Audience, ClusterRef, InlinePolicyName, Namespace, PolicyArn, ProviderArn, ServiceAccountRef};
 use crate::ownership::{DELETING, Member, ORIGIN_TAG, Ownership};
 use crate::report::{Outcome, StepReport};
+use crate::service_account::Release;
 use crate::trust::{Derivation, TrustPolicy};
 
 /// A write of the trust policy, with what is needed to check it afterwards.

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::memo::Once;
-use crate::account::is_bound_by_us;
 use crate::backend::{
     AccessReview, Anchor, ClusterBackend, ClusterNamespace, NewServiceAccount, ServiceAccount, WriteMode,
 };
 use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::error::{ErrorKind, Result};
 use crate::name::{Namespace, RoleArn, ServiceAccountName};
+use crate::service_account::is_bound_by_us;
 
 /// The accounts of a cluster, found by their place and by their annotation.
 #[derive(Debug, Default)]
