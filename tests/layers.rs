@@ -23,7 +23,7 @@ const IRSA_CORE: Layers = Layers {
         &["backend", "document", "proxy"],
         &["aws", "identity", "pace", "retry"],
         &["kube", "ownership"],
-        &["convention", "trust"],
+        &["naming", "trust"],
         &["binding", "permissions", "sandbox"],
         &["service_account", "request"],
         &["manifest", "snapshot"],

@@ -15,12 +15,12 @@ pub use self::annotations::{
 };
 pub use self::builder::IrsaBindingBuilder;
 pub(crate) use self::checks::{INLINE_QUOTA, MOST_TAGS, check_documents, check_policy_place, check_together};
-use crate::convention::{Convention, Naming};
 use crate::document::PolicyDocument;
 use crate::name::{
     AnnotationKey, Audience, ClusterRef, Description, InlinePolicyName, LabelKey, LabelValue, Namespace, PolicyArn,
     PolicyRef, RoleName, RolePath, ServiceAccountName, SessionDuration, Subject, TagKey, TagValue, TokenExpiration,
 };
+use crate::naming::{Convention, Naming};
 
 /// One role together with its subjects, its policies and its settings.
 ///

@@ -11,13 +11,13 @@ pub use self::export::Export;
 use crate::backend::{OidcProvider, ServiceAccount};
 use crate::binding::{AUDIENCE_ANNOTATION, IrsaBinding, ROLE_ARN_ANNOTATION};
 use crate::client::Client;
-use crate::convention::{Convention, Naming};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
 use crate::identity::{ClusterId, Demand, Identity, resolve};
 use crate::name::{
     ClusterRef, Namespace, ProviderArn, RoleArn, RoleName, ServiceAccountName, ServiceAccountRef, SubjectName,
 };
+use crate::naming::{Convention, Naming};
 use crate::observe::{Backends, Documents, ObservedRole, check_cluster, read_role};
 use crate::ownership::Member;
 use crate::text::{did_you_mean, nearest};

@@ -59,7 +59,6 @@ mod binding;
 mod client;
 #[cfg(any(feature = "aws", feature = "kube"))]
 mod connection_limit;
-mod convention;
 mod document;
 mod error;
 mod fleet;
@@ -74,6 +73,7 @@ mod inventory;
 pub mod kube;
 pub mod manifest;
 pub mod name;
+mod naming;
 mod observe;
 mod ownership;
 mod pace;
@@ -105,7 +105,6 @@ pub use self::binding::{
 pub use self::client::Client;
 #[cfg(any(feature = "aws", feature = "kube"))]
 pub use self::connection_limit::ConnectionLimit;
-pub use self::convention::Convention;
 pub use self::document::PolicyDocument;
 pub use self::error::{ConflictReason, Error, ErrorKind, Result};
 pub use self::fleet::{FleetEntry, FleetOptions, FleetOutcome, FleetReport, Progress, Prunable, check_fleet};
@@ -114,6 +113,7 @@ pub use self::identity::{ClusterId, Identity};
 pub use self::inventory::Export;
 #[cfg(feature = "kube")]
 pub use self::kube::KubeCluster;
+pub use self::naming::Convention;
 pub use self::ownership::Origin;
 pub use self::permissions::{Command, Holder, Permissions, Scope, permissions};
 pub use self::plan::Plan;

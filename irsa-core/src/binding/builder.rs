@@ -8,13 +8,13 @@ use super::IrsaBinding;
 use super::checks::{
     DocumentInput, annotations, check_arns, check_role_only, inline_policies, labels, subjects, tags, trust_statements,
 };
-use crate::convention::Convention;
 use crate::error::{Error, Result};
 use crate::hint::Hint;
 use crate::name::{
     Audience, ClusterRef, Description, Namespace, PolicyArn, RoleName, RolePath, ServiceAccountName, SessionDuration,
     TokenExpiration,
 };
+use crate::naming::Convention;
 
 /// Collects the wishes for a binding; [`build`](Self::build) checks them.
 #[derive(Clone, Debug, Default)]

@@ -6,10 +6,10 @@ use futures::FutureExt;
 
 use super::effects::{PolicyEffect, observe_effects};
 use super::{Backends, Observed, ObservedRole};
-use crate::convention::Convention;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
 use crate::name::{InlinePolicyName, PolicyArn, PolicyRef};
+use crate::naming::Convention;
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
 use crate::text::{did_you_mean, nearest};

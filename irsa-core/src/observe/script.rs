@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::ObservedRole;
-use crate::convention::Convention;
 use crate::identity::ClusterId;
 use crate::name::{Audience, ProviderArn, RolePath};
+use crate::naming::Convention;
 use crate::ownership::{Member, Origin, Ownership};
 use crate::trust::TrustPolicy;
 

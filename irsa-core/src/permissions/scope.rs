@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::convention::KEPT_OF_NAME;
 use crate::name::{
     AccountId, ClusterName, ClusterRef, EksHost, Issuer, Namespace, Partition, PolicyArn, Region, RoleName, RolePath,
 };
+use crate::naming::KEPT_OF_NAME;
 
 /// What rights are limited to. What is not known is `*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
