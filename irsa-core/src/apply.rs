@@ -23,8 +23,8 @@ use crate::backend::collect_warnings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
 use crate::observe::Backends;
-use crate::pace::{Pace, PacedIam, Waited};
 use crate::plan::{Plan, Step};
+use crate::rate_limit::{Pace, PacedIam, Waited};
 use crate::report::{Outcome, Report, StepReport, Warning};
 
 /// What became of a step.

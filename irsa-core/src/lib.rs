@@ -76,12 +76,12 @@ pub mod name;
 mod naming;
 mod observe;
 mod ownership;
-mod pace;
 mod permissions;
 mod plan;
 mod provider;
 #[cfg(feature = "kube")]
 mod proxy;
+mod rate_limit;
 mod report;
 mod request;
 mod retry;

@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::pace::MIN_WRITES_PER_SECOND;
+use crate::rate_limit::MIN_WRITES_PER_SECOND;
 
 /// So many bindings are worked on at once, if nothing else is said.
 const CONCURRENCY: usize = 8;
