@@ -20,9 +20,9 @@ use crate::name::{
 use crate::naming::{Convention, Naming};
 use crate::observe::{Backends, Documents, ObservedRole, check_cluster, read_role};
 use crate::ownership::Member;
+use crate::status::{BindingState, BindingView, Problem};
 use crate::text::{did_you_mean, nearest};
 use crate::trust::{Decision, member_of};
-use crate::view::{BindingState, BindingView, Problem};
 
 impl Client {
     /// One binding as it stands, whoever made it: the role named, else that of the annotation, else the default one.

@@ -88,6 +88,7 @@ mod retry;
 mod sandbox;
 mod service_account;
 mod snapshot;
+mod status;
 #[cfg(test)]
 #[cfg(any(feature = "aws", feature = "kube"))]
 mod test_server;
@@ -95,7 +96,6 @@ mod text;
 pub mod trust;
 #[cfg(any(feature = "aws", feature = "kube"))]
 mod url;
-mod view;
 mod waiting;
 
 pub use self::binding::{
@@ -126,7 +126,7 @@ pub use self::sandbox::{
     METHODS as SANDBOX_METHODS, NamespaceState, PolicyState, ProviderState, RoleState, Sandbox, SandboxCluster,
     SandboxQuotas, SandboxState,
 };
-pub use self::view::{BindingState, BindingView, Problem, ProviderView};
+pub use self::status::{BindingState, BindingView, Problem, ProviderView};
 /// Ends a run between two steps; see [`Client::run_until`] and [`FleetOptions::cancellation`].
 #[doc(no_inline)]
 pub use tokio_util::sync::CancellationToken;

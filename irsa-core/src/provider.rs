@@ -11,8 +11,8 @@ use crate::identity::{Demand, Identity, resolve};
 use crate::name::{Audience, ClusterRef, ProviderArn};
 use crate::plan::{Plan, Step};
 use crate::report::Report;
+use crate::status::ProviderView;
 use crate::trust::TrustPolicy;
-use crate::view::ProviderView;
 
 impl Client {
     /// The OIDC provider of a cluster, whether it exists or not.

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::name::{ClusterRef, Namespace, RoleArn, ServiceAccountRef, SubjectName};
 use crate::observe::{Backends, ObservedRole, in_bulk};
 use crate::ownership::Member;
-use crate::view::BindingView;
+use crate::status::BindingView;
 
 impl Client {
     /// All bindings of a cluster, or of one namespace, in the order of their names.
