@@ -21,7 +21,7 @@ const IRSA_CORE: Layers = Layers {
         &["report"],
         &["error"],
         &["backend", "document", "proxy"],
-        &["aws", "identity", "rate_limit", "retry"],
+        &["aws", "cluster_identity", "rate_limit", "retry"],
         &["kube", "ownership"],
         &["naming", "trust"],
         &["binding", "permissions", "sandbox"],

@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::apply::{Terms, interrupted};
 use crate::backend::{ClusterBackend, IamBackend, IdentityBackend, collect_warnings};
+use crate::cluster_identity::{CachedIdentity, Identity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
-use crate::identity::{CachedIdentity, Identity};
 use crate::name::{ClusterRef, RoleName};
 use crate::observe::{Backends, observe};
 use crate::plan::{Plan, plan};

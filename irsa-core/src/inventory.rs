@@ -11,9 +11,9 @@ pub use self::export::Export;
 use crate::backend::{OidcProvider, ServiceAccount};
 use crate::binding::{AUDIENCE_ANNOTATION, IrsaBinding, ROLE_ARN_ANNOTATION};
 use crate::client::Client;
+use crate::cluster_identity::{ClusterId, Demand, Identity, resolve};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
-use crate::identity::{ClusterId, Demand, Identity, resolve};
 use crate::name::{
     ClusterRef, Namespace, ProviderArn, RoleArn, RoleName, ServiceAccountName, ServiceAccountRef, SubjectName,
 };

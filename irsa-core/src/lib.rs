@@ -57,6 +57,7 @@ pub mod aws;
 pub mod backend;
 mod binding;
 mod client;
+mod cluster_identity;
 #[cfg(any(feature = "aws", feature = "kube"))]
 mod connection_limit;
 mod document;
@@ -67,7 +68,6 @@ mod guard;
 #[cfg(feature = "mutants")]
 pub mod guard;
 pub mod hint;
-mod identity;
 mod inventory;
 #[cfg(feature = "kube")]
 pub mod kube;
@@ -103,13 +103,13 @@ pub use self::binding::{
     STS_REGIONAL_ENDPOINTS_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION,
 };
 pub use self::client::Client;
+pub use self::cluster_identity::{ClusterId, Identity};
 #[cfg(any(feature = "aws", feature = "kube"))]
 pub use self::connection_limit::ConnectionLimit;
 pub use self::document::PolicyDocument;
 pub use self::error::{ConflictReason, Error, ErrorKind, Result};
 pub use self::fleet::{FleetEntry, FleetOptions, FleetOutcome, FleetReport, Progress, Prunable, check_fleet};
 pub use self::hint::Hint;
-pub use self::identity::{ClusterId, Identity};
 pub use self::inventory::Export;
 #[cfg(feature = "kube")]
 pub use self::kube::KubeCluster;

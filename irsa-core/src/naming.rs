@@ -1,7 +1,7 @@
 //! The conventions by which the role of a binding is named: irsa's own, and the one of gen3's script `iam-serviceaccount`
 //! (uc-cdis/cloud-automation), whose roles and policies are known again by the names that it gave.
 
-use crate::identity::Identity;
+use crate::cluster_identity::Identity;
 use crate::name::{ClusterName, InlinePolicyName, Namespace, RoleName, ServiceAccountName};
 use crate::ownership::hash;
 

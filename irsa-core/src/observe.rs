@@ -18,9 +18,9 @@ use futures::channel::oneshot;
 use futures::future::{BoxFuture, Shared};
 
 use crate::backend::{ClusterBackend, IamBackend, IdentityBackend, OidcProvider, Quotas, ServiceAccount};
+use crate::cluster_identity::{ClusterId, Demand, Identity, resolve};
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
-use crate::identity::{ClusterId, Demand, Identity, resolve};
 use crate::name::{Audience, ClusterRef, InlinePolicyName, PolicyArn, PolicyRef, ProviderArn, RoleArn, RoleName};
 use crate::ownership::{Member, Ownership};
 use crate::report::{Warning, WarningId};

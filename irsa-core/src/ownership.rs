@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::identity::ClusterId;
+use crate::cluster_identity::ClusterId;
 use crate::name::{Namespace, SubjectName};
 
 /// The tag that names the first subject.

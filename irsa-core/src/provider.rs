@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::backend::OidcProvider;
 use crate::client::Client;
+use crate::cluster_identity::{Demand, Identity, resolve};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
 use crate::hint::Hint;
-use crate::identity::{Demand, Identity, resolve};
 use crate::name::{Audience, ClusterRef, ProviderArn};
 use crate::plan::{Plan, Step};
 use crate::report::Report;

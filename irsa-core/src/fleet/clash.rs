@@ -226,7 +226,8 @@ mod tests {
         let _ = sandbox.add_cluster(&"demo".parse().unwrap()).unwrap();
         let clusters: Vec<ClusterRef> = requests.iter().map(|request| request.binding.cluster.clone()).collect();
         let given = BTreeMap::new();
-        let resolved = crate::identity::resolve(&sandbox, &given, &clusters, crate::identity::Demand::Usable);
+        let resolved =
+            crate::cluster_identity::resolve(&sandbox, &given, &clusters, crate::cluster_identity::Demand::Usable);
         let resolved = resolved.await.unwrap();
         assert!(check(&requests, &Known::of(&resolved)).unwrap_err().to_string().contains("twice"));
     }

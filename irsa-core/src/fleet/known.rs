@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::binding::IrsaBinding;
+use crate::cluster_identity::Identity;
 use crate::error::{Error, ErrorKind};
-use crate::identity::Identity;
 use crate::name::{ClusterRef, Namespace, RoleName, Subject, SubjectName};
 use crate::request::Request;
 

@@ -6,8 +6,8 @@ use futures::FutureExt;
 
 use super::{Backends, Identities, Observed, check_cluster};
 use crate::backend::{ClusterBackend, NewServiceAccount, ServiceAccount, WriteMode};
+use crate::cluster_identity::{ClusterId, Identity};
 use crate::error::{Error, ErrorKind, Result};
-use crate::identity::{ClusterId, Identity};
 use crate::name::{ClusterRef, Namespace, RoleArn, ServiceAccountName, Subject, SubjectName};
 use crate::ownership::Member;
 use crate::report::Warning;

@@ -1,10 +1,10 @@
 //! The right cluster: whether an API server is that of the cluster that was named.
 
 use crate::backend::Anchor;
+use crate::cluster_identity::Identity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
 use crate::hint::Hint;
-use crate::identity::Identity;
 use crate::name::ClusterRef;
 use crate::report::{Warning, WarningId};
 

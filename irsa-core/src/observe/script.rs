@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::ObservedRole;
-use crate::identity::ClusterId;
+use crate::cluster_identity::ClusterId;
 use crate::name::{Audience, ProviderArn, RolePath};
 use crate::naming::Convention;
 use crate::ownership::{Member, Origin, Ownership};

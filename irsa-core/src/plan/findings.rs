@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::goal::Goal;
 use super::{Plan, Step};
+use crate::cluster_identity::ClusterId;
 use crate::error::{Error, ErrorKind, Result};
-use crate::identity::ClusterId;
 use crate::name::{Audience, RoleName, SubjectName};
 use crate::observe::ObservedRole;
 use crate::ownership::{Member, Ownership};

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::binding::{MOST_TAGS, check_documents, check_policy_place};
+use crate::cluster_identity::{ClusterId, Identity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
-use crate::identity::{ClusterId, Identity};
 use crate::name::{PolicyArn, ProviderArn, RoleArn, Subject};
 use crate::observe::Observed;
 use crate::ownership::{Member, ORIGIN_TAG, OVERFLOW_TAG, OWNER_TAG, Origin, SET_TAG, SUBJECT_TAG_PREFIX};

@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 
 use self::statement::{audience_or_default, nobody, own_sid, own_statement};
 use super::{OwnKind, TrustPolicy, WebIdentity, own_kind};
+use crate::cluster_identity::ClusterId;
 use crate::document::{canonical_statement, strings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
-use crate::identity::ClusterId;
 use crate::name::{Audience, ProviderArn, SubjectName};
 use crate::ownership::{Member, Ownership};
 

@@ -102,7 +102,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::identity::ClusterId;
+    use crate::cluster_identity::ClusterId;
     use crate::ownership::{Member, Ownership};
     use crate::trust::{Derivation, derive, member_of};
 
