@@ -31,7 +31,7 @@ const IRSA_CORE: Layers = Layers {
         &["plan"],
         &["apply"],
         &["client"],
-        &["fleet", "provider"],
+        &["batch", "provider"],
         &["inventory"],
     ],
 };

@@ -55,6 +55,7 @@ mod apply;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod backend;
+mod batch;
 mod binding;
 mod client;
 mod cluster_identity;
@@ -62,7 +63,6 @@ mod cluster_identity;
 mod connection_limit;
 mod document;
 mod error;
-mod fleet;
 #[cfg(not(feature = "mutants"))]
 mod guard;
 #[cfg(feature = "mutants")]
@@ -98,6 +98,7 @@ pub mod trust;
 mod url;
 mod waiting;
 
+pub use self::batch::{FleetEntry, FleetOptions, FleetOutcome, FleetReport, Progress, Prunable, check_fleet};
 pub use self::binding::{
     AUDIENCE_ANNOTATION, CREATED_ANNOTATION, IrsaBinding, IrsaBindingBuilder, OWN_PREFIX, ROLE_ARN_ANNOTATION,
     STS_REGIONAL_ENDPOINTS_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION,
@@ -108,7 +109,6 @@ pub use self::cluster_identity::{ClusterId, Identity};
 pub use self::connection_limit::ConnectionLimit;
 pub use self::document::PolicyDocument;
 pub use self::error::{ConflictReason, Error, ErrorKind, Result};
-pub use self::fleet::{FleetEntry, FleetOptions, FleetOutcome, FleetReport, Progress, Prunable, check_fleet};
 pub use self::hint::Hint;
 pub use self::inventory::Export;
 #[cfg(feature = "kube")]

@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use super::{Place, annotation, place_of, sure, trusted};
 use crate::backend::{LISTING_ROLES, RoleDetail, ServiceAccount};
+use crate::batch::Read;
 use crate::binding::{
     AUDIENCE_ANNOTATION, IrsaBinding, OWN_PREFIX, STS_REGIONAL_ENDPOINTS_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION,
 };
 use crate::client::Client;
 use crate::document::check_trust_statement;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fleet::Read;
 use crate::manifest::{Manifest, Metadata, Spec, SubjectSpec};
 use crate::name::{ClusterRef, Namespace, RoleArn, ServiceAccountRef, SubjectName};
 use crate::observe::{Backends, ObservedRole, in_bulk};

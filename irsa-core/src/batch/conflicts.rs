@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::known::{Known, Spot, clash};
-use super::shared;
+use super::shared_roles;
 use crate::binding::IrsaBinding;
 use crate::error::{Error, Result};
 use crate::name::Subject;
@@ -16,7 +16,7 @@ use crate::request::{Request, Verb};
 /// `InvalidInput`, with the places of the two requests in the context as `first` and `second`, counted from 0.
 pub(super) fn check(requests: &[Request], known: &Known<'_>) -> Result<()> {
     twice(requests, known)?;
-    let _ = shared::groups(requests, known)?;
+    let _ = shared_roles::groups(requests, known)?;
     let declared = requests.iter().enumerate().filter(|(_, request)| !matches!(request.verb, Verb::Delete { .. }));
     let declared: Vec<(usize, &Request, Vec<Subject>)> =
         declared.map(|(at, request)| (at, request, bound(&request.binding))).collect();

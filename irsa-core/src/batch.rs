@@ -4,14 +4,14 @@
 //! of what was read in bulk. A plan that makes a role is applied as it is; any other is made anew, from point reads, when its
 //! turn comes, since minutes may have passed. Requests for one role take turns; of those that share one, the first plans it.
 
-mod clash;
+mod conflicts;
 mod eksctl;
 mod known;
 mod options;
 mod preflight;
 mod prune;
 mod report;
-mod shared;
+mod shared_roles;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -50,7 +50,7 @@ const PLANNED_AT_ONCE: usize = 8;
 /// `InvalidInput` for a binding that is declared twice, two that fight over a service account, and two that want different
 /// things of one role. The context tells the places of the two (`first` and `second`, counted from 0).
 pub fn check_fleet(requests: &[Request]) -> Result<()> {
-    clash::check(requests, &Known::default())
+    conflicts::check(requests, &Known::default())
 }
 
 impl Client {
@@ -125,7 +125,7 @@ impl Client {
         let resolved = found.into_iter().filter_map(|(cluster, identity)| Some((cluster, identity.ok()?)));
         client.backends.given.extend(resolved);
         // Only now can it be seen that two names are one cluster.
-        clash::check(requests, &Known::of(&client.backends.given))?;
+        conflicts::check(requests, &Known::of(&client.backends.given))?;
         Ok(client)
     }
 
@@ -151,12 +151,12 @@ impl Client {
         requests: &'a [Request],
     ) -> Result<(Cow<'a, [Request]>, Vec<Result<Plan>>)> {
         let known = Known::of(&self.backends.given);
-        let joining = shared::join(backends.iam.as_ref(), requests, &known);
+        let joining = shared_roles::join(backends.iam.as_ref(), requests, &known);
         let requests = self.in_time("reading the roles that bindings share", joining).await?;
         let plans = stream::iter(0..requests.len()).map(|at| self.plan_from(backends, &requests[at]).boxed());
         let mut plans: Vec<Result<Plan>> = plans.buffered(PLANNED_AT_ONCE).collect().await;
         self.refuse_beyond_quota(backends, &mut plans).await;
-        shared::hold_back(&requests, &mut plans);
+        shared_roles::hold_back(&requests, &mut plans);
         Ok((requests, plans))
     }
 
@@ -338,7 +338,7 @@ fn in_turns(requests: &[Request], plans: Vec<Result<Plan>>, known: &Known<'_>) -
         let planned = plan.as_ref().ok().and_then(|plan| plan.role_name.clone());
         let role = planned.or_else(|| known.role_name(&request.binding)).map(|name| name.as_str().to_ascii_lowercase());
         let binding = &request.binding;
-        let bound: Vec<_> = clash::bound(binding).iter().map(|subject| known.spot(binding, subject)).collect();
+        let bound: Vec<_> = conflicts::bound(binding).iter().map(|subject| known.spot(binding, subject)).collect();
         let by_role = role.as_ref().and_then(|role| roles.get(role)).copied();
         let by_account = || bound.iter().find_map(|place| accounts.get(place)).copied();
         let group = by_role.or_else(|| is_removal(request).then(by_account).flatten()).unwrap_or(groups.len());
@@ -381,7 +381,7 @@ fn turned_away(
         FleetOutcome::Done(report) => Ok(report.warnings.as_slice()),
         FleetOutcome::NotRun => return None,
     };
-    shared::held_back(fleet.requests, index, leader, binds)
+    shared_roles::held_back(fleet.requests, index, leader, binds)
 }
 
 /// Whether a request takes a binding away.
