@@ -2,13 +2,13 @@
 //!
 //! Everything that can refuse a request before its first write and that needs a call is found out here.
 
-mod accounts;
-mod effects;
+mod gen3_role;
 mod policies;
-mod right_cluster;
+mod policy_effects;
+mod preflight;
 mod role;
-mod script;
-mod writes;
+mod service_accounts;
+mod verify_cluster;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,11 +29,11 @@ use crate::service_account::is_bound_by_us;
 use crate::snapshot::BulkCluster;
 use crate::trust::{OwnKind, TrustPolicy, WebIdentity, member_of, own_kind};
 
-pub(crate) use self::accounts::{AccountKey, NamespaceStatus, ObservedAccount};
-pub(crate) use self::effects::PolicyEffect;
-pub(crate) use self::right_cluster::check_cluster;
+pub(crate) use self::policy_effects::PolicyEffect;
+pub(crate) use self::preflight::{check_write, namespace_terminating};
 pub(crate) use self::role::{Documents, in_bulk, read_role};
-pub(crate) use self::writes::{check_write, namespace_terminating};
+pub(crate) use self::service_accounts::{AccountKey, NamespaceStatus, ObservedAccount};
+pub(crate) use self::verify_cluster::check_cluster;
 
 /// The back ends of a client.
 #[derive(Clone, Debug)]
@@ -261,8 +261,11 @@ async fn observe_role_and_accounts(
         }
         candidate
     };
-    let (resolved, role, accounts) =
-        futures::join!(identities.clone(), candidate, accounts::read_accounts(backends, request, identities.clone()),);
+    let (resolved, role, accounts) = futures::join!(
+        identities.clone(),
+        candidate,
+        service_accounts::read_accounts(backends, request, identities.clone()),
+    );
     let identities = resolved?;
     let accounts = accounts?;
     let mut observed = Observed {
@@ -282,8 +285,8 @@ async fn observe_role_and_accounts(
     policies::check_removals(backends, request, &observed).await?;
     tell_once(&mut tell, &observed.role);
     resolve_others_of_role(backends, request, &mut observed).await?;
-    accounts::read_undeclared(backends, request, &mut observed).await?;
-    writes::check_writes(backends, request, &mut observed, accounts.dry_runs).await?;
+    service_accounts::read_undeclared(backends, request, &mut observed).await?;
+    preflight::check_writes(backends, request, &mut observed, accounts.dry_runs).await?;
     Ok(observed)
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
 
-use super::effects::{PolicyEffect, observe_effects};
+use super::policy_effects::{PolicyEffect, observe_effects};
 use super::{Backends, Observed, ObservedRole};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
