@@ -6,7 +6,7 @@
 //! IrsaBinding --resolve--> Identity --observe--> Observed --plan--> Plan --apply--> Report
 //! what is wanted           issuer, account,      what is there      pure diff:       what was done,
 //!                          partition, provider   (AWS, clusters)    a list of steps  step by step
-//! binding.rs               identity.rs           observe.rs         plan.rs          apply.rs, report.rs
+//! binding.rs               cluster_identity.rs   observe.rs         plan.rs          apply.rs, report.rs
 //! ```
 //! Data goes one way. [`Client`] puts the stages together: [`plan`](Client::plan) writes nothing, and
 //! [`apply`](Client::apply) consumes the very value that a dry run prints.
