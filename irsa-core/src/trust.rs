@@ -16,9 +16,9 @@
 //! other statement is foreign and stays as it is.
 
 mod audit;
-mod derive;
 mod evaluate;
 mod issuers;
+mod render;
 
 use std::fmt;
 
@@ -30,14 +30,14 @@ pub use self::audit::finding::{Audit, Finding, OtherPrincipal, TrustedSubjects, 
 pub use self::audit::finding_id::{FindingId, Ignore};
 pub use self::audit::severity::Severity;
 pub use self::audit::{AuditedRole, KnownAccount, Surroundings, audit, who_can};
-use self::derive::statement::nobody;
-pub(crate) use self::derive::statement::{OwnKind, WebIdentity, own_kind};
-pub(crate) use self::derive::{Derivation, Derived, derive, member_of};
 pub use self::evaluate::caller::{Caller, service_account_claim, subject_claim};
 pub use self::evaluate::decision::{Decision, TrustCheck};
 pub use self::evaluate::document::TrustDocument;
 pub use self::evaluate::subjects::{SubjectPart, SubjectSet};
 pub use self::issuers::usual_audience;
+use self::render::statement::nobody;
+pub(crate) use self::render::statement::{OwnKind, WebIdentity, own_kind};
+pub(crate) use self::render::{Derivation, Derived, derive, member_of};
 use crate::document::{canonical, size, statements, stored};
 use crate::error::Result;
 use crate::name::ProviderArn;
