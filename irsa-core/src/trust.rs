@@ -27,7 +27,7 @@ use serde_json::{Map, Value};
 pub use self::audit::documents::{RoleDocuments, roles_of_text, trust_document_of_text};
 pub(crate) use self::audit::documents::{trust_statements, trust_statements_of_text};
 pub use self::audit::finding::{Audit, Finding, OtherPrincipal, TrustedSubjects, WhoCan};
-pub use self::audit::finding_id::{FindingId, Ignore};
+pub use self::audit::rules::{FindingId, Ignore};
 pub use self::audit::severity::Severity;
 pub use self::audit::{AuditedRole, KnownAccount, Surroundings, audit, who_can};
 pub use self::evaluate::caller::{Caller, service_account_claim, subject_claim};

@@ -1,46 +1,46 @@
 //! The audit of many roles: what their trust policies let in, against what exists.
 
 pub(super) mod account_index;
+#[cfg(test)]
+mod adversarial_tests;
 pub(super) mod analyze;
-pub(super) mod causes;
+pub(super) mod check_role;
+pub(super) mod context;
 pub(super) mod documents;
 pub(super) mod draft;
-pub(super) mod dump;
-pub(super) mod edit;
+pub(super) mod explain;
 pub(super) mod finding;
-pub(super) mod finding_id;
+pub(super) mod fix;
 #[cfg(test)]
 mod fixtures;
-pub(super) mod ground;
-#[cfg(test)]
-mod hostile;
+pub(super) mod iam_export;
 pub(super) mod issuer_messages;
 #[cfg(test)]
 mod issuer_properties;
 pub(super) mod issuer_rules;
 #[cfg(test)]
 mod issuer_tests;
-pub(super) mod judge;
-pub(super) mod place;
-pub(super) mod power;
+pub(super) mod json_edit;
+pub(super) mod messages;
+pub(super) mod parsed_role;
 pub(super) mod principals;
-pub(super) mod reading;
-pub(super) mod repair;
+pub(super) mod privilege;
+pub(super) mod rules;
 pub(super) mod severity;
 pub(super) mod statement;
+pub(super) mod subject_pattern;
 pub(super) mod template;
 pub(super) mod unusable_principals;
-pub(super) mod words;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use self::check_role::{Judged, judge};
+use self::context::Ground;
 use self::finding::{Audit, Finding, TrustedSubjects, WhoCan};
-use self::finding_id::{FindingId, Ignore};
-use self::ground::Ground;
-use self::judge::{Judged, judge};
-use self::reading::{Reading, Seen};
+use self::parsed_role::{Reading, Seen};
+use self::rules::{FindingId, Ignore};
 use super::evaluate::caller::UNNAMED_AUDIENCE;
 use super::evaluate::glob::Glob;
 use crate::error::Result;

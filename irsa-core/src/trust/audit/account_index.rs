@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::KnownAccount;
-use super::place::{Place, places};
+use super::subject_pattern::{Place, places};
 use crate::name::SUBJECT_PREFIX;
 use crate::trust::evaluate::glob::Glob;
 

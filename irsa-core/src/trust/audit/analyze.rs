@@ -2,21 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::causes;
+use super::context::{Ground, Standing};
 use super::draft::{Raw, Repair};
+use super::explain;
 use super::finding::OtherPrincipal;
-use super::finding_id::FindingId;
-use super::ground::{Ground, Standing};
 use super::issuer_messages;
 use super::issuer_rules::{self, IssuerRules};
-use super::place::{Place, Reach, is_somebody};
-use super::power::power;
+use super::messages;
+use super::parsed_role::{Reading, Seen};
 use super::principals::others;
-use super::reading::{Reading, Seen};
+use super::privilege::power;
+use super::rules::FindingId;
 use super::severity::Severity;
 use super::statement::label;
+use super::subject_pattern::{Place, Reach, is_somebody};
 use super::unusable_principals::unusable_principals;
-use super::words;
 use crate::name::ProviderArn;
 use crate::trust::evaluate::caller::UNNAMED_AUDIENCE;
 use crate::trust::evaluate::decision::Decision;
@@ -69,7 +69,7 @@ pub(in crate::trust) fn facts(reading: &Reading<'_>, ground: &Ground<'_>) -> Fac
         elsewhere(reading, &mut raw);
         other_sides(&others, &seen, &mut raw);
         powerful(reading, &seen, &mut raw);
-        causes::nobody(reading, ground, &seen, &mut raw);
+        explain::nobody(reading, ground, &seen, &mut raw);
     }
     if let ([note, ..], true) = (reading.document.notes(), trusting || takes_tokens || !raw.is_empty()) {
         let mut found = Raw::new(FindingId::RefusedByIam, None, note.clone());
@@ -126,12 +126,12 @@ impl Judging<'_> {
                 return Vec::new();
             }
             let wide = matches!(reach, Reach::Cluster | Reach::AnyNamespace);
-            if !(wide && causes::is_up_to_the_caller(self.reading, statement, self.provider, |_| false)) {
+            if !(wide && explain::is_up_to_the_caller(self.reading, statement, self.provider, |_| false)) {
                 return vec![FindingId::Undecided];
             }
         }
         match reach {
-            Reach::Cluster => vec![causes::of_everybody(self.reading, statement, self.provider)],
+            Reach::Cluster => vec![explain::of_everybody(self.reading, statement, self.provider)],
             Reach::AnyNamespace => vec![FindingId::AnyNamespace],
             Reach::OpenEnd => vec![FindingId::OpenEnd],
             Reach::Namespaces => vec![FindingId::NamespacePattern],
@@ -154,21 +154,21 @@ impl Judging<'_> {
 
     fn finding(&self, id: FindingId, statement: usize, subjects: &[(&Seen, &Place)]) -> Raw {
         let cluster = self.ground.called(self.provider);
-        let mut found = Raw::new(id, statement, words::message(id, &cluster, subjects));
+        let mut found = Raw::new(id, statement, messages::message(id, &cluster, subjects));
         found.provider = Some(self.provider.clone());
         found.severity = severity(id, subjects);
-        found.evidence = words::evidence(subjects);
+        found.evidence = messages::evidence(subjects);
         if id != FindingId::Undecided {
             let conditions: BTreeSet<&String> = subjects.iter().flat_map(|(seen, _)| &seen.part.conditions).collect();
             found.evidence.extend(conditions.into_iter().map(|condition| format!("where {condition}")));
         }
         if let Some(read) = self.reading.document.statements.get(statement) {
-            found.evidence.extend(causes::tests(read, self.provider, id));
+            found.evidence.extend(explain::tests(read, self.provider, id));
         }
         if let (Some(accounts), true) = (self.ground.accounts(self.provider), id != FindingId::StaleSubject) {
             let mut parts: Vec<&Seen> = subjects.iter().map(|(seen, _)| *seen).collect();
             parts.dedup_by_key(|seen| &seen.part.pattern);
-            for seen in parts.iter().take(words::MOST).filter(|seen| !seen.part.is_one_subject()) {
+            for seen in parts.iter().take(messages::MOST).filter(|seen| !seen.part.is_one_subject()) {
                 found.evidence.push(accounts.fitting(&seen.part.pattern, &seen.part.except).shown());
             }
         }
@@ -209,10 +209,10 @@ impl Judging<'_> {
         for statement in open.iter().copied().filter(|statement| !is_found(*statement)) {
             let (severity, takes) = match self.standing {
                 Standing::Takes(audiences) if audiences.len() <= 1 => {
-                    (Severity::Low, format!("the provider takes {} only, today", words::few(audiences)))
+                    (Severity::Low, format!("the provider takes {} only, today", messages::few(audiences)))
                 }
                 Standing::Takes(audiences) => {
-                    (Severity::Medium, format!("the provider takes {}", words::few(audiences)))
+                    (Severity::Medium, format!("the provider takes {}", messages::few(audiences)))
                 }
                 _ if self.reading.is_built_in(self.provider) => (Severity::Medium, "AWS takes any audience".to_owned()),
                 _ => (Severity::Medium, "which audiences the provider takes is not known".to_owned()),
@@ -283,8 +283,8 @@ fn anybody(reading: &Reading<'_>, open: Truth, others: &[OtherPrincipal], raw: &
         if conditional {
             found.severity = Severity::Medium;
         }
-        found.evidence = wild.iter().map(|other| words::principal(other)).collect();
-        found.evidence.extend(statement.tests.iter().take(words::MOST).map(crate::trust::evaluate::reasons::shown));
+        found.evidence = wild.iter().map(|other| messages::principal(other)).collect();
+        found.evidence.extend(statement.tests.iter().take(messages::MOST).map(crate::trust::evaluate::reasons::shown));
         found.repair = Repair::Principal;
         raw.push(found);
     }
@@ -350,21 +350,21 @@ fn other_sides(others: &[OtherPrincipal], seen: &[Seen], raw: &mut Vec<Raw>) {
         let mut holders: Vec<String> = seen.iter().map(holder).collect();
         holders.sort_unstable();
         holders.dedup();
-        let message = format!("{} and {} may assume it", words::few(&holders), words::few(&services));
+        let message = format!("{} and {} may assume it", messages::few(&holders), messages::few(&services));
         let mut found = Raw::new(FindingId::MixedTrust, None, message);
-        found.evidence = others.iter().filter(|other| other.kind == "service").map(words::principal).collect();
+        found.evidence = others.iter().filter(|other| other.kind == "service").map(messages::principal).collect();
         raw.push(found);
     }
     let foreign: Vec<&OtherPrincipal> =
         others.iter().filter(|other| other.kind == "aws" && other.other_account == Some(true)).collect();
     if let [first, ..] = foreign[..] {
         let names: Vec<String> = foreign.iter().map(|other| other.principal.clone()).collect();
-        let message = format!("principals of another AWS account may assume it: {}", words::few(&names));
-        let mut found = Raw::new(FindingId::OtherAccount, super::reading::index_of(&first.statement), message);
+        let message = format!("principals of another AWS account may assume it: {}", messages::few(&names));
+        let mut found = Raw::new(FindingId::OtherAccount, super::parsed_role::index_of(&first.statement), message);
         if foreign.iter().all(|other| other.conditional) {
             found.severity = Severity::Info;
         }
-        found.evidence = foreign.iter().take(words::MOST).map(|other| words::principal(other)).collect();
+        found.evidence = foreign.iter().take(messages::MOST).map(|other| messages::principal(other)).collect();
         raw.push(found);
     }
 }
@@ -386,13 +386,13 @@ fn placeholders(reading: &Reading<'_>, raw: &mut Vec<Raw>) {
         names.dedup();
         let (noun, verb) = if names.len() == 1 { ("placeholder", "is") } else { ("placeholders", "are") };
         let message =
-            format!("the {noun} {} {verb} not filled in: the rest is judged as if it were", words::few(&names));
+            format!("the {noun} {} {verb} not filled in: the rest is judged as if it were", messages::few(&names));
         let mut found = Raw::new(FindingId::Placeholder, of_statement.first().map(|gap| gap.statement), message);
         let lines =
             of_statement.iter().map(|gap| format!("{} in {}", gap.placeholder, gap.place.trim_end_matches(',')));
-        found.evidence = lines.take(words::MOST).collect();
-        if of_statement.len() > words::MOST {
-            found.evidence.push(format!("and {} more", of_statement.len() - words::MOST));
+        found.evidence = lines.take(messages::MOST).collect();
+        if of_statement.len() > messages::MOST {
+            found.evidence.push(format!("and {} more", of_statement.len() - messages::MOST));
         }
         raw.push(found);
     }
@@ -410,17 +410,17 @@ fn powerful(reading: &Reading<'_>, seen: &[Seen], raw: &mut Vec<Raw>) {
         return;
     }
     let Some(why) = power(reading.role) else { return };
-    let patterns: Vec<String> = open.iter().map(|seen| words::part(&seen.part)).collect();
+    let patterns: Vec<String> = open.iter().map(|seen| messages::part(&seen.part)).collect();
     let named =
         if open.iter().all(|seen| seen.kind.is_cluster()) { "named service accounts" } else { "single subjects" };
     let message = format!(
         "it can do nearly everything or become any role ({why}), and lets in more than {named}: {}",
-        words::few(&patterns)
+        messages::few(&patterns)
     );
     let mut found = Raw::new(FindingId::PowerfulRole, None, message);
     if reading.role.permissions_boundary.is_some() {
         found.severity = Severity::Medium;
     }
-    found.evidence = patterns.into_iter().take(words::MOST).chain([why]).collect();
+    found.evidence = patterns.into_iter().take(messages::MOST).chain([why]).collect();
     raw.push(found);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::AuditedRole;
-use super::dump::{DocumentText, Kind, Object};
+use super::iam_export::{DocumentText, Kind, Object};
 use crate::document::{malformed, one_or_many, parse_named, parse_strict, statements, unwrapped};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::RoleArn;

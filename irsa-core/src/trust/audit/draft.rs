@@ -1,6 +1,6 @@
 //! Findings before their repairs are worked out.
 
-use super::finding_id::FindingId;
+use super::rules::FindingId;
 use super::severity::Severity;
 use crate::name::ProviderArn;
 

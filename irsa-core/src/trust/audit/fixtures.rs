@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::finding::Finding;
-use super::finding_id::FindingId;
+use super::rules::FindingId;
 use super::{AuditedRole, KnownAccount, Surroundings, audit};
 use crate::name::ProviderArn;
 

@@ -1,8 +1,8 @@
 //! Messages of findings on issuers that are not clusters.
 
-use super::finding_id::FindingId;
-use super::reading::Seen;
-use super::words;
+use super::messages;
+use super::parsed_role::Seen;
+use super::rules::FindingId;
 use crate::name::Issuer;
 use crate::trust::issuers::{Coverage, IssuerKind, TokenAudience};
 
@@ -13,15 +13,15 @@ pub(in crate::trust) type Trusted<'a> = (&'a Seen, Coverage);
 pub(in crate::trust) fn message(id: FindingId, kind: IssuerKind, issuer: &Issuer, subjects: &[Trusted<'_>]) -> String {
     let tokens = format!("whoever can get a token of {}", kind.shown(issuer));
     let holders = holders(kind);
-    let mut patterns: Vec<String> = subjects.iter().map(|(seen, _)| words::part(&seen.part)).collect();
+    let mut patterns: Vec<String> = subjects.iter().map(|(seen, _)| messages::part(&seen.part)).collect();
     patterns.dedup();
-    let patterns = words::few(&patterns);
+    let patterns = messages::few(&patterns);
     match id {
         FindingId::AnySubject => format!("{holders} can assume it: {tokens}"),
         FindingId::EveryoneBut => {
             let mut except: Vec<String> = subjects.iter().flat_map(|(seen, _)| seen.part.except.clone()).collect();
             except.dedup();
-            format!("{holders} can assume it, except {}: {tokens}", words::few(&except))
+            format!("{holders} can assume it, except {}: {tokens}", messages::few(&except))
         }
         FindingId::OtherProviderCondition => format!(
             "{holders} can assume it, since the conditions test what only tokens of another provider have: {tokens}"
@@ -50,7 +50,7 @@ pub(in crate::trust) fn message(id: FindingId, kind: IssuerKind, issuer: &Issuer
             format!(
                 "{patterns} can assume it, which covers the {} {} too: whoever can register such a name can assume it",
                 tenant(kind),
-                words::few(&names)
+                messages::few(&names)
             )
         }
         FindingId::AnyProject => {
@@ -61,7 +61,7 @@ pub(in crate::trust) fn message(id: FindingId, kind: IssuerKind, issuer: &Issuer
             let mut names: Vec<String> = names.collect();
             names.dedup();
             let of_one = kind.service().map_or("anything", |service| service.holders);
-            format!("{of_one} of {} {} can assume it", tenant(kind), words::few(&names))
+            format!("{of_one} of {} {} can assume it", tenant(kind), messages::few(&names))
         }
         FindingId::Undecided => {
             format!("whether subjects of {} can assume it depends on other things: {patterns}", kind.shown(issuer))
@@ -88,14 +88,14 @@ fn tenant(kind: IssuerKind) -> &'static str {
 /// The subjects that show a finding, and what those in doubt depend on.
 pub(in crate::trust) fn evidence(id: FindingId, subjects: &[Trusted<'_>]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for (seen, _) in subjects.iter().take(words::MOST) {
-        let line = format!("trusts {}", words::part(&seen.part));
+    for (seen, _) in subjects.iter().take(messages::MOST) {
+        let line = format!("trusts {}", messages::part(&seen.part));
         if !lines.contains(&line) {
             lines.push(line);
         }
     }
-    if subjects.len() > words::MOST {
-        lines.push(format!("and {} more", subjects.len() - words::MOST));
+    if subjects.len() > messages::MOST {
+        lines.push(format!("and {} more", subjects.len() - messages::MOST));
     }
     if id == FindingId::Undecided {
         let mut conditions: Vec<String> = Vec::new();
@@ -105,7 +105,7 @@ pub(in crate::trust) fn evidence(id: FindingId, subjects: &[Trusted<'_>]) -> Vec
                 conditions.push(line);
             }
         }
-        lines.extend(conditions.into_iter().take(words::MOST));
+        lines.extend(conditions.into_iter().take(messages::MOST));
     }
     lines
 }
@@ -133,7 +133,7 @@ pub(in crate::trust) fn advice(id: FindingId, kind: IssuerKind, issuer: &Issuer)
     }
     let claims: Vec<String> = service.tenant_claims().map(str::to_owned).collect();
     if !claims.is_empty() {
-        lines.push(format!("AWS also has condition keys for {} of tokens of {name}", words::few(&claims)));
+        lines.push(format!("AWS also has condition keys for {} of tokens of {name}", messages::few(&claims)));
     }
     lines
 }

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::Surroundings;
-use super::finding_id::FindingId as Id;
 use super::fixtures::{STS, arn, found_in, provider, role};
 use super::issuer_tests::{ISSUERS, allow, service, takes};
+use super::rules::FindingId as Id;
 use crate::name::Issuer;
 use crate::trust::evaluate::caller::Caller;
 use crate::trust::evaluate::decision::Decision;

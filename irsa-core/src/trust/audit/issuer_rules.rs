@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::causes;
 use super::draft::Raw;
 use super::draft::Repair;
-use super::edit;
-use super::finding_id::FindingId;
-use super::issuer_messages::{self as messages, Trusted};
-use super::place::is_somebody;
-use super::reading::{Reading, Seen};
+use super::explain;
+use super::issuer_messages::{self, Trusted};
+use super::json_edit;
+use super::messages;
+use super::parsed_role::{Reading, Seen};
+use super::rules::FindingId;
 use super::severity::Severity;
-use super::words;
+use super::subject_pattern::is_somebody;
 use crate::name::ProviderArn;
 use crate::trust::evaluate::caller::UNNAMED_AUDIENCE;
 use crate::trust::evaluate::condition::Test;
@@ -80,7 +80,7 @@ impl IssuerRules<'_> {
         match coverage {
             Coverage::Narrow => None,
             _ if self.is_of_one_tenant_by_audience(seen) => None,
-            Coverage::Everybody => Some(causes::of_everybody(self.reading, index, self.provider)),
+            Coverage::Everybody => Some(explain::of_everybody(self.reading, index, self.provider)),
             Coverage::AnyTenant => Some(FindingId::AnyTenant),
             Coverage::Tenants(_) => Some(FindingId::TenantPattern),
             Coverage::OneTenant(_) => Some(FindingId::AnyProject),
@@ -100,7 +100,7 @@ impl IssuerRules<'_> {
         if statement.tests.iter().any(|test| self.is_open(test)) {
             return ClaimTests::NotKnown;
         }
-        match causes::is_up_to_the_caller(self.reading, index, self.provider, |test| self.is_no_limit(test)) {
+        match explain::is_up_to_the_caller(self.reading, index, self.provider, |test| self.is_no_limit(test)) {
             true => ClaimTests::NoLimit,
             false => ClaimTests::NotKnown,
         }
@@ -109,7 +109,7 @@ impl IssuerRules<'_> {
     /// The claim that a test is about, where AWS documents a key for it.
     fn claim(&self, test: &Test) -> Option<&'static Claim> {
         let service = self.kind.service()?;
-        if edit::is_of(&test.key, self.provider) {
+        if json_edit::is_of(&test.key, self.provider) {
             return service.claim(test.key.rsplit_once(':')?.1);
         }
         service.claim(&test.key)
@@ -134,7 +134,7 @@ impl IssuerRules<'_> {
 
     /// Whether a test of subject or audience compares with something that is not known here, such as a policy variable.
     fn is_open(&self, test: &Test) -> bool {
-        let named = ["sub", "aud"].iter().any(|claim| edit::is_claim(&test.key, self.provider, claim));
+        let named = ["sub", "aud"].iter().any(|claim| json_edit::is_claim(&test.key, self.provider, claim));
         let of_text =
             matches!(test.operator.family, Family::Equals | Family::EqualsIgnoreCase | Family::Like | Family::Null);
         let variable = test.values.iter().any(|value| value.variables().next().is_some());
@@ -147,22 +147,23 @@ impl IssuerRules<'_> {
         if self.kind.service().is_none() {
             return false;
         }
-        let own = edit::is_of(&test.key, self.provider);
+        let own = json_edit::is_of(&test.key, self.provider);
         self.claim(test).is_some() || (own && test.of_absent() == Truth::True)
     }
 
     fn finding(&self, id: FindingId, statement: usize, subjects: &[Trusted<'_>]) -> Raw {
-        let mut found = Raw::new(id, statement, messages::message(id, self.kind, self.provider.issuer(), subjects));
+        let mut found =
+            Raw::new(id, statement, issuer_messages::message(id, self.kind, self.provider.issuer(), subjects));
         found.provider = Some(self.provider.clone());
         found.severity = self.severity(id, subjects);
-        found.evidence = messages::evidence(id, subjects);
+        found.evidence = issuer_messages::evidence(id, subjects);
         if let Some(read) = self.reading.document.statements.get(statement) {
-            found.evidence.extend(causes::tests(read, self.provider, id));
+            found.evidence.extend(explain::tests(read, self.provider, id));
             if id != FindingId::Undecided {
                 found.evidence.extend(self.claims_without_effect(read));
             }
         }
-        found.evidence.extend(messages::advice(id, self.kind, self.provider.issuer()));
+        found.evidence.extend(issuer_messages::advice(id, self.kind, self.provider.issuer()));
         found.repair = match id {
             FindingId::OtherProviderCondition | FindingId::SeveralProviders => Repair::Keys,
             FindingId::TenantPattern => Repair::Subjects,
@@ -174,10 +175,10 @@ impl IssuerRules<'_> {
     /// The tests of further claims that keep nobody out.
     fn claims_without_effect(&self, statement: &Statement) -> Vec<String> {
         let of_claim = |test: &&Test| {
-            let named = ["sub", "aud"].iter().any(|claim| edit::is_claim(&test.key, self.provider, claim));
-            edit::is_of(&test.key, self.provider) && !named
+            let named = ["sub", "aud"].iter().any(|claim| json_edit::is_claim(&test.key, self.provider, claim));
+            json_edit::is_of(&test.key, self.provider) && !named
         };
-        let tests = statement.tests.iter().filter(of_claim).take(words::MOST);
+        let tests = statement.tests.iter().filter(of_claim).take(messages::MOST);
         let why = |test: &Test| match self.claim(test) {
             Some(_) if test.of_absent() == Truth::True => "holds for a token without the claim",
             Some(_) => "can be met by tokens of everybody",
@@ -204,15 +205,16 @@ impl IssuerRules<'_> {
     /// `ForAllValues` on claims of the issuer's tokens.
     fn for_all_values(&self, raw: &mut Vec<Raw>) {
         for (index, statement) in self.reading.document.statements.iter().enumerate() {
-            let of_claim = |test: &&Test| test.operator.set == Some(Set::All) && edit::is_of(&test.key, self.provider);
+            let of_claim =
+                |test: &&Test| test.operator.set == Some(Set::All) && json_edit::is_of(&test.key, self.provider);
             let tests: Vec<&Test> = statement.tests.iter().filter(of_claim).collect();
-            let names = |name: &String| edit::names(name, self.provider);
+            let names = |name: &String| json_edit::names(name, self.provider);
             let is_about = || statement.principal.federated.iter().any(names);
             if statement.effect != Effect::Allow || tests.is_empty() || !is_about() {
                 continue;
             }
             let is_always_there = |test: &&Test| {
-                let named = ["sub", "aud"].iter().any(|claim| edit::is_claim(&test.key, self.provider, claim));
+                let named = ["sub", "aud"].iter().any(|claim| json_edit::is_claim(&test.key, self.provider, claim));
                 named || self.claim(test).is_some_and(|claim| claim.always)
             };
             let always = tests.iter().all(is_always_there);
@@ -227,7 +229,7 @@ impl IssuerRules<'_> {
                 found.severity = Severity::Info;
             }
             found.provider = Some(self.provider.clone());
-            found.evidence = tests.iter().take(words::MOST).map(|test| shown(test)).collect();
+            found.evidence = tests.iter().take(messages::MOST).map(|test| shown(test)).collect();
             raw.push(found);
         }
     }

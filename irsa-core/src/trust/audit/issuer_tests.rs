@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::finding::Finding;
-use super::finding_id::FindingId as Id;
 use super::fixtures::{ROLE, STS, arn, found_in, provider, role};
+use super::rules::FindingId as Id;
 use super::severity::Severity;
 use super::{AuditedRole, Surroundings, who_can};
 use crate::name::Issuer;

@@ -2,7 +2,7 @@
 //! account. Told statement by statement, since what AWS knows of such callers is not known here.
 
 use super::finding::OtherPrincipal;
-use super::reading::Reading;
+use super::parsed_role::Reading;
 use super::statement::{effect, is_about, is_unconditional, label, principals};
 use crate::name::{AccountId, ProviderArn, RoleArn};
 use crate::trust::evaluate::condition::Test;

@@ -476,8 +476,8 @@ mod tests {
     use super::*;
     use crate::trust::TrustDocument;
     use crate::trust::audit::finding::Finding;
-    use crate::trust::audit::finding_id::FindingId;
     use crate::trust::audit::fixtures::{HOST, STS, allow, allow_sub, arn, around, found_in, role};
+    use crate::trust::audit::rules::FindingId;
     use crate::trust::audit::severity::Severity;
     use crate::trust::audit::{Surroundings, who_can};
     use proptest::prelude::*;

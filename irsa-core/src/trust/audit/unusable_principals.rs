@@ -1,9 +1,9 @@
 //! Principals that can never use the action of their statement: it is for tokens, and they are principals of AWS.
 
 use super::draft::Raw;
-use super::finding_id::FindingId;
-use super::reading::Reading;
-use super::words;
+use super::messages;
+use super::parsed_role::Reading;
+use super::rules::FindingId;
 use crate::trust::evaluate::document::Effect;
 
 /// Finds Allow statements about `sts:AssumeRoleWithWebIdentity` for principals of AWS accounts and services, which call
@@ -27,11 +27,11 @@ pub(in crate::trust) fn unusable_principals(reading: &Reading<'_>, raw: &mut Vec
         let who = if alone { "nobody can assume the role" } else { "some of its principals cannot assume the role" };
         let message = format!(
             "{who} by it: {} would have to call sts:AssumeRole, and its action is {}",
-            words::few(&unusable),
+            messages::few(&unusable),
             statement.actions.join(", ")
         );
         let mut found = Raw::new(FindingId::AdmitsNobody, index, message);
-        found.evidence = unusable.into_iter().take(words::MOST).collect();
+        found.evidence = unusable.into_iter().take(messages::MOST).collect();
         raw.push(found);
     }
 }
@@ -39,8 +39,8 @@ pub(in crate::trust) fn unusable_principals(reading: &Reading<'_>, raw: &mut Vec
 #[cfg(test)]
 mod tests {
     use crate::trust::audit::Surroundings;
-    use crate::trust::audit::finding_id::FindingId;
     use crate::trust::audit::fixtures::{HOST, arn, found_in, role};
+    use crate::trust::audit::rules::FindingId;
     use serde_json::{Value, json};
 
     const WEB: &str = "sts:AssumeRoleWithWebIdentity";

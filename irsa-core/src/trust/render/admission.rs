@@ -104,7 +104,7 @@ mod tests {
     use super::*;
     use crate::cluster_identity::ClusterId;
     use crate::ownership::{Member, Ownership};
-    use crate::trust::{Derivation, member_of, render};
+    use crate::trust::{Derivation, derive, member_of};
 
     const DEMO: &str = "arn:aws:eks:us-east-1:123456789012:cluster/demo";
     const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/issuer.example/A";

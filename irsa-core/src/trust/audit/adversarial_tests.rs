@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::finding::Finding;
-use super::finding_id::{FindingId as Id, Ignore};
 use super::fixtures::{HOST, STS, allow, allow_sub, arn, around, found_in, ids, role};
+use super::rules::{FindingId as Id, Ignore};
 use super::severity::Severity;
 use super::{AuditedRole, Surroundings, audit, who_can};
 

@@ -1,13 +1,13 @@
 //! Why somebody gets in whom nobody meant, and why somebody whom somebody meant does not: what is read from how a statement
 //! is written, once it is known what it does.
 
+use super::context::{Ground, Standing};
 use super::draft::Raw;
-use super::edit;
-use super::finding_id::FindingId;
-use super::ground::{Ground, Standing};
-use super::place::{account_of, is_somebody};
-use super::reading::{Reading, Seen};
-use super::words;
+use super::json_edit;
+use super::messages;
+use super::parsed_role::{Reading, Seen};
+use super::rules::FindingId;
+use super::subject_pattern::{account_of, is_somebody};
 use crate::name::{ProviderArn, SUBJECT_PREFIX};
 use crate::trust::evaluate::caller::UNNAMED_AUDIENCE;
 use crate::trust::evaluate::condition::Test;
@@ -18,11 +18,11 @@ use crate::trust::evaluate::strangers::is_chosen_by_the_caller;
 use crate::trust::issuers::{IssuerKind, is_built_in, is_of_a_cluster};
 
 fn is_claim(test: &Test, provider: &ProviderArn, claim: &str) -> bool {
-    edit::is_claim(&test.key, provider, claim)
+    json_edit::is_claim(&test.key, provider, claim)
 }
 
 fn is_foreign(test: &Test, provider: &ProviderArn) -> bool {
-    edit::is_foreign(&test.key, provider)
+    json_edit::is_foreign(&test.key, provider)
 }
 
 /// Under which id it is reported that every subject gets in.
@@ -86,13 +86,13 @@ pub(in crate::trust) fn tests(statement: &Statement, provider: &ProviderArn, id:
             if of_subject.is_empty() {
                 lines.push(format!("no test of {key}"));
             }
-            lines.extend(of_subject.iter().take(words::MOST).map(|test| shown(test)));
+            lines.extend(of_subject.iter().take(messages::MOST).map(|test| shown(test)));
             let holds = |test: &&&Test| format!("{} holds, since its tokens do not have the key", shown(test));
-            lines.extend(foreign.iter().take(words::MOST).map(|test| holds(&test)));
+            lines.extend(foreign.iter().take(messages::MOST).map(|test| holds(&test)));
             lines
         }
         FindingId::StaleSubject | FindingId::DefaultServiceAccount | FindingId::Undecided => Vec::new(),
-        _ => of_subject.iter().take(words::MOST).map(|test| shown(test)).collect(),
+        _ => of_subject.iter().take(messages::MOST).map(|test| shown(test)).collect(),
     }
 }
 
@@ -117,7 +117,8 @@ pub(in crate::trust) fn nobody(reading: &Reading<'_>, ground: &Ground<'_>, seen:
         let odd = federated.iter().find(|text| text.parse::<ProviderArn>().is_err() && is_meant_for_a_provider(text));
         if of_statement.iter().any(|seen| is_seen(seen)) {
             let dead: Vec<&&Seen> = of_statement.iter().filter(|seen| !is_seen(seen)).collect();
-            let lines: Vec<String> = dead.iter().take(words::MOST).map(|seen| dead_subject(seen, statement)).collect();
+            let lines: Vec<String> =
+                dead.iter().take(messages::MOST).map(|seen| dead_subject(seen, statement)).collect();
             if !lines.is_empty() {
                 let mut found =
                     Raw::new(FindingId::AdmitsNobody, index, format!("some of its values let nobody in: {}", lines[0]));
@@ -145,7 +146,7 @@ pub(in crate::trust) fn nobody(reading: &Reading<'_>, ground: &Ground<'_>, seen:
         if let [first, ..] = &lines[..] {
             let mut found = Raw::new(FindingId::AdmitsNobody, index, format!("nobody gets in by it: {first}"));
             lines.dedup();
-            found.evidence = lines.into_iter().take(words::MOST).collect();
+            found.evidence = lines.into_iter().take(messages::MOST).collect();
             raw.push(found);
         }
     }
@@ -214,7 +215,7 @@ fn why_nobody(
             } else if let Standing::Takes(audiences) = reading.standing(ground, provider)
                 && !texts().any(|value| audiences.iter().any(|audience| audience == value))
             {
-                lines.push(format!("{}, and the provider takes {}", shown(test), words::few(audiences)));
+                lines.push(format!("{}, and the provider takes {}", shown(test), messages::few(audiences)));
             }
         }
     }

@@ -1,9 +1,9 @@
 //! Findings in words: who gets in, by what.
 
 use super::finding::OtherPrincipal;
-use super::finding_id::FindingId;
-use super::place::Place;
-use super::reading::Seen;
+use super::parsed_role::Seen;
+use super::rules::FindingId;
+use super::subject_pattern::Place;
 use crate::trust::evaluate::subjects::SubjectPart;
 
 /// Longer lists are cut.

@@ -1,11 +1,11 @@
 //! The findings of one role, with their repairs.
 
 use super::analyze::{Facts, facts};
+use super::context::Ground;
 use super::finding::{Finding, OtherPrincipal};
-use super::finding_id::FindingId;
-use super::ground::Ground;
-use super::reading::{Reading, Seen};
-use super::repair::repaired;
+use super::fix::repaired;
+use super::parsed_role::{Reading, Seen};
+use super::rules::FindingId;
 use super::statement::label;
 
 /// What was found of one role.

@@ -7,14 +7,14 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::analyze::facts;
+use super::context::{Ground, Standing};
 use super::draft::{PLACEHOLDER, Raw, Repair};
-use super::edit;
-use super::finding_id::FindingId;
-use super::ground::{Ground, Standing};
 use super::issuer_rules::coverage;
-use super::place::{Reach, places};
+use super::json_edit;
+use super::parsed_role::Reading;
 use super::principals::others;
-use super::reading::Reading;
+use super::rules::FindingId;
+use super::subject_pattern::{Reach, places};
 use crate::document::strings;
 use crate::name::{Audience, Issuer, ProviderArn, SUBJECT_PREFIX};
 use crate::ownership::Ownership;
@@ -73,38 +73,38 @@ impl Repairing<'_> {
         match &self.found.repair {
             Repair::None => return None,
             Repair::Principal => {
-                let statement = edit::statement(&mut value, self.index)?;
+                let statement = json_edit::statement(&mut value, self.index)?;
                 let principal = self.principal()?;
                 statement.insert("Principal".to_owned(), principal);
             }
-            Repair::Provider => edit::remove_principal(&mut value, self.index, provider?)?,
+            Repair::Provider => json_edit::remove_principal(&mut value, self.index, provider?)?,
             Repair::Leave(subjects) => {
                 let provider = provider?;
-                let at = edit::isolate(&mut value, self.index, provider)?;
-                if leave(edit::statement(&mut value, at)?, provider, subjects)? {
-                    edit::remove(&mut value, at)?;
+                let at = json_edit::isolate(&mut value, self.index, provider)?;
+                if leave(json_edit::statement(&mut value, at)?, provider, subjects)? {
+                    json_edit::remove(&mut value, at)?;
                 }
             }
             Repair::Audience => {
                 let provider = provider?;
-                let at = edit::isolate(&mut value, self.index, provider)?;
+                let at = json_edit::isolate(&mut value, self.index, provider)?;
                 let open = |_: &Operator, text: &str| Glob::wild(text).matches(UNNAMED_AUDIENCE);
-                demand(edit::statement(&mut value, at)?, provider, "aud", open, &self.audiences(provider)?)?;
+                demand(json_edit::statement(&mut value, at)?, provider, "aud", open, &self.audiences(provider)?)?;
             }
             Repair::Subjects => {
                 let provider = provider?;
-                let at = edit::isolate(&mut value, self.index, provider)?;
-                self.name_subjects(edit::statement(&mut value, at)?, provider)?;
+                let at = json_edit::isolate(&mut value, self.index, provider)?;
+                self.name_subjects(json_edit::statement(&mut value, at)?, provider)?;
             }
             Repair::Keys => {
                 let provider = provider?;
-                let at = edit::isolate(&mut value, self.index, provider)?;
+                let at = json_edit::isolate(&mut value, self.index, provider)?;
                 // What another issuer says about its subjects says nothing about those of a service.
                 let own: fn(&str, &ProviderArn) -> bool = match self.kind(provider) {
-                    IssuerKind::Cluster => edit::is_foreign,
-                    IssuerKind::Service(..) | IssuerKind::Unknown => edit::is_misspelt,
+                    IssuerKind::Cluster => json_edit::is_foreign,
+                    IssuerKind::Service(..) | IssuerKind::Unknown => json_edit::is_misspelt,
                 };
-                rename_keys(edit::statement(&mut value, at)?, provider, own)?;
+                rename_keys(json_edit::statement(&mut value, at)?, provider, own)?;
                 if !self.kind(provider).is_cluster() {
                     return Some(value);
                 }
@@ -117,7 +117,7 @@ impl Repairing<'_> {
                         seen.statement() == Some(at) && seen.places.iter().any(|place| place.reach() == Reach::Cluster)
                     });
                 if open {
-                    self.name_subjects(edit::statement(&mut value, at)?, provider)?;
+                    self.name_subjects(json_edit::statement(&mut value, at)?, provider)?;
                 }
             }
         }
@@ -131,12 +131,12 @@ impl Repairing<'_> {
         }
         let provider = self.found.provider.as_ref().filter(|provider| self.kind(provider).is_cluster())?;
         let mut value = self.reading.value.clone();
-        let at = edit::isolate(&mut value, self.index, provider)?;
+        let at = json_edit::isolate(&mut value, self.index, provider)?;
         let host = provider.issuer().host_path();
-        let statement = edit::statement(&mut value, at)?;
+        let statement = json_edit::statement(&mut value, at)?;
         let tests = json!({"StringEquals": {
-            format!("{host}:aud"): edit::one_or_list(self.audiences(provider)?),
-            format!("{host}:sub"): edit::one_or_list(self.meant(provider)),
+            format!("{host}:aud"): json_edit::one_or_list(self.audiences(provider)?),
+            format!("{host}:sub"): json_edit::one_or_list(self.meant(provider)),
         }});
         statement.insert("Condition".to_owned(), tests);
         Some(value)
@@ -220,7 +220,7 @@ impl Repairing<'_> {
             kinds = named.clone();
         }
         if read.principal.everyone || read.principal.is_all_of_aws() {
-            edit::replace_in(&mut kinds, "AWS", "*", &[root]);
+            json_edit::replace_in(&mut kinds, "AWS", "*", &[root]);
         }
         if read.principal.everyone || read.principal.federated.iter().any(|arn| arn == "*") {
             let issuers = read.tests.iter().filter(|test| is_of_an_issuer(&test.key));
@@ -229,7 +229,7 @@ impl Repairing<'_> {
                 .map(|issuer| ProviderArn::new(arn.partition().clone(), arn.account().clone(), issuer).to_string())
                 .collect();
             providers.dedup();
-            edit::replace_in(&mut kinds, "Federated", "*", &providers);
+            json_edit::replace_in(&mut kinds, "Federated", "*", &providers);
         }
         (!kinds.is_empty()).then_some(Value::Object(kinds))
     }
@@ -250,7 +250,7 @@ fn demand(
         if operator.negated || !is_of_text(operator.family) {
             continue;
         }
-        for (_, held) in keys.as_object_mut()?.iter_mut().filter(|(key, _)| edit::is_claim(key, provider, claim)) {
+        for (_, held) in keys.as_object_mut()?.iter_mut().filter(|(key, _)| json_edit::is_claim(key, provider, claim)) {
             let standing = strings(Some(held));
             if !standing.iter().any(|text| open(&operator, text)) {
                 continue;
@@ -262,7 +262,7 @@ fn demand(
                     all.push(value);
                 }
             }
-            *held = edit::one_or_list(all);
+            *held = json_edit::one_or_list(all);
             return Some(());
         }
     }
@@ -272,10 +272,10 @@ fn demand(
     };
     let equals = equals.as_object_mut()?;
     // Two tests of one key cannot stand under one operator.
-    if equals.keys().any(|key| edit::is_claim(key, provider, claim)) {
+    if equals.keys().any(|key| json_edit::is_claim(key, provider, claim)) {
         return None;
     }
-    equals.insert(format!("{}:{claim}", provider.issuer().host_path()), edit::one_or_list(values.to_vec()));
+    equals.insert(format!("{}:{claim}", provider.issuer().host_path()), json_edit::one_or_list(values.to_vec()));
     Some(())
 }
 
@@ -292,7 +292,7 @@ fn close_patterns(statement: &mut Map<String, Value>, provider: &ProviderArn, ki
         if operator.negated || operator.family != Family::Like {
             continue;
         }
-        for (_, held) in keys.as_object_mut()?.iter_mut().filter(|(key, _)| edit::is_claim(key, provider, "sub")) {
+        for (_, held) in keys.as_object_mut()?.iter_mut().filter(|(key, _)| json_edit::is_claim(key, provider, "sub")) {
             let mut closed: Vec<String> = Vec::new();
             for value in strings(Some(held)) {
                 let values = match service.coverage(&Glob::wild(&value)) {
@@ -301,7 +301,7 @@ fn close_patterns(statement: &mut Map<String, Value>, provider: &ProviderArn, ki
                 };
                 closed.extend(values.into_iter().filter(|value| !closed.contains(value)).collect::<Vec<_>>());
             }
-            *held = edit::one_or_list(closed);
+            *held = json_edit::one_or_list(closed);
         }
     }
     Some(())
@@ -347,7 +347,7 @@ fn leave(statement: &mut Map<String, Value>, provider: &ProviderArn, subjects: &
         if operator.negated || !is_of_text(operator.family) {
             continue;
         }
-        for (_, held) in keys.as_object_mut()?.iter_mut().filter(|(key, _)| edit::is_claim(key, provider, "sub")) {
+        for (_, held) in keys.as_object_mut()?.iter_mut().filter(|(key, _)| json_edit::is_claim(key, provider, "sub")) {
             let standing = strings(Some(held));
             let is = |text: &str, subject: &str| match operator.family {
                 Family::EqualsIgnoreCase => subject.eq_ignore_ascii_case(text),
@@ -358,7 +358,7 @@ fn leave(statement: &mut Map<String, Value>, provider: &ProviderArn, subjects: &
             let kept: Vec<String> = standing.iter().filter(|text| !goes(text)).cloned().collect();
             if kept.len() < standing.len() {
                 empty |= kept.is_empty();
-                *held = edit::one_or_list(kept);
+                *held = json_edit::one_or_list(kept);
             }
         }
     }

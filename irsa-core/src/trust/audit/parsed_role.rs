@@ -6,9 +6,9 @@ use std::rc::Rc;
 use serde_json::{Map, Value as Json};
 
 use super::AuditedRole;
-use super::edit;
-use super::ground::{Ground, Standing};
-use super::place::{Place, is_somebody, places};
+use super::context::{Ground, Standing};
+use super::json_edit;
+use super::subject_pattern::{Place, is_somebody, places};
 use super::template::Template;
 use crate::document::{LONGEST_DOCUMENT, one_or_many, parse_strict};
 use crate::error::{Error, ErrorKind, Result};
@@ -141,8 +141,9 @@ impl<'a> Reading<'a> {
 
     fn kind_by_subjects(&self, provider: &ProviderArn) -> IssuerKind {
         let tests = self.document.statements.iter().flat_map(|statement| &statement.tests);
-        let own =
-            |test: &&Test| edit::is_claim(&test.key, provider, "sub") || edit::is_claim(&test.key, provider, "aud");
+        let own = |test: &&Test| {
+            json_edit::is_claim(&test.key, provider, "sub") || json_edit::is_claim(&test.key, provider, "aud")
+        };
         let kinds = tests.filter(own).flat_map(|test| &test.values).map(|value| IssuerKind::by_subject(&value.text));
         // A service account says most.
         kinds
