@@ -2,27 +2,27 @@
 //!
 //! Source: IAM user guide, "Policy evaluation logic": a Deny wins, and without an Allow the answer is no.
 
+pub(super) mod budget;
 pub(super) mod caller;
-pub(super) mod completions;
 pub(super) mod condition;
 pub(super) mod decision;
 pub(super) mod document;
+pub(super) mod explain;
 pub(super) mod glob;
-mod joint;
-pub(super) mod literal;
+mod glob_product;
 pub(super) mod operator;
-pub(super) mod reasons;
-mod region;
+pub(super) mod policy_value;
+pub(super) mod solver;
 pub(super) mod strangers;
+mod subject_region;
 pub(super) mod subjects;
-pub(super) mod value;
-pub(super) mod work;
+pub(super) mod typed_value;
 
 use self::caller::Caller;
-use self::completions::{Open, refine};
 use self::decision::{Decision, TrustCheck};
 use self::document::{Effect, Statement, TrustDocument};
 use self::operator::Truth;
+use self::solver::{Open, refine};
 
 /// The statements that count for a caller, with what they say.
 pub(super) struct Weighed<'a> {
@@ -43,7 +43,7 @@ impl TrustDocument {
         let conditions = if decision == Decision::Unknown { weighed.conditions(caller) } else { Vec::new() };
         TrustCheck {
             decision,
-            because: reasons::because(&weighed, caller, decision),
+            because: explain::because(&weighed, caller, decision),
             conditions,
             notes: self.notes().to_vec(),
         }
@@ -96,7 +96,7 @@ impl<'a> Weighed<'a> {
                 continue;
             }
             for open in Open::of(statement, caller, &self.provider).tests() {
-                let condition = reasons::condition(statement, &open);
+                let condition = explain::condition(statement, &open);
                 if !conditions.contains(&condition) {
                     conditions.push(condition);
                 }

@@ -284,7 +284,7 @@ fn anybody(reading: &Reading<'_>, open: Truth, others: &[OtherPrincipal], raw: &
             found.severity = Severity::Medium;
         }
         found.evidence = wild.iter().map(|other| messages::principal(other)).collect();
-        found.evidence.extend(statement.tests.iter().take(messages::MOST).map(crate::trust::evaluate::reasons::shown));
+        found.evidence.extend(statement.tests.iter().take(messages::MOST).map(crate::trust::evaluate::explain::shown));
         found.repair = Repair::Principal;
         raw.push(found);
     }

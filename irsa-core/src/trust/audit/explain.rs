@@ -12,8 +12,8 @@ use crate::name::{ProviderArn, SUBJECT_PREFIX};
 use crate::trust::evaluate::caller::UNNAMED_AUDIENCE;
 use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::document::{Effect, Statement, TrustDocument};
+use crate::trust::evaluate::explain::shown;
 use crate::trust::evaluate::operator::Family;
-use crate::trust::evaluate::reasons::shown;
 use crate::trust::evaluate::strangers::is_chosen_by_the_caller;
 use crate::trust::issuers::{IssuerKind, is_built_in, is_of_a_cluster};
 

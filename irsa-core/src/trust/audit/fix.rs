@@ -22,7 +22,7 @@ use crate::trust::evaluate::caller::{Caller, UNNAMED_AUDIENCE};
 use crate::trust::evaluate::decision::Decision;
 use crate::trust::evaluate::glob::Glob;
 use crate::trust::evaluate::operator::{Family, Operator};
-use crate::trust::evaluate::value::is_of_an_issuer;
+use crate::trust::evaluate::policy_value::is_of_an_issuer;
 use crate::trust::issuers::{Coverage, IssuerKind};
 
 /// The most audiences of a document whose repairs are proved.

@@ -17,9 +17,9 @@ use crate::trust::evaluate::caller::UNNAMED_AUDIENCE;
 use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::decision::Decision;
 use crate::trust::evaluate::document::{Effect, Statement};
+use crate::trust::evaluate::explain::shown;
 use crate::trust::evaluate::glob::{Glob, WILDCARD};
 use crate::trust::evaluate::operator::{Family, Order, Set, Truth};
-use crate::trust::evaluate::reasons::shown;
 use crate::trust::issuers::{Claim, Coverage, IssuerKind};
 
 /// The rules for the subjects of one issuer.

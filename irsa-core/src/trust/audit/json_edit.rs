@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::document::strings;
 use crate::name::ProviderArn;
 use crate::trust::evaluate::document::names_provider;
-use crate::trust::evaluate::value::is_of_an_issuer;
+use crate::trust::evaluate::policy_value::is_of_an_issuer;
 use crate::trust::render::statement::nobody;
 
 /// Whether a condition key is one of this claim of a provider; keys have no case.

@@ -14,14 +14,14 @@ use crate::document::{LONGEST_DOCUMENT, one_or_many, parse_strict};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Audience, Issuer, ProviderArn, RoleArn, SUBJECT_PREFIX};
 use crate::ownership::Ownership;
+use crate::trust::evaluate::budget::Work;
 use crate::trust::evaluate::caller::{Caller, UNNAMED_AUDIENCE};
 use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::decision::Decision;
 use crate::trust::evaluate::document::{Effect, TrustDocument};
 use crate::trust::evaluate::operator::{Family, Truth};
+use crate::trust::evaluate::policy_value::{Value, is_of_an_issuer};
 use crate::trust::evaluate::subjects::{SubjectPart, SubjectSet};
-use crate::trust::evaluate::value::{Value, is_of_an_issuer};
-use crate::trust::evaluate::work::Work;
 use crate::trust::issuers::IssuerKind;
 
 /// An issuer that nobody has: who of it is let in, is let in whatever the provider.

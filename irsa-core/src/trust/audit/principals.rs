@@ -7,7 +7,7 @@ use super::statement::{effect, is_about, is_unconditional, label, principals};
 use crate::name::{AccountId, ProviderArn, RoleArn};
 use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::operator::Truth;
-use crate::trust::evaluate::value::is_of_an_issuer;
+use crate::trust::evaluate::policy_value::is_of_an_issuer;
 use crate::trust::issuers::is_built_in;
 
 /// The actions by which somebody comes to hold a session of a role (STS API reference).

@@ -13,7 +13,7 @@ use crate::document::{one_or_many, strings};
 use crate::name::{EksHost, Issuer, ProviderArn, SUBJECT_PREFIX};
 use crate::text::placeholder::{Placeholder, placeholders};
 use crate::trust::evaluate::glob::Glob;
-use crate::trust::evaluate::value::is_of_an_issuer;
+use crate::trust::evaluate::policy_value::is_of_an_issuer;
 
 /// The most values that are told apart; the placeholders beyond share one.
 const MAX_VALUES: usize = 1000;

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use super::caller::Caller;
-use super::literal::{Network, boolean, date, number};
 use super::operator::{Family, Operator, Order, Set, Truth};
-use super::value::{Held, Resolved, Value, held};
+use super::policy_value::{Held, Resolved, Value, held};
+use super::typed_value::{Network, boolean, date, number};
 
 /// One operator on one key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

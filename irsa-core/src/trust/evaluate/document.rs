@@ -9,7 +9,7 @@ use super::caller::Caller;
 use super::condition::Test;
 use super::glob::Glob;
 use super::operator::{Operator, Truth};
-use super::value::Value;
+use super::policy_value::Value;
 use crate::document::{DocumentKind, LONGEST_DOCUMENT, check, one_or_many, parse_strict, refused, unknown_key};
 use crate::error::{Error, Result};
 use crate::name::{Issuer, ProviderArn};

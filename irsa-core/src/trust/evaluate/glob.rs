@@ -8,7 +8,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use super::work::Work;
+use super::budget::Work;
 
 /// One place of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -403,8 +403,8 @@ impl fmt::Debug for Glob {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trust::evaluate::joint::ways;
-    use crate::trust::evaluate::work::STEPS_OF_ANSWER;
+    use crate::trust::evaluate::budget::STEPS_OF_ANSWER;
+    use crate::trust::evaluate::glob_product::ways;
     use proptest::prelude::*;
 
     #[test]

@@ -6,7 +6,7 @@
 use super::condition::Test;
 use super::document::{Effect, Statement, TrustDocument};
 use super::operator::{Family, Truth};
-use super::value::{Value, is_of_an_issuer};
+use super::policy_value::{Value, is_of_an_issuer};
 
 /// Keys whose value the caller chooses, so that they keep nobody out (same source, and STS API reference).
 const CHOSEN: [&str; 5] =

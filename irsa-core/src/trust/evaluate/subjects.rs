@@ -4,17 +4,17 @@
 //! complements, and all of them must hold. What else it tests is true, false or in doubt. So each statement has a set for
 //! certain and a set at most, and who gets in is what an Allow covers and no Deny does.
 
+use super::budget::Work;
 use super::caller::Caller;
-use super::completions::{OpenTest, settled};
 use super::condition::Test;
 use super::decision::Decision;
 use super::document::{Effect, Statement, TrustDocument};
+use super::explain;
 use super::glob::Glob;
 use super::operator::{Family, Truth};
-use super::reasons;
-use super::region::{Region, Union};
-use super::value::{Held, Resolved, Value, held};
-use super::work::Work;
+use super::policy_value::{Held, Resolved, Value, held};
+use super::solver::{OpenTest, settled};
+use super::subject_region::{Region, Union};
 use crate::name::ProviderArn;
 
 /// A set of `sub` claims of one provider with one audience: who is let in.
@@ -218,9 +218,9 @@ fn sets_of(statement: &Statement, caller: &Caller, provider: &str, work: &Work) 
     let mut conditions = Vec::new();
     let mut about = statement.is_about(provider);
     if about == Truth::Unknown {
-        let open = super::completions::Open::of(statement, caller, provider).tests();
+        let open = super::solver::Open::of(statement, caller, provider).tests();
         let doubts = open.iter().filter(|open| !matches!(open, OpenTest::Test { .. }));
-        conditions.extend(doubts.map(|open| reasons::condition(statement, open)));
+        conditions.extend(doubts.map(|open| explain::condition(statement, open)));
     }
     let (mut of_subject, mut exact) = (Vec::new(), true);
     for test in &statement.tests {
@@ -233,7 +233,7 @@ fn sets_of(statement: &Statement, caller: &Caller, provider: &str, work: &Work) 
         exact &= !of_subject;
         if truth == Truth::Unknown {
             let given = held(&test.key, caller) != Held::NotGiven;
-            conditions.push(reasons::condition(statement, &OpenTest::Test { test, given, globs: None }));
+            conditions.push(explain::condition(statement, &OpenTest::Test { test, given, globs: None }));
         }
         about = about.and(truth);
     }
@@ -248,7 +248,7 @@ fn sets_of(statement: &Statement, caller: &Caller, provider: &str, work: &Work) 
                 let of_itself = test.values.iter().flat_map(Value::variables).any(|key| is_subject_key(key, caller));
                 exact &= !of_itself;
                 if open {
-                    conditions.push(reasons::condition(statement, &OpenTest::Test { test, given: true, globs: None }));
+                    conditions.push(explain::condition(statement, &OpenTest::Test { test, given: true, globs: None }));
                 }
                 (least, at_most) = match test.operator.negated {
                     // None of the patterns: fewer patterns let more through.
@@ -257,7 +257,7 @@ fn sets_of(statement: &Statement, caller: &Caller, provider: &str, work: &Work) 
                 };
             }
             None => {
-                conditions.push(reasons::condition(statement, &OpenTest::Test { test, given: true, globs: None }));
+                conditions.push(explain::condition(statement, &OpenTest::Test { test, given: true, globs: None }));
                 (least, exact) = (Union::nothing(), false);
             }
         }

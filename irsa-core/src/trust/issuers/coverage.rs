@@ -1,8 +1,8 @@
 //! How many customers of a service a pattern of subjects covers.
 
 use super::{TenantPart, TokenService};
+use crate::trust::evaluate::budget::Work;
 use crate::trust::evaluate::glob::{Glob, WILDCARD};
-use crate::trust::evaluate::work::Work;
 
 /// How many customers of a service a pattern covers, the most first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

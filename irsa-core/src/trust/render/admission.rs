@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Audience, ProviderArn};
+use crate::trust::evaluate::budget::Work;
 use crate::trust::evaluate::caller::{Caller, UNNAMED_AUDIENCE};
 use crate::trust::evaluate::decision::Decision;
 use crate::trust::evaluate::document::TrustDocument;
 use crate::trust::evaluate::subjects::SubjectSet;
-use crate::trust::evaluate::work::Work;
 use crate::trust::{TrustCheck, TrustPolicy};
 
 impl TrustPolicy {

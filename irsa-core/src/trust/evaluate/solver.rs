@@ -12,10 +12,10 @@ use super::condition::Test;
 use super::decision::Decision;
 use super::document::Statement;
 use super::glob::Glob;
-use super::joint::ways;
-use super::literal::{Network, boolean, date, number};
+use super::glob_product::ways;
 use super::operator::{Family, Order, Set, Truth};
-use super::value::{Held, Resolved, Value, held};
+use super::policy_value::{Held, Resolved, Value, held};
+use super::typed_value::{Network, boolean, date, number};
 
 /// The most completions that are tried.
 const MOST: usize = 1 << 14;

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::budget::Work;
 use super::glob::Glob;
-use super::work::Work;
 
 /// The most parts that a set is told by; beyond, it is told too large, and says so.
 const MOST: usize = 1024;

@@ -2,13 +2,13 @@
 
 use super::Weighed;
 use super::caller::Caller;
-use super::completions::OpenTest;
 use super::condition::Test;
 use super::decision::Decision;
 use super::document::{Effect, Principal, Statement};
 use super::glob::Glob;
 use super::operator::{Family, Truth};
-use super::value::{Held, held, is_of_an_issuer};
+use super::policy_value::{Held, held, is_of_an_issuer};
+use super::solver::OpenTest;
 use crate::name::SUBJECT_PREFIX;
 use crate::trust::issuers::is_documented;
 
@@ -55,7 +55,7 @@ fn why(statement: &Statement) -> String {
 }
 
 fn open(statement: &Statement, caller: &Caller, weighed: &Weighed<'_>) -> String {
-    let open = super::completions::Open::of(statement, caller, &weighed.provider).tests();
+    let open = super::solver::Open::of(statement, caller, &weighed.provider).tests();
     format!("it depends on {}", open.iter().map(what).collect::<Vec<_>>().join(", "))
 }
 
@@ -71,7 +71,7 @@ fn what(open: &OpenTest<'_>) -> String {
         }
         OpenTest::Doubt { why, .. } => format!("what IAM makes of it, since {why}"),
         OpenTest::Test { test, given, .. } => {
-            let variables: Vec<&str> = test.values.iter().flat_map(super::value::Value::variables).collect();
+            let variables: Vec<&str> = test.values.iter().flat_map(super::policy_value::Value::variables).collect();
             match (given, variables.is_empty(), test.operator.family) {
                 (_, _, Family::Other) => format!("{}, an operator that is not known", shown(test)),
                 (true, false, _) => format!("{} in {}", variables.join(", "), shown(test)),
