@@ -5,32 +5,32 @@
 mod accounts;
 mod admission;
 mod apply;
-mod by_hand;
-mod calls;
 mod cluster;
-mod cluster_by_hand;
-mod exchange;
+mod cluster_edit;
+mod defaults;
+mod edit;
 mod faults;
 mod file;
-mod fresh;
 mod iam;
 mod identity;
 mod policies;
 #[cfg(test)]
-mod properties;
+mod property_tests;
 mod providers;
-mod refusal;
+mod recorder;
+mod responses;
 mod roles;
 mod state;
+mod sts;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use self::calls::{Access, At, Call, METHODS};
 pub use self::cluster::SandboxCluster;
 pub use self::faults::{Failure, Faults};
+pub use self::recorder::{Access, At, Call, METHODS};
 pub use self::state::{
     AccountState, AdmissionState, ClusterState, Denial, IamChanges, NamespaceState, PolicyState, ProviderState,
     RoleState, SandboxQuotas, SandboxState,
@@ -38,7 +38,7 @@ pub use self::state::{
 
 use self::faults::Effect;
 use self::file::StateFile;
-use self::refusal::Answer;
+use self::responses::Answer;
 use crate::error::Result;
 use crate::name::{AccountId, ClusterName, ClusterRef, Region};
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::apply::{Fields, apply, update};
-use super::fresh::uid;
-use super::refusal::{Answer, Refusal};
+use super::defaults::uid;
+use super::responses::{Answer, Refusal};
 use super::state::{AccountState, ClusterState, NamespaceState};
 use crate::backend::{ClusterNamespace, Expected, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
 use crate::error::ConflictReason;

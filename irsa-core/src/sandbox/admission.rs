@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::refusal::{Answer, Refusal};
+use super::responses::{Answer, Refusal};
 use super::state::{AccountState, AdmissionState, ClusterState};
 use crate::backend::{DRY_RUN_UNSUPPORTED, WriteMode, pass_on_warning};
 use crate::error::{ConflictReason, ErrorKind};

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::refusal::{Answer, Refusal};
+use super::responses::{Answer, Refusal};
 use super::state::AccountState;
 use crate::backend::FieldOwner;
 use crate::error::ConflictReason;

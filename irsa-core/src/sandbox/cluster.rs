@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::accounts::described;
-use super::refusal::Answer;
+use super::responses::Answer;
 use super::state::ClusterState;
 use super::{Request, Sandbox};
 use crate::backend::{

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Sandbox;
-use super::calls::{Access, At, Call};
-use super::refusal::Refusal;
+use super::recorder::{Access, At, Call};
+use super::responses::Refusal;
 use crate::error::Error;
 
 /// How a call fails: with any [`Error`], or as the service would with an error code and a message.

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind as IoKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::refusal::Answer;
+use super::responses::Answer;
 use super::state::SandboxState;
 use crate::document::parse_strict;
 use crate::error::{Error, ErrorKind, Result};

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::exchange::exchange;
-use super::refusal::{Answer, Refusal};
+use super::responses::{Answer, Refusal};
 use super::state::{ClusterState, SandboxState};
+use super::sts::exchange;
 use super::{Request, Sandbox};
 use crate::backend::{Caller, ClusterDescription, IdentityBackend, Session, TokenExchange};
 use crate::error::{Error, ErrorKind, Result};

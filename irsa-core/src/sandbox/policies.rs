@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-use super::refusal::{Answer, Refusal};
+use super::responses::{Answer, Refusal};
 use super::state::{PolicyState, SandboxState};
 use crate::backend::ManagedPolicy;
 use crate::name::PolicyArn;

@@ -1,6 +1,6 @@
 //! The rules of IAM for OIDC providers.
 
-use super::refusal::{Answer, Refusal};
+use super::responses::{Answer, Refusal};
 use super::state::{ProviderState, SandboxState};
 use crate::backend::OidcProvider;
 use crate::name::{Audience, ProviderArn};

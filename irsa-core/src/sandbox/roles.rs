@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::fresh::role_id;
-use super::refusal::{Answer, Refusal};
+use super::defaults::role_id;
+use super::responses::{Answer, Refusal};
 use super::state::{IamChanges, RoleState, SandboxState, default_session};
 use crate::backend::{InlinePolicy, NewRole, OidcProvider, Role, RoleDetail, RoleSettings};
 use crate::document::{DocumentKind, check, check_principals, misplaced, parse_strict, size};

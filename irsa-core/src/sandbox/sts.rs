@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::refusal::{Answer, Refusal};
+use super::responses::{Answer, Refusal};
 use super::state::SandboxState;
 use crate::backend::{Session, TokenExchange};
 use crate::name::{Issuer, ProviderArn};

@@ -1,7 +1,7 @@
 //! What a test or a person does to the account by hand: states that no call of irsa would make. None of it is a call.
 
+use super::defaults::role_id;
 use super::file::print;
-use super::fresh::role_id;
 use super::state::{PolicyState, ProviderState, RoleState, SandboxState};
 use super::{Sandbox, SandboxCluster};
 use crate::error::Result;
