@@ -6,10 +6,10 @@
 mod cluster_config;
 mod declared;
 mod document;
-mod places;
 mod read;
 mod schema;
-mod well_known;
+mod source_map;
+mod well_known_policies;
 
 use std::collections::BTreeMap;
 

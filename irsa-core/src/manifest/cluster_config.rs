@@ -13,8 +13,8 @@ use self::entry::{Cluster, Entry};
 use super::declared::{Declared, ManifestFile};
 use super::document::Document;
 use super::or_default;
-use super::places::{WHOLE, parts};
-use super::well_known::ANY_PARTITION;
+use super::source_map::{WHOLE, parts};
+use super::well_known_policies::ANY_PARTITION;
 use crate::error::{Error, Result};
 use crate::name::{ClusterRef, InvalidName, Partition, Region};
 

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
-use super::places::{Part, Place, Places, WHOLE};
+use super::source_map::{Part, Place, Places, WHOLE};
 use crate::error::{Error, ErrorKind, Result};
 use crate::text::{did_you_mean, nearest};
 

@@ -8,7 +8,7 @@ use serde_saphyr::Spanned;
 
 use super::declared::{Declared, ManifestFile};
 use super::document::{Document, documents};
-use super::places::{Part, WHOLE, parts};
+use super::source_map::{Part, WHOLE, parts};
 use super::{API_VERSION, KIND, Manifest, ReadFile, cluster_config};
 use crate::error::{Error, Result};
 use crate::name::ClusterRef;

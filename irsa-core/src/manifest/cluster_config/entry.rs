@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::super::or_default;
-use super::super::well_known::WellKnownPolicies;
+use super::super::well_known_policies::WellKnownPolicies;
 use crate::binding::{
     AUDIENCE_ANNOTATION, IrsaBinding, IrsaBindingBuilder, MANAGED_BY_LABEL, ROLE_ARN_ANNOTATION,
     STS_REGIONAL_ENDPOINTS_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION,
