@@ -2,16 +2,11 @@
 //!
 //! `cargo run -p irsa-examples --example sandbox`
 
-use std::sync::Arc;
-
-use irsa_core::{Client, ErrorKind, IrsaBinding, Request, Result, Sandbox};
+use irsa_core::{ErrorKind, IrsaBinding, Request, Result, Sandbox};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let sandbox = Arc::new(Sandbox::new());
-    let client = Client::new(sandbox.clone(), sandbox.clone())
-        .with_cluster("sandbox".parse()?, Arc::new(sandbox.default_cluster()));
-
+    let client = Sandbox::new().client();
     let binding = IrsaBinding::builder("sandbox", "default", "my-serviceaccount")
         .with_policy("AmazonS3ReadOnlyAccess")
         .with_tag("team", "data")

@@ -13,14 +13,14 @@ mod json;
 mod streams;
 mod trust;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use irsa_cli::{Connect, Environment, Live, Stdin, Target};
+use irsa_cli::{Connect, Live, Process, Stdin};
 use irsa_core::backend::ClusterBackend;
+use irsa_core::connect::{Environment, Target};
 use irsa_core::name::ClusterRef;
 use irsa_core::{Client, Result, Sandbox};
 use serde_json::Value;
@@ -30,7 +30,7 @@ use tempfile::TempDir;
 struct Shell {
     folder: TempDir,
     sandbox: Sandbox,
-    environment: Environment,
+    process: Process,
     interrupted: bool,
 }
 
@@ -45,14 +45,15 @@ struct Ran {
 impl Shell {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        let variables = BTreeMap::from([("IRSA_CLUSTER".to_owned(), "sandbox".to_owned())]);
-        let environment = Environment { variables, folder: folder.path().to_owned(), ..Environment::default() };
-        Self { folder, sandbox: Sandbox::new(), environment, interrupted: false }
+        let mut environment = Environment::default().with_directory(folder.path());
+        environment.variables.insert("IRSA_CLUSTER".to_owned(), "sandbox".to_owned());
+        let process = Process { environment, ..Process::default() };
+        Self { folder, sandbox: Sandbox::new(), process, interrupted: false }
     }
 
     /// Sets a variable, or takes it away where the value is empty.
     fn with_variable(mut self, name: &str, value: &str) -> Self {
-        self.environment.variables.insert(name.to_owned(), value.to_owned());
+        self.process.environment.variables.insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -70,7 +71,7 @@ impl Shell {
 
     /// Sends a text to standard input.
     fn with_stdin(mut self, text: String) -> Self {
-        self.environment.stdin = Stdin::Text(text);
+        self.process.stdin = Stdin::Text(text);
         self
     }
 
@@ -102,7 +103,7 @@ impl Shell {
 
     fn run_each<'a>(&self, connect: &dyn Connect, words: impl IntoIterator<Item = &'a str>) -> Ran {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let exit = irsa_cli::run(words, &self.environment, connect, &mut stdout, &mut stderr);
+        let exit = irsa_cli::run(words, &self.process, connect, &mut stdout, &mut stderr);
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(&self.place(), "[FOLDER]");
         Ran { code: exit.code(), stdout: text(stdout), stderr: text(stderr) }
     }

@@ -56,3 +56,14 @@ fn options_and_commands_are_recognised() {
         assert!(!names_an_option_or_command(good), "{good}");
     }
 }
+
+/// The Python module is thin on the library, and no second command line.
+#[test]
+fn the_python_module_links_nothing_of_the_program() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let manifest = std::fs::read_to_string(root.join("irsa-py/Cargo.toml")).unwrap();
+    for of_the_program in ["irsa-cli", "clap", "comfy-table", "indicatif"] {
+        let depends = manifest.lines().any(|line| line.starts_with(of_the_program));
+        assert!(!depends, "{of_the_program}");
+    }
+}

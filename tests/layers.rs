@@ -20,7 +20,7 @@ const IRSA_CORE: Layers = Layers {
         &["name"],
         &["report"],
         &["error"],
-        &["backend", "document", "proxy"],
+        &["backend", "document", "input", "proxy"],
         &["aws", "cluster_identity", "rate_limit", "retry"],
         &["kube", "ownership"],
         &["naming", "trust"],
@@ -31,7 +31,7 @@ const IRSA_CORE: Layers = Layers {
         &["plan"],
         &["apply"],
         &["client"],
-        &["batch", "provider"],
+        &["batch", "connect", "provider"],
         &["inventory"],
     ],
 };

@@ -13,7 +13,7 @@ use clap_complete::Shell;
 pub(crate) use self::binding::{Account, CreateArgs, DeleteArgs, DryRun, GetArgs, ListArgs, SettingArgs, UpdateArgs};
 pub(crate) use self::fleet::{ApplyArgs, ExportArgs, FleetArgs, PlanArgs};
 pub(crate) use self::gen3::Gen3Args;
-pub(crate) use self::global::{Global, OutputFormat};
+pub(crate) use self::global::{DEFAULT_SANDBOX_FILE, Global, OutputFormat};
 pub(crate) use self::provider::{PermissionsArgs, ProviderCommand};
 pub(crate) use self::trust::{AuditArgs, CheckArgs, TrustCommand, WhoCanArgs};
 

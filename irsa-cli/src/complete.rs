@@ -17,13 +17,13 @@ use std::io::{self, Write};
 
 use clap::{Arg, Command, CommandFactory, ValueHint};
 use irsa_core::Command as Verb;
+use irsa_core::connect::Environment;
 
 use self::line::{Expected, Line};
 use self::names::Names;
 use self::shell::Typed;
 pub(crate) use self::shell::{Shell, script};
 use crate::args::Cli;
-use crate::environment::Environment;
 use crate::exit::Exit;
 
 /// The variable by which a script asks for candidates; its value is the name of the shell.

@@ -1,11 +1,4 @@
-//! From a target to back ends: AWS, API servers, or the sandbox. The only place that picks credentials.
-
-mod aws;
-mod kubernetes;
-mod plugin;
-mod retries;
-mod sandbox;
-mod target;
+//! From options to back ends, and when to stop: the seam at which tests put their own back ends.
 
 use std::fmt::Debug;
 use std::io;
@@ -13,13 +6,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use irsa_core::backend::ClusterBackend;
+use irsa_core::connect::{Config, Environment, Need, Target};
 use irsa_core::name::ClusterRef;
-use irsa_core::{Client, Result};
+use irsa_core::{Client, Result, connect};
 
-pub use self::aws::Connection;
-pub(crate) use self::target::{DEFAULT_SANDBOX_FILE, SANDBOX_CLUSTER, check_sandbox, named_cluster};
-pub use self::target::{Need, Options, Target};
-use crate::environment::Environment;
+use crate::process::Process;
+use crate::spelling::Spelling;
 
 /// Makes clients. [`Live`] is the real thing; tests give their own.
 #[async_trait]
@@ -27,42 +19,32 @@ pub trait Connect: Debug + Send + Sync {
     /// A client for a target that can reach the API servers of these clusters.
     ///
     /// # Errors
-    /// `InvalidInput` where the surroundings name nothing that can be reached (no region, no such kubeconfig); other kinds
-    /// where something was asked and failed.
+    /// `InvalidInput` where the environment names nothing that can be reached (no region, no such kubeconfig); other kinds
+    /// where a call was made and failed.
     async fn connect(&self, environment: &Environment, target: &Target, servers: &[ClusterRef]) -> Result<Client>;
 
     /// The API server that kubectl would talk to, while it is not known yet which cluster that is.
     ///
     /// # Errors
-    /// `InvalidInput` where the surroundings name none.
+    /// `InvalidInput` where the environment names none.
     async fn server(&self, environment: &Environment, target: &Target) -> Result<Arc<dyn ClusterBackend>>;
 
     /// Ends when the run is to stop: Ctrl-C, or SIGTERM as Kubernetes, systemd and CI send it.
     async fn interrupted(&self);
 }
 
-/// AWS and clusters as the options, the environment and the kubeconfig say, or the sandbox.
+/// AWS and clusters as options, environment and kubeconfig name them, or the sandbox.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Live;
 
 #[async_trait]
 impl Connect for Live {
     async fn connect(&self, environment: &Environment, target: &Target, servers: &[ClusterRef]) -> Result<Client> {
-        let client = match &target.sandbox {
-            Some(file) => sandbox::connect(file, servers)?,
-            None => {
-                let connection = Connection::open(environment, target, None).await?;
-                connection.reaching(connection.client(), servers).await?
-            }
-        };
-        Ok(client.with_timeout(target.timeout))
+        connect::connect(environment, target, servers).await
     }
 
     async fn server(&self, environment: &Environment, target: &Target) -> Result<Arc<dyn ClusterBackend>> {
-        match &target.sandbox {
-            Some(file) => sandbox::server(file),
-            None => kubernetes::current_server(environment, target).await,
-        }
+        connect::current_server(environment, target).await
     }
 
     async fn interrupted(&self) {
@@ -71,6 +53,12 @@ impl Connect for Live {
             () = ended(terminated()) => {}
         }
     }
+}
+
+/// The target of the options.
+pub(crate) fn target(config: Config, process: &Process, need: Need) -> Result<Target> {
+    config.check().map_err(|defect| defect.into_error(&Spelling::default()))?;
+    Target::new(&config.with_plugins(process.plugins()), &process.environment, need)
 }
 
 /// Without a handler the signal ends the process as it always does.

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use irsa_core::connect::{Environment, Need, Target};
+use irsa_core::manifest::Manifests;
 use irsa_core::name::ClusterRef;
 use irsa_core::{
     CancellationToken, Client, Error, ErrorKind, FleetEntry, FleetOptions, FleetReport, Hint, IrsaBinding, Progress,
@@ -12,12 +14,12 @@ use irsa_core::{
 use tokio::sync::mpsc;
 
 use crate::args::{ApplyArgs, DryRun, FleetArgs, Global, PlanArgs};
-use crate::connect::{Connect, Need, Target};
-use crate::environment::Environment;
+use crate::connect::{Connect, target};
 use crate::exit::Exit;
-use crate::manifests::{self, Manifests};
+use crate::manifests;
 use crate::output;
 use crate::printer::Printer;
+use crate::process::Process;
 use crate::progress::Bar;
 use crate::settings::contradiction;
 use crate::work::run_to_end;
@@ -61,15 +63,15 @@ impl<'a> Fleet<'a> {
     pub(crate) fn run(
         &self,
         global: &Global,
-        environment: &Environment,
+        process: &Process,
         connect: &dyn Connect,
         printer: &mut Printer<'_>,
     ) -> Exit {
-        let asked = match self.ask(global, environment) {
+        let asked = match self.ask(global, process) {
             Ok(asked) => asked,
             Err(error) => return output::refused(&error, global, printer),
         };
-        let ended = run_to_end(global, environment, self.work(asked, global, environment, connect, printer));
+        let ended = run_to_end(global, process, self.work(asked, global, process, connect, printer));
         match ended.and_then(|ended| ended) {
             Ok(Some(told)) => output::fleet(&told, global, printer),
             Ok(None) => output::interrupted(None, !self.dry_run.preview(), global, printer),
@@ -79,9 +81,9 @@ impl<'a> Fleet<'a> {
     }
 
     /// Reads everything that needs no call.
-    fn ask(&self, global: &Global, environment: &Environment) -> Result<Asked> {
-        let mut target = Target::new(&global.options(), environment, Need::ClusterIfKnown)?;
-        let manifests = manifests::read_all(environment, &self.args.files, target.cluster.as_ref())?;
+    fn ask(&self, global: &Global, process: &Process) -> Result<Asked> {
+        let mut target = target(global.config(), process, Need::ClusterIfKnown)?;
+        let manifests = manifests::read_all(process, &self.args.files, target.cluster.as_ref())?;
         if let Some(read) = manifests.region.as_ref().filter(|_| target.sandbox.is_none()) {
             // The region of the current context says nothing of a cluster that a file names.
             let told = global.region.is_some() || global.cluster.is_some();
@@ -128,13 +130,13 @@ impl<'a> Fleet<'a> {
         &self,
         asked: Asked,
         global: &Global,
-        environment: &Environment,
+        process: &Process,
         connect: &dyn Connect,
         printer: &mut Printer<'_>,
     ) -> Result<Option<Told>> {
-        let on_terminal = environment.stderr_is_terminal && !global.quiet && global.verbose == 0;
+        let on_terminal = process.stderr_is_terminal && !global.quiet && global.verbose == 0;
         let (client, mut requests) = tokio::select! {
-            ready = self.reach(&asked, environment, connect) => ready?,
+            ready = self.reach(&asked, &process.environment, connect) => ready?,
             () = connect.interrupted() => return Ok(None),
         };
         let mut warnings: Vec<Warning> =
@@ -145,7 +147,7 @@ impl<'a> Fleet<'a> {
                 () = connect.interrupted() => return Ok(None),
             };
             tokio::select! {
-                confirmed = self.confirm(set, &prunable, &requests, environment, printer) => confirmed?,
+                confirmed = self.confirm(set, &prunable, &requests, process, printer) => confirmed?,
                 () = connect.interrupted() => return Ok(None),
             }
             warnings.extend(prunable.warnings);
@@ -228,7 +230,7 @@ impl<'a> Fleet<'a> {
         set: &str,
         prunable: &Prunable,
         declared: &[Request],
-        environment: &Environment,
+        process: &Process,
         printer: &mut Printer<'_>,
     ) -> Result<()> {
         if prunable.requests.is_empty() || self.dry_run.preview() {
@@ -243,7 +245,7 @@ impl<'a> Fleet<'a> {
             .collect();
         let shown: String = names.into_iter().collect();
         let shown = format!("not declared any more in set {set}, to be removed:\n{shown}");
-        let asks = !self.confirm_prune && environment.stdin_is_terminal && environment.stderr_is_terminal;
+        let asks = !self.confirm_prune && process.stdin_is_terminal && process.stderr_is_terminal;
         // Nobody can answer a question about what is not shown.
         if asks {
             printer.say(&shown)
@@ -265,7 +267,7 @@ impl<'a> Fleet<'a> {
         if asks {
             printer.say("Remove them? [y/N] ");
             // On a thread of its own: Ctrl-C must not wait for an answer.
-            let stdin = environment.stdin.clone();
+            let stdin = process.stdin.clone();
             let answer = tokio::task::spawn_blocking(move || stdin.line().unwrap_or_default());
             let answer = answer.await.unwrap_or_default();
             if !matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {

@@ -13,13 +13,13 @@ mod wish;
 use std::ffi::OsString;
 use std::path::Path;
 
+use irsa_core::connect::{Environment, Target};
 use irsa_core::{BindingState, BindingView, CancellationToken, Error, ErrorKind, Report};
 
 pub(crate) use self::environment::VPC_NAME;
 use self::wish::Asked;
 pub(crate) use self::wish::{Kind, Wish, wish};
-use crate::connect::{Connect, Target};
-use crate::environment::Environment;
+use crate::connect::Connect;
 
 /// The name that the script had, and that the command has.
 const NAME: &str = "iam-serviceaccount";

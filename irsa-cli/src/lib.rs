@@ -1,16 +1,15 @@
 //! The command-line program `irsa`, as a library: arguments in, text or JSON out, no process needed.
 //!
 //! ```text
-//! args.rs -> connect/target.rs, settings.rs -> work.rs -> output.rs -> printer.rs, exit.rs
+//! args.rs -> connect.rs, settings.rs -> work.rs -> output.rs -> printer.rs, exit.rs
 //! what was typed   what is asked for            calls      words        streams, exit code
 //! ```
 //! All behaviour is that of [`irsa_core`]; here it gets words. [`run`] reads nothing but what it is given: the arguments,
-//! the [`Environment`] and the back ends that [`Connect`] makes.
+//! the [`Process`] and the back ends that [`Connect`] makes.
 
 mod args;
 mod complete;
 mod connect;
-mod environment;
 mod exit;
 mod fleet;
 mod gen3;
@@ -20,6 +19,7 @@ mod manifests;
 mod output;
 mod permissions;
 mod printer;
+mod process;
 mod progress;
 mod settings;
 mod spelling;
@@ -33,10 +33,9 @@ use std::io::Write;
 use clap::CommandFactory;
 use irsa_core::Error;
 
-pub use self::connect::{Connect, Connection, Live, Need, Options, Target};
-pub use self::environment::{Environment, Stdin};
+pub use self::connect::{Connect, Live};
 pub use self::exit::Exit;
-pub use self::manifests::{Manifests, read_all as read_manifests};
+pub use self::process::{Process, Stdin};
 
 use self::args::{Cli, Command, OutputFormat, TrustCommand};
 use self::fleet::Fleet;
@@ -50,7 +49,7 @@ use self::work::Job;
 /// A runtime is made, configuration is loaded and the network is touched only by the commands that need it.
 pub fn run<I>(
     arguments: I,
-    environment: &Environment,
+    process: &Process,
     connect: &dyn Connect,
     stdout: &mut dyn Write,
     stderr: &mut dyn Write,
@@ -59,17 +58,17 @@ where
     I: IntoIterator<Item: Into<OsString>>,
 {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-    if let Some(shell) = complete::requested(&arguments, environment) {
-        return complete::run(shell, &arguments, environment, stdout);
+    if let Some(shell) = complete::requested(&arguments, &process.environment) {
+        return complete::run(shell, &arguments, &process.environment, stdout);
     }
     let arguments = gen3::by_name(arguments);
     // Also a line that cannot be parsed may ask for JSON or for no colour.
     let early = Early::of(&arguments);
-    let mut printer = Printer::new(stdout, stderr, early.manner(environment));
-    let exit = match usage::parse(&arguments, environment) {
+    let mut printer = Printer::new(stdout, stderr, early.manner(process));
+    let exit = match usage::parse(&arguments, process) {
         Ok((cli, names)) => {
             printer.spell(Spelling::of(&cli.command, &names, &cli.global));
-            command(&cli, environment, connect, &mut printer)
+            command(&cli, process, connect, &mut printer)
         }
         Err(error) => usage::explain(&error, early.json, &mut printer),
     };
@@ -83,7 +82,7 @@ where
     }
 }
 
-fn command(cli: &Cli, environment: &Environment, connect: &dyn Connect, printer: &mut Printer<'_>) -> Exit {
+fn command(cli: &Cli, process: &Process, connect: &dyn Connect, printer: &mut Printer<'_>) -> Exit {
     let audit = matches!(&cli.command, Command::Trust { command: TrustCommand::Audit(_) });
     if cli.global.output == OutputFormat::Sarif && !audit {
         let error = Error::invalid("--output", "sarif", "is for `irsa trust audit` only");
@@ -105,16 +104,16 @@ fn command(cli: &Cli, environment: &Environment, connect: &dyn Connect, printer:
             }
             Exit::Done
         }
-        Command::Permissions(args) => permissions::run(args, &cli.global, environment, printer),
-        Command::Plan(args) => Fleet::plan(args).run(&cli.global, environment, connect, printer),
-        Command::Apply(args) => Fleet::apply(args).run(&cli.global, environment, connect, printer),
+        Command::Permissions(args) => permissions::run(args, &cli.global, &process.environment, printer),
+        Command::Plan(args) => Fleet::plan(args).run(&cli.global, process, connect, printer),
+        Command::Apply(args) => Fleet::apply(args).run(&cli.global, process, connect, printer),
         Command::Schema => {
             printer.json(&irsa_core::manifest::schema());
             Exit::Done
         }
-        Command::Trust { command } => trust::run(command, &cli.global, environment, connect, printer),
-        _ => match Job::new(cli, environment) {
-            Ok(job) => job.run(&cli.global, environment, connect, printer),
+        Command::Trust { command } => trust::run(command, &cli.global, process, connect, printer),
+        _ => match Job::new(cli, process) {
+            Ok(job) => job.run(&cli.global, process, connect, printer),
             Err(error) => output::refused(&error, &cli.global, printer),
         },
     }

@@ -1,12 +1,11 @@
 //! `irsa permissions`: the rights that irsa itself needs. Calls nothing.
 
+use irsa_core::connect::{Environment, named_cluster};
 use irsa_core::name::Namespace;
 use irsa_core::{Command, Holder, Permissions, Result, Scope, permissions};
 use serde_json::json;
 
 use crate::args::{Global, OutputFormat, PermissionsArgs};
-use crate::connect::named_cluster;
-use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::gen3;
 use crate::output;

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use irsa_core::connect::Environment;
 use irsa_core::name::{ClusterRef, Namespace, RoleName, ServiceAccountName};
 use irsa_core::{Error, ErrorKind, IrsaBinding, IrsaBindingBuilder, Request, Result};
 
 use crate::args::{Account, CreateArgs, DeleteArgs, DryRun, GetArgs, SettingArgs, UpdateArgs};
-use crate::environment::Environment;
 use crate::inputs;
+use crate::process::Process;
 
 /// A policy as it was typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,16 +80,16 @@ impl DryRun {
 }
 
 /// The request of `irsa create`.
-pub(crate) fn create(environment: &Environment, args: &CreateArgs, cluster: &ClusterRef) -> Result<Request> {
+pub(crate) fn create(process: &Process, args: &CreateArgs, cluster: &ClusterRef) -> Result<Request> {
     let builder = args.account.builder(cluster)?;
-    let builder = with_settings(environment, builder, &args.policies, &args.subjects, &args.settings)?;
+    let builder = with_settings(process, builder, &args.policies, &args.subjects, &args.settings)?;
     Ok(switched(Request::create(builder.build()?), &args.settings, args.dry_run))
 }
 
 /// The request of `irsa update`.
-pub(crate) fn update(environment: &Environment, args: &UpdateArgs, cluster: &ClusterRef) -> Result<Request> {
+pub(crate) fn update(process: &Process, args: &UpdateArgs, cluster: &ClusterRef) -> Result<Request> {
     let builder = args.account.builder(cluster)?;
-    let builder = with_settings(environment, builder, &args.policies, &args.subjects, &args.settings)?;
+    let builder = with_settings(process, builder, &args.policies, &args.subjects, &args.settings)?;
     let mut request = switched(Request::update(builder.build()?), &args.settings, args.dry_run);
     for policy in &args.remove_policies {
         request = request.removing_policy(policy)?;
@@ -135,7 +136,7 @@ pub(crate) fn switched(request: Request, settings: &SettingArgs, dry_run: DryRun
 }
 
 pub(crate) fn with_settings(
-    environment: &Environment,
+    process: &Process,
     mut builder: IrsaBindingBuilder,
     policies: &[String],
     subjects: &[String],
@@ -145,10 +146,10 @@ pub(crate) fn with_settings(
         return Err(contradiction("--create-namespace", "--role-only"));
     }
     builder = builder.with_role_only(settings.role_only).with_exact(settings.exact);
-    builder = with_policies(environment, builder, policies, &settings.inline)?;
+    builder = with_policies(&process.environment, builder, policies, &settings.inline)?;
     builder = with_subjects(builder, subjects, &settings.subject_patterns)?;
     for path in &settings.trust_statements {
-        builder = builder.with_trust_statement(inputs::trust_statement(environment, path)?);
+        builder = builder.with_trust_statement(inputs::trust_statement(process, path)?);
     }
     for (option, pairs) in
         [("--tag", &settings.tags), ("--label", &settings.labels), ("--annotation", &settings.annotations)]
@@ -283,10 +284,10 @@ mod tests {
     }
 
     fn request(line: &str) -> Result<Request> {
-        let (environment, cluster) = (Environment::default(), "demo".parse()?);
+        let (process, cluster) = (Process::default(), "demo".parse()?);
         match parsed(line) {
-            Command::Create(args) => create(&environment, &args, &cluster),
-            Command::Update(args) => update(&environment, &args, &cluster),
+            Command::Create(args) => create(&process, &args, &cluster),
+            Command::Update(args) => update(&process, &args, &cluster),
             Command::Delete(args) => delete(&args, &cluster),
             other => panic!("{other:?}"),
         }

@@ -8,12 +8,13 @@ mod places;
 
 use std::path::Path;
 
+use irsa_core::connect::{Need, Target};
 use irsa_core::name::{AccountId, Audience, EksHost, Issuer, Partition, ProviderArn, RoleArn, RoleName};
 use irsa_core::trust::{
     Audit, Caller, Ignore, Severity, Surroundings, TrustCheck, TrustDocument, WhoCan, audit, service_account_claim,
     subject_claim, trust_document_of_text, usual_audience,
 };
-use irsa_core::{Error, ErrorKind, Result};
+use irsa_core::{Error, ErrorKind, Hint, Result};
 
 pub(crate) use self::ask::ask;
 pub(crate) use self::difference::{Line, difference};
@@ -21,10 +22,11 @@ pub(crate) use self::documents::Document;
 pub(crate) use self::originals::Originals;
 pub(crate) use self::places::{Spot, numbered};
 use crate::args::{AuditArgs, CheckArgs, Global, TrustCommand, WhoCanArgs};
-use crate::connect::{Connect, Need, Target, check_sandbox};
-use crate::environment::Environment;
+use crate::connect::{Connect, target};
 use crate::exit::{Exit, Purpose};
 use crate::printer::Printer;
+use crate::process::Process;
+use crate::spelling::Spelling;
 use crate::work::{Job, Work};
 use crate::{inputs, output};
 
@@ -128,20 +130,20 @@ impl Role {
 pub(crate) fn run(
     command: &TrustCommand,
     global: &Global,
-    environment: &Environment,
+    process: &Process,
     connect: &dyn Connect,
     printer: &mut Printer<'_>,
 ) -> Exit {
     let asked = match command {
-        TrustCommand::Check(args) => check(args, global, environment),
-        TrustCommand::WhoCan(args) => who_can(args, global, environment),
-        TrustCommand::Audit(args) => audited(args, global, environment),
+        TrustCommand::Check(args) => check(args, global, process),
+        TrustCommand::WhoCan(args) => who_can(args, global, process),
+        TrustCommand::Audit(args) => audited(args, global, process),
     };
     match asked {
         Ok((question, Way::Answered(told))) => output::trusted(&question, &told, global, printer),
         Ok((question, Way::Ask(target))) => {
             let job = Job { target: *target, work: Work::Trust(question), dry_run: Default::default() };
-            job.run(global, environment, connect, printer)
+            job.run(global, process, connect, printer)
         }
         Err(error) => output::refused(&error, global, printer),
     }
@@ -153,11 +155,11 @@ enum Way {
     Ask(Box<Target>),
 }
 
-fn check(args: &CheckArgs, global: &Global, environment: &Environment) -> Result<(Question, Way)> {
+fn check(args: &CheckArgs, global: &Global, process: &Process) -> Result<(Question, Way)> {
     let partition: Option<Partition> = args.partition.as_deref().map(str::parse).transpose()?;
     let policy = match (&args.document, &args.role) {
         (Some(file), _) => {
-            let (role, document) = document(environment, file)?;
+            let (role, document) = document(process, file)?;
             Policy::Given(document, role)
         }
         (None, role) => Policy::Of(Role::parse(role.as_deref().unwrap_or_default())?),
@@ -175,10 +177,10 @@ fn check(args: &CheckArgs, global: &Global, environment: &Environment) -> Result
             let error = Error::new(ErrorKind::InvalidInput, "--partition needs --issuer");
             return Err(error.with_hint("the partition of a cluster is that of its ARN"));
         }
-        let target = Target::new(&global.options(), environment, Need::Cluster).map_err(or_issuer)?;
+        let target = target(global.config(), process, Need::Cluster).map_err(or_issuer)?;
         return Ok((Question::Check(Box::new(check)), Way::Ask(Box::new(target))));
     };
-    check_sandbox(&global.options())?;
+    global.config().check_sandbox().map_err(|defect| defect.into_error(&Spelling::default()))?;
     let account: Option<AccountId> = global.account.as_deref().map(str::parse).transpose()?;
     if let Policy::Given(document, role) = &check.policy {
         let provider = match role {
@@ -195,22 +197,24 @@ fn check(args: &CheckArgs, global: &Global, environment: &Environment) -> Result
     }
     // The issuer says whose tokens they are, and nothing of how AWS is reached but for the region.
     let around = Global { issuer: None, account: None, ..global.clone() };
-    let target = Target::new(&around.options(), environment, Need::ClusterIfNamed)?.or_region_of(&issuer);
+    let target = target(around.config(), process, Need::ClusterIfNamed)?.or_region_of(&issuer);
     check.provider = Provider::Of { issuer, account, partition };
     Ok((Question::Check(Box::new(check)), Way::Ask(Box::new(target))))
 }
 
 /// Here an issuer will do as well.
 fn or_issuer(error: Error) -> Error {
-    match error.hint().map(|hint| format!("{hint}, or give --issuer")) {
-        Some(hint) if error.context().is_empty() => error.with_hint(hint),
+    match error.hint() {
+        Some(Hint::NameClusterOrTrySandbox { .. }) => {
+            error.with_hint(Hint::NameClusterOrTrySandbox { or_issuer: true })
+        }
         _ => error,
     }
 }
 
 /// A trust policy, and the role that it is of where the file says so.
-fn document(environment: &Environment, file: &Path) -> Result<(Option<RoleArn>, TrustDocument)> {
-    trust_document_of_text(&inputs::shown(file), &inputs::document(environment, file, documents::LONGEST)?)
+fn document(process: &Process, file: &Path) -> Result<(Option<RoleArn>, TrustDocument)> {
+    trust_document_of_text(&inputs::shown(file), &inputs::document(process, file, documents::LONGEST)?)
 }
 
 /// The `sub` claim that is meant: of a service account, or of whatever the issuer signs tokens for.
@@ -259,17 +263,17 @@ fn provider_in(
     Err(error.with_cause(named).with_hint(hint))
 }
 
-fn who_can(args: &WhoCanArgs, global: &Global, environment: &Environment) -> Result<(Question, Way)> {
+fn who_can(args: &WhoCanArgs, global: &Global, process: &Process) -> Result<(Question, Way)> {
     let role = Role::parse(&args.role)?;
-    let target = Target::new(&global.options(), environment, Need::ClusterIfKnown)?;
+    let target = target(global.config(), process, Need::ClusterIfKnown)?;
     Ok((Question::WhoCan(role), Way::Ask(Box::new(target))))
 }
 
-fn audited(args: &AuditArgs, global: &Global, environment: &Environment) -> Result<(Question, Way)> {
+fn audited(args: &AuditArgs, global: &Global, process: &Process) -> Result<(Question, Way)> {
     let ignores = args.ignores.iter().map(|text| text.parse()).collect::<Result<Vec<Ignore>>>()?;
     let wishes = Wishes { fail_on: args.fail_on, show_fixes: args.show_fixes, ignores };
     if args.files.is_empty() {
-        let target = Target::new(&global.options(), environment, Need::ClusterIfNamed)?;
+        let target = target(global.config(), process, Need::ClusterIfNamed)?;
         return Ok((Question::Audit(wishes), Way::Ask(Box::new(target))));
     }
     if let Some(cluster) = &global.cluster {
@@ -282,7 +286,7 @@ fn audited(args: &AuditArgs, global: &Global, environment: &Environment) -> Resu
         let error = Error::new(ErrorKind::InvalidInput, format!("{option} contradicts --file"));
         return Err(error.with_hint("files are audited without asking anybody; leave one of them out"));
     }
-    let documents::Files { roles, documents, unread, warning } = documents::read(environment, &args.files)?;
+    let documents::Files { roles, documents, unread, warning } = documents::read(process, &args.files)?;
     let mut audit = audit(roles, &Surroundings::default(), &wishes.ignores);
     audit.warnings.extend(warning);
     let told = Told::Audit(audit, documents, unread);

@@ -7,16 +7,16 @@ use clap::{CommandFactory, FromArgMatches};
 use serde_json::json;
 
 use crate::args::Cli;
-use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::printer::{Manner, Printer};
+use crate::process::Process;
 
 /// Width of the help if standard output is not a terminal.
 const WIDTH: usize = 120;
 
 /// Parses the command line; also returns the names of the command and its subcommands.
-pub(crate) fn parse(arguments: &[OsString], environment: &Environment) -> Result<(Cli, Vec<String>), clap::Error> {
-    let new_command = || match environment.stdout_is_terminal {
+pub(crate) fn parse(arguments: &[OsString], process: &Process) -> Result<(Cli, Vec<String>), clap::Error> {
+    let new_command = || match process.stdout_is_terminal {
         true => Cli::command(),
         false => Cli::command().term_width(WIDTH),
     };
@@ -147,11 +147,11 @@ impl Early {
     }
 
     /// How to print.
-    pub(crate) fn manner(self, environment: &Environment) -> Manner {
-        let wanted = |terminal| self.colour.unwrap_or_else(|| environment.takes_colour(terminal));
+    pub(crate) fn manner(self, process: &Process) -> Manner {
+        let wanted = |terminal| self.colour.unwrap_or_else(|| process.takes_colour(terminal));
         Manner {
-            colour_out: wanted(environment.stdout_is_terminal),
-            colour_err: wanted(environment.stderr_is_terminal),
+            colour_out: wanted(process.stdout_is_terminal),
+            colour_err: wanted(process.stderr_is_terminal),
             quiet: self.quiet,
         }
     }

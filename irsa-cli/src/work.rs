@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 
+use irsa_core::connect::{Environment, Need, Target};
 use irsa_core::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountName};
 use irsa_core::{
     BindingView, CancellationToken, Client, Error, ErrorKind, Export, IrsaBinding, ProviderView, Report, Request,
@@ -9,10 +10,10 @@ use irsa_core::{
 };
 
 use crate::args::{Cli, Command, DryRun, Global, ProviderCommand};
-use crate::connect::{Connect, Need, Target};
-use crate::environment::Environment;
+use crate::connect::{Connect, target};
 use crate::exit::{Exit, Purpose};
 use crate::printer::Printer;
+use crate::process::Process;
 use crate::trust::{self, Question, Told};
 use crate::{gen3, logging, output, progress, settings};
 
@@ -70,20 +71,16 @@ pub(crate) struct Job {
 
 impl Job {
     /// Reads the line; everything that can be refused without a call is refused here.
-    pub(crate) fn new(cli: &Cli, environment: &Environment) -> Result<Self> {
+    pub(crate) fn new(cli: &Cli, process: &Process) -> Result<Self> {
         if let Command::IamServiceaccount(args) = &cli.command {
-            let (target, wish) = gen3::wish(environment, &cli.global.options(), args)?;
+            let (target, wish) = gen3::wish(process, cli.global.config(), args)?;
             return Ok(Self { target, work: Work::Gen3(wish), dry_run: args.dry_run });
         }
-        let target = Target::new(&cli.global.options(), environment, Need::Cluster)?;
+        let target = target(cli.global.config(), process, Need::Cluster)?;
         let cluster = target.cluster()?;
         let (work, dry_run) = match &cli.command {
-            Command::Create(args) => {
-                (Work::Bind(Box::new(settings::create(environment, args, cluster)?)), args.dry_run)
-            }
-            Command::Update(args) => {
-                (Work::Bind(Box::new(settings::update(environment, args, cluster)?)), args.dry_run)
-            }
+            Command::Create(args) => (Work::Bind(Box::new(settings::create(process, args, cluster)?)), args.dry_run),
+            Command::Update(args) => (Work::Bind(Box::new(settings::update(process, args, cluster)?)), args.dry_run),
             Command::Delete(args) => (Work::Bind(Box::new(settings::delete(args, cluster)?)), args.dry_run),
             Command::Get(args) if args.role_only => {
                 (Work::GetRole(Box::new(settings::role_only(args, cluster)?)), DryRun::default())
@@ -120,15 +117,15 @@ impl Job {
     pub(crate) fn run(
         &self,
         global: &Global,
-        environment: &Environment,
+        process: &Process,
         connect: &dyn Connect,
         printer: &mut Printer<'_>,
     ) -> Exit {
-        let spins = environment.stderr_is_terminal && !global.quiet && global.verbose == 0;
+        let spins = process.stderr_is_terminal && !global.quiet && global.verbose == 0;
         let title = self.title();
         let cancellation = CancellationToken::new();
-        let ended = run_to_end(global, environment, async {
-            let mut work = pin!(self.connect_and_do(environment, connect, &cancellation));
+        let ended = run_to_end(global, process, async {
+            let mut work = pin!(self.connect_and_do(&process.environment, connect, &cancellation));
             let mut progress = pin!(progress::show(&title, spins));
             loop {
                 tokio::select! {
@@ -277,10 +274,10 @@ impl Job {
 }
 
 /// Does the work of a command, and logs meanwhile.
-pub(crate) fn run_to_end<T>(global: &Global, environment: &Environment, work: impl Future<Output = T>) -> Result<T> {
+pub(crate) fn run_to_end<T>(global: &Global, process: &Process, work: impl Future<Output = T>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::new(ErrorKind::Unexpected, "cannot start").with_source(error))?;
-    let _log = logging::start(global.verbose, environment.takes_colour(environment.stderr_is_terminal));
+    let _log = logging::start(global.verbose, process.takes_colour(process.stderr_is_terminal));
     let ended = runtime.block_on(work);
     // A credential plug-in that still waits for its user must not keep the process alive.
     runtime.shutdown_background();

@@ -1,5 +1,7 @@
 //! The client: the four stages put together, for the CLI, Python and Rust alike.
 
+mod sandbox;
+
 use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
@@ -22,9 +24,6 @@ use crate::report::{Report, Warning};
 use crate::request::Request;
 use crate::waiting::Waiting;
 
-/// The longest time for one binding from its first write, and for one observe, if nothing else is said.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
-
 /// Plans and applies requests against the back ends it is given.
 ///
 /// Its calls need a Tokio runtime with timers (`enable_time`, or `enable_all` for the AWS and Kubernetes back ends), and
@@ -33,13 +32,10 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Cheap to clone; clones share the cache of clusters (kept for ten minutes) and the queue of writers for each role.
 ///
 /// ```
-/// use std::sync::Arc;
-/// use irsa_core::{Client, IrsaBinding, Request, Sandbox};
+/// use irsa_core::{IrsaBinding, Request, Sandbox};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-/// let sandbox = Arc::new(Sandbox::new());
-/// let cluster = Arc::new(sandbox.default_cluster());
-/// let client = Client::new(sandbox.clone(), sandbox).with_cluster("sandbox".parse()?, cluster);
+/// let client = Sandbox::new().client();
 /// let binding = IrsaBinding::builder("sandbox", "default", "my-serviceaccount")
 ///     .with_policy("AmazonS3ReadOnlyAccess")
 ///     .build()?;
@@ -59,6 +55,9 @@ pub struct Client {
 }
 
 impl Client {
+    /// The default deadline of one binding, from its first write, and of one observe.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
+
     /// A client of these back ends.
     pub fn new(identity: Arc<dyn IdentityBackend>, iam: Arc<dyn IamBackend>) -> Self {
         let identity = Arc::new(CachedIdentity::new(identity));
@@ -70,7 +69,7 @@ impl Client {
             warnings: BTreeMap::new(),
             reading: None,
         };
-        Self { backends, timeout: DEFAULT_TIMEOUT, queues: Arc::default() }
+        Self { backends, timeout: Self::DEFAULT_TIMEOUT, queues: Arc::default() }
     }
 
     /// The identity back end with its cache, for a cluster back end that waits for the description of its cluster.

@@ -79,6 +79,17 @@ pub enum Hint {
     NameContext,
     /// Name the cluster.
     NameCluster,
+    /// Name the cluster, or use the sandbox.
+    NameClusterOrTrySandbox {
+        /// Whether an issuer will do as well.
+        or_issuer: bool,
+    },
+    /// Give an issuer as such, and not as a cluster.
+    GiveIssuer,
+    /// Name a kubeconfig that exists, or use the default one.
+    NameKubeconfig,
+    /// Name a kubeconfig or a context that leads to the cluster, or do without the cluster.
+    NameKubeconfigOrContext,
     /// Name the cluster, in the binding or for all bindings.
     NameClusterOfBinding,
     /// Name the role or the cluster.
@@ -196,12 +207,26 @@ pub enum Setting {
     CreateProvider,
     /// Keeping the role on delete.
     KeepRole,
+    /// The kubeconfig file.
+    Kubeconfig,
     /// The kubeconfig context.
     Context,
     /// The cluster.
     Cluster,
     /// The cluster, as a field of one binding.
     BindingCluster,
+    /// The issuer of the cluster's tokens.
+    Issuer,
+    /// The account of the roles.
+    Account,
+    /// The AWS region.
+    Region,
+    /// The AWS profile.
+    Profile,
+    /// The URL that all calls to AWS are sent to.
+    EndpointUrl,
+    /// The sandbox, in place of AWS and clusters.
+    Sandbox,
     /// The deadline of one binding.
     Timeout,
     /// The set of bindings.
@@ -256,6 +281,10 @@ pub trait Dialect {
 /// The neutral names, for callers of the library.
 struct Neutral;
 
+/// The dialect of [`Display`](fmt::Display).
+#[cfg(feature = "connect")]
+pub(crate) const NEUTRAL: &dyn Dialect = &Neutral;
+
 impl Dialect for Neutral {
     fn setting(&self, setting: Setting, value: Option<&str>) -> Option<String> {
         let name = match setting {
@@ -274,8 +303,15 @@ impl Dialect for Neutral {
             Setting::CreateNamespace => "create_namespace",
             Setting::CreateProvider => "create_provider",
             Setting::KeepRole => "keep_role",
+            Setting::Kubeconfig => "kubeconfig",
             Setting::Context => "context",
             Setting::Cluster | Setting::BindingCluster => "cluster",
+            Setting::Issuer => "issuer",
+            Setting::Account => "account",
+            Setting::Region => "region",
+            Setting::Profile => "profile",
+            Setting::EndpointUrl => "endpoint_url",
+            Setting::Sandbox => "sandbox",
             Setting::Timeout => "timeout",
             Setting::Set => "set",
             Setting::Prune => "prune",
@@ -453,6 +489,31 @@ impl Hint {
             ],
             Self::NameContext => vec![vec![text("name a context with "), setting(S::Context)]],
             Self::NameCluster => vec![vec![text("name it with "), setting(S::Cluster)]],
+            Self::NameClusterOrTrySandbox { or_issuer } => {
+                let mut remedies = vec![
+                    vec![text("name it with "), setting(S::Cluster), text(" or IRSA_CLUSTER")],
+                    vec![text("try things out with "), setting(S::Sandbox)],
+                ];
+                if *or_issuer {
+                    remedies.push(vec![text("give "), setting(S::Issuer)]);
+                }
+                remedies
+            }
+            Self::GiveIssuer => vec![vec![
+                text("an issuer is given with "),
+                setting(S::Issuer),
+                text(", together with "),
+                setting(S::Account),
+            ]],
+            Self::NameKubeconfig => vec![
+                vec![text("name a file with "), setting(S::Kubeconfig)],
+                vec![text("leave it out: KUBECONFIG or ~/.kube/config is read")],
+            ],
+            Self::NameKubeconfigOrContext => vec![
+                vec![text("name a kubeconfig with "), setting(S::Kubeconfig)],
+                vec![text("name a context with "), setting(S::Context)],
+                vec![text("create only the role with "), setting(S::RoleOnly)],
+            ],
             Self::NameClusterOfBinding => vec![
                 vec![text("name it in "), setting(S::BindingCluster)],
                 vec![text("name it for all bindings with "), setting(S::Cluster)],

@@ -23,11 +23,12 @@
 //! [`manifest`] reads them from files.
 //!
 //! # What the library does not do
-//! It never prints, never exits, never reads the environment and never picks credentials: clients and configuration are
-//! passed in. It logs through `tracing`, one span for each call, never a token.
+//! It never prints, never exits and never reads the environment: clients, or the environment that they are to be found in,
+//! are passed in. It logs through `tracing`, one span for each call, never a token.
 //!
 //! # Features
 //! - `aws` (default): the AWS back end.
+//! - `connect` (default): clients of AWS and of clusters, found by configuration, environment and kubeconfig.
 //! - `kube` (default): the Kubernetes back end. The version of the Kubernetes API is chosen by the program, through a
 //!   feature of `k8s-openapi` (such as `latest`).
 //! - `mock`: mockall mocks of the three traits.
@@ -35,13 +36,10 @@
 //!
 //! # Example
 //! ```
-//! use std::sync::Arc;
-//! use irsa_core::{Client, IrsaBinding, Request, Sandbox};
+//! use irsa_core::{IrsaBinding, Request, Sandbox};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-//! let sandbox = Arc::new(Sandbox::new());
-//! let client = Client::new(sandbox.clone(), sandbox.clone())
-//!     .with_cluster("sandbox".parse()?, Arc::new(sandbox.default_cluster()));
+//! let client = Sandbox::new().client();
 //! let binding = IrsaBinding::builder("sandbox", "default", "my-serviceaccount")
 //!     .with_policy("AmazonS3ReadOnlyAccess")
 //!     .build()?;
@@ -50,6 +48,7 @@
 //! # Ok::<(), irsa_core::Error>(())
 //! # }).unwrap();
 //! ```
+#![cfg_attr(feature = "connect", doc = "For AWS and clusters, [`connect`] makes the client.")]
 
 mod apply;
 #[cfg(feature = "aws")]
@@ -59,6 +58,8 @@ mod batch;
 mod binding;
 mod client;
 mod cluster_identity;
+#[cfg(feature = "connect")]
+pub mod connect;
 #[cfg(any(feature = "aws", feature = "kube"))]
 mod connection_limit;
 mod document;
@@ -68,6 +69,7 @@ mod guard;
 #[cfg(feature = "mutants")]
 pub mod guard;
 pub mod hint;
+pub mod input;
 mod inventory;
 #[cfg(feature = "kube")]
 pub mod kube;

@@ -6,6 +6,7 @@
 mod cluster_config;
 mod declared;
 mod document;
+mod files;
 mod read;
 mod schema;
 mod source_map;
@@ -20,6 +21,7 @@ use serde_json::Value;
 
 pub use self::declared::{Declared, ManifestFile};
 pub use self::document::FilePlace;
+pub use self::files::{Manifests, Source, read_all};
 pub use self::read::read;
 pub use self::schema::schema;
 use self::schema::{

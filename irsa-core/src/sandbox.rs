@@ -141,6 +141,9 @@ impl Request {
 }
 
 impl Sandbox {
+    /// The name of the cluster that a fresh sandbox has.
+    pub const CLUSTER: &'static str = "sandbox";
+
     /// A fresh sandbox in memory.
     pub fn new() -> Self {
         Self::of(Store::Memory(Box::default()))
@@ -210,7 +213,7 @@ impl Sandbox {
 
     /// The API server of the cluster that a fresh sandbox has.
     pub fn default_cluster(&self) -> SandboxCluster {
-        self.cluster(&ClusterRef::Name(ClusterName::constant("sandbox")))
+        self.cluster(&ClusterRef::Name(ClusterName::constant(Self::CLUSTER)))
     }
 
     async fn read<T>(&self, request: Request, work: impl Fn(&SandboxState) -> Answer<T> + Send + Sync) -> Result<T> {

@@ -1,11 +1,10 @@
 //! The client behind `irsa.Client`: one method for each verb, each giving a call that is waited for or awaited.
 
 use std::path::PathBuf;
-use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use irsa_cli::{Environment, Need, Options, Target};
+use irsa_core::connect::{Config, Need, Target};
 use irsa_core::name::{Audience, ClusterRef, Issuer, Namespace, ProviderArn, RoleName, ServiceAccountName};
 use irsa_core::trust::{Caller, usual_audience};
 use irsa_core::{Client, Error, ErrorKind, IrsaBinding, Request, Sandbox};
@@ -24,13 +23,11 @@ use crate::error::{Failure, Result, invalid};
 use crate::faults::SandboxFaults;
 use crate::kubernetes::Kubernetes;
 use crate::manifest::Exported;
+use crate::process;
 use crate::reach::{Live, Origin, Reach, Reaching};
 use crate::report::Planned;
 use crate::runtime::{Call, Needs, Teller};
 use crate::spelling::Keywords;
-
-/// The cluster of a sandbox.
-const SANDBOX_CLUSTER: &str = "sandbox";
 
 /// What a client reaches, and the cluster that it means.
 #[pyclass(frozen, module = "irsa._irsa")]
@@ -106,22 +103,20 @@ impl Core {
             let what = "kubernetes contradicts kubeconfig and context: give only one of them";
             return Err(PyValueError::new_err(what));
         }
-        let mut options = Options {
-            cluster,
-            region,
-            profile,
-            endpoint_url,
-            kubeconfig,
-            context,
-            issuer,
-            account,
-            max_connections,
-            ..Options::default()
-        };
-        options.timeout = timeout.map(seconds).transpose()?;
-        let (mut given, named_region) = (None, options.region.clone());
+        let mut config = Config::new().with_plugins(process::plugins());
+        config.cluster = cluster;
+        config.region = region;
+        config.profile = profile;
+        config.endpoint_url = endpoint_url;
+        config.kubeconfig = kubeconfig;
+        config.context = context;
+        config.issuer = issuer;
+        config.account = account;
+        config.max_connections = max_connections;
+        config.timeout = timeout.map(seconds).transpose()?;
+        let (mut given, named_region) = (None, config.region.clone());
         if let Some(session) = session {
-            if options.profile.is_some() {
+            if config.profile.is_some() {
                 return Err(PyValueError::new_err("profile contradicts session: give only one of them"));
             }
             let read = |error: PyErr| unreadable("session", "cannot be read", error, session.py());
@@ -129,10 +124,10 @@ impl Core {
                 let found = session.get_type().name()?;
                 return Err(PyTypeError::new_err(format!("session: must be a boto3 session, not {found}")));
             }
-            if options.region.is_none() && session.hasattr("region_name").map_err(read)? {
+            if config.region.is_none() && session.hasattr("region_name").map_err(read)? {
                 let region = session.getattr("region_name").map_err(read)?;
                 let given = (!region.is_none()).then_some(&region);
-                options.region = given.map(|region| value("session.region_name", region)).transpose()?;
+                config.region = given.map(|region| value("session.region_name", region)).transpose()?;
             }
             given = Some(Arc::new(session.clone().unbind()));
         }
@@ -140,10 +135,11 @@ impl Core {
             if let Some(region) = named_region.filter(|region| *region != own) {
                 return Err(PyValueError::new_err(format!("region {region} contradicts eks, which is of {own}")));
             }
-            options.region = Some(own);
+            config.region = Some(own);
         }
-        let environment = Environment::of_process();
-        let target = Target::new(&options, &environment, Need::Cluster).map_err(Failure::from)?;
+        config.check().map_err(|defect| Failure::from(defect.into_error(&Keywords)))?;
+        let environment = process::environment();
+        let target = Target::new(&config, &environment, Need::Cluster).map_err(Failure::from)?;
         let (cluster, timeout) = (target.cluster().map_err(Failure::from)?.clone(), target.timeout);
         let credentials = given.as_ref().map(credentials::of_session);
         let live = Live { environment, target, credentials, boto, kubernetes, session: given };
@@ -158,7 +154,7 @@ impl Core {
         timeout: Option<Given<'_, f64>>,
     ) -> PyResult<Self> {
         named!(path, cluster, timeout);
-        let cluster = cluster.as_deref().unwrap_or(SANDBOX_CLUSTER).parse::<ClusterRef>().map_err(Failure::from)?;
+        let cluster = cluster.as_deref().unwrap_or(Sandbox::CLUSTER).parse::<ClusterRef>().map_err(Failure::from)?;
         let origin = match path {
             None => Origin::Memory(Sandbox::new()),
             Some(path) => {
@@ -166,7 +162,7 @@ impl Core {
                 Origin::File(absolute.map_err(|error| invalid(format!("path: {path:?} is no path: {error}")))?)
             }
         };
-        let timeout = timeout.map(seconds).transpose()?.unwrap_or(Duration::from_secs(120));
+        let timeout = timeout.map(seconds).transpose()?.unwrap_or(Client::DEFAULT_TIMEOUT);
         Ok(Self::new(cluster, origin, timeout))
     }
 
@@ -405,7 +401,7 @@ const CO_ASYNC_GENERATOR: u32 = 0x200;
 
 impl Core {
     fn new(cluster: ClusterRef, origin: Origin, timeout: Duration) -> Self {
-        Self { cluster, reach: Mutex::new(Some((process::id(), Arc::new(Reach::new(origin, timeout))))) }
+        Self { cluster, reach: Mutex::new(Some((std::process::id(), Arc::new(Reach::new(origin, timeout))))) }
     }
 
     /// What says which binding is meant, and nothing of what is wanted of it.
@@ -479,7 +475,7 @@ impl Core {
         let Some(known) = known.as_mut() else {
             return Err(invalid("the client was collected: make another one".to_owned()));
         };
-        if known.0 != process::id() {
+        if known.0 != std::process::id() {
             if let Origin::Memory(_) = known.1.origin() {
                 return Err(Error::new(ErrorKind::InvalidInput, "this sandbox is in the memory of another process")
                     .with_hint("make the client after the fork, or keep the sandbox in a file")
@@ -487,7 +483,7 @@ impl Core {
             }
             let anew = Arc::new(known.1.anew());
             // Never dropped: that would close connections of the old process, by threads that are not there.
-            std::mem::forget(std::mem::replace(known, (process::id(), anew)));
+            std::mem::forget(std::mem::replace(known, (std::process::id(), anew)));
         }
         Ok(Arc::clone(&known.1))
     }

@@ -82,14 +82,11 @@ pub(crate) struct Told {
 
 impl Told {
     pub(crate) fn of(error: &Error) -> Self {
-        // What is refused from the input alone speaks of options; what others say is left as it is.
-        let of_input = error.kind() == ErrorKind::InvalidInput && error.code().is_none();
-        let told = |text: String| if of_input { in_keywords(&text) } else { text };
         Self {
-            message: told(error.to_string()),
-            causes: error.causes().into_iter().map(told).collect(),
+            message: error.to_string(),
+            causes: error.causes(),
             code: error.code().map(str::to_owned),
-            hint: error.hint().and_then(|hint| hint.spelt(&Keywords)).map(|hint| in_keywords(&hint.to_string())),
+            hint: error.hint().and_then(|hint| hint.spelt(&Keywords)).map(|hint| hint.to_string()),
         }
     }
 
@@ -109,38 +106,6 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     let exception = Told::of(error).exception(py, error.kind(), error.report())?;
     exception.set_cause(py, raised(error).map(|raised| raised.exception(py)));
     Ok(exception)
-}
-
-/// Options that Python has under another name than theirs.
-const RENAMED: [(&str, &str); 8] = [
-    ("policy", "policies"),
-    ("add-policy", "add_policies"),
-    ("remove-policy", "remove_policies"),
-    ("subject", "subjects"),
-    ("add-subject", "add_subjects"),
-    ("remove-subject", "remove_subjects"),
-    ("tag", "tags"),
-    ("trust-statement", "trust_statements"),
-];
-
-/// A text that speaks of options of the program, such as `--role-name`, with the keywords of Python in their place.
-fn in_keywords(text: &str) -> String {
-    let mut parts = text.split("--");
-    let mut told = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let begins = told.is_empty() || told.ends_with([' ', '(', '`']);
-        let length = part.find(|c: char| !c.is_ascii_lowercase() && c != '-').unwrap_or(part.len());
-        let (option, rest) = part.split_at(length);
-        if begins && option.starts_with(|c: char| c.is_ascii_lowercase()) {
-            let renamed = RENAMED.iter().find(|(known, _)| *known == option).map(|(_, keyword)| (*keyword).to_owned());
-            told.push_str(&renamed.unwrap_or_else(|| option.replace('-', "_")));
-        } else {
-            told.push_str("--");
-            told.push_str(option);
-        }
-        told.push_str(rest);
-    }
-    told
 }
 
 /// What other people's code raised, where that is the cause.

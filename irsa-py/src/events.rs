@@ -21,7 +21,7 @@ use crate::data::Field;
 use crate::json;
 
 /// Where the targets begin that are passed on: other crates may log what is secret.
-const OWN: [&str; 3] = ["irsa_core", "irsa_cli", "_irsa"];
+const OWN: [&str; 2] = ["irsa_core", "_irsa"];
 
 /// The id of spans outside of calls, of which nothing is kept.
 const NOWHERE: u64 = u64::MAX;

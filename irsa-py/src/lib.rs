@@ -18,6 +18,7 @@ mod json;
 mod kubernetes;
 mod manifest;
 mod permissions;
+mod process;
 mod reach;
 mod report;
 mod runtime;

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use irsa_cli::{Environment, read_manifests};
-use irsa_core::manifest::{self, Declared};
+use irsa_core::manifest::{self, Declared, Source};
 use irsa_core::name::{ClusterRef, Region, RoleArn};
 use irsa_core::{Error, ErrorKind, IrsaBinding, Warning, WarningId};
 use pyo3::exceptions::PyTypeError;
@@ -52,7 +51,7 @@ pub(crate) struct Declarations {
 impl Declarations {
     fn read(paths: &[PathBuf]) -> irsa_core::Result<Self> {
         let unnamed: ClusterRef = UNNAMED.parse()?;
-        let read = read_manifests(&Environment::of_process(), paths, Some(&unnamed))?;
+        let read = manifest::read_all(paths.iter().cloned().map(Source::Path), Path::new(""), Some(&unnamed))?;
         let bindings = read.bindings.iter().map(|declared| Wish::of(&declared.binding, &unnamed)).collect();
         let origin = |declared: &Declared| Origin {
             place: declared.place.to_string(),
@@ -142,9 +141,6 @@ pub(crate) fn load_manifest<'py>(py: Python<'py>, paths: &Bound<'py, PyTuple>) -
     }
     let path = |(index, path): (usize, Bound<'py, PyAny>)| value::<PathBuf>(&format!("paths[{index}]"), &path);
     let paths: Vec<PathBuf> = paths.iter().enumerate().map(path).collect::<PyResult<_>>()?;
-    // A file of the name that stands for standard input on a command line.
-    let paths: Vec<PathBuf> =
-        paths.into_iter().map(|path| if path == *"-" { Path::new(".").join(path) } else { path }).collect();
     // A file may be a pipe that nobody writes to: Ctrl-C must not wait for it.
     Call::new(Needs::Thread, None, move |_| async move { Declarations::read(&paths) }).wait(py)
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
-use irsa_cli::{Connection, Environment, Target};
+use irsa_core::connect::{Connection, Environment, Target};
 use irsa_core::name::{ClusterRef, Region};
 use irsa_core::{Client, ConnectionLimit, Error, ErrorKind, Result, Sandbox};
 use pyo3::prelude::*;
@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use crate::boto::{AT_ONCE, Boto3Backend, Boto3Clients};
 use crate::kubernetes::Kubernetes;
+use crate::process;
 
 /// What is reached, before it is.
 #[derive(Clone, Debug)]
@@ -129,7 +130,7 @@ impl Reach {
     pub(crate) fn anew(&self) -> Self {
         let origin = match &self.origin {
             Origin::Live(live) => {
-                let target = live.target.clone().after_fork(&live.environment);
+                let target = live.target.clone().after_fork(process::plugins());
                 Origin::Live(Box::new(Live { target, ..(**live).clone() }))
             }
             other => other.clone(),

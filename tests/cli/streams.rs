@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use irsa_cli::{Environment, Live};
+use irsa_cli::{Live, Process};
 
 use super::Shell;
 
@@ -23,7 +23,7 @@ fn colour_is_for_terminals_and_for_who_asks() {
     let coloured = |shell: &Shell, line: &str| shell.run(line).stdout.contains('\u{1b}');
     assert!(!coloured(&shell, "create a --dry-run"));
     assert!(coloured(&shell, "create a --dry-run --color always"));
-    shell.environment.stdout_is_terminal = true;
+    shell.process.stdout_is_terminal = true;
     assert!(coloured(&shell, "create a --dry-run"));
     assert!(!coloured(&shell, "create a --dry-run --color=never"));
     assert!(!coloured(&shell.with_variable("NO_COLOR", "1"), "create a --dry-run"));
@@ -51,7 +51,7 @@ fn a_reader_that_goes_away_is_no_failure_and_a_full_disk_is() {
     for (kind, code, said) in [(io::ErrorKind::BrokenPipe, 0, false), (io::ErrorKind::StorageFull, 1, true)] {
         let mut stderr = Vec::new();
         let words = ["irsa", "completions", "bash"];
-        let exit = irsa_cli::run(words, &Environment::default(), &Live, &mut Gone(kind), &mut stderr);
+        let exit = irsa_cli::run(words, &Process::default(), &Live, &mut Gone(kind), &mut stderr);
         assert_eq!((exit.code(), !stderr.is_empty()), (code, said), "{kind}");
     }
 }

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
+use irsa_core::connect::Config;
 
-use crate::connect::{DEFAULT_SANDBOX_FILE, Options};
+/// The file of the sandbox, if none is named.
+pub(crate) const DEFAULT_SANDBOX_FILE: &str = "irsa-sandbox.json";
 
 /// Output format of results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -120,20 +122,19 @@ pub(crate) struct Global {
 
 impl Global {
     /// The options that choose the AWS account and the clusters.
-    pub(crate) fn options(&self) -> Options {
-        Options {
-            cluster: self.cluster.clone(),
-            region: self.region.clone(),
-            profile: self.profile.clone(),
-            endpoint_url: self.endpoint_url.clone(),
-            kubeconfig: self.kubeconfig.clone(),
-            context: self.context.clone(),
-            issuer: self.issuer.clone(),
-            account: self.account.clone(),
-            sandbox: self.sandbox.clone(),
-            timeout: Some(self.timeout),
-            max_connections: None,
-        }
+    pub(crate) fn config(&self) -> Config {
+        let mut config = Config::new();
+        config.cluster = self.cluster.clone();
+        config.region = self.region.clone();
+        config.profile = self.profile.clone();
+        config.endpoint_url = self.endpoint_url.clone();
+        config.kubeconfig = self.kubeconfig.clone();
+        config.context = self.context.clone();
+        config.issuer = self.issuer.clone();
+        config.account = self.account.clone();
+        config.sandbox = self.sandbox.clone();
+        config.timeout = Some(self.timeout);
+        config
     }
 }
 

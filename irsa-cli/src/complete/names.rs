@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use irsa_core::connect::Environment;
 use irsa_core::kube::kubeconfig::{self, ContextCluster};
 use irsa_core::name::ClusterRef;
 use irsa_core::{ClusterState, Sandbox, SandboxState};
 use kube::config::Kubeconfig;
 
 use super::line::Line;
-use crate::connect::{DEFAULT_SANDBOX_FILE, SANDBOX_CLUSTER};
-use crate::environment::Environment;
+use crate::args::DEFAULT_SANDBOX_FILE;
 
 /// The files that the options of a line and the environment name. Each is read when it is asked for.
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl<'a> Names<'a> {
     }
 
     fn sandbox_cluster<'s>(&self, state: &'s SandboxState) -> Option<&'s ClusterState> {
-        let wanted = self.line.value("cluster").unwrap_or(SANDBOX_CLUSTER);
+        let wanted = self.line.value("cluster").unwrap_or(Sandbox::CLUSTER);
         state.clusters.iter().find(|(cluster, _)| cluster.to_string() == wanted).map(|(_, state)| state)
     }
 
@@ -262,8 +262,7 @@ sso_region = us-west-1
         write(".aws/config", CONFIG);
         write(".aws/credentials", CREDENTIALS);
         write("sb.json", SANDBOX);
-        let variables = [("HOME".to_owned(), home.path().display().to_string())].into();
-        let environment = Environment { variables, folder: home.path().to_owned(), ..Environment::default() };
+        let environment = Environment::new([("HOME", home.path())]).with_directory(home.path());
         (home, environment)
     }
 

@@ -1,12 +1,12 @@
 //! Which environment and cluster are meant: what variables and kubeconfig tell, and the config map that tells the rest.
 
 use irsa_core::backend::ClusterBackend;
+use irsa_core::connect::{Environment, Target};
 use irsa_core::name::{ClusterName, ClusterRef, Namespace};
 use irsa_core::{Client, Error, ErrorKind, Result};
 
 use super::wish::{Asked, Wish};
-use crate::connect::{Connect, Target};
-use crate::environment::Environment;
+use crate::connect::Connect;
 
 /// The variable with the name of the environment.
 pub(crate) const VPC_NAME: &str = "vpc_name";

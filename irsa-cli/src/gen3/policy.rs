@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use irsa_core::connect::Environment;
 use irsa_core::{Error, Request, Result};
 
-use crate::environment::Environment;
 use crate::inputs;
 use crate::settings::{PolicyInput, inline_name};
 

@@ -1,13 +1,14 @@
 //! From the options to a request, with every check that needs no call.
 
+use irsa_core::connect::{Config, Need, Target};
 use irsa_core::name::{ClusterName, ClusterRef, Namespace};
 use irsa_core::{Convention, Error, ErrorKind, IrsaBinding, IrsaBindingBuilder, Request, Result};
 
 use super::environment::{VPC_NAME, namespace_of};
 use super::policy;
 use crate::args::{Gen3Args, SettingArgs};
-use crate::connect::{Need, Options, Target};
-use crate::environment::Environment;
+use crate::connect::target;
+use crate::process::Process;
 use crate::settings::{switched, with_settings};
 
 /// What is to be done.
@@ -78,10 +79,10 @@ impl Wish {
 ///
 /// # Errors
 /// `InvalidInput` for everything that can be refused without a call.
-pub(crate) fn wish(environment: &Environment, options: &Options, args: &Gen3Args) -> Result<(Target, Wish)> {
+pub(crate) fn wish(process: &Process, config: Config, args: &Gen3Args) -> Result<(Target, Wish)> {
     let (kind, name) = kind(args)?;
-    let mut target = Target::new(options, environment, Need::ClusterFromElsewhere)?;
-    let vpc_name = match environment.variable(VPC_NAME) {
+    let mut target = target(config, process, Need::ClusterFromElsewhere)?;
+    let vpc_name = match process.environment.variable(VPC_NAME) {
         Some(name) => Some(
             ClusterName::new(name)
                 .map_err(|invalid| Error::from(invalid).during(format!("variable {VPC_NAME} names no environment")))?,
@@ -91,7 +92,7 @@ pub(crate) fn wish(environment: &Environment, options: &Options, args: &Gen3Args
     if let (None, Some(name)) = (&target.cluster, &vpc_name) {
         target.cluster = Some(ClusterRef::Name(name.clone()));
     }
-    let current = namespace_of(environment, &target)?;
+    let current = namespace_of(&process.environment, &target)?;
     // The script took an empty one for none.
     let namespace = args.namespace.clone().filter(|namespace| !namespace.is_empty()).unwrap_or_else(|| current.clone());
     // What is not known yet is filled in later; a cluster's name stands for it, as it does where both are the same.
@@ -100,7 +101,7 @@ pub(crate) fn wish(environment: &Environment, options: &Options, args: &Gen3Args
     let named = vpc_name.clone().or_else(|| cluster.name().cloned()).map_or_else(|| ClusterName::new("unknown"), Ok)?;
     let builder = IrsaBinding::builder(cluster.to_string(), namespace, name)
         .with_convention(Convention::Gen3 { environment: named });
-    let asked = asked(environment, args, kind, builder)?;
+    let asked = asked(process, args, kind, builder)?;
     let needs_name = target.cluster.is_none() || args.settings.role_name.is_none();
     let unread = (vpc_name.is_none() && needs_name).then(|| Namespace::new(current)).transpose()?;
     Ok((target, Wish { kind, asked, unread }))
@@ -131,19 +132,19 @@ fn kind(args: &Gen3Args) -> Result<(Kind, &str)> {
     }
 }
 
-fn asked(environment: &Environment, args: &Gen3Args, kind: Kind, builder: IrsaBindingBuilder) -> Result<Asked> {
+fn asked(process: &Process, args: &Gen3Args, kind: Kind, builder: IrsaBindingBuilder) -> Result<Asked> {
     let settings = &args.settings;
     let with = |policies: &[String]| -> Result<IrsaBinding> {
-        with_settings(environment, builder.clone(), policies, &args.subjects, settings)?.build()
+        with_settings(process, builder.clone(), policies, &args.subjects, settings)?.build()
     };
     let policy = args.policy.as_deref().unwrap_or_default();
     if args.keep_role && kind != Kind::Delete {
         return Err(Error::new(ErrorKind::InvalidInput, "--keep-role goes with --delete only"));
     }
     let request = match kind {
-        Kind::Create => Request::create(with(&[policy::spelt(environment, policy)?])?),
-        Kind::Add => Request::update(with(&[policy::spelt(environment, policy)?])?),
-        Kind::Remove => policy::removed(environment, Request::update(with(&[])?), policy)?,
+        Kind::Create => Request::create(with(&[policy::spelt(&process.environment, policy)?])?),
+        Kind::Add => Request::update(with(&[policy::spelt(&process.environment, policy)?])?),
+        Kind::Remove => policy::removed(&process.environment, Request::update(with(&[])?), policy)?,
         Kind::List => {
             let allowed = SettingArgs { role_name: settings.role_name.clone(), ..SettingArgs::default() };
             check_settings(args, &allowed, "-l takes -n and --role-name")?;

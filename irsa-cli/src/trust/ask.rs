@@ -1,12 +1,12 @@
 //! The questions that need AWS or a cluster.
 
+use irsa_core::connect::{Environment, Target};
 use irsa_core::name::{ClusterRef, ProviderArn, RoleArn};
 use irsa_core::trust::WhoCan;
 use irsa_core::{Client, Error, ErrorKind, Result, Warning, WarningId};
 
 use super::{Check, Checked, Policy, Provider, Question, Role, Told};
-use crate::connect::{Connect, Target};
-use crate::environment::Environment;
+use crate::connect::Connect;
 
 /// An error, and whether it came before any call of the work itself.
 type Early = (bool, Error);

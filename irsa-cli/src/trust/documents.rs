@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use irsa_core::connect::Environment;
 use irsa_core::trust::{AuditedRole, RoleDocuments, roles_of_text};
 use irsa_core::{Error, ErrorKind, Result, Warning};
 
-use crate::environment::Environment;
 use crate::inputs;
+use crate::process::Process;
 
 /// The most bytes of a dump: that of an account of 50,000 roles with long policies.
 pub(super) const LONGEST: u64 = 1024 * 1024 * 1024;
@@ -42,16 +43,16 @@ pub(crate) struct Files {
 ///
 /// # Errors
 /// `InvalidInput` that names each file that cannot be read, where there is no other; where none of them holds a role.
-pub(crate) fn read(environment: &Environment, paths: &[PathBuf]) -> Result<Files> {
+pub(crate) fn read(process: &Process, paths: &[PathBuf]) -> Result<Files> {
     let mut found = RoleDocuments::default();
-    let (files, failures) = files(environment, paths);
+    let (files, failures) = files(&process.environment, paths);
     let mut documents = Vec::new();
     for (path, error) in failures {
         found.fail(&inputs::shown(&path), error);
     }
     for (file, path) in files {
         let name = inputs::shown(&file);
-        match inputs::document(environment, &file, LONGEST) {
+        match inputs::document(process, &file, LONGEST) {
             Ok(text) => {
                 found.extend(roles_of_text(&name, &text));
                 documents.push(Document { name, path, text });
@@ -166,7 +167,7 @@ fn portable(environment: &Environment, named: &Path, file: &Path) -> PathBuf {
         return PathBuf::from("stdin.json");
     }
     let whole = lexical(&environment.path(file));
-    if let Ok(below) = whole.strip_prefix(lexical(&environment.folder)) {
+    if let Ok(below) = whole.strip_prefix(lexical(&environment.directory)) {
         return below.to_owned();
     }
     let named = lexical(&environment.path(named));
@@ -196,7 +197,7 @@ mod tests {
     use super::*;
 
     fn environment() -> Environment {
-        Environment { folder: PathBuf::from("/home/me/project"), ..Environment::default() }
+        Environment::default().with_directory("/home/me/project")
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl SandboxState {
             iam_changes: IamChanges::default(),
             clusters: BTreeMap::new(),
         };
-        let cluster = ClusterRef::Name(ClusterName::constant("sandbox"));
+        let cluster = ClusterRef::Name(ClusterName::constant(super::Sandbox::CLUSTER));
         let described = state.new_cluster(&cluster);
         if let Some(issuer) = described.issuer.clone() {
             state.providers.insert(issuer, ProviderState::for_sts());

@@ -7,15 +7,16 @@ use aws_config::SdkConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use irsa_core::aws::{EksTokenSource, Profiles, credentials_provider};
-use irsa_core::kube::BearerSource;
-use irsa_core::kube::kubeconfig::{ContextPlugin, EksTokenRequest, PluginCredentials, plugin_of_context};
-use irsa_core::name::Region;
-use irsa_core::{Result, Warning, WarningId};
 use kube::config::Kubeconfig;
 
-use super::Target;
-use crate::environment::Environment;
+use super::environment::Environment;
+use super::target::Target;
+use crate::aws::{EksTokenSource, Profiles, credentials_provider};
+use crate::error::Result;
+use crate::kube::BearerSource;
+use crate::kube::kubeconfig::{ContextPlugin, EksTokenRequest, PluginCredentials, plugin_of_context};
+use crate::name::Region;
+use crate::report::{Warning, WarningId};
 
 /// What is needed to make tokens.
 pub(super) struct Signing<'a> {

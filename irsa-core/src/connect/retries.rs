@@ -1,27 +1,17 @@
 //! How often calls to AWS are tried: settings on which the SDK itself would panic.
 
-use std::borrow::Cow;
-
-use aws_config::profile::{ProfileSet, load};
 use aws_config::retry::{RetryConfig, RetryMode};
-use aws_types::os_shim_internal::{Env, Fs};
-use irsa_core::{Error, Result};
 
-use crate::environment::Environment;
+use super::environment::Environment;
+use crate::aws::Profiles;
+use crate::error::{Error, Result};
 
 /// The retries that environment and profile ask for, where the SDK does not understand what they say: botocore's mode
 /// `legacy`, and variables that are set and empty. Nothing where it does.
 ///
 /// # Errors
 /// `InvalidInput` for a mode or a number that is none.
-pub(super) async fn retries(environment: &Environment, profile: Option<&str>) -> Result<Option<RetryConfig>> {
-    let profile = profile.map(|name| Cow::from(name.to_owned()));
-    // Errors in the files are reported where their values are needed.
-    let profiles = load(&Fs::real(), &Env::real(), &Default::default(), profile).await.ok();
-    understood(environment, profiles.as_ref())
-}
-
-fn understood(environment: &Environment, profiles: Option<&ProfileSet>) -> Result<Option<RetryConfig>> {
+pub(super) fn retries(environment: &Environment, profiles: Option<&Profiles>) -> Result<Option<RetryConfig>> {
     let mut config = RetryConfig::standard();
     let mode = Setting::of(environment, profiles, "AWS_RETRY_MODE", "retry_mode");
     let attempts = Setting::of(environment, profiles, "AWS_MAX_ATTEMPTS", "max_attempts");
@@ -53,7 +43,7 @@ struct Setting<'a> {
 impl<'a> Setting<'a> {
     fn of(
         environment: &'a Environment,
-        profiles: Option<&'a ProfileSet>,
+        profiles: Option<&'a Profiles>,
         variable: &'static str,
         key: &'static str,
     ) -> Self {
@@ -65,13 +55,12 @@ impl<'a> Setting<'a> {
 
 #[cfg(test)]
 mod tests {
-    use irsa_core::ErrorKind;
-
+    use super::super::target::tests::environment;
     use super::*;
-    use crate::connect::target::tests::environment;
+    use crate::error::ErrorKind;
 
     fn found(variables: &[(&str, &str)]) -> Result<Option<RetryConfig>> {
-        understood(&environment(variables), None)
+        retries(&environment(variables), None)
     }
 
     #[test]

@@ -1,48 +1,25 @@
-//! Where the work is done, as options, environment and kubeconfig say. Reads the kubeconfig at most once, and calls nothing.
+//! The cluster, account and region that configuration, environment and kubeconfig mean together. Makes no call.
 
-use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use irsa_core::aws::check_endpoint_url;
-use irsa_core::kube::{Plugins, kubeconfig};
-use irsa_core::name::{AccountId, ClusterRef, EksHost, Issuer, Partition, Region};
-use irsa_core::{Error, ErrorKind, Identity, Result, Warning};
 use kube::config::Kubeconfig;
 
-use crate::environment::Environment;
-use crate::settings::contradiction;
+use super::config::{Config, contradiction};
+use super::environment::Environment;
+use crate::aws::check_endpoint_url;
+use crate::client::Client;
+use crate::cluster_identity::Identity;
+use crate::error::{Error, ErrorKind, Result};
+use crate::hint::{Hint, NEUTRAL};
+use crate::kube::{Plugins, kubeconfig};
+use crate::name::{AccountId, ClusterRef, EksHost, Issuer, Partition, Region};
+use crate::report::Warning;
+use crate::sandbox::Sandbox;
 
-/// What is said of where the work is done. What is not said comes from the environment and the kubeconfig.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The cluster, by name or ARN.
-    pub cluster: Option<String>,
-    /// The AWS region.
-    pub region: Option<String>,
-    /// The AWS profile.
-    pub profile: Option<String>,
-    /// The URL that takes all calls to AWS.
-    pub endpoint_url: Option<String>,
-    /// The kubeconfig file.
-    pub kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig.
-    pub context: Option<String>,
-    /// The issuer of the cluster's tokens, together with `account` in place of asking EKS.
-    pub issuer: Option<String>,
-    /// The account of the roles, together with `issuer`.
-    pub account: Option<String>,
-    /// The file of the sandbox, in place of AWS and clusters.
-    pub sandbox: Option<PathBuf>,
-    /// The longest time for one binding; by default 2 minutes.
-    pub timeout: Option<Duration>,
-    /// How many requests are under way at once, and connections open to each host; by default 20.
-    pub max_connections: Option<usize>,
-}
-
-/// Where the work is done.
+/// Where a client works: what configuration, environment and kubeconfig mean together. The kubeconfig is read at most once.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Target {
@@ -73,38 +50,29 @@ pub struct Target {
 }
 
 const NO_CLUSTER: &str = "no cluster is named";
-const NAME_IT: &str = "name it with --cluster or IRSA_CLUSTER, or try things out with --sandbox";
+const NAME_IT: Hint = Hint::NameClusterOrTrySandbox { or_issuer: false };
 
-/// What a command needs of a cluster.
+/// Which cluster a target needs, and where its name may come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// One there must be.
+    /// A cluster is required: the one that the configuration, `IRSA_CLUSTER` or the current context names.
     Cluster,
-    /// The one that options, IRSA_CLUSTER or the current context of the kubeconfig name, else the account alone.
+    /// The one that the configuration, `IRSA_CLUSTER` or the current context of the kubeconfig names, else the account alone.
     ClusterIfKnown,
-    /// The one that options or IRSA_CLUSTER name, else the account alone.
+    /// The one that the configuration or `IRSA_CLUSTER` names, else the account alone.
     ClusterIfNamed,
-    /// The one that options or IRSA_CLUSTER name; otherwise something else tells it, and never the kubeconfig.
+    /// The one that the configuration or `IRSA_CLUSTER` names; otherwise the caller finds it, and never the kubeconfig.
     ClusterFromElsewhere,
 }
 
-/// The longest time for one binding, if nothing is said.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
-
-/// The file of the sandbox, if none is named.
-pub(crate) const DEFAULT_SANDBOX_FILE: &str = "irsa-sandbox.json";
-
-/// The name of the cluster that a sandbox has.
-pub(crate) const SANDBOX_CLUSTER: &str = "sandbox";
-
 impl Target {
-    /// The target that the options name.
+    /// The target of a configuration.
     ///
     /// # Errors
-    /// `InvalidInput` for options that are malformed or contradict each other, and where nothing names a cluster that is
+    /// `InvalidInput` for settings that are malformed or contradict each other, and where nothing names a cluster that is
     /// required.
-    pub fn new(options: &Options, environment: &Environment, need: Need) -> Result<Self> {
-        let mut target = Self::named(options, environment)?;
+    pub fn new(config: &Config, environment: &Environment, need: Need) -> Result<Self> {
+        let mut target = Self::named(config, environment)?;
         if target.context.is_some() && target.sandbox.is_none() {
             target.check_context(environment)?;
         }
@@ -122,39 +90,43 @@ impl Target {
         Ok(target)
     }
 
-    /// What options and variables name, without the kubeconfig.
-    fn named(options: &Options, environment: &Environment) -> Result<Self> {
-        check_sandbox(options)?;
-        check_url(options.endpoint_url.as_deref())?;
-        let given = given(options)?;
-        let named = match (&options.cluster, &options.sandbox) {
+    /// What configuration and variables name, without the kubeconfig.
+    fn named(config: &Config, environment: &Environment) -> Result<Self> {
+        config.check().map_err(|defect| defect.into_error(NEUTRAL))?;
+        check_url(config.endpoint_url.as_deref())?;
+        let given: Option<(Issuer, AccountId)> = match (&config.issuer, &config.account) {
+            (Some(issuer), Some(account)) => Some((issuer.parse()?, account.parse()?)),
+            _ => None,
+        };
+        let named = match (&config.cluster, &config.sandbox) {
             (Some(cluster), _) => Some(cluster.as_str()),
-            (None, Some(_)) => Some(SANDBOX_CLUSTER),
+            (None, Some(_)) => Some(Sandbox::CLUSTER),
             (None, None) => environment.variable("IRSA_CLUSTER"),
         };
         Ok(Self {
-            sandbox: options.sandbox.as_ref().map(|file| environment.path(file)),
+            sandbox: config.sandbox.as_ref().map(|file| environment.path(file)),
             cluster: match (named, &given) {
                 (Some(name), _) => Some(named_cluster(name)?),
                 (None, Some((issuer, _))) => Some(ClusterRef::Issuer(issuer.clone())),
                 (None, None) => None,
             },
-            region: options.region.as_deref().map(Region::new).transpose()?,
+            region: config.region.as_deref().map(Region::new).transpose()?,
             given,
-            profile: options.profile.clone(),
-            endpoint_url: options.endpoint_url.clone(),
-            kubeconfig: options.kubeconfig.as_ref().map(|file| environment.path(file)),
-            context: options.context.clone().filter(|name| !name.is_empty()),
-            timeout: options.timeout.unwrap_or(DEFAULT_TIMEOUT),
-            max_connections: max_connections(options.max_connections)?,
+            profile: config.profile.clone(),
+            endpoint_url: config.endpoint_url.clone(),
+            kubeconfig: config.kubeconfig.as_ref().map(|file| environment.path(file)),
+            context: config.context.clone().filter(|name| !name.is_empty()),
+            timeout: config.timeout.unwrap_or(Client::DEFAULT_TIMEOUT),
+            max_connections: max_connections(config.max_connections)?,
             read: OnceLock::new(),
-            plugins: plugins(environment),
+            plugins: config.plugins.clone(),
             warnings: Arc::default(),
         })
     }
 
     /// With the region of an issuer, where no other is known.
-    pub(crate) fn or_region_of(mut self, issuer: &Issuer) -> Self {
+    #[must_use]
+    pub fn or_region_of(mut self, issuer: &Issuer) -> Self {
         self.region = self.region.or_else(|| EksHost::of_issuer(issuer).map(|host| host.region));
         self
     }
@@ -191,9 +163,7 @@ impl Target {
                 let operation = format!("cannot read the kubeconfig {}", file.display());
                 return Err(Error::new(ErrorKind::InvalidInput, operation)
                     .with_cause("there is no such file")
-                    .with_hint(
-                        "name a file with --kubeconfig, or leave it out: KUBECONFIG or ~/.kube/config is read",
-                    ));
+                    .with_hint(Hint::NameKubeconfig));
             }
             _ => self.kubeconfig_files(environment),
         };
@@ -224,7 +194,7 @@ impl Target {
     }
 
     /// An error of the kubeconfig, with the place of its files.
-    pub(crate) fn in_kubeconfig(&self, environment: &Environment, error: Error) -> Error {
+    pub(super) fn in_kubeconfig(&self, environment: &Environment, error: Error) -> Error {
         let files = self.kubeconfig_files(environment);
         let shown = |files: &[&PathBuf]| files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>();
         let existing: Vec<&PathBuf> = files.iter().filter(|file| file.exists()).collect();
@@ -252,20 +222,21 @@ impl Target {
     }
 
     /// Runs the credential plug-ins of kubeconfigs: each once, however often this target is connected to.
-    pub(crate) fn plugins(&self) -> &Plugins {
+    pub(super) fn plugins(&self) -> &Plugins {
         &self.plugins
     }
 
-    /// The same for a forked process: what the old process is waiting for never comes in the new one.
+    /// The same for a forked process, with plug-ins of its own: a run that the old process waits for never ends in the new
+    /// one.
     #[must_use]
-    pub fn after_fork(mut self, environment: &Environment) -> Self {
-        self.plugins = plugins(environment);
+    pub fn after_fork(mut self, plugins: Plugins) -> Self {
+        self.plugins = plugins;
         self.warnings = Arc::default();
         self
     }
 
     /// Adds a warning that came up while connecting, once.
-    pub(crate) fn warn(&self, warning: Warning) {
+    pub(super) fn warn(&self, warning: Warning) {
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         if !warnings.contains(&warning) {
             warnings.push(warning);
@@ -273,7 +244,7 @@ impl Target {
     }
 
     /// The warnings that came up while connecting.
-    pub(crate) fn warnings(&self) -> Vec<Warning> {
+    pub fn warnings(&self) -> Vec<Warning> {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -313,7 +284,7 @@ impl Target {
             && told != wanted
         {
             let context = format!("context {context:?}, whose cluster is in {told}");
-            return Err(contradiction(&format!("--region {wanted}"), &context).with_hint(NAME_IT));
+            return Err(contradiction(&format!("region {wanted}"), &context).with_hint(NAME_IT));
         }
         self.region = self.region.take().or(found.region);
         self.cluster = Some(found.cluster);
@@ -325,52 +296,20 @@ impl Target {
         if let Some(ClusterRef::Arn(arn)) = &self.cluster {
             match &self.region {
                 Some(region) if region != arn.region() => {
-                    return Err(contradiction(&format!("--region {region}"), &format!("the cluster's ARN {arn}")));
+                    return Err(contradiction(&format!("region {region}"), &format!("the cluster's ARN {arn}")));
                 }
                 _ => self.region = Some(arn.region().clone()),
             }
             if let Some((_, account)) = &self.given
                 && account != arn.account()
             {
-                return Err(contradiction(&format!("--account {account}"), &format!("the cluster's ARN {arn}")));
+                return Err(contradiction(&format!("account {account}"), &format!("the cluster's ARN {arn}")));
             }
         }
         if let (None, Some((issuer, _))) = (&self.region, &self.given) {
             self.region = EksHost::of_issuer(issuer).map(|host| host.region);
         }
         Ok(())
-    }
-}
-
-/// Plug-ins that may ask the person at the terminal, if there is one, and whose words that person sees as they come.
-fn plugins(environment: &Environment) -> Plugins {
-    let plugins = if environment.stdin_is_terminal { Plugins::new().with_terminal() } else { Plugins::new() };
-    if !environment.stderr_is_terminal {
-        return plugins;
-    }
-    plugins.with_stderr(|bytes| {
-        // There is no other stream to complain on.
-        let _ = io::stderr().write_all(bytes);
-    })
-}
-
-/// The sandbox needs nothing that leads to AWS or to a cluster, so that naming it is a mistake.
-pub(crate) fn check_sandbox(options: &Options) -> Result<()> {
-    if options.sandbox.is_none() {
-        return Ok(());
-    }
-    let others = [
-        ("--region", options.region.is_some()),
-        ("--profile", options.profile.is_some()),
-        ("--endpoint-url", options.endpoint_url.is_some()),
-        ("--kubeconfig", options.kubeconfig.is_some()),
-        ("--context", options.context.is_some()),
-        ("--issuer", options.issuer.is_some()),
-        ("--account", options.account.is_some()),
-    ];
-    match others.into_iter().find(|(_, given)| *given) {
-        Some((option, _)) => Err(contradiction(option, "--sandbox")),
-        None => Ok(()),
     }
 }
 
@@ -381,33 +320,19 @@ fn max_connections(max: Option<usize>) -> Result<Option<NonZeroUsize>> {
 
 fn check_url(url: Option<&str>) -> Result<()> {
     let Some(url) = url else { return Ok(()) };
-    check_endpoint_url(url).map_err(|why| {
-        Error::invalid(
-            "--endpoint-url",
-            url,
-            format!("must be a URL that begins with https:// or http://, and it {why}"),
-        )
-    })
-}
-
-fn given(options: &Options) -> Result<Option<(Issuer, AccountId)>> {
-    let missing = |one: &str, other: &str| {
-        let operation = format!("{one} needs {other}: together they stand in place of asking EKS");
-        Err(Error::new(ErrorKind::InvalidInput, operation).with_hint(format!("add {other}, or leave {one} out")))
-    };
-    match (&options.issuer, &options.account) {
-        (Some(issuer), Some(account)) => Ok(Some((issuer.parse()?, account.parse()?))),
-        (Some(_), None) => missing("--issuer", "--account"),
-        (None, Some(_)) => missing("--account", "--issuer"),
-        (None, None) => Ok(None),
-    }
+    let rule = |why| format!("must be a URL that begins with https:// or http://, and it {why}");
+    check_endpoint_url(url).map_err(|why| Error::invalid("endpoint URL", url, rule(why)))
 }
 
 /// A cluster by name or ARN.
-pub(crate) fn named_cluster(text: &str) -> Result<ClusterRef> {
+///
+/// # Errors
+/// `InvalidInput` for anything else.
+pub fn named_cluster(text: &str) -> Result<ClusterRef> {
     match text.parse()? {
-        ClusterRef::Issuer(_) => Err(Error::invalid("cluster", text, "must be a name or an ARN")
-            .with_hint("an issuer is given with --issuer, together with --account")),
+        ClusterRef::Issuer(_) => {
+            Err(Error::invalid("cluster", text, "must be a name or an ARN").with_hint(Hint::GiveIssuer))
+        }
         cluster => Ok(cluster),
     }
 }
@@ -416,19 +341,35 @@ pub(crate) fn named_cluster(text: &str) -> Result<ClusterRef> {
 pub(crate) mod tests {
     use std::path::Path;
 
-    use clap::Parser;
-
     use super::*;
-    use crate::args::Cli;
 
     pub(crate) fn environment(variables: &[(&str, &str)]) -> Environment {
-        let variables = variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Environment { variables, folder: PathBuf::from("/nowhere"), ..Environment::default() }
+        Environment::new(variables.iter().copied()).with_directory("/nowhere")
     }
 
-    pub(crate) fn target(options: &str, environment: &Environment) -> Result<Target> {
-        let line = ["irsa", "list"].into_iter().chain(options.split_whitespace());
-        Target::new(&Cli::try_parse_from(line).unwrap().global.options(), environment, Need::Cluster)
+    /// A configuration of settings such as `cluster=demo`.
+    fn config(settings: &str) -> Config {
+        let mut config = Config::new();
+        for setting in settings.split_whitespace() {
+            let (name, value) = setting.split_once('=').unwrap();
+            let text = Some(value.to_owned());
+            match name {
+                "cluster" => config.cluster = text,
+                "region" => config.region = text,
+                "profile" => config.profile = text,
+                "endpoint_url" => config.endpoint_url = text,
+                "context" => config.context = text,
+                "issuer" => config.issuer = text,
+                "account" => config.account = text,
+                "sandbox" => config.sandbox = text.map(PathBuf::from),
+                _ => panic!("{name}"),
+            }
+        }
+        config
+    }
+
+    pub(crate) fn target(settings: &str, environment: &Environment) -> Result<Target> {
+        Target::new(&config(settings), environment, Need::Cluster)
     }
 
     fn refusal(options: &str, variables: &[(&str, &str)]) -> String {
@@ -440,37 +381,37 @@ pub(crate) mod tests {
     const ARN: &str = "arn:aws:eks:eu-west-1:123456789012:cluster/demo";
 
     #[test]
-    fn the_cluster_is_named_by_option_variable_or_sandbox() {
+    fn the_cluster_is_named_by_configuration_variable_or_sandbox() {
         let cluster = |options: &str, variables: &[(&str, &str)]| {
             target(options, &environment(variables)).unwrap().cluster.unwrap().to_string()
         };
         let variable = [("IRSA_CLUSTER", "blue")];
-        assert_eq!(cluster("--cluster demo", &variable), "demo");
+        assert_eq!(cluster("cluster=demo", &variable), "demo");
         assert_eq!(cluster("", &variable), "blue");
         // What is set for real work must not lead the sandbox astray.
-        assert_eq!(cluster("--sandbox", &variable), "sandbox");
-        assert_eq!(cluster("--sandbox --cluster other", &variable), "other");
-        let issuer = "--issuer https://oidc.eks.eu-west-1.amazonaws.com/id/A --account 123456789012";
+        assert_eq!(cluster("sandbox=s.json", &variable), "sandbox");
+        assert_eq!(cluster("sandbox=s.json cluster=other", &variable), "other");
+        let issuer = "issuer=https://oidc.eks.eu-west-1.amazonaws.com/id/A account=123456789012";
         assert_eq!(cluster(issuer, &[]), "https://oidc.eks.eu-west-1.amazonaws.com/id/A");
         assert_eq!(cluster(issuer, &variable), "blue");
     }
 
     #[test]
-    fn the_sandbox_is_kept_in_the_current_folder() {
+    fn the_file_of_the_sandbox_is_relative_to_the_directory_of_the_environment() {
         let file = |options: &str| target(options, &environment(&[])).unwrap().sandbox.unwrap();
-        assert_eq!(file("--sandbox"), Path::new("/nowhere/irsa-sandbox.json"));
-        assert_eq!(file("--sandbox=x/y.json"), Path::new("/nowhere/x/y.json"));
+        assert_eq!(file("sandbox=s.json"), Path::new("/nowhere/s.json"));
+        assert_eq!(file("sandbox=x/y.json"), Path::new("/nowhere/x/y.json"));
     }
 
     #[test]
     fn the_region_comes_with_the_cluster() {
         let region = |options: &str| target(options, &environment(&[])).unwrap().region.map(|r| r.to_string());
-        assert_eq!(region(&format!("--cluster {ARN}")).as_deref(), Some("eu-west-1"));
-        assert_eq!(region("--cluster demo"), None);
-        assert_eq!(region("--cluster demo --region cn-north-1").as_deref(), Some("cn-north-1"));
-        let issuer = "--issuer https://oidc.eks.cn-north-1.amazonaws.com.cn/id/A --account 123456789012";
+        assert_eq!(region(&format!("cluster={ARN}")).as_deref(), Some("eu-west-1"));
+        assert_eq!(region("cluster=demo"), None);
+        assert_eq!(region("cluster=demo region=cn-north-1").as_deref(), Some("cn-north-1"));
+        let issuer = "issuer=https://oidc.eks.cn-north-1.amazonaws.com.cn/id/A account=123456789012";
         assert_eq!(region(issuer).as_deref(), Some("cn-north-1"));
-        let dual_stack = "--issuer https://oidc-eks.us-gov-west-1.api.aws/id/A --account 123456789012";
+        let dual_stack = "issuer=https://oidc-eks.us-gov-west-1.api.aws/id/A account=123456789012";
         assert_eq!(region(dual_stack).as_deref(), Some("us-gov-west-1"));
     }
 
@@ -480,37 +421,39 @@ pub(crate) mod tests {
             let target = target(options, &environment(&[])).unwrap();
             target.identity(Partition::of_region("eusc-de-east-1")).unwrap().partition.to_string()
         };
-        let account = "--account 123456789012";
+        let account = "account=123456789012";
         for issuer in ["oidc.eks.cn-north-1.amazonaws.com.cn", "oidc-eks.cn-north-1.api.amazonwebservices.com.cn"] {
-            let named = format!("--cluster demo --issuer https://{issuer}/id/A {account}");
+            let named = format!("cluster=demo issuer=https://{issuer}/id/A {account}");
             assert_eq!(partition(&named), "aws-cn", "{issuer}");
-            assert_eq!(partition(&format!("--issuer https://{issuer}/id/A {account} --region us-east-1")), "aws-cn");
+            assert_eq!(partition(&format!("issuer=https://{issuer}/id/A {account} region=us-east-1")), "aws-cn");
         }
-        assert_eq!(partition(&format!("--issuer https://self.example {account}")), "aws-eusc");
-        assert_eq!(partition(&format!("--cluster {ARN} --issuer https://self.example {account}")), "aws");
+        assert_eq!(partition(&format!("issuer=https://self.example {account}")), "aws-eusc");
+        assert_eq!(partition(&format!("cluster={ARN} issuer=https://self.example {account}")), "aws");
     }
 
     #[test]
-    fn options_that_contradict_each_other_are_refused() {
+    fn settings_that_contradict_each_other_are_refused() {
         for (options, words) in [
             ("", "no cluster is named there is no kubeconfig"),
-            ("--sandbox --profile p", "--profile contradicts --sandbox"),
-            ("--sandbox --endpoint-url http://x", "--endpoint-url contradicts --sandbox"),
-            ("--cluster demo --issuer https://i.example", "--issuer needs --account"),
-            ("--cluster demo --account 123456789012", "--account needs --issuer"),
-            ("--cluster demo --issuer http://i.example --account 123456789012", "https://"),
-            ("--cluster demo --issuer https://i.example --account 1", "account id \"1\": must be 12 digits"),
-            ("--cluster https://i.example", "must be a name or an ARN"),
-            ("--cluster -x", "cluster name"),
-            ("--cluster demo --endpoint-url localhost", "--endpoint-url \"localhost\": must be a URL"),
-            ("--cluster demo --region Mars", "region"),
+            ("sandbox=s.json profile=p", "`profile` contradicts `sandbox`"),
+            ("sandbox=s.json endpoint_url=http://x", "`endpoint_url` contradicts `sandbox`"),
+            ("cluster=demo issuer=https://i.example", "`issuer` needs `account`"),
+            ("cluster=demo account=123456789012", "`account` needs `issuer`"),
+            ("cluster=demo issuer=http://i.example account=123456789012", "https://"),
+            ("cluster=demo issuer=https://i.example account=1", "account id \"1\": must be 12 digits"),
+            ("cluster=https://i.example", "must be a name or an ARN"),
+            ("cluster=-x", "cluster name"),
+            ("cluster=demo endpoint_url=localhost", "endpoint URL \"localhost\": must be a URL"),
+            ("cluster=demo region=Mars", "region"),
         ] {
-            let options = options.replace("--cluster -x", "--cluster=-x");
-            let text = refusal(&options, &[]);
+            let text = refusal(options, &[]);
             assert!(text.contains(words), "{options}: {text}");
         }
-        assert!(refusal(&format!("--cluster {ARN} --region us-east-1"), &[]).contains("contradicts the cluster's ARN"));
-        let given = format!("--cluster {ARN} --issuer https://i.example --account 999999999999");
-        assert!(refusal(&given, &[]).contains("--account 999999999999 contradicts"));
+        assert!(
+            refusal(&format!("cluster={ARN} region=us-east-1"), &[])
+                .contains("region us-east-1 contradicts the cluster's ARN")
+        );
+        let given = format!("cluster={ARN} issuer=https://i.example account=999999999999");
+        assert!(refusal(&given, &[]).contains("account 999999999999 contradicts"));
     }
 }

@@ -3,18 +3,23 @@
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
-use irsa_core::aws::EksTokenSource;
-use irsa_core::backend::ClusterBackend;
-use irsa_core::kube::kubeconfig::{cluster_of_context, context_for_cluster, context_for_description};
-use irsa_core::kube::{KubeCluster, token_issuer};
-use irsa_core::name::{ClusterRef, Region};
-use irsa_core::{Client, ConnectionLimit, Error, ErrorKind, ProxySettings, Result, Warning};
 use kube::config::Kubeconfig;
 
-use super::Target;
 use super::aws;
+use super::environment::Environment;
 use super::plugin::{self, Signing};
-use crate::environment::Environment;
+use super::target::Target;
+use crate::aws::EksTokenSource;
+use crate::backend::ClusterBackend;
+use crate::client::Client;
+use crate::connection_limit::ConnectionLimit;
+use crate::error::{Error, ErrorKind, Result};
+use crate::hint::Hint;
+use crate::kube::kubeconfig::{cluster_of_context, context_for_cluster, context_for_description};
+use crate::kube::{KubeCluster, token_issuer};
+use crate::name::{ClusterRef, Region};
+use crate::proxy::ProxySettings;
+use crate::report::Warning;
 
 /// What decides how an API server is reached.
 pub(super) struct Surroundings<'a> {
@@ -91,7 +96,7 @@ pub(super) async fn current_server(environment: &Environment, target: &Target) -
         KubeCluster::in_cluster()?
     } else {
         return Err(Error::new(ErrorKind::InvalidInput, "there is no API server to ask")
-            .with_cause("there is no kubeconfig with a current context, and we run in no pod"));
+            .with_cause("there is no kubeconfig with a current context, and the program does not run in a pod"));
     };
     Ok(Arc::new(outfitted(server, environment, target)))
 }
@@ -197,9 +202,7 @@ fn through_eks(client: &Client, around: &Surroundings<'_>, cluster: &ClusterRef)
         let operation = format!("cannot tell how to reach the API server of cluster {cluster}");
         return Err(Error::new(ErrorKind::InvalidInput, operation)
             .with_cause("EKS is not asked where the issuer is given, and no kubeconfig leads there")
-            .with_hint(
-                "name a kubeconfig or a context (--kubeconfig, --context), or make the role alone (--role-only)",
-            ));
+            .with_hint(Hint::NameKubeconfigOrContext));
     };
     let tokens = EksTokenSource::new(around.config, name.clone(), region_of(cluster, around))?;
     Ok(KubeCluster::from_eks(client.identity_backend(), cluster.clone(), Arc::new(tokens)))
@@ -260,25 +263,25 @@ mod tests {
         let context = |name: &str| Some(Way::Context(Some(name.to_owned())));
         let blue = DEMO.replace("demo", "blue");
         // The context that belongs to the cluster, whichever is current.
-        assert_eq!(way("--cluster demo", &["kind", DEMO], "demo", &[]), context(DEMO));
+        assert_eq!(way("cluster=demo", &["kind", DEMO], "demo", &[]), context(DEMO));
         // A context that was named wins, even where it says otherwise: the check of the cluster refuses it then.
-        assert_eq!(way("--cluster demo --context kind", &["kind", DEMO], "demo", &[]), context("kind"));
+        assert_eq!(way("cluster=demo context=kind", &["kind", DEMO], "demo", &[]), context("kind"));
         // The only context that tells nothing is the current one.
-        assert_eq!(way("--cluster demo", &["kind"], "demo", &[]), Some(Way::Context(None)));
+        assert_eq!(way("cluster=demo", &["kind"], "demo", &[]), Some(Way::Context(None)));
         // Of several that tell nothing, the endpoint decides: EKS must be asked.
-        assert_eq!(way("--cluster demo", &["kind", "mini"], "demo", &[]), None);
+        assert_eq!(way("cluster=demo", &["kind", "mini"], "demo", &[]), None);
         // A context of another cluster cannot be right.
-        assert_eq!(way("--cluster demo", &[&blue], "demo", &[]), Some(Way::Eks));
+        assert_eq!(way("cluster=demo", &[&blue], "demo", &[]), Some(Way::Eks));
         let pod = [("KUBERNETES_SERVICE_HOST", "10.0.0.1")];
-        assert_eq!(way("--cluster demo", &[], "demo", &pod), Some(Way::Pod));
-        assert_eq!(way("--cluster demo", &[], "demo", &[]), Some(Way::Eks));
+        assert_eq!(way("cluster=demo", &[], "demo", &pod), Some(Way::Pod));
+        assert_eq!(way("cluster=demo", &[], "demo", &[]), Some(Way::Eks));
         // Clusters of further subjects: a context of theirs, else EKS.
-        assert_eq!(way("--cluster demo", &[DEMO, &blue], "blue", &pod), context(&blue));
-        assert_eq!(way("--cluster demo", &[DEMO], "blue", &pod), Some(Way::Eks));
+        assert_eq!(way("cluster=demo", &[DEMO, &blue], "blue", &pod), context(&blue));
+        assert_eq!(way("cluster=demo", &[DEMO], "blue", &pod), Some(Way::Eks));
         // Where the issuer is given, EKS is not asked.
-        let given = "--cluster demo --issuer https://i.example --account 123456789012";
+        let given = "cluster=demo issuer=https://i.example account=123456789012";
         assert_eq!(way(given, &["kind", "mini"], "demo", &[]), Some(Way::Context(None)));
-        let issuer = "--issuer https://i.example --account 123456789012";
+        let issuer = "issuer=https://i.example account=123456789012";
         assert_eq!(way(issuer, &[DEMO], "https://i.example", &[]), Some(Way::Context(None)));
     }
 
@@ -287,7 +290,7 @@ mod tests {
     async fn from_a_pod_of_another_cluster_the_way_is_through_eks() {
         use base64::Engine;
 
-        let sandbox = irsa_core::Sandbox::new();
+        let sandbox = crate::sandbox::Sandbox::new();
         let client = Client::new(Arc::new(sandbox.clone()), Arc::new(sandbox.clone()));
         let own = sandbox.default_cluster();
         let cluster = own.name();
@@ -296,7 +299,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let way = async |options: &str, token: Option<&str>| {
             let mut environment = environment(&[("KUBERNETES_SERVICE_HOST", "10.0.0.1")]);
-            environment.pod_folder = folder.path().to_owned();
+            environment.pod_directory = folder.path().to_owned();
             let file = folder.path().join("token");
             match token {
                 Some(token) => std::fs::write(file, token).unwrap(),
@@ -317,16 +320,16 @@ mod tests {
             let claims = serde_json::json!({"iss": issuer, "sub": "system:serviceaccount:a:b"}).to_string();
             format!("e30.{}.c2ln\n", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims))
         };
-        let named = format!("--cluster {cluster}");
+        let named = format!("cluster={cluster}");
         assert_eq!(way(&named, Some(&token(&issuer))).await, Way::Pod);
         assert_eq!(way(&named, Some(&token(&format!("{issuer}/")))).await, Way::Pod);
         assert_eq!(way(&named, Some(&token("https://oidc.eks.us-east-1.amazonaws.com/id/OTHER"))).await, Way::Eks);
         // Without a token in-cluster leads nowhere; one that does not say its cluster is left to the check of the cluster.
         assert_eq!(way(&named, None).await, Way::Eks);
         assert_eq!(way(&named, Some("legacy")).await, Way::Pod);
-        let unknown = "--cluster unknown";
+        let unknown = "cluster=unknown";
         assert_eq!(way(unknown, Some(&token("https://oidc.eks.us-east-1.amazonaws.com/id/OTHER"))).await, Way::Pod);
-        let given = "--cluster demo --issuer https://i.example --account 123456789012";
+        let given = "cluster=demo issuer=https://i.example account=123456789012";
         assert_eq!(way(given, Some(&token(&issuer))).await, Way::Pod);
     }
 
@@ -380,9 +383,9 @@ mod tests {
         let said = async |args: &[&str], env: &[(&str, &str)], variables: &[(&str, &str)], options: &str| {
             let variables: Vec<(&str, &str)> = variables.iter().copied().chain([file]).collect();
             let environment = environment(&variables);
-            let target = target(&format!("--cluster demo --region us-east-1 {options}"), &environment).unwrap();
+            let target = target(&format!("cluster=demo region=us-east-1 {options}"), &environment).unwrap();
             let keys = aws_credential_types::Credentials::new("AKID", "s3cr3t", None, None, "test");
-            let config = irsa_core::aws::config_loader().region("us-east-1").credentials_provider(keys).load().await;
+            let config = crate::aws::config_loader().region("us-east-1").credentials_provider(keys).load().await;
             let all: Vec<&str> = GET_TOKEN.into_iter().chain(args.iter().copied()).collect();
             let kubeconfig = with_plugin("aws", &all, env);
             let missing = plugin::missing(&kubeconfig, DEMO, &environment).unwrap();
@@ -398,9 +401,9 @@ mod tests {
         let profile = [("AWS_PROFILE", "dev")];
         assert_eq!(said(&[], &[], &[], "").await, "the AWS credentials that irsa uses for everything");
         let own = "the credentials of profile p, which irsa uses for everything";
-        assert_eq!(said(&[], &[], &[], "--profile p").await, own);
-        assert_eq!(said(&["--profile", "dev"], &[], &keys, "--profile p").await, "the credentials of profile dev");
-        assert_eq!(said(&[], &profile, &[], "--profile p").await, "the credentials of profile dev");
+        assert_eq!(said(&[], &[], &[], "profile=p").await, own);
+        assert_eq!(said(&["--profile", "dev"], &[], &keys, "profile=p").await, "the credentials of profile dev");
+        assert_eq!(said(&[], &profile, &[], "profile=p").await, "the credentials of profile dev");
         assert_eq!(said(&[], &profile, &keys, "").await, "the access keys of the environment");
         assert_eq!(said(&[], &keys, &[], "").await, "the access keys of the kubeconfig");
         let assumed = format!("role {ROLE}, assumed with the credentials of profile dev");

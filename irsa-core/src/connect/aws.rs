@@ -1,83 +1,21 @@
-//! AWS: configuration, credentials and connections, as options, environment and profile name them.
+//! The AWS configuration: region, credentials, certificates and retries, as target, environment and profile choose them.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
+use super::environment::Environment;
+use super::retries::retries;
+use super::target::Target;
+use crate::aws::{CaBundle, HttpOptions, Profiles, config_loader_with, credentials_provider};
+use crate::connection_limit::ConnectionLimit;
+use crate::error::Result;
+use crate::name::Region;
 use aws_config::default_provider::region::DefaultRegionChain;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::{AppName, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
-use irsa_core::aws::{AwsBackend, CaBundle, HttpOptions, Profiles, config_loader_with, credentials_provider};
-use irsa_core::name::{ClusterRef, Partition, Region};
-use irsa_core::{Client, ConnectionLimit, Result};
-
-use super::Target;
-use super::kubernetes;
-use super::retries::retries;
-use crate::environment::Environment;
 
 /// Where IAM is called without a cluster that EKS knows, if nothing names a region: IAM is the same in all of them.
 const ANY_REGION: &str = "us-east-1";
-
-/// AWS as a target says, and the way to API servers from there; for one request or for many.
-#[derive(Clone, Debug)]
-pub struct Connection {
-    environment: Environment,
-    target: Target,
-    config: SdkConfig,
-    region: Region,
-    limit: ConnectionLimit,
-    client: Client,
-}
-
-impl Connection {
-    /// Loads the configuration of AWS; credentials are those given, else picked as the aws CLI does.
-    ///
-    /// # Errors
-    /// `InvalidInput` where nothing names a region, for a profile that does not exist or is incomplete, and for certificates
-    /// that cannot be read; `AccessDenied` for a profile without credentials.
-    pub async fn open(
-        environment: &Environment,
-        target: &Target,
-        credentials: Option<SharedCredentialsProvider>,
-    ) -> Result<Self> {
-        let limit = target.max_connections.map(ConnectionLimit::new).unwrap_or_default();
-        let config = configuration(environment, target, &limit, credentials).await?;
-        let aws = AwsBackend::new(&config)?.with_connection_limit(limit.clone());
-        let region = aws.region().clone();
-        let backend = Arc::new(aws);
-        let mut client = Client::new(backend.clone(), backend).with_timeout(target.timeout);
-        let identity = target.identity(Partition::of_region(region.as_str()));
-        if let (Some(identity), Some(cluster)) = (identity, &target.cluster) {
-            client = client.with_identity(cluster.clone(), identity);
-        }
-        let (environment, target) = (environment.clone(), target.clone());
-        Ok(Self { environment, target, config, region, limit, client })
-    }
-
-    /// The region whose clusters are found by name.
-    pub fn region(&self) -> &Region {
-        &self.region
-    }
-
-    /// A client that reaches AWS only.
-    pub fn client(&self) -> Client {
-        self.client.clone()
-    }
-
-    /// The client with the API servers of these clusters added.
-    ///
-    /// # Errors
-    /// `InvalidInput` where no way leads to one (no such kubeconfig); other kinds where something was asked and failed.
-    pub async fn reaching(&self, client: Client, servers: &[ClusterRef]) -> Result<Client> {
-        if servers.is_empty() {
-            return Ok(client);
-        }
-        let Self { environment, target, config, region, limit, .. } = self;
-        let around = kubernetes::Surroundings { environment, target, config, limit, region: region.clone() };
-        kubernetes::connect(client, &around, servers).await
-    }
-}
 
 /// The configuration without credentials that were given, and the region of clusters that are given by name.
 ///
@@ -91,7 +29,7 @@ pub(super) async fn located_configuration(environment: &Environment, target: &Ta
 }
 
 /// The configuration of AWS. Every call that credentials take goes where all calls go.
-async fn configuration(
+pub(super) async fn configuration(
     environment: &Environment,
     target: &Target,
     limit: &ConnectionLimit,
@@ -108,7 +46,7 @@ async fn configuration(
         http = http.with_ca_bundle(bundle);
     }
     let mut loader = config_loader_with(&http).no_credentials();
-    if let Some(retries) = retries(environment, target.profile.as_deref()).await? {
+    if let Some(retries) = retries(environment, profiles.as_ref())? {
         loader = loader.retry_config(retries);
     }
     if let Ok(name) = AppName::new("irsa") {
