@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import urllib.parse
 from collections.abc import Iterator
@@ -436,6 +437,47 @@ def test_check_of_a_role(bed: Bed, irsa: Irsa, made: Seen, opened: str) -> None:
     elsewhere = made.arn.replace(":role/", ":role/other/")
     other = irsa(*asked, elsewhere, "--subject", made.place).refused("not_found", code=4)
     assert made.arn in "".join(other["caused_by"])
+
+
+def test_a_check_that_cannot_be_answered_is_not_a_deny(irsa: Irsa, iam: Any, made: Seen) -> None:
+    """A test that expects a deny must not pass because the role was renamed or AWS cannot be reached."""
+    asked = ("trust", "check", "-o", "json", "--subject", f"{made.ns}/other", "--role")
+    before, after = unique("before"), unique("after")
+    policy = json.dumps(made.found["AssumeRolePolicyDocument"])
+    iam.create_role(RoleName=before, AssumeRolePolicyDocument=policy)
+    denied = irsa(*asked, before)
+    assert (denied.code, denied.json()["decision"]) == (1, "deny")
+    iam.delete_role(RoleName=before)
+    iam.create_role(RoleName=after, AssumeRolePolicyDocument=policy)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        for name, env, kind in [
+            (before, {}, "not_found"),
+            (after, {"AWS_ENDPOINT_URL": endpoint}, "unavailable"),
+            (after, {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "access_denied"),
+        ]:
+            ran = irsa(*asked, name, "--timeout", "10s", env=env)
+            ran.refused(kind, code=4)
+            assert (ran.json()["decision"], ran.json()["conditions"]) == ("unknown", []), ran
+            text = irsa(*asked[:2], *asked[4:], name, "--timeout", "10s", env=env)
+            assert (text.code, text.stdout) == (4, ""), text
+            if env:
+                audit = irsa("trust", "audit", "--fail-on", "high", "--timeout", "10s", env=env)
+                assert (audit.code, audit.stdout) == (4, ""), audit
+    assert irsa(*asked, after).code == 1
+    iam.delete_role(RoleName=after)
+
+
+def test_check_names_placeholders(offline: Offline) -> None:
+    policy = json.dumps(allow(of("system:serviceaccount:jobs:worker"))).replace("123456789012", "ACCOUNT_ID")
+    offline.write("template.json", policy)
+    asked = ("check", "--issuer", ISSUER, "--account", "123456789012", "--document", "template.json", "--subject")
+    answer = offline(*asked, "jobs/worker", "-o", "json").json()
+    principal = f"arn:aws:iam::ACCOUNT_ID:oidc-provider/{HOST}"
+    named = "statement 1 has a placeholder that was not filled in, and is evaluated as written: "
+    assert answer["because"][1:] == [f"{named}ACCOUNT_ID in {principal}"]
+    assert "ACCOUNT_ID" in offline(*asked, "jobs/worker").stdout
 
 
 def test_check_of_a_document_for_a_cluster(bed: Bed, irsa: Irsa, made: Seen) -> None:

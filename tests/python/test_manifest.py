@@ -181,6 +181,23 @@ def test_a_cluster_config_keeps_what_it_says_of_roles(
         )
 
 
+def test_policies_that_eksctl_wrote_are_replaced_in_place(tmp_path: Path) -> None:
+    client = irsa.Client.sandbox(tmp_path / "sandbox.json")
+    stack = "eksctl-sandbox-addon-iamserviceaccount-default-external-dns"
+    written = f"{stack}-PolicyExternalDNSChangeSet"
+    client.apply(irsa.Binding("default", "external-dns", inline={written: BUCKET, f"{stack}-Other": BUCKET}))
+    path = tmp_path / "cluster.yaml"
+    entry = "{metadata: {name: external-dns}, wellKnownPolicies: {externalDNS: true}}"
+    path.write_text(CONFIG[: CONFIG.index("  - metadata")] + f"  - {entry}\n")
+    loaded = irsa.load_manifest(path)
+    for _ in range(2):
+        assert not client.apply_all(irsa.Manifest.from_dict(loaded.to_dict())).failed
+        assert set(client.get("default", "external-dns").inline) == {written, f"{stack}-Other"}
+    assert not client.plan_all(loaded).changed
+    # A binding alone does not know what eksctl called its policies.
+    assert client.plan_all(list(loaded)).changed
+
+
 def test_prune_removes_what_the_applyset_no_longer_declares(client: irsa.Client) -> None:
     all_three = [irsa.Binding("default", name, policies=["AmazonS3ReadOnlyAccess"]) for name in ("a", "b", "c")]
     client.apply_all(all_three, applyset="prod").raise_for_failures()

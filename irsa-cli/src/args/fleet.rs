@@ -92,7 +92,9 @@ A manifest is YAML or JSON with one or more documents; `irsa schema` prints its 
     policies: [AmazonS3ReadOnlyAccess]
     inlinePolicies: {bucket: {file: policies/bucket.json}}
 
-An eksctl ClusterConfig is accepted too: its iam.serviceAccounts. A role named by attachRoleARN must exist.
+An eksctl ClusterConfig is accepted too: its iam.serviceAccounts. When a role is adopted, the policies that eksctl wrote
+for wellKnownPolicies are replaced in place. A role named by attachRoleARN must exist; if it already trusts the service
+account, or is in another account, only the annotation is written.
 
 Bindings may share a roleName if one of them lists the other service accounts under `subjects`. Role settings are
 merged; labels stay per binding.

@@ -231,4 +231,22 @@ mod tests {
         let resolved = resolved.await.unwrap();
         assert!(check(&requests, &Known::of(&resolved)).unwrap_err().to_string().contains("twice"));
     }
+
+    #[tokio::test]
+    async fn of_a_role_that_is_attached_and_declared_the_declaring_binding_is_named() {
+        let sandbox = crate::sandbox::Sandbox::new();
+        let _ = sandbox.add_cluster(&"demo".parse().unwrap()).unwrap();
+        let named = |place: &str| Request::create(sa(place).with_role_name("r").build().unwrap());
+        let arn: crate::name::RoleArn = "arn:aws:iam::123456789012:role/r".parse().unwrap();
+        let attached = |place: &str| named(place).with_existing_role(arn.clone());
+        let requests = [attached("a/x"), attached("b/y"), named("c/z")];
+        let (given, clusters) = (BTreeMap::new(), ["demo".parse().unwrap()]);
+        let resolved = crate::identity::resolve(&sandbox, &given, &clusters, crate::identity::Demand::Usable);
+        let resolved = resolved.await.unwrap();
+        let known = Known::of(&resolved);
+        let error = check(&requests, &known).unwrap_err();
+        assert_eq!(error.to_string(), "bindings c/z and a/x both declare role r");
+        assert_eq!(error.context().iter().map(|(_, at)| at.as_str()).collect::<Vec<_>>(), ["2", "0"]);
+        assert!(check(&requests[..2], &known).is_ok(), "bindings that attach a role may share it");
+    }
 }

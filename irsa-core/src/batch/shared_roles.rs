@@ -68,9 +68,9 @@ fn leader(requests: &[Request], name: &RoleName, members: &[usize], known: &Know
         return Ok(*leader);
     }
     let Some(first) = members.first().copied() else { return Ok(0) };
-    if members.iter().all(|at| requests[*at].existing_role.is_some()) {
-        return Ok(first);
-    }
+    // Bindings that attach an existing role need not name each other, so the fault is that of one that declares it.
+    let declares = |at: &&usize| requests[**at].existing_role.is_none();
+    let Some(first) = members.iter().find(declares).copied() else { return Ok(first) };
     let named = Named::of(of(first), known);
     let unnamed = |at: &&usize| **at != first && !named.has(of(**at)) && !Named::of(of(**at), known).has(of(first));
     let next = members.iter().find(|at| **at != first);

@@ -144,7 +144,13 @@ fn account_id(text: &str) -> Result<(), String> {
 }
 
 fn role_name(text: &str) -> Result<(), String> {
-    text_of(text, 1..=64, iam_name_character, "must be 1 to 64 characters of A-Z a-z 0-9 _ + = , . @ -")
+    let check =
+        |name| text_of(name, 1..=64, iam_name_character, "must be 1 to 64 characters of A-Z a-z 0-9 _ + = , . @ -");
+    let is_arn = text.starts_with("arn:") && text.contains(":role/");
+    match text.rsplit_once('/').filter(|(_, name)| is_arn && check(name).is_ok()) {
+        Some((_, name)) => Err(format!("must be the name of the role, {name:?}, not its ARN")),
+        None => check(text),
+    }
 }
 
 fn inline_policy_name(text: &str) -> Result<(), String> {
@@ -196,6 +202,19 @@ mod tests {
         for bad in ["", "a b", "a/b", "rôle", &"x".repeat(65)] {
             let error = RoleName::new(bad).err().map(|e| e.to_string()).unwrap_or_default();
             assert!(error.contains("role name") && error.contains("1 to 64"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_arn_in_place_of_a_role_name_is_refused_with_the_name() {
+        for (text, rule) in [
+            ("arn:aws:iam::123456789012:role/made", "must be the name of the role, \"made\", not its ARN"),
+            ("arn:aws-cn:iam::123456789012:role/path/to/made", "must be the name of the role, \"made\", not its ARN"),
+            ("arn:aws:iam::123456789012:role/path/", "must be 1 to 64 characters"),
+            ("arn:aws:iam::123456789012:policy/made", "must be 1 to 64 characters"),
+        ] {
+            let error = RoleName::new(text).unwrap_err().to_string();
+            assert!(error.contains(rule), "{error}");
         }
     }
 

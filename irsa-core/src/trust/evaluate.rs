@@ -167,6 +167,43 @@ mod tests {
     }
 
     #[test]
+    fn placeholders_are_named_with_the_text_that_contains_them() {
+        let subject = "system:serviceaccount:${NAMESPACE}:app";
+        let mut open = allow(json!({"StringEquals": {key("sub"): subject, key("aud"): "sts.amazonaws.com"}}));
+        open["Principal"]["Federated"] = json!(PROVIDER.replace("123456789012", "ACCOUNT_ID"));
+        let answer = check(json!([open]));
+        assert_eq!(answer.decision, Decision::Deny);
+        let named = format!(
+            "statement 1 has placeholders that were not filled in, and is evaluated as written: [ACCOUNT_ID in {}, \
+             ${{NAMESPACE}} in {subject}]",
+            PROVIDER.replace("123456789012", "ACCOUNT_ID")
+        );
+        assert_eq!(answer.because[1..], [named]);
+
+        let mut action = allow(json!({}));
+        action["Action"] = json!("${ACTION}");
+        let named = "statement 1 has a placeholder that was not filled in, and is evaluated as written: ${ACTION}";
+        assert_eq!(check(json!([action])).because[1..], [named]);
+
+        // Neither a policy variable nor a statement that has no say is one.
+        let variable = allow(json!({"StringEquals": {"aws:PrincipalTag/a": "${aws:PrincipalTag/b}"}}));
+        let mut ordinary = allow(json!({}));
+        ordinary["Action"] = json!("sts:AssumeRole");
+        ordinary["Principal"] = json!({"AWS": "arn:aws:iam::ACCOUNT_ID:root"});
+        let denial = statement("Deny", json!({}));
+        for statements in [json!([variable, ordinary]), json!([open, denial])] {
+            let because = check(statements).because;
+            assert!(!because.iter().any(|line| line.contains("placeholder")), "{because:?}");
+        }
+        // A Deny that does not apply as it is written may apply once it is filled in.
+        let denial =
+            statement("Deny", json!({"StringEquals": {key("sub"): "system:serviceaccount:{{namespace}}:app"}}));
+        let answer = check(json!([allow(json!({})), denial]));
+        assert_eq!(answer.decision, Decision::Allow);
+        assert!(answer.because[1].starts_with("statement 2 has a placeholder"), "{:?}", answer.because);
+    }
+
+    #[test]
     fn what_is_not_given_is_unknown_and_named() {
         let answer = check(allow(json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})));
         assert_eq!(answer.decision, Decision::Unknown);

@@ -10,6 +10,7 @@ use super::operator::{Family, Truth};
 use super::policy_value::{Held, held, is_of_an_issuer};
 use super::solver::OpenTest;
 use crate::name::SUBJECT_PREFIX;
+use crate::text::placeholder::{Placeholder, placeholders};
 use crate::trust::issuers::is_documented;
 
 /// Longer lists are cut in messages.
@@ -23,7 +24,7 @@ pub(in crate::trust) fn because(weighed: &Weighed<'_>, caller: &Caller, decision
         let label = &statement.label;
         let line = match (statement.effect, truth) {
             // Where one denies, nothing else matters.
-            _ if denied && (statement.effect, *truth) != (Effect::Deny, Truth::True) => continue,
+            _ if denied && !is_denial(statement, *truth) => continue,
             (Effect::Deny, Truth::True) => format!("{label} denies it, and a Deny wins: {}", why(statement)),
             (Effect::Deny, Truth::Unknown) => format!("{label} may deny it: {}", open(statement, caller, weighed)),
             (Effect::Deny, Truth::False) => continue,
@@ -38,12 +39,46 @@ pub(in crate::trust) fn because(weighed: &Weighed<'_>, caller: &Caller, decision
     if !weighed.statements.iter().any(|(statement, _)| statement.effect == Effect::Allow) {
         lines.push("no statement allows anything".to_owned());
     }
+    let matters = |(statement, truth): &&(&Statement, Truth)| !denied || is_denial(statement, *truth);
+    lines.extend(weighed.statements.iter().filter(matters).filter_map(|(statement, _)| placeholders_of(statement)));
     let in_doubt =
         weighed.of(Effect::Allow, Truth::Unknown).chain(weighed.of(Effect::Deny, Truth::Unknown)).count() > 0;
     if in_doubt && !denied && decision != Decision::Unknown {
         lines.push(format!("whatever is not known makes no difference: {decision}"));
     }
     lines
+}
+
+fn is_denial(statement: &Statement, truth: Truth) -> bool {
+    (statement.effect, truth) == (Effect::Deny, Truth::True)
+}
+
+/// The placeholders of a statement, with the texts that contain them.
+fn placeholders_of(statement: &Statement) -> Option<String> {
+    let is_open = |action: &String| !placeholders(action).is_empty();
+    if !statement.concerns && !statement.actions.iter().any(is_open) {
+        return None;
+    }
+    let actions = statement.actions.iter().map(String::as_str);
+    let others = statement.principal.others.iter().map(|(_, text)| text.as_str());
+    let principals = statement.principal.federated.iter().map(String::as_str).chain(others);
+    let tests = statement
+        .tests
+        .iter()
+        .flat_map(|test| std::iter::once(test.key.as_str()).chain(test.values.iter().map(|value| value.text.as_str())));
+    let mut found: Vec<String> = Vec::new();
+    for text in actions.chain(principals).chain(tests) {
+        for Placeholder { text: placeholder, .. } in placeholders(text) {
+            let shown = if placeholder == text { text.to_owned() } else { format!("{placeholder} in {text}") };
+            if !found.contains(&shown) {
+                found.push(shown);
+            }
+        }
+    }
+    let shown: Vec<&str> = found.iter().map(String::as_str).collect();
+    let noun = if shown.len() == 1 { "a placeholder that was" } else { "placeholders that were" };
+    (!shown.is_empty())
+        .then(|| format!("{} has {noun} not filled in, and is evaluated as written: {}", statement.label, list(&shown)))
 }
 
 fn why(statement: &Statement) -> String {
