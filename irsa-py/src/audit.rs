@@ -66,7 +66,18 @@ fn of_audit(audit: &irsa_core::trust::Audit, show: &mut dyn FnMut(Option<&str>, 
 }
 
 /// What `aws iam` and boto3 answer, or a trust policy, has one of these.
-const KNOWN_KEYS: [&str; 6] = ["Statement", "RoleDetailList", "Roles", "Role", "AssumeRolePolicyDocument", "Arn"];
+const KNOWN_KEYS: [&str; 10] = [
+    "Statement",
+    "RoleDetailList",
+    "Roles",
+    "Role",
+    "AssumeRolePolicyDocument",
+    "Arn",
+    "RoleName",
+    "PolicyDocument",
+    "PolicyVersion",
+    "Policies",
+];
 
 /// Audits trust policies: says who gets in that should not, and how to keep them out. Pure: calls nothing.
 ///
@@ -110,12 +121,9 @@ pub(crate) fn audit_trust<'py>(
         for document in documents {
             found.extend(document.into_roles());
         }
-        let warning = found.warning();
-        if let Some(error) = found.errors.into_iter().next() {
+        let (warning, nothing) = (found.warning(), found.nothing_to_audit());
+        if let Some(error) = found.errors.into_iter().next().or(nothing) {
             return Err(error);
-        }
-        if let (true, Some(warning)) = (found.roles.is_empty(), &warning) {
-            return Err(irsa_core::Error::new(irsa_core::ErrorKind::InvalidInput, warning.message.clone()));
         }
         let mut audit = audit(found.roles, &around, &ignore);
         audit.warnings.extend(warning);

@@ -85,11 +85,11 @@ def test_policies_of_eksctl_are_replaced_in_place(
     seen = Seen(iam, core, ns, "external-dns", unique("eksctl-demo-Role1"))
     iam.create_role(RoleName=seen.role, AssumeRolePolicyDocument=trust(provider, seen.sub))
     of_eksctl = f"eksctl-demo-addon-iamserviceaccount-{ns}-external-dns-PolicyExternalDNS"
-    for last, actions in (
+    for last, allowed in (
         ("ChangeSet", ["route53:ChangeResourceRecordSets"]),
         ("HostedZones", ["route53:ListHostedZones", "route53:ListResourceRecordSets"]),
     ):
-        allow = [{"Effect": "Allow", "Action": actions, "Resource": "*"}]
+        allow = [{"Effect": "Allow", "Action": allowed, "Resource": "*"}]
         document = json.dumps({"Version": "2012-10-17", "Statement": allow})
         iam.put_role_policy(RoleName=seen.role, PolicyName=of_eksctl + last, PolicyDocument=document)
     seen.apply_as("eksctl", namespace=ns, annotations={ROLE_ARN: seen.arn})

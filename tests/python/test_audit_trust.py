@@ -77,6 +77,26 @@ def test_documents_come_in_many_forms(documents: Any, places: list[str]) -> None
         assert finding.role_arn == (ROLE if named else None)
 
 
+BUCKET = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+INLINE = {"RoleName": "r", "PolicyName": "p", "PolicyDocument": BUCKET}
+
+
+@pytest.mark.parametrize("policy", [BUCKET, INLINE, {"PolicyVersion": {"Document": BUCKET, "VersionId": "v1"}}])
+@pytest.mark.parametrize("form", [dict, json.dumps])
+def test_a_permissions_policy_among_others_is_skipped_with_a_warning(policy: Any, form: Any) -> None:
+    audit = irsa.audit_trust([OPEN, form(policy)])
+    assert (ids(audit), audit.roles) == (["any-subject"], 1)
+    (warning,) = audit.warnings
+    assert warning.id == "permissions-policy-skipped"
+    assert warning.message == "documents[1] is a permissions policy, not a trust policy: it is skipped"
+    several = irsa.audit_trust([form(policy), OPEN, form(policy)]).warnings
+    assert [warning.message.split(": ")[-1] for warning in several] == ["documents[0], documents[2]"]
+    for alone in (form(policy), [form(policy)]):
+        with pytest.raises(irsa.InvalidInputError, match="there is no trust policy to audit") as raised:
+            irsa.audit_trust(alone)
+        assert "AssumeRolePolicyDocument" in str(raised.value.hint)
+
+
 def test_findings_can_be_ignored() -> None:
     audit = irsa.audit_trust({ROLE: OPEN}, ignore=["any-subject"])
     assert (audit.findings, audit.ignored) == ((), 1)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import datetime
 import json
 import pickle
 import threading
 from collections import OrderedDict
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from conftest import ACCOUNT, ISSUER, exactly, trust
@@ -52,6 +54,67 @@ def test_audience_account_partition_and_issuer_count() -> None:
 )
 def test_a_document_is_a_text_or_a_mapping(form: Any) -> None:
     assert check(form(exactly("jobs/worker"))) == check(exactly("jobs/worker"))
+
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/path/worker"
+BUCKET = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+
+
+def detail(policy: Any, **other: Any) -> dict[str, Any]:
+    """A role as `get_role` of boto3 describes it."""
+    made = datetime.datetime(2026, 11, 24, tzinfo=datetime.timezone.utc)
+    return {"RoleName": "worker", "Arn": ROLE, "CreateDate": made, "AssumeRolePolicyDocument": policy, **other}
+
+
+def printed(value: Any) -> str:
+    """JSON as the aws CLI prints it."""
+    return json.dumps(value, default=str)
+
+
+FORMS = [
+    pytest.param(lambda policy: {"Role": detail(policy), "ResponseMetadata": {"RetryAttempts": 0}}, id="get_role"),
+    pytest.param(lambda policy: detail(policy), id="get_role()['Role']"),
+    pytest.param(lambda policy: printed({"Role": detail(policy)}), id="aws iam get-role"),
+    pytest.param(lambda policy: printed({"Role": detail(quote(printed(policy)))}), id="get-role, URL-encoded policy"),
+    pytest.param(lambda policy: {"Roles": [detail(policy)], "IsTruncated": False}, id="list_roles"),
+    pytest.param(lambda policy: {"RoleDetailList": [detail(policy)], "Policies": []}, id="authorization details"),
+    pytest.param(lambda policy: quote(printed(policy)), id="URL-encoded"),
+    pytest.param(lambda policy: json.dumps(printed(policy)), id="JSON string"),
+    pytest.param(lambda policy: "\ufeff" + printed(policy), id="byte order mark"),
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_document_may_be_what_iam_answers(form: Any) -> None:
+    policy = exactly("jobs/worker")
+    assert check(form(policy)) == check(policy)
+    assert check(form(policy), "jobs/other").decision == "deny"
+    audit = irsa.audit_trust(form(policy))
+    assert (audit.roles, audit.trusting, audit.findings, audit.warnings) == (1, 1, (), ())
+
+
+@pytest.mark.parametrize(
+    ("document", "words", "hint"),
+    [
+        (BUCKET, "document is a permissions policy, not a trust policy", "a trust policy has a Principal"),
+        (printed(BUCKET), "document is a permissions policy, not a trust policy", "a trust policy has a Principal"),
+        ({"PolicyVersion": {"Document": BUCKET}}, "document is a permissions policy", "a trust policy has a Principal"),
+        ({"Roles": [detail(BUCKET), detail(BUCKET)]}, "document holds 2 roles, and one is asked about", "get-role"),
+        ({"Roles": []}, "document holds no role", None),
+    ],
+)
+def test_a_document_of_no_single_trust_policy_is_refused(document: Any, words: str, hint: str | None) -> None:
+    with pytest.raises(irsa.InvalidInputError, match=words) as raised:
+        check(document)
+    assert (raised.value.hint is None) if hint is None else (hint in str(raised.value.hint))
+
+
+def test_placeholders_are_named() -> None:
+    document = json.loads(json.dumps(exactly("jobs/worker")).replace(f":{ACCOUNT}:", ":ACCOUNT_ID:"))
+    checked = check(document)
+    assert checked.decision == "deny"
+    assert "a placeholder that was not filled in" in checked.because[1]
+    assert f"ACCOUNT_ID in arn:aws:iam::ACCOUNT_ID:oidc-provider/{ISSUER}" in checked.because[1]
 
 
 def test_one_statement_twice_in_the_same_dict_is_no_cycle() -> None:

@@ -60,7 +60,7 @@ pub(crate) fn read(process: &Process, paths: &[PathBuf]) -> Result<Files> {
             Err(error) => found.fail(&name, error),
         }
     }
-    let warning = found.warning();
+    let (warning, nothing) = (found.warning(), found.nothing_to_audit());
     let RoleDocuments { roles, mut errors, .. } = found;
     let read = roles.iter().any(|role| role.unreadable.is_empty());
     let unread = match errors.len() {
@@ -68,14 +68,10 @@ pub(crate) fn read(process: &Process, paths: &[PathBuf]) -> Result<Files> {
         1 => errors.pop(),
         many => Some(refused(many, &errors)),
     };
-    match (unread, warning) {
+    match (unread, nothing) {
         (Some(error), _) if !read => Err(error),
-        (None, Some(warning)) if roles.is_empty() => {
-            let error =
-                Error::new(ErrorKind::InvalidInput, "there is no trust policy to audit").with_cause(warning.message);
-            Err(error.with_hint("a trust policy has a Principal; of a role it is the AssumeRolePolicyDocument"))
-        }
-        (unread, warning) => Ok(Files { roles, documents, unread, warning }),
+        (None, Some(error)) => Err(error),
+        (unread, _) => Ok(Files { roles, documents, unread, warning }),
     }
 }
 

@@ -12,6 +12,9 @@ use crate::name::RoleArn;
 use crate::report::{Warning, WarningId};
 use crate::trust::evaluate::document::TrustDocument;
 
+/// How to get at a trust policy.
+const TRUST_POLICY_HINT: &str = "a trust policy has a Principal; of a role it is the AssumeRolePolicyDocument";
+
 /// The most names that a message lists.
 const MAX_NAMED: usize = 10;
 
@@ -101,7 +104,7 @@ fn one_role(source: &str, text: &str) -> Result<(Option<RoleArn>, String)> {
     let invalid = |what: String| Error::new(ErrorKind::InvalidInput, what).with_context("file", source);
     if let ([], [_, ..]) = (&found.roles[..], &found.skipped[..]) {
         let error = invalid(format!("{source} is a permissions policy, not a trust policy"));
-        return Err(error.with_hint("a trust policy has a Principal; of a role it is the AssumeRolePolicyDocument"));
+        return Err(error.with_hint(TRUST_POLICY_HINT));
     }
     if found.roles.is_empty() {
         return Err(invalid(format!("{source} holds no role")));
@@ -164,6 +167,14 @@ impl RoleDocuments {
             ),
         };
         Some(Warning::new(WarningId::PermissionsPolicySkipped, message))
+    }
+
+    /// The refusal of documents that are all permissions policies.
+    pub fn nothing_to_audit(&self) -> Option<Error> {
+        let warning = self.warning().filter(|_| self.roles.is_empty())?;
+        let error =
+            Error::new(ErrorKind::InvalidInput, "there is no trust policy to audit").with_cause(warning.message);
+        Some(error.with_hint(TRUST_POLICY_HINT))
     }
 
     fn add(&mut self, source: &str, text: &str) {
