@@ -176,6 +176,9 @@ FINDINGS: list[tuple[str, dict[str, str]]] = [
     ("cognito-no-condition", {"any-subject": "high"}),
     ("cognito-pool", {}),
     ("aws-principal-with-tokens", {"admits-nobody": "info"}),
+    ("template-without-subject", {"any-subject": "high", "placeholder": "info"}),
+    ("gen3-template", {"placeholder": "info"}),
+    ("argo-cd-by-role-arn", {}),
 ]
 
 
@@ -400,6 +403,48 @@ def test_several_bad_files_are_all_named(offline: Offline) -> None:
     error = offline("audit", "-f", "p", "-o", "json").refused("invalid_input", code=2)
     said = "\n".join(error["caused_by"])
     assert "p/a.json" in said and "p/b.json" in said and "p/c.json" not in said
+
+
+def test_of_a_folder_each_file_has_its_own_reason(offline: Offline) -> None:
+    bucket = {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    offline.write("p/bucket.json", bucket)
+    offline.write("p/good.json", allow(of("system:serviceaccount:a:b")))
+    offline.write("p/inline.json", {"RoleName": "r", "PolicyName": "p", "PolicyDocument": bucket})
+    offline.write("p/twice.json", '{\n  "Statement": [],\n  "Statement": []\n}')
+    ran = offline("audit", "-f", "p", "-o", "json")
+    audit = ran.json()
+    assert (ran.code, audit["roles"], audit["trusting"]) == (2, 2, 1)
+    (finding,) = audit["findings"]
+    assert (finding["id"], finding["source"], finding["evidence"]) == (
+        "unreadable",
+        "p/twice.json",
+        ['duplicate key "Statement"'],
+    )
+    assert "p/twice.json cannot be read at line 3, column " in finding["message"]
+    (warning,) = audit["warnings"]
+    assert warning["id"] == "permissions-policy-skipped"
+    assert warning["message"].endswith(": p/bucket.json, p/inline.json")
+
+
+def test_check_reads_what_iam_prints(offline: Offline) -> None:
+    """One reader for `trust check` and `trust audit`."""
+    policy = allow(of("system:serviceaccount:jobs:worker"))
+    details = dump(("worker", policy))
+    encoded = urllib.parse.quote(json.dumps(policy))
+    arn = "arn:aws:iam::123456789012:role/worker"
+    for text, role in [
+        ({"Role": details["RoleDetailList"][0]}, arn),
+        ({"Roles": details["RoleDetailList"], "IsTruncated": False}, arn),
+        (details, arn),
+        (dump(("worker", encoded)), arn),
+        (encoded, None),
+    ]:
+        name = offline.write("document.json", text)
+        for subject, decision in [("jobs/worker", "allow"), ("jobs/other", "deny")]:
+            asked = ("check", "--document", name, "--issuer", ISSUER, "--subject", subject, "-o", "json")
+            ran = offline(*asked)
+            assert (ran.code, ran.json()["decision"], ran.json()["role_arn"]) == (CODES[decision], decision, role), ran
+        assert offline("audit", "-f", name, "-o", "json").done()["findings"] == []
 
 
 @pytest.fixture
