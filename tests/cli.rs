@@ -9,6 +9,7 @@ mod fleet;
 mod flow;
 mod gen3;
 mod help;
+mod hints;
 mod json;
 mod streams;
 mod trust;

@@ -42,6 +42,7 @@ def option(name: str, value: str, *words: str) -> Any:
         pytest.param(["delete", ""], ("service account",), id="empty name"),
         option("--role-name", "a b", "role name", "a b"),
         option("--role-name", "r" * 65, "role name", "64"),
+        option("--role-name", f"arn:aws:iam::{ACCOUNT}:role/p/made", "role name", 'name of the role, "made"'),
         option("--role-path", "gen3", "role path", "gen3"),
         option("--role-path", f"/{'x' * 511}/", "role path", "512"),
         option("--description", "\x7f", "description", "Latin-1"),

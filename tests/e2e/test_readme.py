@@ -51,6 +51,20 @@ def test_every_kind_of_block_is_taken_care_of() -> None:
     assert sum("irsa create" in block for block in ALONE) == 1
 
 
+def test_a_rust_program_depends_on_what_the_library_builds_with() -> None:
+    """Without a version of the Kubernetes API, k8s-openapi panics at the end of a long build."""
+    (block,) = blocks("toml")
+    described = dict(re.findall(r"^([\w-]+) = \{(.*)\}$", block, re.MULTILINE))
+    assert set(described) == {"irsa-core", "k8s-openapi", "tokio"}
+    workspace = (ROOT / "Cargo.toml").read_text()
+    for name in ("k8s-openapi", "tokio"):
+        (version,) = re.findall(rf'^{name} = \{{ version = "([^"]+)"', workspace, re.MULTILINE)
+        assert f'version = "{version}"' in described[name]
+    assert 'features = ["latest"]' in described["k8s-openapi"]
+    (repository,) = re.findall(r'^repository = "(.*)"$', workspace, re.MULTILINE)
+    assert f'git = "{repository}"' in described["irsa-core"]
+
+
 @pytest.fixture
 def jobs(core: Any, iam: Any) -> Iterator[Seen]:
     """The namespaces that the README speaks of; what its commands leave there goes again."""

@@ -42,6 +42,32 @@ def create_provider(seen: Seen, arn: str, *audiences: str) -> None:
     seen.iam.create_open_id_connect_provider(Url=url, ClientIDList=list(audiences), ThumbprintList=thumbprints)
 
 
+# -- documents --
+
+
+@pytest.mark.parametrize(
+    ("option", "arn"),
+    [
+        ("-p", "arn:aws-cn:s3:::bucket/*"),
+        ("--trust-statement", "arn:aws-us-gov:iam::123456789012:root"),
+    ],
+)
+def test_a_document_of_another_partition(bed: Bed, irsa: Irsa, seen: Seen, option: str, arn: str) -> None:
+    """IAM would refuse it once the role exists."""
+    statement: dict[str, Any] = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": arn}
+    if option == "--trust-statement":
+        statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": arn}}
+    path = irsa.home / "document.json"
+    whole = {"Version": "2012-10-17", "Statement": [statement]}
+    path.write_text(json.dumps(statement if option == "--trust-statement" else whole))
+    error = irsa("create", seen.place, option, str(path), "-o", "json").refused("invalid_input", code=2)
+    assert bed.log()["requests"] == []
+    partition = arn.split(":")[1]
+    said = " ".join([error["message"], *error["caused_by"]])
+    assert arn in said and f"partition {partition}" in said and "statement 1" in said
+    assert error["hint"] == f"write it as {arn.replace(partition, 'aws')}"
+
+
 # -- clusters --
 
 
