@@ -46,7 +46,9 @@ fn an_annotation_that_names_another_role_is_replaced_by_what_the_hint_says() {
     ] {
         let shell = shell();
         let cluster = shell.sandbox.cluster(&"vpc1".parse().unwrap());
-        cluster.apply_as("argocd-controller", "default", service_account, &[(ROLE_ARN_ANNOTATION, annotation)]).unwrap();
+        cluster
+            .apply_as("argocd-controller", "default", service_account, &[(ROLE_ARN_ANNOTATION, annotation)])
+            .unwrap();
         let line = format!("create {service_account} --role-name {role} --adopt");
         let refused = shell.run(&line);
         assert_eq!(refused.code, 1, "{refused}");
@@ -78,7 +80,10 @@ fn hints_of_a_manifest_name_options_and_keys_that_it_has() {
             let hint = hint(&ran);
             assert!(!hint.is_empty() && hint.contains(remedy), "{ran}");
             for option in options(&hint) {
-                assert!(help.contains(&format!("{option} ")) || help.contains(&format!("{option}\n")), "{option}: {ran}");
+                assert!(
+                    help.contains(&format!("{option} ")) || help.contains(&format!("{option}\n")),
+                    "{option}: {ran}"
+                );
             }
             for key in hint.split_whitespace().filter_map(|word| word.strip_prefix("spec.")) {
                 let key = key.trim_matches(|c: char| !c.is_ascii_alphanumeric());
