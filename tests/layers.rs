@@ -20,6 +20,7 @@ const IRSA_CORE: Layers = Layers {
         &["name"],
         &["report"],
         &["error"],
+        &["tolerance"],
         &["backend", "document", "input", "proxy"],
         &["aws", "cluster_identity", "rate_limit", "retry"],
         &["kube", "ownership"],

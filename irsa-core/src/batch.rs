@@ -37,6 +37,7 @@ use crate::rate_limit::Pace;
 use crate::report::Report;
 use crate::request::Request;
 use crate::snapshot::{BulkCluster, BulkIam};
+use crate::tolerance::OptionalRead;
 
 /// From so many bindings on, reading the whole account costs less than reading each role.
 const MANY: usize = 40;
@@ -217,11 +218,8 @@ impl Client {
         if !many {
             return Ok(None);
         }
-        match self.in_time("reading the roles of the account", self.backends.iam.roles()).await {
-            Ok(roles) => Ok(Some(roles)),
-            Err(error) if error.kind() == ErrorKind::AccessDenied => Ok(None),
-            Err(error) => Err(error),
-        }
+        let roles = self.in_time("reading the roles of the account", self.backends.iam.roles()).await;
+        OptionalRead::Roles.tolerate(roles)
     }
 
     /// Each plan that makes a role has room for itself; those that all together have none are refused.
@@ -230,7 +228,7 @@ impl Client {
         if plans.iter().filter(|plan| making(plan)).count() < 2 {
             return;
         }
-        let Ok(mut quotas) = backends.iam.quotas().await else { return };
+        let Ok(Some(mut quotas)) = OptionalRead::Quotas.tolerate(backends.iam.quotas().await) else { return };
         for plan in plans.iter_mut().filter(|plan| making(plan)) {
             match check_roles(&quotas) {
                 Ok(()) => quotas.roles = quotas.roles.map(|roles| roles + 1),

@@ -95,6 +95,7 @@ mod status;
 #[cfg(any(feature = "aws", feature = "kube"))]
 mod test_server;
 mod text;
+mod tolerance;
 pub mod trust;
 #[cfg(any(feature = "aws", feature = "kube"))]
 mod url;

@@ -27,6 +27,7 @@ use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
 use crate::service_account::is_bound_by_us;
 use crate::snapshot::BulkCluster;
+use crate::tolerance::OptionalRead;
 use crate::trust::{OwnKind, TrustPolicy, WebIdentity, member_of, own_kind};
 
 pub(crate) use self::policy_effects::PolicyEffect;
@@ -66,11 +67,11 @@ impl Backends {
             return read.bound(role).await;
         }
         match self.cluster(cluster) {
-            Ok(backend) => match backend.service_accounts().await {
-                Err(error) if error.kind() == ErrorKind::AccessDenied => Ok(Vec::new()),
-                Err(error) => Err(error),
-                Ok(listed) => Ok(listed.into_iter().filter(|account| is_bound_by_us(account, role)).collect()),
-            },
+            Ok(backend) => {
+                let listed = OptionalRead::ServiceAccounts.tolerate(backend.service_accounts().await)?;
+                let listed = listed.into_iter().flatten();
+                Ok(listed.filter(|account| is_bound_by_us(account, role)).collect())
+            }
             // The cluster of a subject that is trust-only.
             Err(_) => Ok(Vec::new()),
         }
@@ -199,7 +200,7 @@ pub(crate) async fn observe(backends: &Backends, request: &Request) -> Result<Ob
         observe_providers(backends, request, identities.clone()),
     );
     let mut observed = observed?;
-    let (policies, (quotas, warnings)) = (policies?, quotas);
+    let (policies, (quotas, warnings)) = (policies?, quotas?);
     observed.providers = providers?;
     observed.policies = policies.arns;
     observed.effects = policies.effects;
@@ -304,21 +305,24 @@ fn is_elsewhere(request: &Request, identities: &BTreeMap<ClusterRef, Identity>) 
     request.existing_role.as_ref().is_some_and(|arn| !own(arn))
 }
 
-async fn observe_quotas(backends: &Backends, request: &Request, identities: Identities<'_>) -> (Quotas, Vec<Warning>) {
+async fn observe_quotas(
+    backends: &Backends,
+    request: &Request,
+    identities: Identities<'_>,
+) -> Result<(Quotas, Vec<Warning>)> {
     if matches!(request.verb, Verb::Delete { .. }) || request.leader.is_some() {
-        return Default::default();
+        return Ok(Default::default());
     }
     if request.existing_role.is_some() && identities.await.is_ok_and(|identities| is_elsewhere(request, &identities)) {
-        return Default::default();
+        return Ok(Default::default());
     }
-    match backends.iam.quotas().await {
-        Ok(quotas) => (quotas, Vec::new()),
-        Err(error) => {
-            let why = error.causes().into_iter().next().unwrap_or_default();
-            let message = format!("the quotas of the account could not be read, so they are not checked before: {why}");
-            (Quotas::default(), vec![Warning::new(WarningId::QuotasUnknown, message)])
-        }
-    }
+    let mut warnings = Vec::new();
+    let quotas = OptionalRead::Quotas.tolerate_with(backends.iam.quotas().await, |error| {
+        let why = error.causes().into_iter().next().unwrap_or_default();
+        let message = format!("the quotas of the account could not be read, so they are not checked before: {why}");
+        warnings.push(Warning::new(WarningId::QuotasUnknown, message));
+    })?;
+    Ok((quotas.unwrap_or_default(), warnings))
 }
 
 async fn observe_providers(

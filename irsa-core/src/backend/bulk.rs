@@ -6,8 +6,9 @@ use std::future::Future;
 use futures::future::{join, join_all};
 
 use super::{IamBackend, ManagedPolicy, RoleDetail, RoleSettings};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::name::{Partition, PolicyArn};
+use crate::tolerance::OptionalRead;
 
 /// Which managed policies a list has (IAM API reference, `ListPolicies`, `Scope`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +122,7 @@ fn merged(names: &BTreeSet<String>, look_ups: Vec<LookUp<'_>>) -> Result<Vec<Man
                 let wanted = policies.into_iter().filter(|policy| names.contains(policy.arn.name()));
                 found.extend(wanted.map(|policy| (policy.arn.clone(), policy)));
             }
-            Err(error) if error.kind() == ErrorKind::AccessDenied => denied.push((look_up.name, error)),
+            Err(error) if OptionalRead::Policy.tolerates(&error) => denied.push((look_up.name, error)),
             Err(error) => return Err(error),
         }
     }
@@ -137,6 +138,7 @@ fn merged(names: &BTreeSet<String>, look_ups: Vec<LookUp<'_>>) -> Result<Vec<Man
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn policy(arn: &str) -> ManagedPolicy {
         ManagedPolicy { arn: arn.parse().unwrap(), attachable: true, default_version: Some("v1".to_owned()) }

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::backend::ServiceAccount;
 use crate::binding::{IrsaBinding, ROLE_ARN_ANNOTATION};
 use crate::client::Client;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::name::{ClusterRef, RoleArn, RoleName, ServiceAccountRef};
+use crate::tolerance::OptionalRead;
 
 /// The tag with `NAMESPACE/NAME` of the service account (eksctl, `api.IAMServiceAccountNameTag`).
 const ACCOUNT_TAG: &str = "alpha.eksctl.io/iamserviceaccount-name";
@@ -30,11 +30,7 @@ impl Client {
         let reads = async { futures::join!(self.backends.iam.roles(), self.annotated(bindings)) };
         let (roles, annotated) = self.in_time("looking for the roles of eksctl", async { Ok(reads.await) }).await?;
         let annotated = annotated?;
-        let roles = match roles {
-            Ok(roles) => roles,
-            Err(error) if error.kind() == ErrorKind::AccessDenied => Vec::new(),
-            Err(error) => return Err(error),
-        };
+        let roles = OptionalRead::Roles.tolerate(roles)?.unwrap_or_default();
         let mut tagged: HashMap<(&str, &str), &RoleName> = HashMap::new();
         for detail in &roles {
             let tags = &detail.role.tags;
@@ -61,12 +57,8 @@ impl Client {
         let mut annotated = BTreeMap::new();
         for cluster in clusters {
             let Ok(backend) = self.backends.cluster(cluster) else { continue };
-            let accounts: Vec<ServiceAccount> = match backend.service_accounts().await {
-                Ok(accounts) => accounts,
-                Err(error) if error.kind() == ErrorKind::AccessDenied => continue,
-                Err(error) => return Err(error),
-            };
-            for account in accounts {
+            let accounts = OptionalRead::ServiceAccounts.tolerate(backend.service_accounts().await)?;
+            for account in accounts.into_iter().flatten() {
                 let role = account.annotations.get(ROLE_ARN_ANNOTATION).and_then(|arn| arn.parse::<RoleArn>().ok());
                 if let Some(role) = role {
                     let account = ServiceAccountRef::new(&account.namespace, &account.name).to_string();

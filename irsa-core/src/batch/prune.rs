@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::backend::{ClusterBackend, LISTING_ROLES, RoleDetail};
+use crate::backend::{ClusterBackend, LISTING_ROLES, RoleDetail, ServiceAccount};
 use crate::binding::{IrsaBinding, ROLE_ARN_ANNOTATION};
 use crate::client::Client;
 use crate::cluster_identity::{ClusterId, Identity};
@@ -15,6 +15,7 @@ use crate::ownership::{Member, Origin, Ownership, SET_TAG};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
 use crate::snapshot::BulkCluster;
+use crate::tolerance::OptionalRead;
 
 /// What a prune removes.
 #[derive(Clone, Debug, Default)]
@@ -169,13 +170,9 @@ impl Pruning<'_> {
             let (SubjectName::Exact(name), Some(cluster)) = (&member.name, self.read.get(&member.cluster)) else {
                 continue;
             };
-            let uses = match cluster.service_account(&member.namespace, name).await {
-                Ok(account) => {
-                    account.is_some_and(|account| account.annotations.get(ROLE_ARN_ANNOTATION) == Some(&arn))
-                }
-                Err(error) if error.kind() == ErrorKind::AccessDenied => true,
-                Err(error) => return Err(error),
-            };
+            let account = OptionalRead::RoleUser.tolerate(cluster.service_account(&member.namespace, name).await)?;
+            let is_annotated = |account: ServiceAccount| account.annotations.get(ROLE_ARN_ANNOTATION) == Some(&arn);
+            let uses = account.is_none_or(|account| account.is_some_and(is_annotated));
             if uses {
                 users.insert(member.clone());
             }

@@ -14,6 +14,7 @@ use crate::name::{AccountId, ClusterRef, InlinePolicyName, ProviderArn, RoleArn,
 use crate::observe::{Backends, check_cluster};
 use crate::report::{Warning, WarningId};
 use crate::text::{did_you_mean, nearest};
+use crate::tolerance::OptionalRead;
 use crate::trust::{Audit, AuditedRole, Ignore, KnownAccount, Surroundings, TrustDocument, WhoCan, audit, who_can};
 
 /// How many providers, or inline policies, are read at the same time.
@@ -28,9 +29,9 @@ impl Client {
     pub async fn audit_trust(&self, clusters: &[ClusterRef], ignore: &[Ignore]) -> Result<Audit> {
         let read = async {
             let backends = &self.backends;
-            let (roles, listed, (clusters, mut warnings)) =
+            let (roles, listed, clusters) =
                 futures::join!(backends.iam.roles(), backends.iam.providers(), read_clusters(backends, clusters));
-            let roles = roles?;
+            let (roles, (clusters, mut warnings)) = (roles?, clusters?);
             let home = roles.first().map(|role| role.role.arn.account().clone());
             let named = roles.iter().filter_map(|role| TrustDocument::parse(&role.role.trust_policy).ok());
             let mut wanted: BTreeSet<ProviderArn> = named.flat_map(|document| document.providers()).collect();
@@ -40,7 +41,7 @@ impl Client {
                 Ok(listed) => existing(backends, listed.into_iter().filter(|arn| wanted.contains(arn)).collect()).await,
                 Err(error) => Err(error),
             };
-            let around = Surroundings { providers: providers_or(providers, &mut warnings), clusters };
+            let around = Surroundings { providers: providers_or(providers, &mut warnings)?, clusters };
             Ok((roles, around, warnings))
         };
         let (roles, around, warnings) = self.in_time("reading the roles", read).await?;
@@ -56,9 +57,8 @@ impl Client {
     pub async fn who_can(&self, role: &RoleName, clusters: &[ClusterRef]) -> Result<WhoCan> {
         let read = async {
             let backends = &self.backends;
-            let (role, (clusters, mut warnings)) =
-                futures::join!(read_role(backends, role), read_clusters(backends, clusters));
-            let role = role?;
+            let (role, clusters) = futures::join!(read_role(backends, role), read_clusters(backends, clusters));
+            let (role, (clusters, mut warnings)) = (role?, clusters?);
             let home = role.arn.as_ref().map(RoleArn::account);
             let named = TrustDocument::parse(&role.trust_policy)?.providers();
             let clusters = known(clusters, home);
@@ -67,7 +67,7 @@ impl Client {
                 .chain(clusters.keys())
                 .filter(|provider| home.is_none_or(|home| home == provider.account()));
             let providers = existing(backends, own.cloned().collect()).await;
-            let around = Surroundings { providers: providers_or(providers, &mut warnings), clusters };
+            let around = Surroundings { providers: providers_or(providers, &mut warnings)?, clusters };
             Ok((role, around, warnings))
         };
         let (role, around, warnings) = self.in_time("reading the role", read).await?;
@@ -141,12 +141,11 @@ async fn existing(backends: &Backends, wanted: BTreeSet<ProviderArn>) -> Result<
 fn providers_or(
     read: Result<BTreeMap<ProviderArn, Vec<String>>>,
     warnings: &mut Vec<Warning>,
-) -> Option<BTreeMap<ProviderArn, Vec<String>>> {
-    read.map_err(|error| {
+) -> Result<Option<BTreeMap<ProviderArn, Vec<String>>>> {
+    OptionalRead::AuditContext.tolerate_with(read, |error| {
         let message = format!("the OIDC providers could not be read, so that they are not judged: {}", chain(&error));
         warnings.push(Warning::new(WarningId::ProvidersUnread, message));
     })
-    .ok()
 }
 
 /// A cluster that was read.
@@ -155,26 +154,24 @@ struct Cluster {
     accounts: Vec<KnownAccount>,
 }
 
-async fn read_clusters(backends: &Backends, clusters: &[ClusterRef]) -> (Vec<Cluster>, Vec<Warning>) {
+async fn read_clusters(backends: &Backends, clusters: &[ClusterRef]) -> Result<(Vec<Cluster>, Vec<Warning>)> {
     let each = clusters.iter().map(|cluster| async move { (cluster, read_cluster(backends, cluster).await) }.boxed());
     let (mut read, mut warnings) = (Vec::new(), Vec::new());
     for (name, found) in futures::future::join_all(each).await {
         warnings.extend(backends.warnings.get(name).cloned());
-        match found {
-            Ok((cluster, warning)) => {
-                read.push(cluster);
-                warnings.extend(warning);
-            }
-            Err(error) => {
-                let message = format!(
-                    "the service accounts of cluster {name} could not be read, so that they are not judged: {}",
-                    chain(&error)
-                );
-                warnings.push(Warning::new(WarningId::ClusterUnread, message));
-            }
+        let found = OptionalRead::AuditContext.tolerate_with(found, |error| {
+            let message = format!(
+                "the service accounts of cluster {name} could not be read, so that they are not judged: {}",
+                chain(&error)
+            );
+            warnings.push(Warning::new(WarningId::ClusterUnread, message));
+        })?;
+        if let Some((cluster, warning)) = found {
+            read.push(cluster);
+            warnings.extend(warning);
         }
     }
-    (read, warnings)
+    Ok((read, warnings))
 }
 
 async fn read_cluster(backends: &Backends, name: &ClusterRef) -> Result<(Cluster, Option<Warning>)> {

@@ -13,6 +13,7 @@ use crate::naming::Convention;
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
 use crate::text::{did_you_mean, nearest};
+use crate::tolerance::OptionalRead;
 
 /// What the declared policies are.
 #[derive(Debug, Default)]
@@ -50,19 +51,18 @@ pub(super) async fn observe_policies(
     let mut observed = ObservedPolicies::default();
     let mut versions = BTreeMap::new();
     for (arn, answer) in found {
+        let answer = OptionalRead::Policy.tolerate_with(answer, |error| {
+            let why = error.causes().into_iter().next().unwrap_or_default();
+            let message = format!("policy {arn} could not be looked up: {why}");
+            observed.warnings.push(Warning::new(WarningId::PolicyUnverified, message));
+        })?;
         match answer {
-            Ok(Some(policy)) if !policy.attachable && binding.policies.contains(&PolicyRef::Arn(arn.clone())) => {
+            Some(Some(policy)) if !policy.attachable && binding.policies.contains(&PolicyRef::Arn(arn.clone())) => {
                 return Err(Error::invalid("policy", arn.to_string(), "belongs to a service and cannot be attached"));
             }
-            Ok(Some(policy)) => versions.extend(policy.default_version.map(|version| (arn, version))),
-            Ok(None) => return Err(unknown(backends, &PolicyRef::Arn(arn)).await),
-            // The write itself will tell; who may attach a policy need not be allowed to read it.
-            Err(error) if error.kind() == ErrorKind::AccessDenied => {
-                let why = error.causes().into_iter().next().unwrap_or_default();
-                let message = format!("policy {arn} could not be looked up: {why}");
-                observed.warnings.push(Warning::new(WarningId::PolicyUnverified, message));
-            }
-            Err(error) => return Err(error),
+            Some(Some(policy)) => versions.extend(policy.default_version.map(|version| (arn, version))),
+            Some(None) => return Err(unknown(backends, &PolicyRef::Arn(arn)).await),
+            None => {}
         }
     }
     let named = named?;

@@ -7,10 +7,11 @@ use futures::FutureExt;
 
 use super::{Backends, ObservedRole};
 use crate::document::PolicyDocument;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::name::PolicyArn;
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
+use crate::tolerance::OptionalRead;
 
 /// What the document of a managed policy does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,15 +56,9 @@ pub(super) async fn observe_effects(
     });
     let (mut effects, mut warnings) = Effects::default();
     for (arn, effect) in futures::future::join_all(each).await {
-        let effect = effect.or_else(|error| match error.kind() {
-            // The write itself needs no such right.
-            ErrorKind::AccessDenied | ErrorKind::Unexpected => {
-                warnings.push(unread(&arn, &error));
-                Ok(PolicyEffect::Unknown)
-            }
-            _ => Err(error),
-        })?;
-        effects.insert(arn, effect);
+        let warn = |error: Error| warnings.push(unread(&arn, &error));
+        let effect = OptionalRead::PolicyDocument.tolerate_with(effect, warn)?;
+        effects.insert(arn, effect.unwrap_or(PolicyEffect::Unknown));
     }
     Ok((effects, warnings))
 }

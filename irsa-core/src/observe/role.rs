@@ -16,6 +16,7 @@ use crate::ownership::{Member, Ownership};
 use crate::request::{Request, Verb};
 use crate::retry::until_consistent;
 use crate::text::{did_you_mean, nearest};
+use crate::tolerance::OptionalRead;
 use crate::trust::TrustPolicy;
 
 /// Of which inline policies the documents are read.
@@ -100,7 +101,8 @@ async fn existing_role(
         return Ok(unread(Some(UnreadRole::Elsewhere)));
     }
     match read_for(backends, arn.name(), request).await {
-        Err(error) if error.kind() == ErrorKind::AccessDenied && !request.adopt => {
+        // Adoption writes the role, so it has to be read.
+        Err(error) if OptionalRead::NamedRole.tolerates(&error) && !request.adopt => {
             Ok(unread(Some(UnreadRole::Denied(error))))
         }
         read => Ok(Candidate { role: read?, ..unread(None) }),

@@ -7,12 +7,13 @@ use futures::FutureExt;
 use super::{Backends, Identities, Observed, check_cluster};
 use crate::backend::{ClusterBackend, NewServiceAccount, ServiceAccount, WriteMode};
 use crate::cluster_identity::{ClusterId, Identity};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::name::{ClusterRef, Namespace, RoleArn, ServiceAccountName, Subject, SubjectName};
 use crate::ownership::Member;
 use crate::report::Warning;
 use crate::request::{Request, Verb};
 use crate::service_account;
+use crate::tolerance::OptionalRead;
 
 /// Which account, on which cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -207,13 +208,12 @@ async fn namespace_status(
     if matches!(request.verb, Verb::Delete { .. }) {
         return Ok(None);
     }
-    match backend.namespace(namespace).await {
-        Ok(None) => Ok(Some(NamespaceStatus::Missing)),
-        Ok(Some(found)) if found.terminating => Ok(Some(NamespaceStatus::Terminating)),
-        Ok(Some(_)) => Ok(Some(NamespaceStatus::Active)),
-        Err(error) if error.kind() == ErrorKind::AccessDenied => Ok(None),
-        Err(error) => Err(error),
-    }
+    let found = OptionalRead::Namespace.tolerate(backend.namespace(namespace).await)?;
+    Ok(found.map(|found| match found {
+        None => NamespaceStatus::Missing,
+        Some(found) if found.terminating => NamespaceStatus::Terminating,
+        Some(_) => NamespaceStatus::Active,
+    }))
 }
 
 /// The ARN that the role of a create has, if it is not there already in another path.

@@ -11,9 +11,10 @@ use crate::backend::{
     AccessReview, Anchor, ClusterBackend, ClusterNamespace, NewServiceAccount, ServiceAccount, WriteMode,
 };
 use crate::binding::ROLE_ARN_ANNOTATION;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::name::{Namespace, RoleArn, ServiceAccountName};
 use crate::service_account::is_bound_by_us;
+use crate::tolerance::OptionalRead;
 
 /// The accounts of a cluster, found by their place and by their annotation.
 #[derive(Debug, Default)]
@@ -62,11 +63,8 @@ impl BulkCluster {
 
     async fn listed(&self) -> Result<Option<Arc<Listed>>> {
         let ask = async {
-            match self.inner.service_accounts().await {
-                Ok(accounts) => Ok(Some(Arc::new(Listed::new(accounts)))),
-                Err(error) if error.kind() == ErrorKind::AccessDenied => Ok(None),
-                Err(error) => Err(error),
-            }
+            let accounts = OptionalRead::ServiceAccounts.tolerate(self.inner.service_accounts().await)?;
+            Ok(accounts.map(|accounts| Arc::new(Listed::new(accounts))))
         };
         self.accounts.get(&(), ask).await
     }
