@@ -15,6 +15,7 @@
 //! patterns, one per declared further statement (`IrsaExtra<n>`), and `IrsaNobody` where no statement would be left. Every
 //! other statement is foreign and stays as it is.
 
+mod admission;
 mod audit;
 mod evaluate;
 mod issuers;

@@ -1,6 +1,5 @@
 //! The trust policy that the subjects of a role make: a pure function, used to plan a write and to check it afterwards.
 
-pub(super) mod admission;
 pub(super) mod statement;
 
 use std::collections::{BTreeMap, BTreeSet};
