@@ -9,8 +9,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 use http_body_util::LengthLimitError;
 
-use super::call::Call;
 use super::tls::TlsFailure;
+use crate::backend::AwsCall as Call;
 use crate::backend::kind_of_status;
 use crate::error::{Error, ErrorKind};
 
