@@ -36,7 +36,7 @@ use crate::plan::{Plan, check_roles};
 use crate::rate_limit::Pace;
 use crate::report::Report;
 use crate::request::Request;
-use crate::snapshot::{BulkCluster, BulkIam};
+use crate::snapshot::{ClusterSnapshot, IamSnapshot};
 use crate::tolerance::OptionalRead;
 
 /// From so many bindings on, reading the whole account costs less than reading each role.
@@ -170,25 +170,25 @@ impl Client {
             .flat_map(Request::clusters)
             .filter(|cluster| many && self.backends.clusters.contains_key(cluster))
             .collect();
-        let read: BTreeMap<ClusterRef, Arc<BulkCluster>> = self
+        let read: BTreeMap<ClusterRef, Arc<ClusterSnapshot>> = self
             .backends
             .clusters
             .iter()
             .filter(|(cluster, _)| needed.contains(*cluster))
-            .map(|(cluster, backend)| (cluster.clone(), Arc::new(BulkCluster::new(Arc::clone(backend)))))
+            .map(|(cluster, backend)| (cluster.clone(), Arc::new(ClusterSnapshot::new(Arc::clone(backend)))))
             .collect();
         let prepared = stream::iter(read.values().cloned().collect::<Vec<_>>())
             .map(|cluster| prepare(self, cluster).boxed())
             .buffer_unordered(PLANNED_AT_ONCE)
             .collect::<Vec<()>>();
         let (roles, _) = futures::join!(self.roles_of(many), prepared);
-        Ok(self.backends_of(Read { roles: roles?, clusters: read }, requests, many))
+        Ok(self.backends_of(Snapshot { roles: roles?, clusters: read }, requests, many))
     }
 
     /// The back ends to plan from; of what was read of clusters, writes are reviewed and not rehearsed if there is `many`.
-    fn backends_of(&self, read: Read, requests: &[Request], many: bool) -> Backends {
+    fn backends_of(&self, read: Snapshot, requests: &[Request], many: bool) -> Backends {
         let mut backends = self.backends.clone();
-        backends.iam = Arc::new(BulkIam::new(Arc::clone(&self.backends.iam), read.roles, requests));
+        backends.iam = Arc::new(IamSnapshot::new(Arc::clone(&self.backends.iam), read.roles, requests));
         for (cluster, bulk) in &read.clusters {
             backends.clusters.insert(cluster.clone(), Arc::clone(bulk) as Arc<dyn ClusterBackend>);
         }
@@ -197,9 +197,9 @@ impl Client {
     }
 
     /// The back ends for a reading of a whole cluster, whose accounts are asked for once.
-    pub(crate) fn reading_whole(&self, cluster: &ClusterRef) -> Result<(Backends, Read)> {
-        let bulk = Arc::new(BulkCluster::new(Arc::clone(self.backends.cluster(cluster)?)));
-        let read = Read { roles: None, clusters: BTreeMap::from([(cluster.clone(), bulk)]) };
+    pub(crate) fn reading_whole(&self, cluster: &ClusterRef) -> Result<(Backends, Snapshot)> {
+        let bulk = Arc::new(ClusterSnapshot::new(Arc::clone(self.backends.cluster(cluster)?)));
+        let read = Snapshot { roles: None, clusters: BTreeMap::from([(cluster.clone(), bulk)]) };
         Ok((self.backends_of(read.clone(), &[], true), read))
     }
 
@@ -207,7 +207,7 @@ impl Client {
     ///
     /// # Errors
     /// Those of [`plan_all`](Self::plan_all).
-    pub(crate) async fn plan_from_reading(&self, read: &Read, requests: &[Request]) -> Result<Vec<Result<Plan>>> {
+    pub(crate) async fn plan_from_reading(&self, read: &Snapshot, requests: &[Request]) -> Result<Vec<Result<Plan>>> {
         check_fleet(requests)?;
         let known = self.knowing(requests).await?;
         Ok(known.plan_each(&known.backends_of(read.clone(), requests, true), requests).await?.1)
@@ -296,10 +296,10 @@ impl Client {
 
 /// What was read of an account and of clusters in bulk.
 #[derive(Clone, Debug)]
-pub(crate) struct Read {
+pub(crate) struct Snapshot {
     /// Nothing where they were not read, or may not be.
     pub(crate) roles: Option<Vec<RoleDetail>>,
-    pub(crate) clusters: BTreeMap<ClusterRef, Arc<BulkCluster>>,
+    pub(crate) clusters: BTreeMap<ClusterRef, Arc<ClusterSnapshot>>,
 }
 
 /// What the bindings of a fleet share while they are applied.
@@ -315,7 +315,7 @@ fn is_many(requests: &[Request]) -> bool {
 }
 
 /// Lists what a cluster has. A failure comes again, as the error of each binding that needs it.
-async fn prepare(client: &Client, cluster: Arc<BulkCluster>) {
+async fn prepare(client: &Client, cluster: Arc<ClusterSnapshot>) {
     let prepared = async {
         cluster.prepare().await;
         Ok(())

@@ -26,7 +26,7 @@ use crate::ownership::{Member, Ownership};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
 use crate::service_account::is_bound_by_us;
-use crate::snapshot::BulkCluster;
+use crate::snapshot::ClusterSnapshot;
 use crate::tolerance::OptionalRead;
 use crate::trust::{OwnKind, TrustPolicy, WebIdentity, member_of, own_kind};
 
@@ -46,7 +46,7 @@ pub(crate) struct Backends {
     /// What every answer about a cluster is to say.
     pub(crate) warnings: BTreeMap<ClusterRef, Warning>,
     /// The clusters as they were read for a fleet: then writes are reviewed and not rehearsed while planning.
-    pub(crate) reading: Option<Arc<BTreeMap<ClusterRef, Arc<BulkCluster>>>>,
+    pub(crate) reading: Option<Arc<BTreeMap<ClusterRef, Arc<ClusterSnapshot>>>>,
 }
 
 impl Backends {

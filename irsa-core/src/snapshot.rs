@@ -4,5 +4,5 @@ mod cluster;
 mod iam;
 mod memo;
 
-pub(crate) use self::cluster::BulkCluster;
-pub(crate) use self::iam::BulkIam;
+pub(crate) use self::cluster::ClusterSnapshot;
+pub(crate) use self::iam::IamSnapshot;

@@ -14,7 +14,7 @@ use crate::observe::in_bulk;
 use crate::ownership::{Member, Origin, Ownership, SET_TAG};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
-use crate::snapshot::BulkCluster;
+use crate::snapshot::ClusterSnapshot;
 use crate::tolerance::OptionalRead;
 
 /// What a prune removes.
@@ -66,8 +66,8 @@ impl Client {
             })?;
         // Listed once, and only if a role is met whose service accounts are declared with another one.
         let backends = clusters.iter().filter_map(|(name, id)| Some((id, self.backends.clusters.get(name)?)));
-        let read: BTreeMap<ClusterId, BulkCluster> =
-            backends.map(|(id, backend)| (id.cluster.clone(), BulkCluster::new(Arc::clone(backend)))).collect();
+        let read: BTreeMap<ClusterId, ClusterSnapshot> =
+            backends.map(|(id, backend)| (id.cluster.clone(), ClusterSnapshot::new(Arc::clone(backend)))).collect();
         let pruning = Pruning { declared: Declared::of(&declared, &clusters), clusters: &clusters, read: &read };
         let mut prunable = Prunable::default();
         for detail in roles.iter().filter(|detail| detail.role.tags.get(SET_TAG).is_some_and(|there| there == set)) {
@@ -138,7 +138,7 @@ struct Pruning<'a> {
     declared: Declared,
     clusters: &'a BTreeMap<ClusterRef, Identity>,
     /// The clusters whose API servers are at hand.
-    read: &'a BTreeMap<ClusterId, BulkCluster>,
+    read: &'a BTreeMap<ClusterId, ClusterSnapshot>,
 }
 
 impl Pruning<'_> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Place, annotation, place_of, sure, trusted};
 use crate::backend::{LISTING_ROLES, RoleDetail, ServiceAccount};
-use crate::batch::Read;
+use crate::batch::Snapshot;
 use crate::binding::{
     AUDIENCE_ANNOTATION, IrsaBinding, OWN_PREFIX, STS_REGIONAL_ENDPOINTS_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION,
 };
@@ -47,7 +47,7 @@ impl Client {
 
     /// Plans what was written, and leaves out what would change something, such as the trust policy that irsa would write in
     /// another form.
-    async fn leave_out_what_changes(&self, cluster: &ClusterRef, read: &Read, export: &mut Export) {
+    async fn leave_out_what_changes(&self, cluster: &ClusterRef, read: &Snapshot, export: &mut Export) {
         let no_file = |path: &str| Err(Error::invalid("file", path, "is not read"));
         let manifests = std::mem::take(&mut export.manifests);
         let (mut kept, mut requests) = (Vec::new(), Vec::new());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::memo::Once;
+use super::memo::Memo;
 use crate::backend::{
     AccessReview, Anchor, ClusterBackend, ClusterNamespace, NewServiceAccount, ServiceAccount, WriteMode,
 };
@@ -39,17 +39,17 @@ impl Listed {
 
 /// One cluster for the time of one plan. Writes go through; what was read does not show them.
 #[derive(Debug)]
-pub(crate) struct BulkCluster {
+pub(crate) struct ClusterSnapshot {
     inner: Arc<dyn ClusterBackend>,
     /// Nothing where they may not be listed.
-    accounts: Once<(), Option<Arc<Listed>>>,
-    namespaces: Once<(), Arc<Vec<ClusterNamespace>>>,
-    each_namespace: Once<Namespace, Option<ClusterNamespace>>,
-    anchor: Once<(), Anchor>,
-    reviews: Once<AccessReview, bool>,
+    accounts: Memo<(), Option<Arc<Listed>>>,
+    namespaces: Memo<(), Arc<Vec<ClusterNamespace>>>,
+    each_namespace: Memo<Namespace, Option<ClusterNamespace>>,
+    anchor: Memo<(), Anchor>,
+    reviews: Memo<AccessReview, bool>,
 }
 
-impl BulkCluster {
+impl ClusterSnapshot {
     pub(crate) fn new(inner: Arc<dyn ClusterBackend>) -> Self {
         let (accounts, namespaces, each_namespace, anchor, reviews) = Default::default();
         Self { inner, accounts, namespaces, each_namespace, anchor, reviews }
@@ -66,11 +66,11 @@ impl BulkCluster {
             let accounts = OptionalRead::ServiceAccounts.tolerate(self.inner.service_accounts().await)?;
             Ok(accounts.map(|accounts| Arc::new(Listed::new(accounts))))
         };
-        self.accounts.get(&(), ask).await
+        self.accounts.get_or_fetch(&(), ask).await
     }
 
     async fn all_namespaces(&self) -> Result<Arc<Vec<ClusterNamespace>>> {
-        self.namespaces.get(&(), async { self.inner.namespaces().await.map(Arc::new) }).await
+        self.namespaces.get_or_fetch(&(), async { self.inner.namespaces().await.map(Arc::new) }).await
     }
 
     /// The accounts that irsa has annotated with a role; none where they may not be listed.
@@ -83,13 +83,13 @@ impl BulkCluster {
 }
 
 #[async_trait]
-impl ClusterBackend for BulkCluster {
+impl ClusterBackend for ClusterSnapshot {
     fn through_eks(&self) -> bool {
         self.inner.through_eks()
     }
 
     async fn anchor(&self) -> Result<Anchor> {
-        self.anchor.get(&(), self.inner.anchor()).await
+        self.anchor.get_or_fetch(&(), self.inner.anchor()).await
     }
 
     async fn service_account(
@@ -123,7 +123,7 @@ impl ClusterBackend for BulkCluster {
     async fn namespace(&self, namespace: &Namespace) -> Result<Option<ClusterNamespace>> {
         match self.all_namespaces().await {
             Ok(all) => Ok(all.iter().find(|known| known.name == namespace.as_str()).cloned()),
-            Err(_) => self.each_namespace.get(namespace, self.inner.namespace(namespace)).await,
+            Err(_) => self.each_namespace.get_or_fetch(namespace, self.inner.namespace(namespace)).await,
         }
     }
 
@@ -140,7 +140,7 @@ impl ClusterBackend for BulkCluster {
     }
 
     async fn allowed(&self, review: &AccessReview) -> Result<bool> {
-        self.reviews.get(review, self.inner.allowed(review)).await
+        self.reviews.get_or_fetch(review, self.inner.allowed(review)).await
     }
 
     async fn apply_service_account(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::memo::Once;
+use super::memo::Memo;
 use crate::backend::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
 };
@@ -22,7 +22,7 @@ const OF_SERVICES: &str = "/aws-service-role/";
 
 /// IAM for the time of one plan. Writes go through; what was read does not show them.
 #[derive(Debug)]
-pub(crate) struct BulkIam {
+pub(crate) struct IamSnapshot {
     inner: Arc<dyn IamBackend>,
     /// By name in lower case, since IAM's names are unique without regard to case.
     roles: Option<HashMap<String, RoleDetail>>,
@@ -30,15 +30,15 @@ pub(crate) struct BulkIam {
     attached: HashSet<PolicyArn>,
     /// The names of all policies that will be asked for together.
     names: BTreeSet<String>,
-    named: Once<(), Arc<Vec<ManagedPolicy>>>,
-    all_names: Once<(), Vec<String>>,
-    policies: Once<PolicyArn, Option<ManagedPolicy>>,
-    versions: Once<(PolicyArn, Option<String>), Option<String>>,
-    providers: Once<ProviderArn, Option<OidcProvider>>,
-    quotas: Once<(), Quotas>,
+    named: Memo<(), Arc<Vec<ManagedPolicy>>>,
+    all_names: Memo<(), Vec<String>>,
+    policies: Memo<PolicyArn, Option<ManagedPolicy>>,
+    versions: Memo<(PolicyArn, Option<String>), Option<String>>,
+    providers: Memo<ProviderArn, Option<OidcProvider>>,
+    quotas: Memo<(), Quotas>,
 }
 
-impl BulkIam {
+impl IamSnapshot {
     /// IAM with what was read of all roles, if that was.
     pub(crate) fn new(inner: Arc<dyn IamBackend>, roles: Option<Vec<RoleDetail>>, requests: &[Request]) -> Self {
         let of_role = roles.iter().flatten().flat_map(|detail| detail.attached.iter());
@@ -70,7 +70,7 @@ impl BulkIam {
 
     async fn every_named(&self) -> Result<Arc<Vec<ManagedPolicy>>> {
         let ask = async { self.inner.policies_named(&self.names).await.map(Arc::new) };
-        self.named.get(&(), ask).await
+        self.named.get_or_fetch(&(), ask).await
     }
 
     /// A policy that the list of names tells of and that can be attached.
@@ -83,9 +83,9 @@ impl BulkIam {
 }
 
 #[async_trait]
-impl IamBackend for BulkIam {
+impl IamBackend for IamSnapshot {
     async fn provider(&self, arn: &ProviderArn) -> Result<Option<OidcProvider>> {
-        self.providers.get(arn, self.inner.provider(arn)).await
+        self.providers.get_or_fetch(arn, self.inner.provider(arn)).await
     }
 
     async fn providers(&self) -> Result<Vec<ProviderArn>> {
@@ -146,7 +146,7 @@ impl IamBackend for BulkIam {
                 None => self.inner.policy(arn).await,
             }
         };
-        self.policies.get(arn, ask).await
+        self.policies.get_or_fetch(arn, ask).await
     }
 
     async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<ManagedPolicy>> {
@@ -162,15 +162,15 @@ impl IamBackend for BulkIam {
 
     async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>> {
         let question = (arn.clone(), version.clone());
-        self.versions.get(&question, self.inner.policy_version(arn, version)).await
+        self.versions.get_or_fetch(&question, self.inner.policy_version(arn, version)).await
     }
 
     async fn policy_names(&self) -> Result<Vec<String>> {
-        self.all_names.get(&(), self.inner.policy_names()).await
+        self.all_names.get_or_fetch(&(), self.inner.policy_names()).await
     }
 
     async fn quotas(&self) -> Result<Quotas> {
-        self.quotas.get(&(), self.inner.quotas()).await
+        self.quotas.get_or_fetch(&(), self.inner.quotas()).await
     }
 
     async fn create_role(&self, role: &NewRole) -> Result<Role> {
