@@ -6,11 +6,11 @@
 
 mod conflicts;
 mod eksctl;
-mod known;
 mod options;
 mod preflight;
 mod prune;
 mod report;
+mod resolved_clusters;
 mod shared_roles;
 
 use std::borrow::Cow;
@@ -20,11 +20,11 @@ use std::sync::Arc;
 use futures::{FutureExt, StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
-use self::known::Known;
 pub use self::options::FleetOptions;
 use self::preflight::rehearse;
 pub use self::prune::Prunable;
 pub use self::report::{FleetEntry, FleetOutcome, FleetReport, Progress};
+use self::resolved_clusters::ResolvedClusters;
 use crate::apply::Terms;
 use crate::backend::{ClusterBackend, RoleDetail, collect_warnings};
 use crate::client::Client;
@@ -51,7 +51,7 @@ const PLANNED_AT_ONCE: usize = 8;
 /// `InvalidInput` for a binding that is declared twice, two that fight over a service account, and two that want different
 /// things of one role. The context tells the places of the two (`first` and `second`, counted from 0).
 pub fn check_fleet(requests: &[Request]) -> Result<()> {
-    conflicts::check(requests, &Known::default())
+    conflicts::check(requests, &ResolvedClusters::default())
 }
 
 impl Client {
@@ -99,7 +99,7 @@ impl Client {
         let pace = Pace::of(options.writes_per_second);
         let terms = Terms { pace: pace.as_ref(), cancellation: Some(&options.cancellation), ..known.terms() };
         let fleet = Fleet { requests: &requests, terms, reviewed: is_many(&requests) };
-        let groups = in_turns(&requests, plans, &Known::of(&known.backends.given));
+        let groups = group_by_role(&requests, plans, &ResolvedClusters::of(&known.backends.given));
         let worked = stream::iter(0..groups.len())
             .map(|at| known.apply_group(&fleet, &groups[at]).boxed())
             .buffer_unordered(options.concurrency.max(1));
@@ -126,7 +126,7 @@ impl Client {
         let resolved = found.into_iter().filter_map(|(cluster, identity)| Some((cluster, identity.ok()?)));
         client.backends.given.extend(resolved);
         // Only now can it be seen that two names are one cluster.
-        conflicts::check(requests, &Known::of(&client.backends.given))?;
+        conflicts::check(requests, &ResolvedClusters::of(&client.backends.given))?;
         Ok(client)
     }
 
@@ -151,13 +151,13 @@ impl Client {
         backends: &Backends,
         requests: &'a [Request],
     ) -> Result<(Cow<'a, [Request]>, Vec<Result<Plan>>)> {
-        let known = Known::of(&self.backends.given);
+        let known = ResolvedClusters::of(&self.backends.given);
         let joining = shared_roles::join(backends.iam.as_ref(), requests, &known);
         let requests = self.in_time("reading the roles that bindings share", joining).await?;
         let plans = stream::iter(0..requests.len()).map(|at| self.plan_from(backends, &requests[at]).boxed());
         let mut plans: Vec<Result<Plan>> = plans.buffered(PLANNED_AT_ONCE).collect().await;
         self.refuse_beyond_quota(backends, &mut plans).await;
-        shared_roles::hold_back(&requests, &mut plans);
+        shared_roles::refuse_blocked(&requests, &mut plans);
         Ok((requests, plans))
     }
 
@@ -243,7 +243,7 @@ impl Client {
         let mut changed = false;
         for (index, planned) in group {
             let request = &fleet.requests[*index];
-            let outcome = match turned_away(fleet, *index, planned, &entries) {
+            let outcome = match blocked_by(fleet, *index, planned, &entries) {
                 Some(error) => FleetOutcome::Failed(error),
                 None => self.apply_planned(fleet, request, planned, changed).await,
             };
@@ -325,7 +325,11 @@ async fn prepare(client: &Client, cluster: Arc<ClusterSnapshot>) {
 
 /// The plans in groups that are worked on one after the other, in the order of their first requests: those that have one role
 /// in common, the leader first, and after them the removal of a role that a service account of theirs had before.
-fn in_turns(requests: &[Request], plans: Vec<Result<Plan>>, known: &Known<'_>) -> Vec<Vec<(usize, Result<Plan>)>> {
+fn group_by_role(
+    requests: &[Request],
+    plans: Vec<Result<Plan>>,
+    known: &ResolvedClusters<'_>,
+) -> Vec<Vec<(usize, Result<Plan>)>> {
     let mut groups: Vec<Vec<(usize, Result<Plan>)>> = Vec::new();
     let (mut roles, mut accounts) = (HashMap::<String, usize>::new(), HashMap::new());
     let (removals, others): (Vec<_>, Vec<_>) =
@@ -336,7 +340,8 @@ fn in_turns(requests: &[Request], plans: Vec<Result<Plan>>, known: &Known<'_>) -
         let planned = plan.as_ref().ok().and_then(|plan| plan.role_name.clone());
         let role = planned.or_else(|| known.role_name(&request.binding)).map(|name| name.as_str().to_ascii_lowercase());
         let binding = &request.binding;
-        let bound: Vec<_> = conflicts::bound(binding).iter().map(|subject| known.spot(binding, subject)).collect();
+        let bound: Vec<_> =
+            conflicts::bound(binding).iter().map(|subject| known.subject_key(binding, subject)).collect();
         let by_role = role.as_ref().and_then(|role| roles.get(role)).copied();
         let by_account = || bound.iter().find_map(|place| accounts.get(place)).copied();
         let group = by_role.or_else(|| is_removal(request).then(by_account).flatten()).unwrap_or(groups.len());
@@ -359,7 +364,7 @@ fn in_turns(requests: &[Request], plans: Vec<Result<Plan>>, known: &Known<'_>) -
 }
 
 /// Why a request is not begun after what came before it in its turn.
-fn turned_away(
+fn blocked_by(
     fleet: &Fleet<'_>,
     index: usize,
     planned: &Result<Plan>,
@@ -379,7 +384,7 @@ fn turned_away(
         FleetOutcome::Done(report) => Ok(report.warnings.as_slice()),
         FleetOutcome::NotRun => return None,
     };
-    shared_roles::held_back(fleet.requests, index, leader, binds)
+    shared_roles::blocked(fleet.requests, index, leader, binds)
 }
 
 /// Whether a request takes a binding away.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::known::{Known, Spot, clash};
+use super::resolved_clusters::{ResolvedClusters, SubjectKey, conflict};
 use super::shared_roles;
 use crate::binding::IrsaBinding;
 use crate::error::{Error, Result};
@@ -14,25 +14,25 @@ use crate::request::{Request, Verb};
 ///
 /// # Errors
 /// `InvalidInput`, with the places of the two requests in the context as `first` and `second`, counted from 0.
-pub(super) fn check(requests: &[Request], known: &Known<'_>) -> Result<()> {
-    twice(requests, known)?;
+pub(super) fn check(requests: &[Request], known: &ResolvedClusters<'_>) -> Result<()> {
+    check_duplicates(requests, known)?;
     let _ = shared_roles::groups(requests, known)?;
     let declared = requests.iter().enumerate().filter(|(_, request)| !matches!(request.verb, Verb::Delete { .. }));
     let declared: Vec<(usize, &Request, Vec<Subject>)> =
         declared.map(|(at, request)| (at, request, bound(&request.binding))).collect();
-    let mut accounts: HashMap<Spot, (usize, &Request)> = HashMap::new();
+    let mut accounts: HashMap<SubjectKey, (usize, &Request)> = HashMap::new();
     for (at, request, subjects) in &declared {
         for subject in subjects {
-            let spot = known.spot(&request.binding, subject);
-            match accounts.get(&spot) {
+            let subject_key = known.subject_key(&request.binding, subject);
+            match accounts.get(&subject_key) {
                 Some((first, other)) if first != at => match known.is_one_role(other, request) {
                     // A long default name is told by the cluster's ARN.
                     Some(true) => {}
                     None if known.is_unknown() => {}
-                    _ => return Err(fight(subject, (*first, &other.binding), (*at, &request.binding))),
+                    _ => return Err(conflicting_owners(subject, (*first, &other.binding), (*at, &request.binding))),
                 },
                 Some(_) => {}
-                None => drop(accounts.insert(spot, (*at, request))),
+                None => drop(accounts.insert(subject_key, (*at, request))),
             }
         }
     }
@@ -46,13 +46,13 @@ pub(super) fn bound(binding: &IrsaBinding) -> Vec<Subject> {
 
 /// A binding is named by its first subject, so no two can have the same one. But the role that one had before may go beside
 /// it.
-fn twice(requests: &[Request], known: &Known<'_>) -> Result<()> {
-    let mut seen: HashMap<Spot, usize> = HashMap::new();
+fn check_duplicates(requests: &[Request], known: &ResolvedClusters<'_>) -> Result<()> {
+    let mut seen: HashMap<SubjectKey, usize> = HashMap::new();
     for (at, request) in requests.iter().enumerate() {
         let binding = &request.binding;
-        let spot = known.spot(binding, &binding.first_subject());
-        let Some(first) = seen.get(&spot).copied() else {
-            let _ = seen.insert(spot, at);
+        let subject_key = known.subject_key(binding, &binding.first_subject());
+        let Some(first) = seen.get(&subject_key).copied() else {
+            let _ = seen.insert(subject_key, at);
             continue;
         };
         let other = &requests[first];
@@ -63,16 +63,20 @@ fn twice(requests: &[Request], known: &Known<'_>) -> Result<()> {
             named(one) && beside && known.is_one_role(one, of) != Some(true)
         };
         if !is_former(request, other) && !is_former(other, request) {
-            return Err(clash(format!("binding {binding} is declared twice"), first, at)
+            return Err(conflict(format!("binding {binding} is declared twice"), first, at)
                 .with_hint("join the two: what both name is one role"));
         }
     }
     Ok(())
 }
 
-fn fight(subject: &Subject, (first, one): (usize, &IrsaBinding), (second, other): (usize, &IrsaBinding)) -> Error {
+fn conflicting_owners(
+    subject: &Subject,
+    (first, one): (usize, &IrsaBinding),
+    (second, other): (usize, &IrsaBinding),
+) -> Error {
     let place = format!("{}/{}", subject.namespace, subject.name.as_str());
-    clash(format!("bindings {one} and {other} fight over service account {place}"), first, second)
+    conflict(format!("bindings {one} and {other} fight over service account {place}"), first, second)
         .with_cause("each would annotate it with a role of its own, and an account has one role")
         .with_hint("leave it out of one of them, or make it trust-only there")
 }
@@ -92,7 +96,7 @@ mod tests {
 
     fn refusal(bindings: Vec<IrsaBindingBuilder>) -> String {
         let requests: Vec<Request> = bindings.into_iter().map(|b| Request::create(b.build().unwrap())).collect();
-        match check(&requests, &Known::default()) {
+        match check(&requests, &ResolvedClusters::default()) {
             Ok(()) => String::new(),
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -206,7 +210,7 @@ mod tests {
     #[test]
     fn a_role_that_a_binding_had_before_may_go_beside_it() {
         let of = |role: &str| sa("a/x").with_role_name(role).build().unwrap();
-        let check = |requests: &[Request]| check(requests, &Known::default());
+        let check = |requests: &[Request]| check(requests, &ResolvedClusters::default());
         let (create, delete) = (|role: &str| Request::create(of(role)), |role: &str| Request::delete(of(role)));
         assert!(check(&[create("new"), delete("old")]).is_ok() && check(&[delete("old"), create("new")]).is_ok());
         assert!(check(&[create("new"), delete("NEW")]).is_err() && check(&[delete("NEW"), create("new")]).is_err());
@@ -221,7 +225,7 @@ mod tests {
             Request::create(IrsaBinding::builder(cluster, "a", "x").with_role_name(role).build().unwrap())
         };
         let requests = [named("demo"), named(arn)];
-        assert!(check(&requests, &Known::default()).is_ok());
+        assert!(check(&requests, &ResolvedClusters::default()).is_ok());
         let sandbox = crate::sandbox::Sandbox::new();
         let _ = sandbox.add_cluster(&"demo".parse().unwrap()).unwrap();
         let clusters: Vec<ClusterRef> = requests.iter().map(|request| request.binding.cluster.clone()).collect();
@@ -229,7 +233,7 @@ mod tests {
         let resolved =
             crate::cluster_identity::resolve(&sandbox, &given, &clusters, crate::cluster_identity::Demand::Usable);
         let resolved = resolved.await.unwrap();
-        assert!(check(&requests, &Known::of(&resolved)).unwrap_err().to_string().contains("twice"));
+        assert!(check(&requests, &ResolvedClusters::of(&resolved)).unwrap_err().to_string().contains("twice"));
     }
 
     #[tokio::test]
@@ -243,7 +247,7 @@ mod tests {
         let (given, clusters) = (BTreeMap::new(), ["demo".parse().unwrap()]);
         let resolved = crate::identity::resolve(&sandbox, &given, &clusters, crate::identity::Demand::Usable);
         let resolved = resolved.await.unwrap();
-        let known = Known::of(&resolved);
+        let known = ResolvedClusters::of(&resolved);
         let error = check(&requests, &known).unwrap_err();
         assert_eq!(error.to_string(), "bindings c/z and a/x both declare role r");
         assert_eq!(error.context().iter().map(|(_, at)| at.as_str()).collect::<Vec<_>>(), ["2", "0"]);

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::known::{Known, Spot, clash};
+use super::resolved_clusters::{ResolvedClusters, SubjectKey, conflict};
 use crate::backend::IamBackend;
 use crate::binding::{IrsaBinding, check_together};
 use crate::error::{Error, ErrorKind, Result};
@@ -31,7 +31,7 @@ pub(super) struct Group {
 /// # Errors
 /// `InvalidInput` where nobody names all others, and where two want different things of the role or of an account; with the
 /// places of the two in the context.
-pub(super) fn groups(requests: &[Request], known: &Known<'_>) -> Result<Vec<Group>> {
+pub(super) fn groups(requests: &[Request], known: &ResolvedClusters<'_>) -> Result<Vec<Group>> {
     let mut by_role: Vec<(RoleName, Vec<usize>)> = Vec::new();
     let mut at_role: HashMap<String, usize> = HashMap::new();
     for (at, request) in requests.iter().enumerate().filter(|(_, request)| request.verb == Verb::Create) {
@@ -56,7 +56,7 @@ pub(super) fn groups(requests: &[Request], known: &Known<'_>) -> Result<Vec<Grou
 }
 
 /// Who answers for the role: the first that names all others. Those that name one existing role by its ARN need not be named.
-fn leader(requests: &[Request], name: &RoleName, members: &[usize], known: &Known<'_>) -> Result<usize> {
+fn leader(requests: &[Request], name: &RoleName, members: &[usize], known: &ResolvedClusters<'_>) -> Result<usize> {
     let of = |at: usize| &requests[at].binding;
     // Who names all others names at least as many.
     let candidates = members.iter().filter(|at| of(**at).subjects.len() + 1 >= members.len());
@@ -76,19 +76,19 @@ fn leader(requests: &[Request], name: &RoleName, members: &[usize], known: &Know
     let next = members.iter().find(|at| **at != first);
     let second = members.iter().find(unnamed).or(next).copied().unwrap_or(first);
     let (one, other) = (of(first), of(second));
-    Err(clash(format!("bindings {one} and {other} both declare role {name}"), first, second)
+    Err(conflict(format!("bindings {one} and {other} both declare role {name}"), first, second)
         .with_cause("a role belongs to one binding, and none of these names the service accounts of all others")
         .with_hint("share it by naming the other service account in subjects, or give one of them another roleName"))
 }
 
 /// The service accounts that a binding names among its subjects, each with its clusters.
 struct Named<'a> {
-    known: &'a Known<'a>,
+    known: &'a ResolvedClusters<'a>,
     accounts: HashMap<(&'a Namespace, &'a ServiceAccountName), Vec<&'a ClusterRef>>,
 }
 
 impl<'a> Named<'a> {
-    fn of(binding: &'a IrsaBinding, known: &'a Known<'a>) -> Self {
+    fn of(binding: &'a IrsaBinding, known: &'a ResolvedClusters<'a>) -> Self {
         let mut accounts: HashMap<_, Vec<_>> = HashMap::new();
         for subject in &binding.subjects {
             let Some(name) = subject.service_account() else { continue };
@@ -109,7 +109,11 @@ impl<'a> Named<'a> {
 
 impl Group {
     /// What all members together want: the binding of the leader, and of each other one what is left for it to do.
-    fn whole(&self, requests: &[Request], known: &Known<'_>) -> Result<(IrsaBinding, Vec<(usize, IrsaBinding)>)> {
+    fn whole(
+        &self,
+        requests: &[Request],
+        known: &ResolvedClusters<'_>,
+    ) -> Result<(IrsaBinding, Vec<(usize, IrsaBinding)>)> {
         let of = |at: usize| &requests[at].binding;
         let mut whole = of(self.leader).clone();
         let others: Vec<usize> = self.members.iter().copied().filter(|at| *at != self.leader).collect();
@@ -121,16 +125,18 @@ impl Group {
             check_together(&whole).map_err(|error| self.different(requests, *at, &error.to_string()))?;
         }
         let binders = self.binders(requests, known)?;
-        let binds =
-            |at: usize, subject: &Subject| binders.get(&known.spot(of(at), subject)).is_none_or(|binder| *binder == at);
+        let binds = |at: usize, subject: &Subject| {
+            binders.get(&known.subject_key(of(at), subject)).is_none_or(|binder| *binder == at)
+        };
         let left = others.iter().map(|at| (*at, self.left(of(*at), &whole, &|subject| binds(*at, subject)))).collect();
         // One cluster may be named in two ways.
-        let mut named: HashSet<_> = whole.all_subjects().iter().map(|subject| known.spot(&whole, subject)).collect();
+        let mut named: HashSet<_> =
+            whole.all_subjects().iter().map(|subject| known.subject_key(&whole, subject)).collect();
         let mut declared = Vec::new();
         for subject in others
             .iter()
             .flat_map(|at| of(*at).all_subjects())
-            .filter(|subject| named.insert(known.spot(&whole, subject)))
+            .filter(|subject| named.insert(known.subject_key(&whole, subject)))
         {
             let elsewhere = subject.cluster.clone().filter(|cluster| known.id(cluster) != known.id(&whole.cluster));
             declared.push(Subject { cluster: elsewhere, ..subject });
@@ -138,7 +144,7 @@ impl Group {
         whole.subjects.extend(declared);
         let unbound = whole.subjects.iter().filter(|subject| {
             let exact = subject.service_account().is_some();
-            exact && binders.get(&known.spot(&whole, subject)) != Some(&self.leader)
+            exact && binders.get(&known.subject_key(&whole, subject)) != Some(&self.leader)
         });
         let unbound: Vec<Subject> = unbound.cloned().collect();
         whole.trust_only.extend(unbound);
@@ -163,23 +169,23 @@ impl Group {
     }
 
     /// Which member binds each account: the one whose own it is, else the first one that names it.
-    fn binders(&self, requests: &[Request], known: &Known<'_>) -> Result<HashMap<Spot, usize>> {
+    fn binders(&self, requests: &[Request], known: &ResolvedClusters<'_>) -> Result<HashMap<SubjectKey, usize>> {
         let mut binders = HashMap::new();
         for at in &self.members {
             let binding = &requests[*at].binding;
             // Of one that is role-only nobody touches the account.
-            let _ = binders.insert(known.spot(binding, &binding.first_subject()), *at);
+            let _ = binders.insert(known.subject_key(binding, &binding.first_subject()), *at);
         }
-        let own: HashSet<Spot> = binders.keys().cloned().collect();
+        let own: HashSet<SubjectKey> = binders.keys().cloned().collect();
         let others = self.members.iter().copied().filter(|at| *at != self.leader);
         for at in std::iter::once(self.leader).chain(others) {
             let binding = &requests[at].binding;
             for subject in binding.subjects.iter().filter(|subject| binding.has_account(subject)) {
-                let spot = known.spot(binding, subject);
-                match binders.get(&spot).copied() {
-                    Some(_) if own.contains(&spot) => {}
+                let subject_key = known.subject_key(binding, subject);
+                match binders.get(&subject_key).copied() {
+                    Some(_) if own.contains(&subject_key) => {}
                     Some(first) => one_account(subject, (first, &requests[first].binding), (at, binding))?,
-                    None => drop(binders.insert(spot, at)),
+                    None => drop(binders.insert(subject_key, at)),
                 }
             }
         }
@@ -208,9 +214,13 @@ impl Group {
         let other = self.members.iter().find(contradicts).copied().unwrap_or(self.leader);
         let (first, second) = (other.min(at), other.max(at));
         let name = &self.name;
-        clash(format!("bindings {} and {} want different things of role {name}", of(first), of(second)), first, second)
-            .with_cause(what)
-            .with_hint("say it in one of the two only, or the same in both")
+        conflict(
+            format!("bindings {} and {} want different things of role {name}", of(first), of(second)),
+            first,
+            second,
+        )
+        .with_cause(what)
+        .with_hint("say it in one of the two only, or the same in both")
     }
 }
 
@@ -263,7 +273,7 @@ fn one_account(
     let Some((what, _)) = what.into_iter().find(|(_, differ)| *differ) else { return Ok(()) };
     let place = format!("{}/{}", subject.namespace, subject.name.as_str());
     let (first, second) = (first.min(second), first.max(second));
-    Err(clash(format!("bindings {one} and {other} want different things of service account {place}"), first, second)
+    Err(conflict(format!("bindings {one} and {other} want different things of service account {place}"), first, second)
         .with_cause(format!("they differ in {what}"))
         .with_hint("name it in one of the two only, or make it trust-only in the other"))
 }
@@ -276,7 +286,7 @@ fn one_account(
 pub(super) async fn join<'a>(
     iam: &dyn IamBackend,
     requests: &'a [Request],
-    known: &Known<'_>,
+    known: &ResolvedClusters<'_>,
 ) -> Result<Cow<'a, [Request]>> {
     let groups = groups(requests, known)?;
     if groups.is_empty() {
@@ -320,17 +330,17 @@ pub(super) async fn join<'a>(
     Ok(Cow::Owned(joined))
 }
 
-fn member(binding: &IrsaBinding, known: &Known<'_>) -> Option<Member> {
+fn member(binding: &IrsaBinding, known: &ResolvedClusters<'_>) -> Option<Member> {
     let Subject { namespace, name, .. } = binding.first_subject();
     Some(Member { cluster: known.identity(&binding.cluster)?.cluster.clone(), namespace, name })
 }
 
 /// Refuses the plans of those whose leader is refused.
-pub(super) fn hold_back(requests: &[Request], plans: &mut [Result<Plan>]) {
+pub(super) fn refuse_blocked(requests: &[Request], plans: &mut [Result<Plan>]) {
     for (at, request) in requests.iter().enumerate() {
         let Some(leader) = request.leader.and_then(|leader| plans.get(leader)) else { continue };
         let binds = plans.get(at).is_some_and(|plan| plan.as_ref().is_ok_and(|plan| !plan.is_empty()));
-        let held = held_back(requests, at, leader.as_ref().map(|plan| plan.warnings.as_slice()), binds);
+        let held = blocked(requests, at, leader.as_ref().map(|plan| plan.warnings.as_slice()), binds);
         if let (Some(error), Some(plan)) = (held, plans.get_mut(at)) {
             *plan = Err(error);
         }
@@ -338,7 +348,7 @@ pub(super) fn hold_back(requests: &[Request], plans: &mut [Result<Plan>]) {
 }
 
 /// Why the accounts of a request may not be bound: its leader failed, or left the role to whoever made it.
-pub(super) fn held_back(
+pub(super) fn blocked(
     requests: &[Request],
     at: usize,
     leader: Result<&[Warning], &Error>,

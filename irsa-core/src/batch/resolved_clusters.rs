@@ -9,13 +9,13 @@ use crate::name::{ClusterRef, Namespace, RoleName, Subject, SubjectName};
 use crate::request::Request;
 
 /// A subject: its cluster as far as that is known, its namespace and its name.
-pub(super) type Spot = (String, Namespace, SubjectName);
+pub(super) type SubjectKey = (String, Namespace, SubjectName);
 
 /// What is known of the clusters: nothing before any call.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Known<'a>(Option<&'a BTreeMap<ClusterRef, Identity>>);
+pub(super) struct ResolvedClusters<'a>(Option<&'a BTreeMap<ClusterRef, Identity>>);
 
-impl<'a> Known<'a> {
+impl<'a> ResolvedClusters<'a> {
     /// Whether nothing is known, as before any call.
     pub(super) fn is_unknown(&self) -> bool {
         self.0.is_none()
@@ -36,7 +36,7 @@ impl<'a> Known<'a> {
     }
 
     /// Where a subject of a binding is.
-    pub(super) fn spot(&self, binding: &IrsaBinding, subject: &Subject) -> Spot {
+    pub(super) fn subject_key(&self, binding: &IrsaBinding, subject: &Subject) -> SubjectKey {
         let cluster = self.id(subject.cluster.as_ref().unwrap_or(&binding.cluster));
         (cluster, subject.namespace.clone(), subject.name.clone())
     }
@@ -80,7 +80,7 @@ impl<'a> Known<'a> {
 }
 
 /// The error of two requests, counted from 0, that contradict each other.
-pub(super) fn clash(what: String, first: usize, second: usize) -> Error {
+pub(super) fn conflict(what: String, first: usize, second: usize) -> Error {
     Error::new(ErrorKind::InvalidInput, what)
         .with_context("first", first.to_string())
         .with_context("second", second.to_string())
