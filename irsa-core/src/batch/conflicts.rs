@@ -245,7 +245,8 @@ mod tests {
         let attached = |place: &str| named(place).with_existing_role(arn.clone());
         let requests = [attached("a/x"), attached("b/y"), named("c/z")];
         let (given, clusters) = (BTreeMap::new(), ["demo".parse().unwrap()]);
-        let resolved = crate::identity::resolve(&sandbox, &given, &clusters, crate::identity::Demand::Usable);
+        let resolved =
+            crate::cluster_identity::resolve(&sandbox, &given, &clusters, crate::cluster_identity::Demand::Usable);
         let resolved = resolved.await.unwrap();
         let known = ResolvedClusters::of(&resolved);
         let error = check(&requests, &known).unwrap_err();
