@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use irsa_core::backend::Anchor;
+use irsa_core::backend::ApiServerFingerprint;
 use irsa_core::name::{ClusterRef, RoleName};
 use irsa_core::trust::{Audit, FindingId as Id, Severity, Surroundings, TrustDocument, audit, roles_of_text};
 use irsa_core::{AccountState, At, ErrorKind, RoleState, WarningId};
@@ -173,8 +173,8 @@ async fn the_accounts_of_another_cluster_are_not_taken_for_those_of_this_one() {
     let world = World::new();
     world.create(World::binding()).await.unwrap();
     let other = Some("https://other.example/id/X".to_owned());
-    let anchor = Anchor { issuer: other, ..Anchor::default() };
-    world.sandbox.default_cluster().set_anchor(Some(anchor)).unwrap();
+    let fingerprint = ApiServerFingerprint { issuer: other, ..ApiServerFingerprint::default() };
+    world.sandbox.default_cluster().set_fingerprint(Some(fingerprint)).unwrap();
     world.edit_cluster(|cluster| cluster.namespaces.get_mut("default").unwrap().service_accounts.clear());
     let audited = world.client.audit_trust(&[sandbox()], &[]).await.unwrap();
     assert_eq!(ids(&audited), []);

@@ -75,7 +75,7 @@ fn sandbox(label: &'static str, sandbox: Sandbox) -> World {
     for resource in ["serviceaccounts", "namespaces", "configmaps"] {
         weak.deny("*", resource).unwrap();
     }
-    weak.set_anchor(Some(Default::default())).unwrap();
+    weak.set_fingerprint(Some(Default::default())).unwrap();
     World {
         label,
         identity: Arc::new(sandbox.clone()),

@@ -340,7 +340,11 @@ async fn a_role_only_binding_needs_no_api_server() {
     let report = world.create(World::binding().with_role_only(true)).await.unwrap();
     assert_eq!(actions(&report), ["create_role", "attach_policy"]);
     assert!(
-        world.sandbox.calls().iter().all(|call| !call.method.contains("service_account") && call.method != "anchor")
+        world
+            .sandbox
+            .calls()
+            .iter()
+            .all(|call| !call.method.contains("service_account") && call.method != "fingerprint")
     );
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use irsa_core::backend::Anchor;
+use irsa_core::backend::ApiServerFingerprint;
 use irsa_core::name::AccountId;
 use irsa_core::{Client, Denial, ErrorKind, IrsaBinding, IrsaBindingBuilder, Request, Sandbox, WarningId};
 use serde_json::json;
@@ -113,9 +113,11 @@ async fn another_cluster_than_the_one_that_was_named() {
 #[tokio::test]
 async fn a_cluster_that_tells_nothing_is_refused_or_warned_about() {
     let world = World::new();
-    world.edit_cluster(|cluster| cluster.anchor = Some(Anchor::default()));
+    world.edit_cluster(|cluster| cluster.fingerprint = Some(ApiServerFingerprint::default()));
     assert!(refused(&world, World::binding(), ErrorKind::WrongCluster).await.contains("`context`"));
-    world.edit_cluster(|cluster| cluster.anchor = Some(Anchor { chosen: true, ..Anchor::default() }));
+    world.edit_cluster(|cluster| {
+        cluster.fingerprint = Some(ApiServerFingerprint { chosen: true, ..ApiServerFingerprint::default() })
+    });
     let report = world.create(World::binding()).await.unwrap();
     assert!(warned(&report, WarningId::ClusterUnverified).is_some());
 }

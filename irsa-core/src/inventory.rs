@@ -105,7 +105,7 @@ async fn place_of(backends: &Backends, cluster: &ClusterRef) -> Result<Place> {
 async fn sure(backends: &Backends, cluster: &ClusterRef, identity: &Identity) -> Result<()> {
     let backend = backends.cluster(cluster)?;
     if !backend.through_eks() {
-        check_cluster(cluster, identity, &backend.anchor().await?)?;
+        check_cluster(cluster, identity, &backend.fingerprint().await?)?;
     }
     Ok(())
 }

@@ -179,7 +179,7 @@ impl KubeCluster {
 
     /// Builds the client ahead of the first call: reads files, runs a credential plug-in, asks EKS. Every call does this
     /// where it has not been done. The TLS handshake is part of the first request, best
-    /// [`anchor`](crate::backend::ClusterBackend::anchor), whose answer is needed anyway.
+    /// [`fingerprint`](crate::backend::ClusterBackend::fingerprint), whose answer is needed anyway.
     ///
     /// # Errors
     /// As the calls: `AccessDenied` for credentials that a plug-in refuses, `Unavailable` with the code [`PLUGIN_MISSING`]

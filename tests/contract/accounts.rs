@@ -256,12 +256,12 @@ pub(super) async fn who_may_do_nothing_is_denied(world: &World) {
             assert!(world.cluster.allowed(&review).await.unwrap(), "{review:?}");
         }
     }
-    assert_eq!(weak.anchor().await.unwrap().issuer, None, "a refused discovery is no error");
+    assert_eq!(weak.fingerprint().await.unwrap().issuer, None, "a refused discovery is no error");
 }
 
 pub(super) async fn the_anchor_names_the_issuer(world: &World) {
-    let anchor = world.cluster.anchor().await.unwrap();
-    assert_eq!(anchor.issuer, Some(world.issuer.url()));
+    let fingerprint = world.cluster.fingerprint().await.unwrap();
+    assert_eq!(fingerprint.issuer, Some(world.issuer.url()));
     assert!(!world.cluster.through_eks());
 }
 

@@ -64,7 +64,7 @@ fn minds(method: &str, one: &SandboxState, other: &SandboxState) -> bool {
         "provider" => one.providers != other.providers,
         "policies_named" | "policy" | "policy_version" => one.policies != other.policies,
         "cluster"
-        | "anchor"
+        | "fingerprint"
         | "service_account"
         | "service_accounts"
         | "namespace"

@@ -68,7 +68,7 @@ impl Fault {
 
 /// The methods of an API server; all others are AWS's.
 const CLUSTER_METHODS: [&str; 12] = [
-    "anchor",
+    "fingerprint",
     "service_account",
     "service_accounts",
     "service_accounts_in",

@@ -93,7 +93,8 @@ pub(super) fn refused() -> Vec<Refused> {
             |state| {
                 let other = Some("https://oidc.eks.us-east-1.amazonaws.com/id/OTHER".to_owned());
                 for cluster in state.clusters.values_mut() {
-                    cluster.anchor = Some(irsa_core::backend::Anchor { issuer: other.clone(), ..Default::default() });
+                    cluster.fingerprint =
+                        Some(irsa_core::backend::ApiServerFingerprint { issuer: other.clone(), ..Default::default() });
                 }
             },
             create().into(),

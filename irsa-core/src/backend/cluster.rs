@@ -150,7 +150,7 @@ pub struct AccessReview {
 /// What tells which cluster an API server is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Anchor {
+pub struct ApiServerFingerprint {
     /// The user chose it by name of a context or file, so that an unverifiable one is only a warning.
     pub chosen: bool,
     /// The issuer that the API server's discovery document gives; absent when it may not be read.
@@ -163,7 +163,7 @@ pub struct Anchor {
     pub certificate_authority: Option<String>,
 }
 
-impl Anchor {
+impl ApiServerFingerprint {
     /// Whether the API server is reached at this URL; case and the port that the scheme implies make no difference.
     pub fn is_at(&self, endpoint: &str) -> bool {
         self.endpoint.as_deref().is_some_and(|own| same_endpoint(own, endpoint))
@@ -208,7 +208,7 @@ pub trait ClusterBackend: Debug + Send + Sync {
     fn through_eks(&self) -> bool;
 
     /// What tells which cluster this is. At most one call; a refused discovery gives no issuer and no error.
-    async fn anchor(&self) -> Result<Anchor>;
+    async fn fingerprint(&self) -> Result<ApiServerFingerprint>;
 
     /// A service account. One call.
     async fn service_account(&self, namespace: &Namespace, name: &ServiceAccountName)
@@ -276,30 +276,34 @@ mod tests {
 
     #[test]
     fn endpoints_are_compared_by_meaning() {
-        let anchor = Anchor { endpoint: Some("https://ABC.eks.amazonaws.com".to_owned()), ..Anchor::default() };
+        let fingerprint = ApiServerFingerprint {
+            endpoint: Some("https://ABC.eks.amazonaws.com".to_owned()),
+            ..ApiServerFingerprint::default()
+        };
         for same in ["https://abc.eks.amazonaws.com/", "HTTPS://abc.eks.amazonaws.com:443"] {
-            assert!(anchor.is_at(same), "{same}");
+            assert!(fingerprint.is_at(same), "{same}");
         }
         for other in
             ["https://abc.eks.amazonaws.com:6443", "http://abc.eks.amazonaws.com", "https://abd.eks.amazonaws.com", ""]
         {
-            assert!(!anchor.is_at(other), "{other}");
+            assert!(!fingerprint.is_at(other), "{other}");
         }
-        assert!(!Anchor::default().is_at(""));
+        assert!(!ApiServerFingerprint::default().is_at(""));
     }
 
     #[test]
     fn authorities_are_compared_by_certificate() {
         let pem =
             |body: &str| STANDARD.encode(format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"));
-        let anchor = Anchor { certificate_authority: Some(pem("AAEC\nAwQF")), ..Anchor::default() };
-        assert!(anchor.is_trusted_by(&pem("AAECAwQF")));
+        let fingerprint =
+            ApiServerFingerprint { certificate_authority: Some(pem("AAEC\nAwQF")), ..ApiServerFingerprint::default() };
+        assert!(fingerprint.is_trusted_by(&pem("AAECAwQF")));
         let rotated = STANDARD.decode(pem("BBBB")).unwrap();
         let both = STANDARD.encode([rotated, STANDARD.decode(pem("AAECAwQF")).unwrap()].concat());
-        assert!(anchor.is_trusted_by(&both));
+        assert!(fingerprint.is_trusted_by(&both));
         for other in [pem("BBBB"), pem(""), String::new(), "!".to_owned()] {
-            assert!(!anchor.is_trusted_by(&other), "{other}");
+            assert!(!fingerprint.is_trusted_by(&other), "{other}");
         }
-        assert!(!Anchor::default().is_trusted_by(""));
+        assert!(!ApiServerFingerprint::default().is_trusted_by(""));
     }
 }

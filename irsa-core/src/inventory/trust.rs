@@ -176,18 +176,18 @@ async fn read_clusters(backends: &Backends, clusters: &[ClusterRef]) -> Result<(
 
 async fn read_cluster(backends: &Backends, name: &ClusterRef) -> Result<(Cluster, Option<Warning>)> {
     let backend = backends.cluster(name)?;
-    let anchor = async { if backend.through_eks() { Ok(None) } else { backend.anchor().await.map(Some) } };
-    let (identities, anchor, accounts) = futures::try_join!(
+    let fingerprint = async { if backend.through_eks() { Ok(None) } else { backend.fingerprint().await.map(Some) } };
+    let (identities, fingerprint, accounts) = futures::try_join!(
         resolve(backends.identity.as_ref(), &backends.given, std::slice::from_ref(name), Demand::Usable),
-        anchor,
+        fingerprint,
         backend.service_accounts(),
     )?;
     let identity = identities.into_values().next();
     let identity =
         identity.ok_or_else(|| Error::new(ErrorKind::Unexpected, format!("cluster {name} was not resolved")))?;
     // The accounts of another cluster would be taken for those that this one does not have.
-    let warning = match anchor {
-        Some(anchor) => check_cluster(name, &identity, &anchor)?,
+    let warning = match fingerprint {
+        Some(fingerprint) => check_cluster(name, &identity, &fingerprint)?,
         None => None,
     };
     Ok((Cluster { identity, accounts: accounts.into_iter().map(account).collect() }, warning))

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use super::call::{Connection, Failure, ONE_OBJECT, ONE_PAGE};
 use super::{KubeCluster, Source, account, refusal};
 use crate::backend::{
-    AccessReview, Anchor, ClusterBackend, ClusterNamespace, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode,
+    AccessReview, ApiServerFingerprint, ClusterBackend, ClusterNamespace, FIELD_MANAGER, NewServiceAccount,
+    ServiceAccount, WriteMode,
 };
 use crate::error::{ConflictReason, Error, ErrorKind, Result};
 use crate::name::{Namespace, ServiceAccountName};
@@ -33,13 +34,13 @@ impl ClusterBackend for KubeCluster {
         matches!(self.source, Source::Eks(_))
     }
 
-    async fn anchor(&self) -> Result<Anchor> {
+    async fn fingerprint(&self) -> Result<ApiServerFingerprint> {
         if self.through_eks() {
-            return Ok(Anchor { chosen: self.chosen, ..Anchor::default() });
+            return Ok(ApiServerFingerprint { chosen: self.chosen, ..ApiServerFingerprint::default() });
         }
         let connection = self.connection().await?;
         let issuer = self.issuer.get_or_try_init(|| discovered_issuer(&connection)).await?;
-        Ok(Anchor {
+        Ok(ApiServerFingerprint {
             chosen: self.chosen,
             issuer: issuer.clone(),
             token_issuer: connection.token_issuer.clone(),

@@ -354,8 +354,8 @@ async fn the_discovered_issuer_is_asked_for_once() {
     let server = Server::new([Scenario::json(200, &json!({"issuer": issuer, "jwks_uri": "x"}))]);
     let cluster = server.cluster();
     for _ in 0..2 {
-        let anchor = cluster.anchor().await.unwrap();
-        assert_eq!((anchor.issuer.as_deref(), anchor.chosen), (Some(issuer), false));
+        let fingerprint = cluster.fingerprint().await.unwrap();
+        assert_eq!((fingerprint.issuer.as_deref(), fingerprint.chosen), (Some(issuer), false));
     }
     assert_eq!(only(server.seen()).target, "/.well-known/openid-configuration");
 }
@@ -371,10 +371,10 @@ async fn a_refused_discovery_is_no_error_and_a_failed_one_is() {
         Scenario::Answer(200, b"<html>login</html>".to_vec()),
         Scenario::json(200, &json!({})),
     ] {
-        assert_eq!(Server::new([scenario]).cluster().anchor().await.unwrap().issuer, None);
+        assert_eq!(Server::new([scenario]).cluster().fingerprint().await.unwrap().issuer, None);
     }
     for scenario in [Scenario::HangUp, Scenario::status(503, "ServiceUnavailable", "", &json!({}))] {
-        assert!(Server::new([scenario]).cluster().anchor().await.is_err());
+        assert!(Server::new([scenario]).cluster().fingerprint().await.is_err());
     }
     // Credentials that are refused, or missing, are so for every other call as well.
     for (scenario, hint) in [
@@ -382,7 +382,7 @@ async fn a_refused_discovery_is_no_error_and_a_failed_one_is() {
         (Scenario::Answer(401, b"<html>login</html>".to_vec()), ""),
         (Scenario::status(403, "Forbidden", anonymous, &json!({})), "no credentials arrived"),
     ] {
-        let error = Server::new([scenario]).cluster().anchor().await.unwrap_err();
+        let error = Server::new([scenario]).cluster().fingerprint().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AccessDenied);
         assert!(error.hint().map(ToString::to_string).unwrap_or_default().contains(hint), "{error:?}");
     }
@@ -413,7 +413,7 @@ async fn what_fails_on_this_side_is_never_an_answer_of_the_server() {
         let source = Arc::new(Failing(kind, AtomicUsize::new(0)));
         let cluster = server.cluster_with(Arc::clone(&source) as Arc<dyn BearerSource>);
         // Neither a missing right to read the issuer, nor a missing object, nor a reason to try again.
-        let error = cluster.anchor().await.unwrap_err();
+        let error = cluster.fingerprint().await.unwrap_err();
         assert_eq!((error.kind(), error.causes()), (kind, vec!["cannot get a token".to_owned()]));
         assert_eq!(cluster.service_account(&namespace(), &name()).await.unwrap_err().kind(), kind);
         assert_eq!(cluster.namespace(&namespace()).await.unwrap_err().kind(), kind);

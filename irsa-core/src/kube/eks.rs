@@ -63,7 +63,7 @@ mod tests {
     use secrecy::SecretString;
 
     use super::*;
-    use crate::backend::{Anchor, ClusterBackend, MockIdentityBackend};
+    use crate::backend::{ApiServerFingerprint, ClusterBackend, MockIdentityBackend};
 
     #[derive(Debug)]
     struct NoToken;
@@ -114,7 +114,7 @@ mod tests {
     #[tokio::test]
     async fn it_is_the_right_cluster_without_a_call() {
         assert!(cluster(None).through_eks());
-        assert_eq!(cluster(None).anchor().await.unwrap(), Anchor::default());
+        assert_eq!(cluster(None).fingerprint().await.unwrap(), ApiServerFingerprint::default());
         assert_eq!(format!("{:?}", cluster(None)), r#"KubeCluster { cluster: "demo", chosen: false, .. }"#);
     }
 }

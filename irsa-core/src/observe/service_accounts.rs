@@ -128,19 +128,19 @@ pub(super) async fn read_accounts(
 /// Makes sure that an API server is the cluster's, where it is not reached through EKS.
 async fn make_sure(backends: &Backends, cluster: &ClusterRef, identities: Identities<'_>) -> Result<Option<Warning>> {
     let backend = backends.cluster(cluster);
-    let anchor = async {
+    let fingerprint = async {
         Ok::<_, Error>(match &backend {
-            Ok(b) if !b.through_eks() => Some(b.anchor().await?),
+            Ok(b) if !b.through_eks() => Some(b.fingerprint().await?),
             _ => None,
         })
     };
-    let (anchor, identities) = futures::join!(anchor, identities);
+    let (fingerprint, identities) = futures::join!(fingerprint, identities);
     let identities = identities?;
     match identities.get(cluster) {
         // A cluster that is gone has no API server to ask.
         Some(identity) if identity.issuer.is_none() => Ok(None),
-        Some(identity) => match (backend, anchor?) {
-            (Ok(_), Some(anchor)) => check_cluster(cluster, identity, &anchor),
+        Some(identity) => match (backend, fingerprint?) {
+            (Ok(_), Some(fingerprint)) => check_cluster(cluster, identity, &fingerprint),
             (Ok(_), None) => Ok(None),
             (Err(error), _) => Err(error),
         },

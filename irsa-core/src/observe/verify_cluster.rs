@@ -1,6 +1,6 @@
 //! The right cluster: whether an API server is that of the cluster that was named.
 
-use crate::backend::Anchor;
+use crate::backend::ApiServerFingerprint;
 use crate::cluster_identity::Identity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
@@ -12,31 +12,41 @@ use crate::report::{Warning, WarningId};
 ///
 /// # Errors
 /// `WrongCluster` when it is another one, or when nothing can be compared and the user did not choose it by name.
-pub(crate) fn check_cluster(cluster: &ClusterRef, identity: &Identity, anchor: &Anchor) -> Result<Option<Warning>> {
+pub(crate) fn check_cluster(
+    cluster: &ClusterRef,
+    identity: &Identity,
+    fingerprint: &ApiServerFingerprint,
+) -> Result<Option<Warning>> {
     if !Guard::RightCluster.stands() {
         return Ok(None);
     }
     let url = |text: &str| text.trim_end_matches('/').to_owned();
     let wanted = identity.issuer.as_ref().map(|issuer| url(&issuer.url()));
-    for (what, found) in [("issues tokens of", &anchor.issuer), ("gave us a token of", &anchor.token_issuer)] {
+    for (what, found) in [("issues tokens of", &fingerprint.issuer), ("gave us a token of", &fingerprint.token_issuer)]
+    {
         if let (Some(wanted), Some(found)) = (&wanted, found) {
-            return if *wanted == url(found) { Ok(None) } else { Err(wrong(cluster, anchor, what, found, wanted)) };
+            return if *wanted == url(found) {
+                Ok(None)
+            } else {
+                Err(wrong(cluster, fingerprint, what, found, wanted))
+            };
         }
     }
     let of_both = |own: &Option<String>, eks: &Option<String>, same: &dyn Fn(&str) -> bool| match (own, eks) {
         (Some(_), Some(eks)) => Some(same(eks)),
         _ => None,
     };
-    let endpoint = of_both(&anchor.endpoint, &identity.endpoint, &|eks| anchor.is_at(eks));
-    let authority =
-        of_both(&anchor.certificate_authority, &identity.certificate_authority, &|eks| anchor.is_trusted_by(eks));
+    let endpoint = of_both(&fingerprint.endpoint, &identity.endpoint, &|eks| fingerprint.is_at(eks));
+    let authority = of_both(&fingerprint.certificate_authority, &identity.certificate_authority, &|eks| {
+        fingerprint.is_trusted_by(eks)
+    });
     match (endpoint, authority) {
         (Some(true), _) | (_, Some(true)) => Ok(None),
         (Some(false), Some(false)) => {
-            let (found, wanted) = (anchor.endpoint.as_deref(), identity.endpoint.as_deref());
-            Err(wrong(cluster, anchor, "is at", found.unwrap_or_default(), wanted.unwrap_or_default()))
+            let (found, wanted) = (fingerprint.endpoint.as_deref(), identity.endpoint.as_deref());
+            Err(wrong(cluster, fingerprint, "is at", found.unwrap_or_default(), wanted.unwrap_or_default()))
         }
-        _ if anchor.chosen => {
+        _ if fingerprint.chosen => {
             let message = format!(
                 "that the API server is that of cluster {cluster} could not be checked: its issuer may not be read"
             );
@@ -51,8 +61,8 @@ pub(crate) fn check_cluster(cluster: &ClusterRef, identity: &Identity, anchor: &
     }
 }
 
-fn wrong(cluster: &ClusterRef, anchor: &Anchor, what: &str, found: &str, wanted: &str) -> Error {
-    let server = anchor.endpoint.as_deref().unwrap_or("the API server");
+fn wrong(cluster: &ClusterRef, fingerprint: &ApiServerFingerprint, what: &str, found: &str, wanted: &str) -> Error {
+    let server = fingerprint.endpoint.as_deref().unwrap_or("the API server");
     Error::new(ErrorKind::WrongCluster, format!("the API server is not that of cluster {cluster}"))
         .with_cause(format!("{server} {what} {found}, cluster {cluster} has {wanted}"))
         .with_context("found", found.to_owned())
@@ -80,34 +90,46 @@ mod tests {
         identity
     }
 
-    fn check(anchor: Anchor) -> Result<Option<Warning>> {
-        check_cluster(&"demo".parse().unwrap(), &identity(), &anchor)
+    fn check(fingerprint: ApiServerFingerprint) -> Result<Option<Warning>> {
+        check_cluster(&"demo".parse().unwrap(), &identity(), &fingerprint)
     }
 
     #[test]
     fn the_first_fact_that_can_be_read_decides() {
         let text = |text: &str| Some(text.to_owned());
         let other = text("https://other.example");
-        let right = |anchor| assert_eq!(check(anchor).ok(), Some(None));
-        right(Anchor { issuer: text("https://issuer.example/id/A"), endpoint: other.clone(), ..Anchor::default() });
-        right(Anchor {
+        let right = |fingerprint| assert_eq!(check(fingerprint).ok(), Some(None));
+        right(ApiServerFingerprint {
+            issuer: text("https://issuer.example/id/A"),
+            endpoint: other.clone(),
+            ..ApiServerFingerprint::default()
+        });
+        right(ApiServerFingerprint {
             token_issuer: text("https://issuer.example/id/A/"),
             endpoint: other.clone(),
-            ..Anchor::default()
+            ..ApiServerFingerprint::default()
         });
-        right(Anchor { endpoint: text("https://demo.example/"), ..Anchor::default() });
-        right(Anchor { endpoint: other.clone(), certificate_authority: Some(pem("Q0E=")), ..Anchor::default() });
+        right(ApiServerFingerprint { endpoint: text("https://demo.example/"), ..ApiServerFingerprint::default() });
+        right(ApiServerFingerprint {
+            endpoint: other.clone(),
+            certificate_authority: Some(pem("Q0E=")),
+            ..ApiServerFingerprint::default()
+        });
         for wrong in [
-            Anchor { issuer: other.clone(), endpoint: text("https://demo.example"), ..Anchor::default() },
-            Anchor { token_issuer: other.clone(), chosen: true, ..Anchor::default() },
-            Anchor {
+            ApiServerFingerprint {
+                issuer: other.clone(),
+                endpoint: text("https://demo.example"),
+                ..ApiServerFingerprint::default()
+            },
+            ApiServerFingerprint { token_issuer: other.clone(), chosen: true, ..ApiServerFingerprint::default() },
+            ApiServerFingerprint {
                 endpoint: other.clone(),
                 certificate_authority: Some(pem("WA==")),
                 chosen: true,
-                ..Anchor::default()
+                ..ApiServerFingerprint::default()
             },
-            Anchor { endpoint: other, ..Anchor::default() },
-            Anchor::default(),
+            ApiServerFingerprint { endpoint: other, ..ApiServerFingerprint::default() },
+            ApiServerFingerprint::default(),
         ] {
             assert_eq!(check(wrong.clone()).unwrap_err().kind(), ErrorKind::WrongCluster, "{wrong:?}");
         }
@@ -115,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_chosen_context_that_tells_nothing_is_a_warning() {
-        let warning = check(Anchor { chosen: true, ..Anchor::default() }).unwrap().unwrap();
+        let warning = check(ApiServerFingerprint { chosen: true, ..ApiServerFingerprint::default() }).unwrap().unwrap();
         assert_eq!(warning.id, WarningId::ClusterUnverified);
     }
 }

@@ -11,8 +11,8 @@ use super::responses::Answer;
 use super::state::ClusterState;
 use super::{Request, Sandbox};
 use crate::backend::{
-    AccessReview, Anchor, ClusterBackend, ClusterNamespace, IdentityBackend, NewServiceAccount, ServiceAccount,
-    WriteMode,
+    AccessReview, ApiServerFingerprint, ClusterBackend, ClusterNamespace, IdentityBackend, NewServiceAccount,
+    ServiceAccount, WriteMode,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ClusterRef, Namespace, ServiceAccountName};
@@ -36,18 +36,18 @@ impl ClusterBackend for SandboxCluster {
         self.described_by.is_some()
     }
 
-    async fn anchor(&self) -> Result<Anchor> {
+    async fn fingerprint(&self) -> Result<ApiServerFingerprint> {
         if self.through_eks() {
-            return Ok(Anchor::default());
+            return Ok(ApiServerFingerprint::default());
         }
-        self.read(Request::read("anchor", &self.name, "cannot read the issuer of the API server"), |cluster| {
-            let told = Anchor {
+        self.read(Request::read("fingerprint", &self.name, "cannot read the issuer of the API server"), |cluster| {
+            let told = ApiServerFingerprint {
                 issuer: cluster.issuer.as_ref().map(ToString::to_string),
                 endpoint: cluster.endpoint.clone(),
                 certificate_authority: cluster.certificate_authority.clone(),
-                ..Anchor::default()
+                ..ApiServerFingerprint::default()
             };
-            Ok(cluster.anchor.clone().unwrap_or(told))
+            Ok(cluster.fingerprint.clone().unwrap_or(told))
         })
         .await
     }

@@ -10,7 +10,7 @@ use super::accounts::no_account;
 use super::apply::{Fields, apply, update};
 use super::state::{AccountState, AdmissionState, ClusterState, Denial, NamespaceState};
 use super::sts::Claims;
-use crate::backend::Anchor;
+use crate::backend::ApiServerFingerprint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Namespace, ServiceAccountName};
 
@@ -52,13 +52,13 @@ impl SandboxCluster {
         })
     }
 
-    /// Sets what the API server tells of itself: `Anchor::default()` when nothing can be read, `None` for the truth.
+    /// Sets what the API server tells of itself: `ApiServerFingerprint::default()` when nothing can be read, `None` for the truth.
     ///
     /// # Errors
     /// Those of [`Sandbox::edit`](super::Sandbox::edit).
-    pub fn set_anchor(&self, anchor: Option<Anchor>) -> Result<()> {
+    pub fn set_fingerprint(&self, fingerprint: Option<ApiServerFingerprint>) -> Result<()> {
         self.edit(|cluster| {
-            cluster.anchor = anchor;
+            cluster.fingerprint = fingerprint;
             Ok(())
         })
     }

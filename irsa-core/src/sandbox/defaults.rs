@@ -93,7 +93,7 @@ impl Default for ClusterState {
             endpoint: None,
             certificate_authority: None,
             outpost: false,
-            anchor: None,
+            fingerprint: None,
             user: "irsa".to_owned(),
             denied: BTreeSet::new(),
             admission: BTreeMap::new(),

@@ -10,7 +10,6 @@ use crate::text::{did_you_mean, nearest};
 pub const METHODS: &[&str] = &[
     "add_audience",
     "allowed",
-    "anchor",
     "apply_service_account",
     "attach_policy",
     "attached_policies",
@@ -27,6 +26,7 @@ pub const METHODS: &[&str] = &[
     "detach_policy",
     "dry_run_service_account",
     "exchange",
+    "fingerprint",
     "inline_policy",
     "inline_policy_names",
     "instance_profiles",

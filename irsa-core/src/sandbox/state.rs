@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::backend::{Anchor, FieldOwner};
+use crate::backend::{ApiServerFingerprint, FieldOwner};
 use crate::name::{
     AccountId, ClusterRef, InlinePolicyName, Issuer, Namespace, Partition, PolicyArn, Region, RoleName, RolePath,
     ServiceAccountName,
@@ -167,8 +167,8 @@ pub struct ClusterState {
     #[serde(skip_serializing_if = "is_false")]
     pub outpost: bool,
     /// What the API server tells of itself, where that is something else than its issuer, endpoint and authority.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub anchor: Option<Anchor>,
+    #[serde(alias = "anchor", skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<ApiServerFingerprint>,
     /// The user that the API server takes us for, by default `irsa`.
     pub user: String,
     /// What this user may not do.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use super::memo::Memo;
 use crate::backend::{
-    AccessReview, Anchor, ClusterBackend, ClusterNamespace, NewServiceAccount, ServiceAccount, WriteMode,
+    AccessReview, ApiServerFingerprint, ClusterBackend, ClusterNamespace, NewServiceAccount, ServiceAccount, WriteMode,
 };
 use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::error::Result;
@@ -45,20 +45,20 @@ pub(crate) struct ClusterSnapshot {
     accounts: Memo<(), Option<Arc<Listed>>>,
     namespaces: Memo<(), Arc<Vec<ClusterNamespace>>>,
     each_namespace: Memo<Namespace, Option<ClusterNamespace>>,
-    anchor: Memo<(), Anchor>,
+    fingerprint: Memo<(), ApiServerFingerprint>,
     reviews: Memo<AccessReview, bool>,
 }
 
 impl ClusterSnapshot {
     pub(crate) fn new(inner: Arc<dyn ClusterBackend>) -> Self {
-        let (accounts, namespaces, each_namespace, anchor, reviews) = Default::default();
-        Self { inner, accounts, namespaces, each_namespace, anchor, reviews }
+        let (accounts, namespaces, each_namespace, fingerprint, reviews) = Default::default();
+        Self { inner, accounts, namespaces, each_namespace, fingerprint, reviews }
     }
 
     /// Lists the accounts and makes sure of the cluster ahead of the first who asks.
     pub(crate) async fn prepare(&self) {
-        let anchor = async { if self.inner.through_eks() { None } else { self.anchor().await.ok() } };
-        let _ = futures::join!(self.listed(), self.all_namespaces(), anchor);
+        let fingerprint = async { if self.inner.through_eks() { None } else { self.fingerprint().await.ok() } };
+        let _ = futures::join!(self.listed(), self.all_namespaces(), fingerprint);
     }
 
     async fn listed(&self) -> Result<Option<Arc<Listed>>> {
@@ -88,8 +88,8 @@ impl ClusterBackend for ClusterSnapshot {
         self.inner.through_eks()
     }
 
-    async fn anchor(&self) -> Result<Anchor> {
-        self.anchor.get_or_fetch(&(), self.inner.anchor()).await
+    async fn fingerprint(&self) -> Result<ApiServerFingerprint> {
+        self.fingerprint.get_or_fetch(&(), self.inner.fingerprint()).await
     }
 
     async fn service_account(
