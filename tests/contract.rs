@@ -350,7 +350,7 @@ fn annotated(namespace: &Namespace, annotations: &[(&str, &str)]) -> irsa_core::
         labels: Default::default(),
         annotations: map(annotations),
         automount_token: None,
-        expected: Default::default(),
+        precondition: Default::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::backend::{Expected, FIELD_MANAGER, FieldOwner, NewServiceAccount, ServiceAccount};
+use crate::backend::{FIELD_MANAGER, FieldOwner, NewServiceAccount, Precondition, ServiceAccount};
 use crate::binding::{
     AUDIENCE_ANNOTATION, CREATED_ANNOTATION, IrsaBinding, ROLE_ARN_ANNOTATION, STS_REGIONAL_ENDPOINTS_ANNOTATION,
     TOKEN_EXPIRATION_ANNOTATION,
@@ -32,7 +32,7 @@ pub(crate) fn wanted(
         labels: binding.labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
         annotations: declared_annotations(binding, role, audience),
         automount_token: binding.automount_token,
-        expected: Expected::Absent,
+        precondition: Precondition::Absent,
     };
     match existing {
         Some(account) => onto(new, role, account, force),
@@ -74,7 +74,7 @@ pub(crate) fn onto(
             new.automount_token = new.automount_token.or(account.automount_token);
         }
     }
-    Ok(Some(NewServiceAccount { expected: Expected::unchanged(account), ..new }))
+    Ok(Some(NewServiceAccount { precondition: Precondition::unchanged(account), ..new }))
 }
 
 fn declared_annotations(binding: &IrsaBinding, role: &RoleArn, audience: Option<&str>) -> BTreeMap<String, String> {
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(made.annotations.get(CREATED_ANNOTATION).map(String::as_str), Some("true"));
         assert_eq!(made.annotations.get(ROLE_ARN_ANNOTATION), Some(&role("r").to_string()));
         assert!(made.labels.is_empty());
-        assert_eq!(made.expected, Expected::Absent);
+        assert_eq!(made.precondition, Precondition::Absent);
     }
 
     #[test]
@@ -266,7 +266,7 @@ mod tests {
         let by_helm = account(&[("team", "data")], vec![owner("helm", true, &["team"])]);
         let sent = onto(made.clone(), &role("r"), &by_helm, false).unwrap().unwrap();
         assert_eq!(sent.annotations.keys().collect::<Vec<_>>(), [ROLE_ARN_ANNOTATION]);
-        assert_eq!(sent.expected, Expected::unchanged(&by_helm));
+        assert_eq!(sent.precondition, Precondition::unchanged(&by_helm));
         let same = made.annotations.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect::<Vec<_>>();
         assert_eq!(onto(made.clone(), &role("r"), &account(&same, vec![]), false).unwrap(), None);
         let error = onto(made.clone(), &role("other"), &account(&same, vec![]), false).unwrap_err();
@@ -296,7 +296,7 @@ mod tests {
         let sent = apply(&binding, Some(&there), false).unwrap().unwrap();
         let keys: Vec<&str> = sent.annotations.keys().map(String::as_str).collect();
         assert_eq!(keys, [ROLE_ARN_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION, CREATED_ANNOTATION]);
-        assert_eq!(sent.expected, Expected::unchanged(&there));
+        assert_eq!(sent.precondition, Precondition::unchanged(&there));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Service accounts, namespaces and config maps: reads, writes with their preconditions, rights.
 
 use irsa_core::backend::{
-    AccessReview, ClusterNamespace, Expected, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode,
+    AccessReview, ClusterNamespace, FIELD_MANAGER, NewServiceAccount, Precondition, ServiceAccount, WriteMode,
 };
 use irsa_core::name::Namespace;
 use irsa_core::{ConflictReason, ErrorKind};
@@ -121,8 +121,8 @@ pub(super) async fn a_dry_run_keeps_nothing(world: &World) {
 pub(super) async fn an_expected_version_must_hold(world: &World) {
     let namespace = world.namespace().await;
     let write = async |expected: &ServiceAccount, value: &str| {
-        let expected = Expected::unchanged(expected);
-        let account = NewServiceAccount { expected, ..annotated(&namespace, &[("a", value)]) };
+        let precondition = Precondition::unchanged(expected);
+        let account = NewServiceAccount { precondition, ..annotated(&namespace, &[("a", value)]) };
         let written = world.cluster.apply_service_account(&account, WriteMode::Persist, false).await;
         written.map_err(|error| error.kind())
     };
@@ -141,7 +141,8 @@ pub(super) async fn an_expected_version_must_hold(world: &World) {
 pub(super) async fn an_account_is_made_only_where_there_is_none(world: &World) {
     let namespace = world.namespace().await;
     let make = async |mode: WriteMode, value: &str| {
-        let account = NewServiceAccount { expected: Expected::Absent, ..annotated(&namespace, &[("a", value)]) };
+        let account =
+            NewServiceAccount { precondition: Precondition::Absent, ..annotated(&namespace, &[("a", value)]) };
         world.cluster.apply_service_account(&account, mode, true).await.map_err(|error| error.kind())
     };
     assert_eq!(make(WriteMode::DryRun, "1").await.unwrap().annotations, map(&[("a", "1")]));

@@ -7,7 +7,7 @@ use backon::BackoffBuilder;
 use super::Context;
 use super::stored::{check_provider, check_role};
 use crate::backend::{
-    Difference, Expected, NewRole, NewServiceAccount, OidcProvider, Role, ServiceAccount, WriteMode,
+    Difference, NewRole, NewServiceAccount, OidcProvider, Precondition, Role, ServiceAccount, WriteMode,
     changed_by_admission,
 };
 use crate::binding::{OWN_PREFIX, ROLE_ARN_ANNOTATION};
@@ -127,13 +127,13 @@ async fn create_namespace(context: &Context<'_>, cluster: &ClusterRef, namespace
 /// nobody else's.
 async fn apply_account(context: &Context<'_>, cluster: &ClusterRef, account: &NewServiceAccount) -> Result<Done> {
     let backend = context.backends.cluster(cluster)?;
-    let expected = match &account.expected {
-        Expected::Absent if !Guard::AccountStillAbsent.stands() => Expected::Anything,
-        Expected::Version { .. } if !Guard::Preconditions.stands() => Expected::Anything,
-        expected => expected.clone(),
+    let precondition = match &account.precondition {
+        Precondition::Absent if !Guard::AccountStillAbsent.stands() => Precondition::Anything,
+        Precondition::Version { .. } if !Guard::Preconditions.stands() => Precondition::Anything,
+        precondition => precondition.clone(),
     };
     let force = context.plan.force;
-    let mut wanted = NewServiceAccount { expected, ..account.clone() };
+    let mut wanted = NewServiceAccount { precondition, ..account.clone() };
     let (mut found, mut wait) = (None, None);
     let mut waits = waits().with_max_times(MOST_WAITS).build();
     loop {
@@ -151,10 +151,10 @@ async fn apply_account(context: &Context<'_>, cluster: &ClusterRef, account: &Ne
             }
         };
         match backend.service_account(&account.namespace, &account.name).await? {
-            None if wanted.expected != Expected::Absent => return Err(error),
+            None if wanted.precondition != Precondition::Absent => return Err(error),
             // It came and went; or the server has reasons of its own, which are told in the end.
             None => {}
-            Some(there) if wanted.expected == Expected::unchanged(&there) => return Err(error),
+            Some(there) if wanted.precondition == Precondition::unchanged(&there) => return Err(error),
             Some(there) => {
                 let Some(role) = &context.plan.role_arn else { return Err(error) };
                 let next = service_account::onto(account.clone(), role, &there, force)?;
@@ -174,7 +174,7 @@ async fn apply_account(context: &Context<'_>, cluster: &ClusterRef, account: &Ne
 
 /// Whether a write may have been refused because the account is not as it was read.
 fn is_outdated(error: &Error, wanted: &NewServiceAccount) -> bool {
-    is_stale(error) && wanted.expected != Expected::Anything
+    is_stale(error) && wanted.precondition != Precondition::Anything
 }
 
 /// Whether a write was refused because of what somebody else wrote in between. A back end may not know the reason.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::run::Done;
 use super::{Context, State};
-use crate::backend::{Expected, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
+use crate::backend::{FIELD_MANAGER, NewServiceAccount, Precondition, ServiceAccount, WriteMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ownership::SUBJECT_TAG_PREFIX;
 use crate::plan::Step;
@@ -80,7 +80,7 @@ async fn undo(context: &Context<'_>, step: &Step, done: &Done) -> Result<bool> {
                 // taken away what says that it was made here.
                 (None, Some(made))
                     if release(made, Some(&role_arn)) == Release::Delete
-                        || (account.expected == Expected::Absent && is_only_ours(made)) =>
+                        || (account.precondition == Precondition::Absent && is_only_ours(made)) =>
                 {
                     backend.delete_service_account(made).await
                 }
@@ -89,7 +89,7 @@ async fn undo(context: &Context<'_>, step: &Step, done: &Done) -> Result<bool> {
                         labels: BTreeMap::new(),
                         annotations: BTreeMap::new(),
                         automount_token: None,
-                        expected: Expected::unchanged(made),
+                        precondition: Precondition::unchanged(made),
                         ..account.clone()
                     };
                     backend.apply_service_account(&nothing, WriteMode::Persist, false).await.map(|_| ())
@@ -128,6 +128,6 @@ fn as_before(before: &ServiceAccount, sent: &NewServiceAccount, made: &ServiceAc
         labels: restored(&sent.labels, &before.labels, &owned.labels),
         annotations: restored(&sent.annotations, &before.annotations, &owned.annotations),
         automount_token: before.automount_token.filter(|_| replaced || owned.automount_token),
-        expected: Expected::unchanged(made),
+        precondition: Precondition::unchanged(made),
     }
 }

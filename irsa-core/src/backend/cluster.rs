@@ -90,12 +90,12 @@ pub struct NewServiceAccount {
     /// `automountServiceAccountToken`; nothing where irsa does not set it.
     pub automount_token: Option<bool>,
     /// What must still be so for the write to happen; else `Conflict`.
-    pub expected: Expected,
+    pub precondition: Precondition,
 }
 
 /// What an account must be like for a write to happen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Expected {
+pub enum Precondition {
     /// Whatever is there, or nothing.
     #[default]
     Anything,
@@ -110,7 +110,7 @@ pub enum Expected {
     },
 }
 
-impl Expected {
+impl Precondition {
     /// The account as it was read.
     pub fn unchanged(account: &ServiceAccount) -> Self {
         Self::Version { uid: account.uid.clone(), resource_version: account.resource_version.clone() }

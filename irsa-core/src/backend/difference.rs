@@ -95,7 +95,7 @@ fn of_differences(operation: String, happens: &str, differences: &[Difference]) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::Expected;
+    use crate::backend::Precondition;
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -109,7 +109,7 @@ mod tests {
             labels: map(&[("l", "1")]),
             annotations: map(&[("k", "1"), ("m", "2")]),
             automount_token: Some(false),
-            expected: Expected::Anything,
+            precondition: Precondition::Anything,
         };
         let stored = ServiceAccount {
             namespace: asked.namespace.clone(),

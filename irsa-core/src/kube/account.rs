@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::{Map, Value, json};
 
-use crate::backend::{Expected, FieldOwner, NewServiceAccount, ServiceAccount};
+use crate::backend::{FieldOwner, NewServiceAccount, Precondition, ServiceAccount};
 use crate::error::Result;
 use crate::name::{Namespace, ServiceAccountName};
 
@@ -39,11 +39,11 @@ pub(super) fn configuration(account: &NewServiceAccount) -> Value {
     if !account.annotations.is_empty() {
         metadata.insert("annotations".to_owned(), json!(account.annotations));
     }
-    match &account.expected {
-        Expected::Anything => {}
+    match &account.precondition {
+        Precondition::Anything => {}
         // Compared with the account that is there, if one is: none has this version, which is that of an empty etcd.
-        Expected::Absent => drop(metadata.insert("resourceVersion".to_owned(), json!("1"))),
-        Expected::Version { uid, resource_version } => {
+        Precondition::Absent => drop(metadata.insert("resourceVersion".to_owned(), json!("1"))),
+        Precondition::Version { uid, resource_version } => {
             metadata.insert("uid".to_owned(), json!(uid));
             metadata.insert("resourceVersion".to_owned(), json!(resource_version));
         }
@@ -160,17 +160,17 @@ mod tests {
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
             automount_token: None,
-            expected: Expected::Anything,
+            precondition: Precondition::Anything,
         };
         let bare = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "a", "namespace": "n"}});
         assert_eq!(configuration(&account), bare);
         account.annotations.insert("k".to_owned(), "v".to_owned());
-        account.expected = Expected::Version { uid: "u".to_owned(), resource_version: "7".to_owned() };
+        account.precondition = Precondition::Version { uid: "u".to_owned(), resource_version: "7".to_owned() };
         let sent = configuration(&account);
         let metadata =
             json!({"name": "a", "namespace": "n", "annotations": {"k": "v"}, "uid": "u", "resourceVersion": "7"});
         assert_eq!(sent["metadata"], metadata);
-        account.expected = Expected::Absent;
+        account.precondition = Precondition::Absent;
         let metadata = json!({"name": "a", "namespace": "n", "annotations": {"k": "v"}, "resourceVersion": "1"});
         assert_eq!(configuration(&account)["metadata"], metadata);
         account.automount_token = Some(false);

@@ -11,8 +11,8 @@ use serde_json::json;
 use super::BearerSource;
 use super::fake::{Scenario, Seen, Server, account};
 use crate::backend::{
-    AccessReview, ClusterBackend, ClusterNamespace, DRY_RUN_UNSUPPORTED, Expected, NewServiceAccount, ServiceAccount,
-    WriteMode, collect_warnings,
+    AccessReview, ClusterBackend, ClusterNamespace, DRY_RUN_UNSUPPORTED, NewServiceAccount, Precondition,
+    ServiceAccount, WriteMode, collect_warnings,
 };
 use crate::error::{ConflictReason, Error, ErrorKind};
 use crate::name::{Namespace, ServiceAccountName};
@@ -42,7 +42,7 @@ fn wanted() -> NewServiceAccount {
         labels: BTreeMap::new(),
         annotations: annotations(),
         automount_token: None,
-        expected: Expected::Anything,
+        precondition: Precondition::Anything,
     }
 }
 
@@ -90,8 +90,8 @@ async fn apply_sends_the_configuration_as_field_manager_irsa() {
 #[tokio::test]
 async fn a_forced_dry_run_with_preconditions_says_so() {
     let server = Server::new([Scenario::account("sa")]);
-    let expected = Expected::Version { uid: "u-1".to_owned(), resource_version: "7".to_owned() };
-    let account = NewServiceAccount { expected, ..wanted() };
+    let precondition = Precondition::Version { uid: "u-1".to_owned(), resource_version: "7".to_owned() };
+    let account = NewServiceAccount { precondition, ..wanted() };
     server.cluster().apply_service_account(&account, WriteMode::DryRun, true).await.unwrap();
     let seen = only(server.seen());
     assert_eq!(seen.target, format!("{ACCOUNT}?&dryRun=All&force=true&fieldManager=irsa"));
@@ -130,8 +130,8 @@ async fn an_account_made_anew_is_a_conflict() {
     let causes = json!([{"reason": "FieldValueInvalid", "field": "metadata.uid", "message": "field is immutable"}]);
     let details = json!({"name": "sa", "kind": "ServiceAccount", "causes": causes});
     let server = Server::new([Scenario::status(422, "Invalid", message, &details)]);
-    let expected = Expected::Version { uid: "u-1".to_owned(), resource_version: "7".to_owned() };
-    let account = NewServiceAccount { expected, ..wanted() };
+    let precondition = Precondition::Version { uid: "u-1".to_owned(), resource_version: "7".to_owned() };
+    let account = NewServiceAccount { precondition, ..wanted() };
     let error = server.cluster().apply_service_account(&account, WriteMode::Persist, false).await.unwrap_err();
     assert_eq!(error.conflict_reason(), Some(ConflictReason::Stale));
 }

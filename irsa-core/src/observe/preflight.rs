@@ -7,7 +7,7 @@ use futures::FutureExt;
 use super::service_accounts::{AccountKey, DryRun, NamespaceStatus, ObservedAccount, target_arn};
 use super::{Backends, Observed};
 use crate::backend::{
-    AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, Difference, Expected, NewServiceAccount, ServiceAccount,
+    AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, Difference, NewServiceAccount, Precondition, ServiceAccount,
     WriteMode, changed_by_admission,
 };
 use crate::error::{ConflictReason, Error, ErrorKind, Result};
@@ -156,8 +156,11 @@ pub(crate) async fn check_write(
     };
     let answer = match answer {
         // The account came in between. The write will see what to do with it; here it is asked whether there can be one.
-        Err(error) if error.conflict_reason() == Some(ConflictReason::Stale) && wanted.expected == Expected::Absent => {
-            let anyhow = NewServiceAccount { expected: Expected::Anything, ..wanted.clone() };
+        Err(error)
+            if error.conflict_reason() == Some(ConflictReason::Stale)
+                && wanted.precondition == Precondition::Absent =>
+        {
+            let anyhow = NewServiceAccount { precondition: Precondition::Anything, ..wanted.clone() };
             backend.apply_service_account(&anyhow, WriteMode::DryRun, request.force).await
         }
         answer => answer,

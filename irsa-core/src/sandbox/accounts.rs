@@ -6,7 +6,7 @@ use super::apply::{Fields, apply, update};
 use super::defaults::uid;
 use super::responses::{Answer, Refusal};
 use super::state::{AccountState, ClusterState, NamespaceState};
-use crate::backend::{ClusterNamespace, Expected, FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
+use crate::backend::{ClusterNamespace, FIELD_MANAGER, NewServiceAccount, Precondition, ServiceAccount, WriteMode};
 use crate::error::ConflictReason;
 use crate::hint::Hint;
 use crate::name::{AnnotationKey, LabelKey, LabelValue, Namespace, ServiceAccountName};
@@ -94,7 +94,7 @@ impl ClusterState {
         self.check("patch", "serviceaccounts", Some(namespace), name.as_str())?;
         check_metadata(name, &new.labels, &new.annotations)?;
         let live = self.account(namespace, name);
-        check_expected(name, live, &new.expected)?;
+        check_precondition(name, live, &new.precondition)?;
         let fields =
             Fields { labels: &new.labels, annotations: &new.annotations, automount_token: new.automount_token };
         let next = match live {
@@ -224,11 +224,11 @@ fn stale(message: String) -> Refusal {
     Refusal::kubernetes("Conflict", message).with_conflict_reason(ConflictReason::Stale).with_hint(SEE_AGAIN)
 }
 
-fn check_expected(name: &ServiceAccountName, live: Option<&AccountState>, expected: &Expected) -> Answer<()> {
+fn check_precondition(name: &ServiceAccountName, live: Option<&AccountState>, expected: &Precondition) -> Answer<()> {
     let (wanted_uid, wanted_version) = match expected {
-        Expected::Anything => return Ok(()),
-        Expected::Absent => return if live.is_some() { Err(modified(name)) } else { Ok(()) },
-        Expected::Version { uid, resource_version } => (uid, resource_version),
+        Precondition::Anything => return Ok(()),
+        Precondition::Absent => return if live.is_some() { Err(modified(name)) } else { Ok(()) },
+        Precondition::Version { uid, resource_version } => (uid, resource_version),
     };
     let found = live.map(|live| (live.uid.as_str(), live.resource_version.to_string()));
     match found {

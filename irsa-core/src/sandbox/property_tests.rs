@@ -8,7 +8,7 @@ use serde_json::json;
 use super::file::print;
 use super::{Sandbox, SandboxState};
 use crate::backend::{
-    ClusterBackend, Expected, IamBackend, NewRole, NewServiceAccount, OidcProvider, RoleSettings, ServiceAccount,
+    ClusterBackend, IamBackend, NewRole, NewServiceAccount, OidcProvider, Precondition, RoleSettings, ServiceAccount,
     WriteMode,
 };
 use crate::error::{Error, Result};
@@ -127,10 +127,10 @@ async fn make(sandbox: &Sandbox, (which, a, b, c, flag): Call) -> String {
         14 => shown(server.create_namespace(&namespace).await),
         15 | 16 => {
             let known = read().await;
-            let expected = match (known, c) {
-                (Some(known), 2) => Expected::unchanged(&known),
-                (_, 1) => Expected::Absent,
-                _ => Expected::Anything,
+            let precondition = match (known, c) {
+                (Some(known), 2) => Precondition::unchanged(&known),
+                (_, 1) => Precondition::Absent,
+                _ => Precondition::Anything,
             };
             let new = NewServiceAccount {
                 namespace: namespace.clone(),
@@ -138,7 +138,7 @@ async fn make(sandbox: &Sandbox, (which, a, b, c, flag): Call) -> String {
                 labels: if flag { pair(b, c) } else { Default::default() },
                 annotations: pair(b, c),
                 automount_token: (b == 3).then_some(flag),
-                expected,
+                precondition,
             };
             let mode = if which == 15 { WriteMode::Persist } else { WriteMode::DryRun };
             shown(server.apply_service_account(&new, mode, flag).await)
