@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use irsa_core::backend::{Caller, ClusterDescription, IdentityBackend, Session, TokenExchange};
+use irsa_core::backend::{CallerIdentity, ClusterDescription, IdentityBackend, Session, TokenExchange};
 use irsa_core::name::ClusterRef;
 use irsa_core::{Client, Error, ErrorKind, IrsaBinding, Request, Result, Sandbox};
 
@@ -21,10 +21,10 @@ impl IdentityBackend for SelfHosted {
         Ok((cluster.name() == Some(self.description.arn.name())).then(|| self.description.clone()))
     }
 
-    async fn caller(&self) -> Result<Caller> {
+    async fn caller_identity(&self) -> Result<CallerIdentity> {
         let arn = &self.description.arn;
         let (partition, account) = (arn.partition().clone(), arn.account().clone());
-        Ok(Caller { partition, account, arn: "arn:aws:iam::123456789012:user/admin".to_owned() })
+        Ok(CallerIdentity { partition, account, arn: "arn:aws:iam::123456789012:user/admin".to_owned() })
     }
 
     async fn exchange(&self, _: &TokenExchange) -> Result<Session> {

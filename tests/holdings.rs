@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use irsa_core::name::{ClusterRef, PolicyArn};
-use irsa_core::trust::{Caller, Decision, TrustDocument};
+use irsa_core::trust::{Decision, TrustDocument, WebIdentityCaller};
 use irsa_core::{RoleState, SandboxState};
 use serde_json::Value;
 
@@ -83,7 +83,7 @@ fn admits(state: &SandboxState, document: &TrustDocument, cluster: &str, place: 
     let Some(issuer) = &cluster.issuer else { return false };
     let (partition, account) = (&state.partition, &state.account);
     let provider = format!("arn:{partition}:iam::{account}:oidc-provider/{}", issuer.host_path()).parse().unwrap();
-    let caller = Caller::service_account(provider, place, "sts.amazonaws.com").unwrap();
+    let caller = WebIdentityCaller::service_account(provider, place, "sts.amazonaws.com").unwrap();
     document.decide(&caller) == Decision::Allow
 }
 

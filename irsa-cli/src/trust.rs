@@ -11,8 +11,8 @@ use std::path::Path;
 use irsa_core::connect::{Need, Target};
 use irsa_core::name::{AccountId, Audience, EksHost, Issuer, Partition, ProviderArn, RoleArn, RoleName};
 use irsa_core::trust::{
-    Audit, Caller, Ignore, Severity, Surroundings, TrustCheck, TrustDocument, WhoCan, audit, service_account_claim,
-    subject_claim, trust_document_of_text, usual_audience,
+    Audit, Ignore, Severity, Surroundings, TrustCheck, TrustDocument, WebIdentityCaller, WhoCan, audit,
+    service_account_claim, subject_claim, trust_document_of_text, usual_audience,
 };
 use irsa_core::{Error, ErrorKind, Hint, Result};
 
@@ -106,7 +106,7 @@ pub(crate) enum Told {
 /// A decision, and what it was about.
 #[derive(Clone, Debug)]
 pub(crate) struct Checked {
-    pub(crate) caller: Caller,
+    pub(crate) caller: WebIdentityCaller,
     /// The provider as trust policies name it.
     pub(crate) provider: String,
     pub(crate) role: Option<RoleArn>,
@@ -297,7 +297,7 @@ impl Check {
     fn decide(&self, document: &TrustDocument, provider: ProviderArn, role: Option<RoleArn>) -> Checked {
         let built_in = document.built_in_issuers().contains(provider.issuer());
         let name = if built_in { provider.issuer().host_path().to_owned() } else { provider.to_string() };
-        let caller = Caller::new(provider, &self.subject, self.audience.to_string());
+        let caller = WebIdentityCaller::new(provider, &self.subject, self.audience.to_string());
         let check = document.check(&caller);
         Checked { caller, provider: name, role, check }
     }

@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::Instant;
 
-use irsa_core::trust::{Caller, KnownAccount, Severity, Surroundings, TrustDocument, audit, roles_of_text};
+use irsa_core::trust::{KnownAccount, Severity, Surroundings, TrustDocument, WebIdentityCaller, audit, roles_of_text};
 
 const HOST: &str = "oidc.eks.us-east-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF";
 const BLUE: &str = "oidc.eks.us-east-1.amazonaws.com/id/FEDCBA9876543210FEDCBA9876543210";
@@ -41,7 +41,7 @@ fn main() {
 fn one_check() {
     let text = document(&[statement(HOST, &["system:serviceaccount:ns-1:app-1".to_owned()], "StringEquals", true)]);
     let provider: irsa_core::name::ProviderArn = arn(HOST).parse().unwrap();
-    let caller = Caller::service_account(provider, "ns-1/app-1", "sts.amazonaws.com").unwrap();
+    let caller = WebIdentityCaller::service_account(provider, "ns-1/app-1", "sts.amazonaws.com").unwrap();
     const TIMES: u32 = 20_000;
     let began = Instant::now();
     for _ in 0..TIMES {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::backend::{Caller, ClusterDescription, IdentityBackend, Session, TokenExchange};
+use crate::backend::{CallerIdentity, ClusterDescription, IdentityBackend, Session, TokenExchange};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
 use crate::name::{AccountId, ClusterArn, ClusterRef, Issuer, Partition, ProviderArn, Region, RoleArn};
@@ -148,7 +148,7 @@ pub(crate) async fn resolve(
 
 async fn resolve_one(backend: &dyn IdentityBackend, cluster: &ClusterRef, demand: Demand) -> Result<Identity> {
     if let ClusterRef::Issuer(issuer) = cluster {
-        let caller = backend.caller().await?;
+        let caller = backend.caller_identity().await?;
         return Ok(Identity::given(cluster, issuer.clone(), caller.account, caller.partition, None));
     }
     match (backend.cluster(cluster).await?, cluster) {
@@ -224,8 +224,8 @@ impl IdentityBackend for CachedIdentity {
         Ok(description)
     }
 
-    async fn caller(&self) -> Result<Caller> {
-        self.inner.caller().await
+    async fn caller_identity(&self) -> Result<CallerIdentity> {
+        self.inner.caller_identity().await
     }
 
     async fn exchange(&self, request: &TokenExchange) -> Result<Session> {

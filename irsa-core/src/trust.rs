@@ -1,6 +1,6 @@
 //! Trust policies: what they really let in, and how they are derived from the subjects of a role.
 //!
-//! [`TrustDocument`] is a policy read for evaluation: [`check`](TrustDocument::check) answers for one [`Caller`] with
+//! [`TrustDocument`] is a policy read for evaluation: [`check`](TrustDocument::check) answers for one [`WebIdentityCaller`] with
 //! [`Decision`] and reasons, [`subjects`](TrustDocument::subjects) for all callers of a provider at once. Both are pure, and
 //! say `Unknown` where it depends on what is not given. What is decided is the trust policy alone: that the provider exists
 //! and takes the audience is presumed, and policies of the organization are not seen.
@@ -31,7 +31,7 @@ pub use self::audit::finding::{Audit, Finding, OtherPrincipal, TrustedSubjects, 
 pub use self::audit::rules::{FindingId, Ignore};
 pub use self::audit::severity::Severity;
 pub use self::audit::{AuditedRole, KnownAccount, Surroundings, audit, who_can};
-pub use self::evaluate::caller::{Caller, service_account_claim, subject_claim};
+pub use self::evaluate::caller::{WebIdentityCaller, service_account_claim, subject_claim};
 pub use self::evaluate::decision::{Decision, TrustCheck};
 pub use self::evaluate::document::TrustDocument;
 pub use self::evaluate::subjects::{SubjectPart, SubjectSet};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use irsa_core::connect::{Config, Need, Target};
 use irsa_core::name::{Audience, ClusterRef, Issuer, Namespace, ProviderArn, RoleName, ServiceAccountName};
-use irsa_core::trust::{Caller, usual_audience};
+use irsa_core::trust::{WebIdentityCaller, usual_audience};
 use irsa_core::{Client, Error, ErrorKind, IrsaBinding, Request, Sandbox};
 use pyo3::Borrowed;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -338,13 +338,14 @@ impl Core {
         self.call(py, Vec::new(), move |client| async move {
             let Some(issuer) = issuer else {
                 let audience = audience.unwrap_or_else(Audience::sts).to_string();
-                let caller = Caller::service_account(client.provider_arn(&cluster).await?, &subject, audience)?;
+                let caller =
+                    WebIdentityCaller::service_account(client.provider_arn(&cluster).await?, &subject, audience)?;
                 return Ok(client.trust_document(&role_name).await?.1.check(&caller));
             };
             let (role, document) = client.trust_document(&role_name).await?;
             let audience = audience.unwrap_or_else(|| usual_audience(&issuer)).to_string();
             let provider = ProviderArn::new(role.partition().clone(), role.account().clone(), issuer);
-            Ok(document.check(&Caller::of_subject(provider, &subject, audience)?))
+            Ok(document.check(&WebIdentityCaller::of_subject(provider, &subject, audience)?))
         })
     }
 

@@ -1,7 +1,7 @@
 //! Trust policies: what they really let in.
 
 use irsa_core::name::{EksHost, Issuer, Partition, ProviderArn};
-use irsa_core::trust::{Caller, Decision, trust_document_of_text, usual_audience};
+use irsa_core::trust::{Decision, WebIdentityCaller, trust_document_of_text, usual_audience};
 use pyo3::prelude::*;
 
 use crate::argument::{Given, named};
@@ -64,7 +64,7 @@ pub(crate) fn check_trust(
         let partition = partition.map_or_else(|| "aws".parse(), Ok)?;
         let provider = ProviderArn::new(partition, account.parse()?, issuer);
         let audience = audience.unwrap_or_else(|| usual_audience(provider.issuer()).to_string());
-        let caller = Caller::of_subject(provider, &subject, audience)?;
+        let caller = WebIdentityCaller::of_subject(provider, &subject, audience)?;
         let (_, document) = trust_document_of_text("document", &text)?;
         Ok::<_, irsa_core::Error>(document.check(&caller))
     });

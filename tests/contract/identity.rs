@@ -38,7 +38,7 @@ pub(super) async fn an_arn_of_another_account_is_the_wrong_cluster(world: &World
 }
 
 pub(super) async fn the_caller_is_told(world: &World) {
-    let caller = world.identity.caller().await.unwrap();
+    let caller = world.identity.caller_identity().await.unwrap();
     assert_eq!((&caller.account, caller.partition), (world.arn.account(), Partition::of_region("us-east-1")));
     assert!(caller.arn.starts_with("arn:aws:") && caller.arn.contains(caller.account.as_str()), "{}", caller.arn);
 }

@@ -1,6 +1,6 @@
 //! Bad input: whatever is no trust policy is an error that says where, never a panic and never a decision.
 
-use irsa_core::trust::{Caller, Decision, TrustDocument};
+use irsa_core::trust::{Decision, TrustDocument, WebIdentityCaller};
 use irsa_core::{Error, ErrorKind};
 use serde_json::{Value, json};
 
@@ -27,8 +27,8 @@ fn whole() -> Value {
     })
 }
 
-fn caller() -> Caller {
-    Caller::new(OWN.parse().unwrap(), "system:serviceaccount:a:b", "sts.amazonaws.com")
+fn caller() -> WebIdentityCaller {
+    WebIdentityCaller::new(OWN.parse().unwrap(), "system:serviceaccount:a:b", "sts.amazonaws.com")
 }
 
 /// All that an error says, from what to why.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use irsa_core::ErrorKind;
 use irsa_core::trust::Decision::{self, Allow, Deny, Unknown};
-use irsa_core::trust::{Caller, TrustDocument};
+use irsa_core::trust::{TrustDocument, WebIdentityCaller};
 
 /// The cluster that most documents are about.
 const DEMO: &str =
@@ -238,7 +238,8 @@ fn real_documents_let_in_whom_they_let_in() {
         let document = TrustDocument::parse(&text(&format!("{}.json", row.file))).unwrap();
         let provider = row.provider.parse().unwrap();
         for (subject, expected) in row.callers {
-            let check = document.check(&Caller::new(row.provider.parse().unwrap(), whole(subject), row.audience));
+            let check =
+                document.check(&WebIdentityCaller::new(row.provider.parse().unwrap(), whole(subject), row.audience));
             assert_eq!(check.decision, *expected, "{subject} for {} by {}: {check:?}", row.audience, row.file);
         }
         let set = document.subjects(&provider, row.audience);

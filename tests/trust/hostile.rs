@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use irsa_core::trust::{Caller, Decision, TrustDocument};
+use irsa_core::trust::{Decision, TrustDocument, WebIdentityCaller};
 use serde_json::{Map, Value, json};
 
 use super::generate::OWN;
@@ -50,7 +50,7 @@ fn read(statements: &Value) -> TrustDocument {
 fn soon(statements: &Value, subject: &str, expected: &[Decision]) {
     let start = Instant::now();
     let document = read(statements);
-    let caller = Caller::new(OWN.parse().unwrap(), subject, AUDIENCE);
+    let caller = WebIdentityCaller::new(OWN.parse().unwrap(), subject, AUDIENCE);
     let check = document.check(&caller);
     let decided = start.elapsed();
     let set = document.subjects(&caller.provider, &caller.audience);

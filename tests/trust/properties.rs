@@ -1,6 +1,6 @@
 //! What holds for every document: the evaluator answers as the naive one does, and what means the same is answered alike.
 
-use irsa_core::trust::{Caller, Decision, TrustDocument};
+use irsa_core::trust::{Decision, TrustDocument, WebIdentityCaller};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -21,13 +21,13 @@ pub(super) fn read(document: &Value) -> TrustDocument {
 }
 
 pub(super) fn decide(document: &Value, subject: &str, audience: &str) -> Decision {
-    read(document).decide(&Caller::new(OWN.parse().unwrap(), subject, audience))
+    read(document).decide(&WebIdentityCaller::new(OWN.parse().unwrap(), subject, audience))
 }
 
 /// Allow and deny are right for every completion; unknown is right where completions differ.
 fn agrees(document: &Value, subject: &str, audience: &str) -> Result<(), TestCaseError> {
     let found = outcomes(document, &Request::new(OWN, subject, audience));
-    let check = read(document).check(&Caller::new(OWN.parse().unwrap(), subject, audience));
+    let check = read(document).check(&WebIdentityCaller::new(OWN.parse().unwrap(), subject, audience));
     let said = format!("{subject} for {audience} on {document}: {found:?}, and {check:?}");
     prop_assert!(check.decision != Decision::Allow || !found.deny, "allowed, but may be denied: {said}");
     prop_assert!(check.decision != Decision::Deny || !found.allow, "denied, but may be allowed: {said}");
@@ -200,7 +200,7 @@ proptest! {
 
     #[test]
     fn text_and_value_are_read_alike(document in any_family(), subject in subjects()) {
-        let caller = Caller::new(OWN.parse().unwrap(), subject, AUDIENCES[0]);
+        let caller = WebIdentityCaller::new(OWN.parse().unwrap(), subject, AUDIENCES[0]);
         let parsed = TrustDocument::parse(&serde_json::to_string_pretty(&document).unwrap()).unwrap();
         prop_assert_eq!(parsed.check(&caller), read(&document).check(&caller));
         prop_assert_eq!(parsed.decide(&caller), parsed.check(&caller).decision);
@@ -210,7 +210,7 @@ proptest! {
     fn nobody_gets_in_where_nothing_is_allowed(
         document in any_family(), at in vec(any::<Index>(), 1..3), junk in junk(), subject in subjects(),
     ) {
-        let caller = Caller::new(OWN.parse().unwrap(), subject, AUDIENCES[0]);
+        let caller = WebIdentityCaller::new(OWN.parse().unwrap(), subject, AUDIENCES[0]);
         let mut broken = document;
         for at in at {
             replace(&mut broken, at.index(60), &junk);

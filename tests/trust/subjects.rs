@@ -1,6 +1,6 @@
 //! The symbolic answer, who gets in, against the answer for one caller after another.
 
-use irsa_core::trust::{Caller, Decision, SubjectPart, SubjectSet};
+use irsa_core::trust::{Decision, SubjectPart, SubjectSet, WebIdentityCaller};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ pub(super) fn set_agrees(document: &Value, audience: &str) -> Result<SubjectSet,
     let provider = OWN.parse().unwrap();
     let set = trust.subjects(&provider, audience);
     for subject in SUBJECTS {
-        let truth = trust.decide(&Caller::new(provider.clone(), subject, audience));
+        let truth = trust.decide(&WebIdentityCaller::new(provider.clone(), subject, audience));
         let said = set.decide(subject);
         let what = format!("{subject} for {audience} on {document}: {said} of {set:?}, truly {truth}");
         let parts: Vec<&SubjectPart> = set.parts.iter().filter(|part| part.contains(subject)).collect();

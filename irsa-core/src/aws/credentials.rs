@@ -182,7 +182,7 @@ mod tests {
         let endpoint = sts();
         let provider = provider(&endpoint.config(), file, more, profile).await?;
         let config = endpoint.config().to_builder().credentials_provider(provider).build();
-        AwsBackend::new(&config)?.caller().await?;
+        AwsBackend::new(&config)?.caller_identity().await?;
         let requests = endpoint.requests.lock().unwrap();
         let shown = requests.iter().map(|request| {
             let between = |before: &str, after: &[char]| {
@@ -297,7 +297,7 @@ region = eu-west-1
         });
         let provider = provider(&endpoint.config(), FILE, &[], Some("one")).await.unwrap();
         let config = endpoint.config().to_builder().credentials_provider(provider).build();
-        let error = AwsBackend::new(&config).unwrap().caller().await.unwrap_err();
+        let error = AwsBackend::new(&config).unwrap().caller_identity().await.unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::AccessDenied, Some("AccessDenied")));
         let causes = error.causes();
         assert_eq!(causes[0], "cannot assume role arn:aws:iam::123456789012:role/ONE of profile \"one\"");

@@ -236,7 +236,7 @@ mod tests {
         };
         let chain =
             || CredentialsError::not_loaded("no credentials found in chain. Attempted:\n  Environment: not set");
-        let error = no_credentials(chain).caller().await.unwrap_err();
+        let error = no_credentials(chain).caller_identity().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AccessDenied);
         assert_eq!(error.causes(), ["no credentials found in chain. Attempted: Environment: not set"]);
         assert!(error.hint().is_some());
@@ -245,6 +245,6 @@ mod tests {
         assert!(causes(outer).any(|cause| cause.is::<CredentialsError>()), "{error:?}");
 
         let late = || CredentialsError::provider_timed_out(std::time::Duration::from_secs(5));
-        assert_eq!(no_credentials(late).caller().await.unwrap_err().kind(), ErrorKind::Timeout);
+        assert_eq!(no_credentials(late).caller_identity().await.unwrap_err().kind(), ErrorKind::Timeout);
     }
 }

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 
 use super::AwsBackend;
 use super::call::Call;
-use crate::backend::{Caller, ClusterDescription, IdentityBackend, Session, TokenExchange};
+use crate::backend::{CallerIdentity, ClusterDescription, IdentityBackend, Session, TokenExchange};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::ClusterRef;
 
@@ -35,11 +35,11 @@ impl IdentityBackend for AwsBackend {
         call.described(cluster, description(&call, found)?).map(Some)
     }
 
-    async fn caller(&self) -> Result<Caller> {
+    async fn caller_identity(&self) -> Result<CallerIdentity> {
         let call = self.sts_call("GetCallerIdentity", "cannot tell who is calling");
         let caller = call.send(self.sts.get_caller_identity().send()).await?;
         let arn = caller.arn.ok_or_else(|| call.malformed("it names no ARN"))?;
-        Ok(Caller {
+        Ok(CallerIdentity {
             partition: call.parsed("partition", arn.split(':').nth(1))?,
             account: call.parsed("account", caller.account.as_deref())?,
             arn,

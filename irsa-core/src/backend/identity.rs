@@ -29,7 +29,7 @@ pub struct ClusterDescription {
 
 /// Who is calling (STS API reference, `GetCallerIdentity`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Caller {
+pub struct CallerIdentity {
     /// The partition of the caller's ARN.
     pub partition: Partition,
     /// The account.
@@ -74,7 +74,7 @@ pub trait IdentityBackend: Debug + Send + Sync {
     async fn cluster(&self, cluster: &ClusterRef) -> Result<Option<ClusterDescription>>;
 
     /// Who is calling. One call; any valid credentials may make it. Errors: `AccessDenied` for expired or wrong ones.
-    async fn caller(&self) -> Result<Caller>;
+    async fn caller_identity(&self) -> Result<CallerIdentity>;
 
     /// Exchanges a token for a session, as a pod does. One call, unsigned.
     ///

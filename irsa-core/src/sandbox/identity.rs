@@ -6,7 +6,7 @@ use super::responses::{Answer, Refusal};
 use super::state::{ClusterState, SandboxState};
 use super::sts::exchange;
 use super::{Request, Sandbox};
-use crate::backend::{Caller, ClusterDescription, IdentityBackend, Session, TokenExchange};
+use crate::backend::{CallerIdentity, ClusterDescription, IdentityBackend, Session, TokenExchange};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ClusterArn, ClusterRef};
 
@@ -21,10 +21,10 @@ impl IdentityBackend for Sandbox {
         self.read(request, |state| state.describe(cluster)).await
     }
 
-    async fn caller(&self) -> Result<Caller> {
-        self.read(Request::read("caller", "", "cannot tell who is calling"), |state| {
+    async fn caller_identity(&self) -> Result<CallerIdentity> {
+        self.read(Request::read("caller_identity", "", "cannot tell who is calling"), |state| {
             let arn = format!("arn:{}:iam::{}:user/sandbox", state.partition, state.account);
-            Ok(Caller { partition: state.partition.clone(), account: state.account.clone(), arn })
+            Ok(CallerIdentity { partition: state.partition.clone(), account: state.account.clone(), arn })
         })
         .await
     }

@@ -13,7 +13,7 @@ pub const METHODS: &[&str] = &[
     "apply_service_account",
     "attach_policy",
     "attached_policies",
-    "caller",
+    "caller_identity",
     "cluster",
     "config_value",
     "create_namespace",

@@ -11,7 +11,7 @@ use super::responses::{Answer, Refusal};
 use super::state::SandboxState;
 use crate::backend::{Session, TokenExchange};
 use crate::name::{Issuer, ProviderArn};
-use crate::trust::{Caller, Decision, TrustDocument};
+use crate::trust::{Decision, TrustDocument, WebIdentityCaller};
 
 /// What a projected token says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -68,7 +68,7 @@ pub(super) fn exchange(state: &SandboxState, request: &TokenExchange) -> Answer<
     if claims.sub.is_empty() {
         return Err(invalid("Missing a required claim: sub".to_owned()));
     }
-    let caller = Caller::new(provider_arn.clone(), &*claims.sub, &**audience);
+    let caller = WebIdentityCaller::new(provider_arn.clone(), &*claims.sub, &**audience);
     let role = state.role(request.role.name()).filter(|(name, role)| state.role_arn(name, role) == request.role);
     let Some((name, _)) = role.filter(|(_, role)| lets_in(&role.trust_policy, &caller)) else {
         return Err(Refusal::aws("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"));
@@ -82,7 +82,7 @@ pub(super) fn exchange(state: &SandboxState, request: &TokenExchange) -> Answer<
 }
 
 /// Whether a trust policy lets a caller in. What it depends on besides the token, the sandbox does not have: then it does not.
-fn lets_in(trust_policy: &Value, caller: &Caller) -> bool {
+fn lets_in(trust_policy: &Value, caller: &WebIdentityCaller) -> bool {
     TrustDocument::from_value(trust_policy).is_ok_and(|document| document.decide(caller) == Decision::Allow)
 }
 
@@ -93,7 +93,8 @@ mod tests {
     const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/issuer.example/x";
 
     fn decide(statement: Value) -> bool {
-        let caller = Caller::new(PROVIDER.parse().unwrap(), "system:serviceaccount:ns:a", "sts.amazonaws.com");
+        let caller =
+            WebIdentityCaller::new(PROVIDER.parse().unwrap(), "system:serviceaccount:ns:a", "sts.amazonaws.com");
         lets_in(&json!({"Statement": statement}), &caller)
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Audience, ProviderArn};
 use crate::trust::evaluate::budget::Work;
-use crate::trust::evaluate::caller::{Caller, UNNAMED_AUDIENCE};
+use crate::trust::evaluate::caller::{UNNAMED_AUDIENCE, WebIdentityCaller};
 use crate::trust::evaluate::decision::Decision;
 use crate::trust::evaluate::document::TrustDocument;
 use crate::trust::evaluate::subjects::SubjectSet;
@@ -43,7 +43,7 @@ impl TrustPolicy {
         let Ok(document) = self.read() else { return false };
         match sub.contains(['*', '?']) {
             true => document.subjects(provider, audience).admits_all_of(sub),
-            false => document.decide(&Caller::new(provider.clone(), sub, audience)) == Decision::Allow,
+            false => document.decide(&WebIdentityCaller::new(provider.clone(), sub, audience)) == Decision::Allow,
         }
     }
 
@@ -52,7 +52,7 @@ impl TrustPolicy {
     /// # Errors
     /// Those of [`read`](Self::read).
     pub(crate) fn check(&self, provider: &ProviderArn, sub: &str, audience: &str) -> Result<TrustCheck> {
-        Ok(self.read()?.check(&Caller::new(provider.clone(), sub, audience)))
+        Ok(self.read()?.check(&WebIdentityCaller::new(provider.clone(), sub, audience)))
     }
 
     /// Whether a subject, or more than single ones of a pattern, may be let in with any audience.
@@ -60,7 +60,7 @@ impl TrustPolicy {
         let Ok(document) = self.read() else { return true };
         document.audiences(provider).iter().any(|audience| match sub.contains(['*', '?']) {
             true => document.subjects(provider, audience).meets_pattern(sub),
-            false => document.decide(&Caller::new(provider.clone(), sub, audience)) != Decision::Deny,
+            false => document.decide(&WebIdentityCaller::new(provider.clone(), sub, audience)) != Decision::Deny,
         })
     }
 

@@ -18,7 +18,7 @@ mod subject_region;
 pub(super) mod subjects;
 pub(super) mod typed_value;
 
-use self::caller::Caller;
+use self::caller::WebIdentityCaller;
 use self::decision::{Decision, TrustCheck};
 use self::document::{Effect, Statement, TrustDocument};
 use self::operator::Truth;
@@ -32,12 +32,12 @@ pub(super) struct Weighed<'a> {
 
 impl TrustDocument {
     /// Whether a caller may assume the role. Pure and total.
-    pub fn decide(&self, caller: &Caller) -> Decision {
+    pub fn decide(&self, caller: &WebIdentityCaller) -> Decision {
         self.weigh(caller).decide(caller)
     }
 
     /// Whether a caller may assume the role, with the reasons in words. Pure and total.
-    pub fn check(&self, caller: &Caller) -> TrustCheck {
+    pub fn check(&self, caller: &WebIdentityCaller) -> TrustCheck {
         let weighed = self.weigh(caller);
         let decision = weighed.decide(caller);
         let conditions = if decision == Decision::Unknown { weighed.conditions(caller) } else { Vec::new() };
@@ -49,7 +49,7 @@ impl TrustDocument {
         }
     }
 
-    fn weigh(&self, caller: &Caller) -> Weighed<'_> {
+    fn weigh(&self, caller: &WebIdentityCaller) -> Weighed<'_> {
         let provider = caller.provider.to_string();
         let statements =
             self.statements.iter().map(|statement| (statement, statement.applies(caller, &provider))).collect();
@@ -67,7 +67,7 @@ impl<'a> Weighed<'a> {
         self.of(effect, truth).next().is_some()
     }
 
-    fn decide(&self, caller: &Caller) -> Decision {
+    fn decide(&self, caller: &WebIdentityCaller) -> Decision {
         if self.has(Effect::Deny, Truth::True) {
             return Decision::Deny;
         }
@@ -86,7 +86,7 @@ impl<'a> Weighed<'a> {
     }
 
     /// What the statements in doubt depend on.
-    fn conditions(&self, caller: &Caller) -> Vec<String> {
+    fn conditions(&self, caller: &WebIdentityCaller) -> Vec<String> {
         let allowed = self.has(Effect::Allow, Truth::True);
         let mut conditions = Vec::new();
         for (statement, truth) in &self.statements {
@@ -114,8 +114,8 @@ mod tests {
     const HOST: &str = "oidc.eks.us-east-1.amazonaws.com/id/DEMO";
     const PROVIDER: &str = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/DEMO";
 
-    fn caller() -> Caller {
-        Caller::service_account(PROVIDER.parse().unwrap(), "ns/app", "sts.amazonaws.com").unwrap()
+    fn caller() -> WebIdentityCaller {
+        WebIdentityCaller::service_account(PROVIDER.parse().unwrap(), "ns/app", "sts.amazonaws.com").unwrap()
     }
 
     fn check(statements: Value) -> TrustCheck {

@@ -1,7 +1,7 @@
 //! EKS and STS by boto3.
 
 use async_trait::async_trait;
-use irsa_core::backend::{AwsCall, Caller, ClusterDescription, IdentityBackend, Session, TokenExchange};
+use irsa_core::backend::{AwsCall, CallerIdentity, ClusterDescription, IdentityBackend, Session, TokenExchange};
 use irsa_core::name::ClusterRef;
 use irsa_core::{Error, ErrorKind, Result};
 use secrecy::ExposeSecret;
@@ -50,11 +50,11 @@ impl IdentityBackend for Boto3Backend {
         method.call.described(cluster, found.cluster.description(&method.call)?).map(Some)
     }
 
-    async fn caller(&self) -> Result<Caller> {
+    async fn caller_identity(&self) -> Result<CallerIdentity> {
         let call = AwsCall::sts("GetCallerIdentity", "cannot tell who is calling");
         let method = self.method("sts", self.clients.sts.as_ref(), "get_caller_identity", call)?;
         let caller: CallerAnswer = method.send(keywords![]).await?;
-        Ok(Caller {
+        Ok(CallerIdentity {
             partition: method.call.parsed("partition", caller.arn.split(':').nth(1))?,
             account: method.call.parsed("account", caller.account.as_deref())?,
             arn: caller.arn,

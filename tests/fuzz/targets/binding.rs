@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use irsa_core::trust::{Caller, Decision, TrustDocument};
+use irsa_core::trust::{Decision, TrustDocument, WebIdentityCaller};
 use irsa_core::{AccountState, Client, IrsaBinding, ROLE_ARN_ANNOTATION, Request, RoleState, Sandbox};
 use libfuzzer_sys::fuzz_target;
 
@@ -13,7 +13,7 @@ const ROLE: &str = "sandbox-default-sa";
 const STRANGERS: [&str; 2] = ["system:serviceaccount:default:other", "system:serviceaccount:kube-system:sa"];
 
 fn decides(document: &TrustDocument, subject: &str) -> Vec<Decision> {
-    let ask = |provider| document.decide(&Caller::new(provider, subject, "sts.amazonaws.com"));
+    let ask = |provider| document.decide(&WebIdentityCaller::new(provider, subject, "sts.amazonaws.com"));
     document.providers().into_iter().map(ask).collect()
 }
 

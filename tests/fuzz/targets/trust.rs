@@ -1,7 +1,7 @@
 //! Trust policies: one caller and all callers of a provider are answered alike, and never by a panic.
 #![no_main]
 
-use irsa_core::trust::{Caller, Decision, TrustDocument};
+use irsa_core::trust::{Decision, TrustDocument, WebIdentityCaller};
 use libfuzzer_sys::fuzz_target;
 
 const SUBJECTS: [&str; 3] =
@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
         for audience in ["sts.amazonaws.com", "other"] {
             let set = document.subjects(&provider, audience);
             for subject in SUBJECTS {
-                let caller = Caller::new(provider.clone(), subject, audience);
+                let caller = WebIdentityCaller::new(provider.clone(), subject, audience);
                 let check = document.check(&caller);
                 assert_eq!(check.decision, document.decide(&caller));
                 assert_eq!(check.conditions.is_empty(), check.decision != Decision::Unknown, "{check:?}");

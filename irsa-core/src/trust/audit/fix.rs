@@ -18,7 +18,7 @@ use super::subject_pattern::{Reach, places};
 use crate::document::strings;
 use crate::name::{Audience, Issuer, ProviderArn, SUBJECT_PREFIX};
 use crate::ownership::Ownership;
-use crate::trust::evaluate::caller::{Caller, UNNAMED_AUDIENCE};
+use crate::trust::evaluate::caller::{UNNAMED_AUDIENCE, WebIdentityCaller};
 use crate::trust::evaluate::decision::Decision;
 use crate::trust::evaluate::glob::Glob;
 use crate::trust::evaluate::operator::{Family, Operator};
@@ -169,7 +169,7 @@ impl Repairing<'_> {
         let audiences = self.reading.audiences(self.reading.standing(self.ground, provider));
         let let_in = |sub: &String| {
             audiences.iter().any(|audience| {
-                let caller = Caller::new(provider.clone(), sub.clone(), audience.clone());
+                let caller = WebIdentityCaller::new(provider.clone(), sub.clone(), audience.clone());
                 self.reading.document.decide(&caller) == Decision::Allow
             })
         };
@@ -475,7 +475,7 @@ mod tests {
         let sub = |fix: &Value| fix["Statement"]["Condition"]["StringEquals"][format!("{HOST}:sub")].clone();
         assert_eq!(sub(&fix_in(&tagged, &nothing, FindingId::AnySubject)), "system:serviceaccount:ns:worker");
         assert_eq!(sub(&fix_in(&role(allow(aud())), &nothing, FindingId::AnySubject)), PLACEHOLDER);
-        assert!(Caller::service_account(provider(HOST), PLACEHOLDER, STS).is_err(), "nobody can have it");
+        assert!(WebIdentityCaller::service_account(provider(HOST), PLACEHOLDER, STS).is_err(), "nobody can have it");
         // Who was not let in is not let in by a repair either.
         let narrow = allow_sub("StringLike", json!("system:serviceaccount:prod*:*"));
         let fix = fix_in(&role(narrow), &around(), FindingId::NamespacePattern);
@@ -633,7 +633,7 @@ mod tests {
     }
 
     fn decide(document: &TrustDocument, host: &str, sub: &str, audience: &str) -> Decision {
-        document.decide(&Caller::new(provider(host), sub, audience))
+        document.decide(&WebIdentityCaller::new(provider(host), sub, audience))
     }
 
     fn count(found: &[Finding], id: FindingId) -> usize {

@@ -8,7 +8,7 @@ use super::fixtures::{STS, arn, found_in, provider, role};
 use super::issuer_tests::{ISSUERS, allow, service, takes};
 use super::rules::FindingId as Id;
 use crate::name::Issuer;
-use crate::trust::evaluate::caller::Caller;
+use crate::trust::evaluate::caller::WebIdentityCaller;
 use crate::trust::evaluate::decision::Decision;
 use crate::trust::{TrustDocument, usual_audience};
 
@@ -76,7 +76,7 @@ proptest! {
             // A subject of the service whose tenant the old document names.
             let audiences = known.map_or_else(|| vec![STS, "vault", "x", "else", usual.as_str()], |audience| vec![audience, "x"]);
             for audience in audiences {
-                let caller = Caller::new(provider(host), subject, audience);
+                let caller = WebIdentityCaller::new(provider(host), subject, audience);
                 let (before, after) = (old.decide(&caller), new.decide(&caller));
                 let closed = matches!(finding.id, Id::OtherProviderCondition | Id::TenantPattern) && after == Decision::Deny;
                 prop_assert!(after == before || closed, "{host} {audience}: {before} became {after} by {finding:?}");

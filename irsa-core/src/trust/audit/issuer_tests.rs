@@ -11,7 +11,7 @@ use super::severity::Severity;
 use super::{AuditedRole, Surroundings, who_can};
 use crate::name::Issuer;
 use crate::trust::TrustDocument;
-use crate::trust::evaluate::caller::Caller;
+use crate::trust::evaluate::caller::WebIdentityCaller;
 use crate::trust::evaluate::decision::Decision;
 use crate::trust::issuers::{IssuerKind, TokenAudience, TokenService};
 
@@ -416,13 +416,14 @@ fn who_can_lists_subjects_of_every_issuer() {
 fn tokens_of_built_in_issuers_are_decided() {
     let document = json!({"Statement": [allow(COGNITO, json!({"StringEquals": {format!("{COGNITO}:aud"): "pool"}}))]});
     let document = TrustDocument::from_value(&document).unwrap();
-    let decide = |host: &str, audience: &str| document.decide(&Caller::new(provider(host), "us-east-1:x", audience));
+    let decide =
+        |host: &str, audience: &str| document.decide(&WebIdentityCaller::new(provider(host), "us-east-1:x", audience));
     assert_eq!(decide(COGNITO, "pool"), Decision::Allow);
     assert_eq!(decide(COGNITO, "other"), Decision::Deny);
     assert_eq!(decide("accounts.google.com", "pool"), Decision::Deny);
     let text = json!({"Statement": [{"Effect": "Allow", "Principal": {"Federated": GITHUB}, "Action": "sts:*"}]});
     let document = TrustDocument::from_value(&text).unwrap();
-    let caller = Caller::new(provider(GITHUB), "repo:my-org/app:x", STS);
+    let caller = WebIdentityCaller::new(provider(GITHUB), "repo:my-org/app:x", STS);
     assert_eq!(document.decide(&caller), Decision::Deny, "GitHub needs a provider in the account");
 }
 

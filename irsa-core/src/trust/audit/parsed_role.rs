@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Audience, Issuer, ProviderArn, RoleArn, SUBJECT_PREFIX};
 use crate::ownership::Ownership;
 use crate::trust::evaluate::budget::Work;
-use crate::trust::evaluate::caller::{Caller, UNNAMED_AUDIENCE};
+use crate::trust::evaluate::caller::{UNNAMED_AUDIENCE, WebIdentityCaller};
 use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::decision::Decision;
 use crate::trust::evaluate::document::{Effect, TrustDocument};
@@ -317,7 +317,7 @@ impl Reading<'_> {
         }
         let mut groups: BTreeMap<Vec<Truth>, BTreeSet<String>> = BTreeMap::new();
         for audience in audiences {
-            let caller = Caller::new(provider.clone(), "", audience.as_str());
+            let caller = WebIdentityCaller::new(provider.clone(), "", audience.as_str());
             let said = self.audience_tests().map(|test| test.holds(&caller)).collect();
             groups.entry(said).or_default().insert(audience);
         }

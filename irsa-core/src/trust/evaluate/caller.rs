@@ -10,7 +10,7 @@ pub(in crate::trust) const UNNAMED_AUDIENCE: &str = "any audience \u{2026}";
 
 /// A caller of `sts:AssumeRoleWithWebIdentity`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Caller {
+pub struct WebIdentityCaller {
     /// The OIDC provider in the role's account: gives issuer, account and partition.
     pub provider: ProviderArn,
     /// The token's `sub` claim, such as `system:serviceaccount:default:my-serviceaccount`.
@@ -19,7 +19,7 @@ pub struct Caller {
     pub audience: String,
 }
 
-impl Caller {
+impl WebIdentityCaller {
     /// A caller by its claims.
     pub fn new(provider: ProviderArn, subject: impl Into<String>, audience: impl Into<String>) -> Self {
         Self { provider, subject: subject.into(), audience: audience.into() }

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::caller::Caller;
+use super::caller::WebIdentityCaller;
 use super::operator::{Family, Operator, Order, Set, Truth};
 use super::policy_value::{Held, Resolved, Value, held};
 use super::typed_value::{Network, boolean, date, number};
@@ -21,7 +21,7 @@ pub(in crate::trust) struct Test {
 
 impl Test {
     /// What it says of a caller.
-    pub(in crate::trust) fn holds(&self, caller: &Caller) -> Truth {
+    pub(in crate::trust) fn holds(&self, caller: &WebIdentityCaller) -> Truth {
         let Operator { family, negated, .. } = &self.operator;
         match held(&self.key, caller) {
             _ if *family == Family::Other => Truth::Unknown,
@@ -61,7 +61,7 @@ impl Test {
     }
 
     /// Whether a value of the request fits a value of the policy; unknown where it is not of the operator's type.
-    fn fits(&self, value: &Value, actual: &str, caller: &Caller) -> Truth {
+    fn fits(&self, value: &Value, actual: &str, caller: &WebIdentityCaller) -> Truth {
         match self.operator.family {
             Family::Equals | Family::EqualsIgnoreCase | Family::Like => match value.plain() {
                 Some(glob) => Truth::from(glob.matches(actual)),
@@ -104,9 +104,9 @@ fn compare(order: Order, actual: Option<f64>, wanted: Option<f64>) -> Truth {
 mod tests {
     use super::*;
 
-    fn caller() -> Caller {
+    fn caller() -> WebIdentityCaller {
         let provider = "arn:aws:iam::123456789012:oidc-provider/issuer.example/id/A".parse().unwrap();
-        Caller::new(provider, "system:serviceaccount:ns:app", "sts.amazonaws.com")
+        WebIdentityCaller::new(provider, "system:serviceaccount:ns:app", "sts.amazonaws.com")
     }
 
     fn holds(operator: &str, key: &str, values: &[&str]) -> Truth {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value as Json};
 
-use super::caller::Caller;
+use super::caller::WebIdentityCaller;
 use super::condition::Test;
 use super::glob::Glob;
 use super::operator::{Operator, Truth};
@@ -24,7 +24,7 @@ const FIELD: &str = "trust policy";
 /// A trust policy that can be evaluated.
 ///
 /// ```
-/// use irsa_core::trust::{Caller, Decision, TrustDocument};
+/// use irsa_core::trust::{WebIdentityCaller, Decision, TrustDocument};
 ///
 /// let document = TrustDocument::parse(r#"{
 ///     "Version": "2012-10-17",
@@ -36,7 +36,7 @@ const FIELD: &str = "trust policy";
 ///     }
 /// }"#)?;
 /// let provider = "arn:aws:iam::123456789012:oidc-provider/issuer.example/id/A".parse()?;
-/// let caller = Caller::service_account(provider, "jobs/worker", "sts.amazonaws.com")?;
+/// let caller = WebIdentityCaller::service_account(provider, "jobs/worker", "sts.amazonaws.com")?;
 /// assert_eq!(document.check(&caller).decision, Decision::Allow);
 /// # Ok::<(), irsa_core::Error>(())
 /// ```
@@ -232,7 +232,7 @@ impl Statement {
     }
 
     /// What it says of a caller: whether it applies.
-    pub(in crate::trust) fn applies(&self, caller: &Caller, provider: &str) -> Truth {
+    pub(in crate::trust) fn applies(&self, caller: &WebIdentityCaller, provider: &str) -> Truth {
         let about = self.is_about(provider);
         if about == Truth::False {
             return about;

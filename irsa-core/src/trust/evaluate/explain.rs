@@ -1,7 +1,7 @@
 //! An evaluation in words: which statement does what, and what would have to be otherwise.
 
 use super::Weighed;
-use super::caller::Caller;
+use super::caller::WebIdentityCaller;
 use super::condition::Test;
 use super::decision::Decision;
 use super::document::{Effect, Principal, Statement};
@@ -17,7 +17,7 @@ use crate::trust::issuers::is_documented;
 const MOST_SHOWN: usize = 5;
 
 /// Why the decision is what it is, one line for each statement that matters.
-pub(in crate::trust) fn because(weighed: &Weighed<'_>, caller: &Caller, decision: Decision) -> Vec<String> {
+pub(in crate::trust) fn because(weighed: &Weighed<'_>, caller: &WebIdentityCaller, decision: Decision) -> Vec<String> {
     let mut lines = Vec::new();
     let denied = weighed.of(Effect::Deny, Truth::True).next().is_some();
     for (statement, truth) in &weighed.statements {
@@ -89,7 +89,7 @@ fn why(statement: &Statement) -> String {
     }
 }
 
-fn open(statement: &Statement, caller: &Caller, weighed: &Weighed<'_>) -> String {
+fn open(statement: &Statement, caller: &WebIdentityCaller, weighed: &Weighed<'_>) -> String {
     let open = super::solver::Open::of(statement, caller, &weighed.provider).tests();
     format!("it depends on {}", open.iter().map(what).collect::<Vec<_>>().join(", "))
 }
@@ -138,7 +138,7 @@ fn list(values: &[&str]) -> String {
 }
 
 /// The first thing that keeps a statement from applying.
-fn why_not(statement: &Statement, caller: &Caller, provider: &str) -> String {
+fn why_not(statement: &Statement, caller: &WebIdentityCaller, provider: &str) -> String {
     if !statement.concerns {
         let actions: Vec<&str> = statement.actions.iter().map(String::as_str).collect();
         return format!("it is about {}, not about sts:AssumeRoleWithWebIdentity", list(&actions));
@@ -177,7 +177,7 @@ fn tail(arn: &str) -> &str {
     arn.splitn(6, ':').nth(5).unwrap_or(arn)
 }
 
-fn failed(test: &Test, caller: &Caller) -> String {
+fn failed(test: &Test, caller: &WebIdentityCaller) -> String {
     let wanted = shown(test);
     match held(&test.key, caller) {
         Held::Nothing => {
@@ -197,7 +197,7 @@ fn failed(test: &Test, caller: &Caller) -> String {
 }
 
 /// What the author of a failed test may have meant.
-fn hint(test: &Test, actual: &str, caller: &Caller) -> String {
+fn hint(test: &Test, actual: &str, caller: &WebIdentityCaller) -> String {
     let values = || test.values.iter().map(|value| value.text.as_str());
     if test.operator.negated || !matches!(test.operator.family, Family::Equals | Family::Like) {
         return String::new();

@@ -2,7 +2,7 @@
 //!
 //! Source: IAM user guide, "IAM policy elements: Variables and tags" and "IAM and AWS STS condition context keys".
 
-use super::caller::Caller;
+use super::caller::WebIdentityCaller;
 use super::glob::{Glob, Symbol, fold};
 use super::operator::Family;
 
@@ -52,7 +52,7 @@ pub(in crate::trust) enum Held<'a> {
 ///
 /// Source: IAM user guide, "IAM and AWS STS condition context keys", keys of web identity federation: the provider's URL
 /// without scheme, a colon, the claim. For tokens of a cluster there are `sub` and `aud`.
-pub(in crate::trust) fn held<'a>(key: &str, caller: &'a Caller) -> Held<'a> {
+pub(in crate::trust) fn held<'a>(key: &str, caller: &'a WebIdentityCaller) -> Held<'a> {
     let own = caller.provider.issuer().host_path();
     if let Some((issuer, claim)) = key.rsplit_once(':')
         && issuer.eq_ignore_ascii_case(own)
@@ -103,7 +103,7 @@ impl Value {
     }
 
     /// What it is for a caller.
-    pub(in crate::trust) fn resolve(&self, caller: &Caller) -> Resolved {
+    pub(in crate::trust) fn resolve(&self, caller: &WebIdentityCaller) -> Resolved {
         let (pieces, family) = match &self.pieces {
             Pieces::Plain(glob) => return Resolved::Fully(glob.clone()),
             Pieces::Variables(pieces, family) => (pieces, *family),

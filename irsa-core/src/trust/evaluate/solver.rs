@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::caller::Caller;
+use super::caller::WebIdentityCaller;
 use super::condition::Test;
 use super::decision::Decision;
 use super::document::Statement;
@@ -40,7 +40,7 @@ pub(in crate::trust) enum OpenTest<'a> {
 }
 
 impl<'a> Open<'a> {
-    pub(in crate::trust) fn of(statement: &'a Statement, caller: &Caller, provider: &str) -> Self {
+    pub(in crate::trust) fn of(statement: &'a Statement, caller: &WebIdentityCaller, provider: &str) -> Self {
         let mut open = Vec::new();
         if statement.principal.covers(provider) == Truth::Unknown {
             open.push(OpenTest::AllOfAws { inverted: statement.principal.inverted });
@@ -61,7 +61,7 @@ impl<'a> Open<'a> {
 }
 
 /// What one test says of a caller, where that is the same for every completion.
-pub(in crate::trust) fn settled(test: &Test, caller: &Caller) -> Truth {
+pub(in crate::trust) fn settled(test: &Test, caller: &WebIdentityCaller) -> Truth {
     let truth = test.holds(caller);
     if truth != Truth::Unknown || held(&test.key, caller) != Held::NotGiven || !can_be_told(test) {
         return truth;
@@ -75,7 +75,7 @@ pub(in crate::trust) fn settled(test: &Test, caller: &Caller) -> Truth {
 }
 
 /// The values as patterns, where no variable among them is open.
-fn resolved(test: &Test, caller: &Caller) -> Option<Vec<Glob>> {
+fn resolved(test: &Test, caller: &WebIdentityCaller) -> Option<Vec<Glob>> {
     let resolve = |value: &Value| match value.resolve(caller) {
         Resolved::Fully(glob) => Some(Some(glob)),
         Resolved::Never => None,

@@ -5,7 +5,7 @@
 //! certain and a set at most, and who gets in is what an Allow covers and no Deny does.
 
 use super::budget::Work;
-use super::caller::Caller;
+use super::caller::WebIdentityCaller;
 use super::condition::Test;
 use super::decision::Decision;
 use super::document::{Effect, Statement, TrustDocument};
@@ -131,7 +131,7 @@ impl TrustDocument {
 
     /// The same, as far as there is work left; the rest is told too large.
     pub(in crate::trust) fn subjects_within(&self, provider: &ProviderArn, audience: &str, work: &Work) -> SubjectSet {
-        let caller = Caller::new(provider.clone(), "", audience);
+        let caller = WebIdentityCaller::new(provider.clone(), "", audience);
         let arn = provider.to_string();
         let sets: Vec<(&Statement, Sets)> = self
             .statements
@@ -212,7 +212,7 @@ fn part(
     }
 }
 
-fn sets_of(statement: &Statement, caller: &Caller, provider: &str, work: &Work) -> Sets {
+fn sets_of(statement: &Statement, caller: &WebIdentityCaller, provider: &str, work: &Work) -> Sets {
     let mut certain = Union::nothing();
     let mut at_most = Union::nothing();
     let mut conditions = Vec::new();
@@ -273,14 +273,14 @@ fn sets_of(statement: &Statement, caller: &Caller, provider: &str, work: &Work) 
 }
 
 /// Whether a test is one of this provider's `sub`.
-fn is_of_subject(test: &Test, caller: &Caller) -> bool {
-    let marked = Caller { subject: "subject".to_owned(), audience: "audience".to_owned(), ..caller.clone() };
+fn is_of_subject(test: &Test, caller: &WebIdentityCaller) -> bool {
+    let marked = WebIdentityCaller { subject: "subject".to_owned(), audience: "audience".to_owned(), ..caller.clone() };
     held(&test.key, &marked) == Held::One("subject") && test.operator.family != Family::Null
 }
 
 /// The patterns that a test of `sub` compares with: for certain, at most, and whether they differ; nothing where its operator
 /// does not compare texts.
-fn limits(test: &Test, caller: &Caller) -> Option<(Vec<Glob>, Vec<Glob>, bool)> {
+fn limits(test: &Test, caller: &WebIdentityCaller) -> Option<(Vec<Glob>, Vec<Glob>, bool)> {
     if !matches!(test.operator.family, Family::Equals | Family::EqualsIgnoreCase | Family::Like) {
         return None;
     }
@@ -302,7 +302,7 @@ fn limits(test: &Test, caller: &Caller) -> Option<(Vec<Glob>, Vec<Glob>, bool)> 
     Some((small, large, open))
 }
 
-fn is_subject_key(key: &str, caller: &Caller) -> bool {
+fn is_subject_key(key: &str, caller: &WebIdentityCaller) -> bool {
     key.rsplit_once(':').is_some_and(|(issuer, claim)| {
         issuer.eq_ignore_ascii_case(caller.provider.issuer().host_path()) && claim.eq_ignore_ascii_case("sub")
     })
@@ -419,7 +419,7 @@ mod tests {
             let set = document.subjects(&provider, "sts.amazonaws.com");
             let exact = set.parts.iter().all(|part| part.exact);
             for subject in ["", "a", "b", "ab", "aa", "bb", "aab", "abb", "ba", "bab", "c", "B", "aB", "AB"] {
-                let expected = document.decide(&Caller::new(provider.clone(), subject, "sts.amazonaws.com"));
+                let expected = document.decide(&WebIdentityCaller::new(provider.clone(), subject, "sts.amazonaws.com"));
                 let told = set.decide(subject);
                 let agrees = told == expected || (!exact && told == Decision::Unknown);
                 prop_assert!(agrees, "{subject}: told {told}, evaluated {expected}: {set:?}");
