@@ -415,13 +415,14 @@ async fn quotas_that_may_not_be_read_are_a_warning() {
 
 #[tokio::test]
 async fn a_self_hosted_cluster_is_known_by_its_issuer_alone() {
-    use irsa_core::Identity;
+    use irsa_core::ClusterIdentity;
     let world = World::new();
     let issuer: irsa_core::name::Issuer = "https://issuer.example/path".parse().unwrap();
     world.sandbox.add_provider(&issuer).unwrap();
     let cluster: irsa_core::name::ClusterRef = issuer.url().parse().unwrap();
-    let identity = Identity::given(&cluster, issuer, "123456789012".parse().unwrap(), "aws".parse().unwrap(), None);
-    let client = world.client.clone().with_identity(cluster, identity);
+    let identity =
+        ClusterIdentity::given(&cluster, issuer, "123456789012".parse().unwrap(), "aws".parse().unwrap(), None);
+    let client = world.client.clone().with_cluster_identity(cluster, identity);
     let binding = IrsaBinding::builder("https://issuer.example/path", "default", "sa").with_role_name("reader");
     let request = Request::create(binding.with_role_only(true).build().unwrap());
     client.run(&request).await.unwrap();

@@ -28,7 +28,7 @@ use self::resolved_clusters::ResolvedClusters;
 use crate::apply::Terms;
 use crate::backend::{ClusterBackend, RoleDetail, collect_warnings};
 use crate::client::Client;
-use crate::cluster_identity::{Demand, Identity, resolve};
+use crate::cluster_identity::{ClusterIdentity, Demand, resolve};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::ClusterRef;
 use crate::observe::Backends;
@@ -120,7 +120,7 @@ impl Client {
     async fn knowing(&self, requests: &[Request]) -> Result<Self> {
         let clusters: BTreeSet<ClusterRef> = requests.iter().flat_map(Request::clusters).collect();
         let found = stream::iter(clusters.into_iter().map(|cluster| self.identity_of(cluster).boxed()));
-        let found: Vec<(ClusterRef, Result<Identity>)> = found.buffer_unordered(PLANNED_AT_ONCE).collect().await;
+        let found: Vec<(ClusterRef, Result<ClusterIdentity>)> = found.buffer_unordered(PLANNED_AT_ONCE).collect().await;
         let mut client = self.clone();
         // One that cannot be resolved is an error of the bindings that need it.
         let resolved = found.into_iter().filter_map(|(cluster, identity)| Some((cluster, identity.ok()?)));
@@ -130,7 +130,7 @@ impl Client {
         Ok(client)
     }
 
-    async fn identity_of(&self, cluster: ClusterRef) -> (ClusterRef, Result<Identity>) {
+    async fn identity_of(&self, cluster: ClusterRef) -> (ClusterRef, Result<ClusterIdentity>) {
         let (backend, given) = (self.backends.identity.as_ref(), &self.backends.given);
         let resolved = resolve(backend, given, std::slice::from_ref(&cluster), Demand::Usable);
         let identity = self.in_time("reading the cluster", resolved).await.and_then(|mut found| {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::apply::{Terms, interrupted};
 use crate::backend::{ClusterBackend, IamBackend, IdentityBackend, collect_warnings};
-use crate::cluster_identity::{CachedIdentity, Identity};
+use crate::cluster_identity::{CachedIdentityBackend, ClusterIdentity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
 use crate::name::{ClusterRef, RoleName};
@@ -60,7 +60,7 @@ impl Client {
 
     /// A client of these back ends.
     pub fn new(identity: Arc<dyn IdentityBackend>, iam: Arc<dyn IamBackend>) -> Self {
-        let identity = Arc::new(CachedIdentity::new(identity));
+        let identity = Arc::new(CachedIdentityBackend::new(identity));
         let backends = Backends {
             identity,
             iam,
@@ -99,7 +99,7 @@ impl Client {
 
     /// Gives a cluster's identity, so that EKS is not asked.
     #[must_use]
-    pub fn with_identity(mut self, cluster: ClusterRef, identity: Identity) -> Self {
+    pub fn with_cluster_identity(mut self, cluster: ClusterRef, identity: ClusterIdentity) -> Self {
         self.backends.given.insert(cluster, identity);
         self
     }

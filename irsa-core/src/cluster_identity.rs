@@ -44,7 +44,7 @@ impl fmt::Display for ClusterId {
 /// A cluster as far as bindings are concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Identity {
+pub struct ClusterIdentity {
     /// What stands for it in tags and hashes.
     pub cluster: ClusterId,
     /// The partition.
@@ -59,7 +59,7 @@ pub struct Identity {
     pub certificate_authority: Option<String>,
 }
 
-impl Identity {
+impl ClusterIdentity {
     /// Given by the user in place of asking EKS. Where the cluster has a name and a region, its ARN stands for it.
     pub fn given(
         cluster: &ClusterRef,
@@ -129,10 +129,10 @@ pub(crate) enum Demand {
 /// `NotFound` for a cluster that does not exist, `Unavailable` for one that has no issuer (yet).
 pub(crate) async fn resolve(
     backend: &dyn IdentityBackend,
-    given: &BTreeMap<ClusterRef, Identity>,
+    given: &BTreeMap<ClusterRef, ClusterIdentity>,
     clusters: &[ClusterRef],
     demand: Demand,
-) -> Result<BTreeMap<ClusterRef, Identity>> {
+) -> Result<BTreeMap<ClusterRef, ClusterIdentity>> {
     let each = clusters.iter().map(|cluster| {
         async move {
             let identity = match given.get(cluster) {
@@ -146,19 +146,19 @@ pub(crate) async fn resolve(
     futures::future::try_join_all(each).await.map(|pairs| pairs.into_iter().collect())
 }
 
-async fn resolve_one(backend: &dyn IdentityBackend, cluster: &ClusterRef, demand: Demand) -> Result<Identity> {
+async fn resolve_one(backend: &dyn IdentityBackend, cluster: &ClusterRef, demand: Demand) -> Result<ClusterIdentity> {
     if let ClusterRef::Issuer(issuer) = cluster {
         let caller = backend.caller_identity().await?;
-        return Ok(Identity::given(cluster, issuer.clone(), caller.account, caller.partition, None));
+        return Ok(ClusterIdentity::given(cluster, issuer.clone(), caller.account, caller.partition, None));
     }
     match (backend.cluster(cluster).await?, cluster) {
         (Some(description), _) => {
             if demand == Demand::Usable {
                 check_issuer(&description)?;
             }
-            Ok(Identity::described(description))
+            Ok(ClusterIdentity::described(description))
         }
-        (None, ClusterRef::Arn(arn)) if demand == Demand::ArnIsEnough => Ok(Identity::gone(arn)),
+        (None, ClusterRef::Arn(arn)) if demand == Demand::ArnIsEnough => Ok(ClusterIdentity::gone(arn)),
         (None, _) => Err(missing(cluster, demand)),
     }
 }
@@ -194,7 +194,7 @@ fn check_issuer(description: &ClusterDescription) -> Result<()> {
 
 /// An identity back end that remembers clusters for ten minutes and asks once for all who ask at the same time.
 #[derive(Debug)]
-pub(crate) struct CachedIdentity {
+pub(crate) struct CachedIdentityBackend {
     inner: Arc<dyn IdentityBackend>,
     clusters: Mutex<HashMap<ClusterRef, Arc<Mutex<Kept>>>>,
 }
@@ -202,14 +202,14 @@ pub(crate) struct CachedIdentity {
 /// The last usable answer, and since when it is kept.
 type Kept = Option<(Instant, ClusterDescription)>;
 
-impl CachedIdentity {
+impl CachedIdentityBackend {
     pub(crate) fn new(inner: Arc<dyn IdentityBackend>) -> Self {
         Self { inner, clusters: Mutex::default() }
     }
 }
 
 #[async_trait]
-impl IdentityBackend for CachedIdentity {
+impl IdentityBackend for CachedIdentityBackend {
     async fn cluster(&self, cluster: &ClusterRef) -> Result<Option<ClusterDescription>> {
         let slot = Arc::clone(self.clusters.lock().await.entry(cluster.clone()).or_default());
         let mut slot = slot.lock().await;
@@ -251,7 +251,7 @@ mod tests {
         }
     }
 
-    async fn resolved(answer: Option<ClusterDescription>, cluster: &str, demand: Demand) -> Result<Identity> {
+    async fn resolved(answer: Option<ClusterDescription>, cluster: &str, demand: Demand) -> Result<ClusterIdentity> {
         let mut backend = MockIdentityBackend::new();
         backend.expect_cluster().returning(move |_| Ok(answer.clone()));
         let cluster: ClusterRef = cluster.parse()?;
@@ -291,7 +291,7 @@ mod tests {
         let mut backend = MockIdentityBackend::new();
         let answer = description(Some("https://issuer.example/id/A"), "ACTIVE");
         backend.expect_cluster().times(2).returning(move |_| Ok(Some(answer.clone())));
-        let cached = CachedIdentity::new(Arc::new(backend));
+        let cached = CachedIdentityBackend::new(Arc::new(backend));
         let cluster: ClusterRef = "demo".parse().unwrap();
         for _ in 0..3 {
             cached.cluster(&cluster).await.unwrap();

@@ -11,7 +11,7 @@ pub use self::export::Export;
 use crate::backend::{OidcProvider, ServiceAccount};
 use crate::binding::{AUDIENCE_ANNOTATION, IrsaBinding, ROLE_ARN_ANNOTATION};
 use crate::client::Client;
-use crate::cluster_identity::{ClusterId, Demand, Identity, resolve};
+use crate::cluster_identity::{ClusterId, ClusterIdentity, Demand, resolve};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
 use crate::name::{
@@ -76,7 +76,7 @@ impl<'a> Account<'a> {
 
 /// What is the same for every binding of a cluster.
 struct Place {
-    identity: Identity,
+    identity: ClusterIdentity,
     arn: Option<ProviderArn>,
     provider: Option<OidcProvider>,
 }
@@ -102,7 +102,7 @@ async fn place_of(backends: &Backends, cluster: &ClusterRef) -> Result<Place> {
 }
 
 /// Makes sure of the cluster: the bindings of another one would be shown as drifted.
-async fn sure(backends: &Backends, cluster: &ClusterRef, identity: &Identity) -> Result<()> {
+async fn sure(backends: &Backends, cluster: &ClusterRef, identity: &ClusterIdentity) -> Result<()> {
     let backend = backends.cluster(cluster)?;
     if !backend.through_eks() {
         check_cluster(cluster, identity, &backend.fingerprint().await?)?;

@@ -3,7 +3,7 @@
 //!
 //! # The flow
 //! ```text
-//! IrsaBinding --resolve--> Identity --observe--> Observed --plan--> Plan --apply--> Report
+//! IrsaBinding --resolve--> ClusterIdentity --observe--> Observed --plan--> Plan --apply--> Report
 //! what is wanted           issuer, account,      what is there      pure diff:       what was done,
 //!                          partition, provider   (AWS, clusters)    a list of steps  step by step
 //! binding.rs               cluster_identity.rs   observe.rs         plan.rs          apply.rs, report.rs
@@ -107,7 +107,7 @@ pub use self::binding::{
     STS_REGIONAL_ENDPOINTS_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION,
 };
 pub use self::client::Client;
-pub use self::cluster_identity::{ClusterId, Identity};
+pub use self::cluster_identity::{ClusterId, ClusterIdentity};
 #[cfg(any(feature = "aws", feature = "kube"))]
 pub use self::connection_limit::ConnectionLimit;
 pub use self::document::PolicyDocument;

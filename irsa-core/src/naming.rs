@@ -1,7 +1,7 @@
 //! The conventions by which the role of a binding is named: irsa's own, and the one of gen3's script `iam-serviceaccount`
 //! (uc-cdis/cloud-automation), whose roles and policies are known again by the names that it gave.
 
-use crate::cluster_identity::Identity;
+use crate::cluster_identity::ClusterIdentity;
 use crate::name::{ClusterName, InlinePolicyName, Namespace, RoleName, ServiceAccountName};
 use crate::ownership::hash;
 
@@ -60,7 +60,7 @@ impl Naming<'_> {
     /// The default name; over 64 characters it is cut and ends in a hash, always the same one.
     ///
     /// Nothing where the cluster has no name: then the name of the role must be given.
-    pub(crate) fn default(&self, identity: &Identity) -> Option<RoleName> {
+    pub(crate) fn default(&self, identity: &ClusterIdentity) -> Option<RoleName> {
         let whole = self.whole()?;
         if let Some(short) = self.short() {
             return Some(short);
@@ -93,10 +93,10 @@ impl Convention {
 mod tests {
     use super::*;
 
-    fn identity(cluster: &str) -> Identity {
+    fn identity(cluster: &str) -> ClusterIdentity {
         let reference = format!("arn:aws:eks:us-east-1:123456789012:cluster/{cluster}").parse().unwrap();
         let issuer = "https://issuer.example/id/A".parse().unwrap();
-        Identity::given(&reference, issuer, "123456789012".parse().unwrap(), "aws".parse().unwrap(), None)
+        ClusterIdentity::given(&reference, issuer, "123456789012".parse().unwrap(), "aws".parse().unwrap(), None)
     }
 
     fn gen3(environment: &str) -> Convention {

@@ -18,7 +18,7 @@ use futures::channel::oneshot;
 use futures::future::{BoxFuture, Shared};
 
 use crate::backend::{ClusterBackend, IamBackend, IdentityBackend, OidcProvider, Quotas, ServiceAccount};
-use crate::cluster_identity::{ClusterId, Demand, Identity, resolve};
+use crate::cluster_identity::{ClusterId, ClusterIdentity, Demand, resolve};
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Audience, ClusterRef, InlinePolicyName, PolicyArn, PolicyRef, ProviderArn, RoleArn, RoleName};
@@ -42,7 +42,7 @@ pub(crate) struct Backends {
     pub(crate) identity: Arc<dyn IdentityBackend>,
     pub(crate) iam: Arc<dyn IamBackend>,
     pub(crate) clusters: BTreeMap<ClusterRef, Arc<dyn ClusterBackend>>,
-    pub(crate) given: BTreeMap<ClusterRef, Identity>,
+    pub(crate) given: BTreeMap<ClusterRef, ClusterIdentity>,
     /// What every answer about a cluster is to say.
     pub(crate) warnings: BTreeMap<ClusterRef, Warning>,
     /// The clusters as they were read for a fleet: then writes are reviewed and not rehearsed while planning.
@@ -81,7 +81,7 @@ impl Backends {
 /// Everything about one request that is not in the request.
 #[derive(Clone, Debug)]
 pub(crate) struct Observed {
-    pub(crate) identities: BTreeMap<ClusterRef, Identity>,
+    pub(crate) identities: BTreeMap<ClusterRef, ClusterIdentity>,
     /// Which role is meant; nothing when nothing was found that could be.
     pub(crate) role_name: Option<RoleName>,
     pub(crate) role: Option<ObservedRole>,
@@ -144,11 +144,11 @@ impl ObservedRole {
 
 impl Observed {
     /// The identity of the binding's own cluster.
-    pub(crate) fn home(&self, request: &Request) -> Result<&Identity> {
+    pub(crate) fn home(&self, request: &Request) -> Result<&ClusterIdentity> {
         self.identity(&request.binding.cluster)
     }
 
-    pub(crate) fn identity(&self, cluster: &ClusterRef) -> Result<&Identity> {
+    pub(crate) fn identity(&self, cluster: &ClusterRef) -> Result<&ClusterIdentity> {
         self.identities
             .get(cluster)
             .ok_or_else(|| Error::new(ErrorKind::Unexpected, format!("cluster {cluster} was not resolved")))
@@ -184,7 +184,7 @@ impl Observed {
 }
 
 /// The identities, awaited by everybody who needs them and asked for once.
-type Identities<'a> = Shared<BoxFuture<'a, Result<BTreeMap<ClusterRef, Identity>>>>;
+type Identities<'a> = Shared<BoxFuture<'a, Result<BTreeMap<ClusterRef, ClusterIdentity>>>>;
 
 /// Reads what a request needs.
 ///
@@ -210,7 +210,7 @@ pub(crate) async fn observe(backends: &Backends, request: &Request) -> Result<Ob
 }
 
 /// The identities of all clusters of a request. Those that only subjects who leave live on may be gone.
-async fn resolve_all(backends: &Backends, request: &Request) -> Result<BTreeMap<ClusterRef, Identity>> {
+async fn resolve_all(backends: &Backends, request: &Request) -> Result<BTreeMap<ClusterRef, ClusterIdentity>> {
     let declared = request.binding.clusters();
     let leaving: Vec<ClusterRef> =
         request.clusters().into_iter().filter(|cluster| !declared.contains(cluster)).collect();
@@ -299,7 +299,7 @@ fn tell_once(tell: &mut Option<oneshot::Sender<Option<ObservedRole>>>, role: &Op
 }
 
 /// Whether the role that a request names by its ARN is in another account than its cluster.
-fn is_elsewhere(request: &Request, identities: &BTreeMap<ClusterRef, Identity>) -> bool {
+fn is_elsewhere(request: &Request, identities: &BTreeMap<ClusterRef, ClusterIdentity>) -> bool {
     let home = identities.get(&request.binding.cluster);
     let own = |arn: &RoleArn| home.is_some_and(|home| home.has_role(arn));
     request.existing_role.as_ref().is_some_and(|arn| !own(arn))

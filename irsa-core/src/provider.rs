@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::backend::OidcProvider;
 use crate::client::Client;
-use crate::cluster_identity::{Demand, Identity, resolve};
+use crate::cluster_identity::{ClusterIdentity, Demand, resolve};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
 use crate::hint::Hint;
@@ -86,7 +86,7 @@ impl Client {
         self.located(cluster).await.map(|(_, arn)| arn)
     }
 
-    async fn located(&self, cluster: &ClusterRef) -> Result<(Identity, ProviderArn)> {
+    async fn located(&self, cluster: &ClusterRef) -> Result<(ClusterIdentity, ProviderArn)> {
         let (backends, clusters) = (&self.backends, std::slice::from_ref(cluster));
         let resolved = resolve(backends.identity.as_ref(), &backends.given, clusters, Demand::Usable);
         let mut identities = self.in_time("reading the cluster", resolved).await?;
@@ -114,7 +114,7 @@ impl Client {
             .collect())
     }
 
-    async fn conclude(&self, identity: &Identity, steps: Vec<Step>, preview: bool) -> Result<Report> {
+    async fn conclude(&self, identity: &ClusterIdentity, steps: Vec<Step>, preview: bool) -> Result<Report> {
         let plan = Plan::of_steps(identity.cluster.as_str(), steps);
         if preview {
             return Ok(plan.report());

@@ -262,7 +262,7 @@ impl Reach {
 fn of_boto(backend: &Arc<Boto3Backend>, target: &Target) -> Client {
     let client = Client::new(backend.clone(), backend.clone());
     match target.cluster.clone().zip(target.identity(backend.partition().clone())) {
-        Some((cluster, identity)) => client.with_identity(cluster, identity),
+        Some((cluster, identity)) => client.with_cluster_identity(cluster, identity),
         None => client,
     }
 }

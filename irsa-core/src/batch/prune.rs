@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::backend::{ClusterBackend, LISTING_ROLES, RoleDetail, ServiceAccount};
 use crate::binding::{IrsaBinding, ROLE_ARN_ANNOTATION};
 use crate::client::Client;
-use crate::cluster_identity::{ClusterId, Identity};
+use crate::cluster_identity::{ClusterId, ClusterIdentity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
 use crate::name::{ClusterRef, RoleArn, Subject, SubjectName};
@@ -49,7 +49,7 @@ impl Client {
                 .with_cause("an empty manifest would remove every binding of the set")
                 .with_hint(Hint::DeleteBindings));
         }
-        let mut clusters: BTreeMap<ClusterRef, Identity> = BTreeMap::new();
+        let mut clusters: BTreeMap<ClusterRef, ClusterIdentity> = BTreeMap::new();
         for cluster in declared.iter().flat_map(|request| request.clusters()).collect::<BTreeSet<_>>() {
             let (cluster, identity) = self.identity_of(cluster).await;
             clusters.insert(cluster, identity?);
@@ -91,7 +91,7 @@ struct Declared {
 }
 
 impl Declared {
-    fn of(declared: &[&Request], clusters: &BTreeMap<ClusterRef, Identity>) -> Self {
+    fn of(declared: &[&Request], clusters: &BTreeMap<ClusterRef, ClusterIdentity>) -> Self {
         let mut all = Self::default();
         for request in declared {
             let binding = &request.binding;
@@ -136,7 +136,7 @@ fn key(detail: &RoleDetail) -> String {
 /// What a prune goes by.
 struct Pruning<'a> {
     declared: Declared,
-    clusters: &'a BTreeMap<ClusterRef, Identity>,
+    clusters: &'a BTreeMap<ClusterRef, ClusterIdentity>,
     /// The clusters whose API servers are at hand.
     read: &'a BTreeMap<ClusterId, ClusterSnapshot>,
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::binding::IrsaBinding;
-use crate::cluster_identity::Identity;
+use crate::cluster_identity::ClusterIdentity;
 use crate::error::{Error, ErrorKind};
 use crate::name::{ClusterRef, Namespace, RoleName, Subject, SubjectName};
 use crate::request::Request;
@@ -13,7 +13,7 @@ pub(super) type SubjectKey = (String, Namespace, SubjectName);
 
 /// What is known of the clusters: nothing before any call.
 #[derive(Clone, Copy, Default)]
-pub(super) struct ResolvedClusters<'a>(Option<&'a BTreeMap<ClusterRef, Identity>>);
+pub(super) struct ResolvedClusters<'a>(Option<&'a BTreeMap<ClusterRef, ClusterIdentity>>);
 
 impl<'a> ResolvedClusters<'a> {
     /// Whether nothing is known, as before any call.
@@ -22,11 +22,11 @@ impl<'a> ResolvedClusters<'a> {
     }
 
     /// What was resolved.
-    pub(super) fn of(clusters: &'a BTreeMap<ClusterRef, Identity>) -> Self {
+    pub(super) fn of(clusters: &'a BTreeMap<ClusterRef, ClusterIdentity>) -> Self {
         Self(Some(clusters))
     }
 
-    pub(super) fn identity(&self, cluster: &ClusterRef) -> Option<&'a Identity> {
+    pub(super) fn identity(&self, cluster: &ClusterRef) -> Option<&'a ClusterIdentity> {
         self.0?.get(cluster)
     }
 

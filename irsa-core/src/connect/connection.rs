@@ -45,7 +45,7 @@ impl Connection {
         let mut client = Client::new(backend.clone(), backend).with_timeout(target.timeout);
         let identity = target.identity(Partition::of_region(region.as_str()));
         if let (Some(identity), Some(cluster)) = (identity, &target.cluster) {
-            client = client.with_identity(cluster.clone(), identity);
+            client = client.with_cluster_identity(cluster.clone(), identity);
         }
         let (environment, target) = (environment.clone(), target.clone());
         Ok(Self { environment, target, config, region, limit, client })

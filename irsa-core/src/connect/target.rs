@@ -11,7 +11,7 @@ use super::config::{Config, contradiction};
 use super::environment::Environment;
 use crate::aws::check_endpoint_url;
 use crate::client::Client;
-use crate::cluster_identity::Identity;
+use crate::cluster_identity::ClusterIdentity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::{Hint, NEUTRAL};
 use crate::kube::{Plugins, kubeconfig};
@@ -141,13 +141,13 @@ impl Target {
 
     /// The identity of the cluster, where it is given in place of asking EKS. `partition` is taken where neither ARN nor
     /// issuer tells it.
-    pub fn identity(&self, partition: Partition) -> Option<Identity> {
+    pub fn identity(&self, partition: Partition) -> Option<ClusterIdentity> {
         let (cluster, (issuer, account)) = self.cluster.as_ref().zip(self.given.clone())?;
         let partition = match cluster {
             ClusterRef::Arn(arn) => arn.partition().clone(),
             _ => EksHost::of_issuer(&issuer).map_or(partition, |host| host.partition),
         };
-        Some(Identity::given(cluster, issuer, account, partition, self.region.clone()))
+        Some(ClusterIdentity::given(cluster, issuer, account, partition, self.region.clone()))
     }
 
     /// The kubeconfig: the file that was named, else those that kubectl would read; empty where there is none.

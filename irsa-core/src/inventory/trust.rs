@@ -8,7 +8,7 @@ use futures::{FutureExt, StreamExt};
 use crate::backend::{Role, RoleDetail, ServiceAccount};
 use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::client::Client;
-use crate::cluster_identity::{Demand, Identity, resolve};
+use crate::cluster_identity::{ClusterIdentity, Demand, resolve};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{AccountId, ClusterRef, InlinePolicyName, ProviderArn, RoleArn, RoleName};
 use crate::observe::{Backends, check_cluster};
@@ -150,7 +150,7 @@ fn providers_or(
 
 /// A cluster that was read.
 struct Cluster {
-    identity: Identity,
+    identity: ClusterIdentity,
     accounts: Vec<KnownAccount>,
 }
 

@@ -6,7 +6,7 @@ use futures::FutureExt;
 
 use super::{Backends, Identities, Observed, check_cluster};
 use crate::backend::{ClusterBackend, NewServiceAccount, ServiceAccount, WriteMode};
-use crate::cluster_identity::{ClusterId, Identity};
+use crate::cluster_identity::{ClusterId, ClusterIdentity};
 use crate::error::{Error, Result};
 use crate::name::{ClusterRef, Namespace, RoleArn, ServiceAccountName, Subject, SubjectName};
 use crate::ownership::Member;
@@ -217,7 +217,7 @@ async fn namespace_status(
 }
 
 /// The ARN that the role of a create has, if it is not there already in another path.
-fn future_role_arn(request: &Request, home: &Identity) -> Option<RoleArn> {
+fn future_role_arn(request: &Request, home: &ClusterIdentity) -> Option<RoleArn> {
     let binding = &request.binding;
     if let Some(arn) = &request.existing_role {
         return Some(arn.clone());

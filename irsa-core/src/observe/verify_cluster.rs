@@ -1,7 +1,7 @@
 //! The right cluster: whether an API server is that of the cluster that was named.
 
 use crate::backend::ApiServerFingerprint;
-use crate::cluster_identity::Identity;
+use crate::cluster_identity::ClusterIdentity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
 use crate::hint::Hint;
@@ -14,7 +14,7 @@ use crate::report::{Warning, WarningId};
 /// `WrongCluster` when it is another one, or when nothing can be compared and the user did not choose it by name.
 pub(crate) fn check_cluster(
     cluster: &ClusterRef,
-    identity: &Identity,
+    identity: &ClusterIdentity,
     fingerprint: &ApiServerFingerprint,
 ) -> Result<Option<Warning>> {
     if !Guard::RightCluster.stands() {
@@ -80,11 +80,11 @@ mod tests {
         base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pem)
     }
 
-    fn identity() -> Identity {
+    fn identity() -> ClusterIdentity {
         let cluster: ClusterRef = "arn:aws:eks:us-east-1:123456789012:cluster/demo".parse().unwrap();
         let issuer = "https://issuer.example/id/A".parse().unwrap();
         let mut identity =
-            Identity::given(&cluster, issuer, "123456789012".parse().unwrap(), "aws".parse().unwrap(), None);
+            ClusterIdentity::given(&cluster, issuer, "123456789012".parse().unwrap(), "aws".parse().unwrap(), None);
         identity.endpoint = Some("https://demo.example".to_owned());
         identity.certificate_authority = Some(pem("Q0E="));
         identity

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::binding::{MOST_TAGS, check_documents, check_policy_place};
-use crate::cluster_identity::{ClusterId, Identity};
+use crate::cluster_identity::{ClusterId, ClusterIdentity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Guard;
 use crate::name::{PolicyArn, ProviderArn, RoleArn, Subject};
@@ -14,7 +14,7 @@ use crate::trust::Derivation;
 
 /// What the role shall be, whatever it is now.
 pub(super) struct Goal<'a> {
-    pub(super) home: &'a Identity,
+    pub(super) home: &'a ClusterIdentity,
     pub(super) arn: RoleArn,
     pub(super) first: Member,
     /// Every subject that is declared, the first one among them.
