@@ -2,7 +2,7 @@
 //! statements of others, and what they refuse.
 
 use irsa_core::name::{Namespace, ServiceAccountName};
-use irsa_core::{BindingView, ErrorKind, WarningId};
+use irsa_core::{BindingStatus, ErrorKind, WarningId};
 use serde_json::{Value, json};
 
 use crate::world::{ROLE, World, text, warned};
@@ -27,13 +27,13 @@ async fn with_statement(effect: &str, sid: &str, (operator, key, value): (&str, 
     world
 }
 
-async fn get(world: &World) -> BindingView {
+async fn get(world: &World) -> BindingStatus {
     let (namespace, name) = (Namespace::new("default").unwrap(), ServiceAccountName::new("sa").unwrap());
     world.client.get(&"sandbox".parse().unwrap(), &namespace, &name, None).await.unwrap()
 }
 
-fn problem<'a>(view: &'a BindingView, id: &str) -> &'a str {
-    view.problems.iter().find(|problem| problem.id == id).map(|problem| problem.message.as_str()).unwrap_or_default()
+fn issue<'a>(view: &'a BindingStatus, id: &str) -> &'a str {
+    view.issues.iter().find(|issue| issue.id == id).map(|issue| issue.message.as_str()).unwrap_or_default()
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn a_deny_that_keeps_the_subject_out_is_refused_and_shown() {
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(text(&error).contains("statement 2 (Out) denies it"), "{}", text(&error));
     assert_eq!(world.writes(), Vec::<&str>::new());
-    assert!(problem(&get(&world).await, "subject-not-trusted").contains("(Out) denies it"));
+    assert!(issue(&get(&world).await, "subject-not-trusted").contains("(Out) denies it"));
     assert!(!world.can_assume("sandbox", "default/sa", ROLE).await);
 }
 
@@ -52,7 +52,7 @@ async fn a_deny_of_somebody_else_is_nobodys_trouble() {
     let world = with_statement("Deny", "Other", ("StringEquals", "sub", "system:serviceaccount:default:b")).await;
     let report = world.create(World::binding()).await.unwrap();
     assert!(!report.changed && warned(&report, WarningId::ForeignTrust).is_none(), "{:?}", report.warnings);
-    assert_eq!(get(&world).await.problems, []);
+    assert_eq!(get(&world).await.issues, []);
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn what_depends_on_the_request_is_said() {
     let report = world.create(World::binding()).await.unwrap();
     let warning = warned(&report, WarningId::ForeignTrust).unwrap();
     assert!(warning.message.contains("default/sa") && warning.message.contains("aws:SourceIp"), "{}", warning.message);
-    assert!(problem(&get(&world).await, "subject-in-doubt").contains("aws:SourceIp"));
+    assert!(issue(&get(&world).await, "subject-in-doubt").contains("aws:SourceIp"));
 }
 
 #[tokio::test]
@@ -70,9 +70,9 @@ async fn who_else_gets_in_is_said() {
     let report = world.create(World::binding()).await.unwrap();
     let warning = warned(&report, WarningId::ForeignTrust).unwrap();
     assert!(warning.message.contains("Wide") && warning.message.contains("system:serviceaccount:*:sa"), "{warning:?}");
-    assert!(problem(&get(&world).await, "trust-wide").contains("system:serviceaccount:*:sa"));
+    assert!(issue(&get(&world).await, "trust-wide").contains("system:serviceaccount:*:sa"));
     let list = world.client.list(&"sandbox".parse().unwrap(), None).await.unwrap();
-    assert!(list.iter().any(|view| !problem(view, "trust-wide").is_empty()));
+    assert!(list.iter().any(|view| !issue(view, "trust-wide").is_empty()));
 }
 
 #[tokio::test]

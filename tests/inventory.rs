@@ -1,7 +1,7 @@
 //! Get, list and providers: what exists, whoever made it, and where it does not fit.
 
 use irsa_core::name::{Audience, ClusterRef, Namespace, ServiceAccountName};
-use irsa_core::{AccountState, BindingState, BindingView, ErrorKind, ROLE_ARN_ANNOTATION, RoleState};
+use irsa_core::{AccountState, BindingState, BindingStatus, ErrorKind, ROLE_ARN_ANNOTATION, RoleState};
 use serde_json::json;
 
 use crate::world::{ROLE, World, actions, ec2_trust, text};
@@ -10,7 +10,7 @@ fn sandbox() -> ClusterRef {
     "sandbox".parse().unwrap()
 }
 
-async fn get(world: &World, name: &str) -> irsa_core::Result<BindingView> {
+async fn get(world: &World, name: &str) -> irsa_core::Result<BindingStatus> {
     let (namespace, name) = (Namespace::new("default").unwrap(), ServiceAccountName::new(name).unwrap());
     world.client.get(&sandbox(), &namespace, &name, None).await
 }
@@ -23,8 +23,8 @@ fn annotate(world: &World, name: &str, role: &str) {
     });
 }
 
-fn problem_ids(view: &BindingView) -> Vec<&str> {
-    view.problems.iter().map(|problem| problem.id.as_str()).collect()
+fn issue_ids(view: &BindingStatus) -> Vec<&str> {
+    view.issues.iter().map(|issue| issue.id.as_str()).collect()
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn a_binding_of_ours_is_ok() {
         "owned",
         "origin",
         "state",
-        "problems",
+        "issues",
     ] {
         assert!(value.get(key).is_some(), "{key}");
     }
@@ -99,12 +99,12 @@ async fn each_thing_that_does_not_fit_is_named() {
             "annotation-missing",
         ),
     ];
-    for (damage, state, problem) in cases {
+    for (damage, state, issue) in cases {
         let world = World::new();
         world.create(World::binding()).await.unwrap();
         damage(&world);
         let view = get(&world, "sa").await.unwrap();
-        assert_eq!((view.state, problem_ids(&view)[0]), (state, problem));
+        assert_eq!((view.state, issue_ids(&view)[0]), (state, issue));
     }
 }
 
@@ -200,6 +200,6 @@ async fn roles_alone_are_judged_by_what_they_say_themselves() {
     world.edit_role("sandbox-default-lost", |role| role.trust_policy = ec2_trust());
     let views = world.client.list_roles(&sandbox(), None).await.unwrap();
     let [lost, own] = &views[..] else { panic!("{views:?}") };
-    assert_eq!((own.state, problem_ids(own)), (BindingState::Ok, vec![]));
-    assert_eq!((lost.state, problem_ids(lost)), (BindingState::Drifted, vec!["subject-not-trusted"]));
+    assert_eq!((own.state, issue_ids(own)), (BindingState::Ok, vec![]));
+    assert_eq!((lost.state, issue_ids(lost)), (BindingState::Drifted, vec!["subject-not-trusted"]));
 }

@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use irsa_core::connect::{Environment, Target};
-use irsa_core::{BindingState, BindingView, CancellationToken, Error, ErrorKind, Report};
+use irsa_core::{BindingState, BindingStatus, CancellationToken, Error, ErrorKind, Report};
 
 pub(crate) use self::environment::VPC_NAME;
 use self::wish::Asked;
@@ -39,7 +39,7 @@ pub(crate) enum Told {
     /// Something was changed, or would be.
     Report { kind: Kind, request: Box<irsa_core::Request>, report: Box<Report> },
     /// How the binding stands.
-    View(Box<BindingView>),
+    View(Box<BindingStatus>),
 }
 
 /// Finds out which environment and cluster are meant, and does what is wished for.
@@ -72,13 +72,13 @@ pub(crate) async fn grant(
 }
 
 /// Why the policies of a role cannot be listed. No line would say that it has none.
-fn unread(view: &BindingView) -> Option<Error> {
+fn unread(view: &BindingStatus) -> Option<Error> {
     if !matches!(view.state, BindingState::Dangling | BindingState::Unknown) {
         return None;
     }
     let (namespace, name) = (&view.namespace, &view.service_account);
     let error = Error::new(ErrorKind::NotFound, format!("the policies of {namespace}/{name} cannot be listed"));
-    let error = view.problems.iter().fold(error, |error, problem| error.with_cause(problem.message.clone()));
+    let error = view.issues.iter().fold(error, |error, issue| error.with_cause(issue.message.clone()));
     Some(error.with_hint("create the role anew with -c, or take the annotation away"))
 }
 

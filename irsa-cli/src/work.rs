@@ -5,7 +5,7 @@ use std::pin::pin;
 use irsa_core::connect::{Environment, Need, Target};
 use irsa_core::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountName};
 use irsa_core::{
-    BindingView, CancellationToken, Client, Error, ErrorKind, Export, IrsaBinding, ProviderView, Report, Request,
+    BindingStatus, CancellationToken, Client, Error, ErrorKind, Export, IrsaBinding, ProviderStatus, Report, Request,
     Result,
 };
 
@@ -53,10 +53,10 @@ pub(crate) enum Work {
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     Report(Report),
-    Binding(BindingView),
-    Bindings(Vec<BindingView>),
+    Binding(BindingStatus),
+    Bindings(Vec<BindingStatus>),
     Export(Export),
-    Provider(ProviderView),
+    Provider(ProviderStatus),
     Trust(Told),
     Gen3(gen3::Told),
 }

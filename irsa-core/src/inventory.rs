@@ -20,7 +20,7 @@ use crate::name::{
 use crate::naming::{Convention, Naming};
 use crate::observe::{Backends, Documents, ObservedRole, check_cluster, read_role};
 use crate::ownership::Member;
-use crate::status::{BindingState, BindingView, Problem};
+use crate::status::{BindingState, BindingStatus, Issue};
 use crate::text::{did_you_mean, nearest};
 use crate::trust::{Decision, member_of};
 
@@ -35,7 +35,7 @@ impl Client {
         namespace: &Namespace,
         service_account: &ServiceAccountName,
         role_name: Option<&RoleName>,
-    ) -> Result<BindingView> {
+    ) -> Result<BindingStatus> {
         let naming = Naming { convention: &Convention::Irsa, cluster: cluster.name(), namespace, service_account };
         self.in_time("reading the binding", get(&self.backends, cluster, naming, (role_name, false))).await
     }
@@ -46,7 +46,7 @@ impl Client {
     ///
     /// # Errors
     /// Those of [`get`](Self::get).
-    pub async fn view(&self, binding: &IrsaBinding) -> Result<BindingView> {
+    pub async fn view(&self, binding: &IrsaBinding) -> Result<BindingStatus> {
         let role = (binding.role_name.as_ref(), binding.role_only);
         self.in_time("reading the binding", get(&self.backends, &binding.cluster, binding.naming(), role)).await
     }
@@ -115,7 +115,7 @@ async fn get(
     cluster: &ClusterRef,
     naming: Naming<'_>,
     (role_name, role_only): (Option<&RoleName>, bool),
-) -> Result<BindingView> {
+) -> Result<BindingStatus> {
     let Naming { namespace, service_account: name, .. } = naming;
     let account = async {
         match role_only {
@@ -239,25 +239,25 @@ fn view(
     (namespace, name): (&Namespace, &str),
     role: Option<&ObservedRole>,
     account: Account<'_>,
-) -> BindingView {
+) -> BindingStatus {
     let annotated = account.there().and_then(annotation);
     let mut members = role.map(|role| trusted(located, role).members).unwrap_or_default();
     members.extend(role.map(|role| role.ownership.members()).unwrap_or_default());
-    let problems = problems(located, (namespace, name), role, account);
-    let has = |id: &str| problems.iter().any(|problem| problem.id == id);
+    let issues = issues(located, (namespace, name), role, account);
+    let has = |id: &str| issues.iter().any(|issue| issue.id == id);
     let state = if has("role-missing") {
         BindingState::Dangling
     } else if has("role-elsewhere") {
         BindingState::Unknown
     } else if has("account-missing") || has("annotation-missing") {
         BindingState::Unbound
-    } else if problems.is_empty() {
+    } else if issues.is_empty() {
         BindingState::Ok
     } else {
         BindingState::Drifted
     };
     let named = annotated.and_then(|value| value.parse::<RoleArn>().ok());
-    BindingView {
+    BindingStatus {
         cluster: located.id().to_string(),
         namespace: namespace.to_string(),
         service_account: name.to_owned(),
@@ -271,27 +271,27 @@ fn view(
         owned: role.is_some_and(|role| role.ownership.is_owned()),
         origin: role.and_then(|role| role.ownership.origin).map(|origin| origin.as_str().to_owned()),
         state,
-        problems,
+        issues,
     }
 }
 
-fn problems(
+fn issues(
     located: &Place,
     (namespace, name): (&Namespace, &str),
     role: Option<&ObservedRole>,
     account: Account<'_>,
-) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut problem = |id: &str, message: String| problems.push(Problem::new(id, message));
+) -> Vec<Issue> {
+    let mut issues = Vec::new();
+    let mut issue = |id: &str, message: String| issues.push(Issue::new(id, message));
     let annotated = account.there().and_then(annotation);
     match (role, annotated.map(str::parse::<RoleArn>)) {
-        (_, Some(Err(error))) => problem("annotation-malformed", format!("the annotation is no role ARN: {error}")),
+        (_, Some(Err(error))) => issue("annotation-malformed", format!("the annotation is no role ARN: {error}")),
         (_, Some(Ok(arn))) if *arn.account() != located.identity.account => {
-            problem("role-elsewhere", format!("{arn} is in another account, which is not looked into"));
+            issue("role-elsewhere", format!("{arn} is in another account, which is not looked into"));
         }
-        (None, Some(Ok(arn))) => problem("role-missing", format!("{arn} does not exist")),
+        (None, Some(Ok(arn))) => issue("role-missing", format!("{arn} does not exist")),
         (Some(role), Some(Ok(arn))) if arn != role.role.arn => {
-            problem("annotation-differs", format!("the annotation names {arn}"));
+            issue("annotation-differs", format!("the annotation names {arn}"));
         }
         _ => {}
     }
@@ -299,10 +299,10 @@ fn problems(
     if !name.contains(['*', '?']) {
         match account {
             Account::Missing => {
-                problem("account-missing", format!("service account {namespace}/{name} does not exist"));
+                issue("account-missing", format!("service account {namespace}/{name} does not exist"));
             }
             Account::There(_) if annotated.is_none() => {
-                problem(
+                issue(
                     "annotation-missing",
                     format!("service account {namespace}/{name} has no annotation {ROLE_ARN_ANNOTATION}"),
                 );
@@ -310,7 +310,7 @@ fn problems(
             Account::There(_) | Account::NotAsked => {}
         }
     }
-    let Some(provider) = &located.arn else { return problems };
+    let Some(provider) = &located.arn else { return issues };
     let declared = match account {
         Account::There(account) => account.annotations.get(AUDIENCE_ANNOTATION).cloned(),
         // The role alone can tell.
@@ -319,9 +319,9 @@ fn problems(
     };
     let audience = declared.as_deref().unwrap_or("sts.amazonaws.com");
     match &located.provider {
-        None => problem("provider-missing", format!("there is no OIDC provider {provider}")),
+        None => issue("provider-missing", format!("there is no OIDC provider {provider}")),
         Some(known) if !known.audiences.iter().any(|known| known == audience) => {
-            problem("audience-refused", format!("the OIDC provider does not take the audience {audience}"));
+            issue("audience-refused", format!("the OIDC provider does not take the audience {audience}"));
         }
         Some(_) => {}
     }
@@ -329,28 +329,25 @@ fn problems(
         let sub = format!("system:serviceaccount:{namespace}:{name}");
         let pattern = name.contains(['*', '?']);
         match role.trust.check(provider, &sub, audience) {
-            Err(error) => problem("trust-unreadable", error.to_string()),
+            Err(error) => issue("trust-unreadable", error.to_string()),
             Ok(_) if pattern && role.trust.admits(provider, &sub, audience) => {}
             Ok(check) if check.decision == Decision::Allow => {}
             Ok(check) if check.decision == Decision::Unknown => {
                 let message =
                     format!("whether the trust policy lets {sub} in depends on {}", check.conditions.join("; "));
-                problem("subject-in-doubt", message);
+                issue("subject-in-doubt", message);
             }
             Ok(check) => {
                 let message = format!(
                     "the trust policy does not let {sub} in with provider and audience {audience}: {}",
                     check.because.join("; ")
                 );
-                problem("subject-not-trusted", message);
+                issue("subject-not-trusted", message);
             }
         }
         for wider in trusted(located, role).wider {
-            problem(
-                "trust-wide",
-                format!("the trust policy lets in {wider}, which is more than names of one namespace"),
-            );
+            issue("trust-wide", format!("the trust policy lets in {wider}, which is more than names of one namespace"));
         }
     }
-    problems
+    issues
 }

@@ -129,7 +129,7 @@ pub use self::sandbox::{
     METHODS as SANDBOX_METHODS, NamespaceState, PolicyState, ProviderState, RoleState, Sandbox, SandboxCluster,
     SandboxQuotas, SandboxState,
 };
-pub use self::status::{BindingState, BindingView, Problem, ProviderView};
+pub use self::status::{BindingState, BindingStatus, Issue, ProviderStatus};
 /// Ends a run between two steps; see [`Client::run_until`] and [`FleetOptions::cancellation`].
 #[doc(no_inline)]
 pub use tokio_util::sync::CancellationToken;

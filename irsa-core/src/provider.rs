@@ -11,7 +11,7 @@ use crate::hint::Hint;
 use crate::name::{Audience, ClusterRef, ProviderArn};
 use crate::plan::{Plan, Step};
 use crate::report::Report;
-use crate::status::ProviderView;
+use crate::status::ProviderStatus;
 use crate::trust::TrustPolicy;
 
 impl Client {
@@ -19,12 +19,12 @@ impl Client {
     ///
     /// # Errors
     /// `NotFound` for a cluster that does not exist, `Unavailable` for one without an issuer.
-    pub async fn provider(&self, cluster: &ClusterRef) -> Result<ProviderView> {
+    pub async fn provider(&self, cluster: &ClusterRef) -> Result<ProviderStatus> {
         let (identity, arn) = self.located(cluster).await?;
         let provider = self.in_time("reading the provider", self.backends.iam.provider(&arn)).await?;
         let exists = provider.is_some();
         let (audiences, tags) = provider.map(|provider| (provider.audiences, provider.tags)).unwrap_or_default();
-        Ok(ProviderView {
+        Ok(ProviderStatus {
             cluster: identity.cluster.to_string(),
             issuer: arn.issuer().url(),
             arn: arn.to_string(),

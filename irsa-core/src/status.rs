@@ -34,14 +34,14 @@ impl BindingState {
 
 /// One thing that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Problem {
+pub struct Issue {
     /// Its stable id, such as `subject-not-trusted`.
     pub id: String,
     /// The thing in words.
     pub message: String,
 }
 
-impl Problem {
+impl Issue {
     pub(crate) fn new(id: &str, message: impl Into<String>) -> Self {
         Self { id: id.to_owned(), message: message.into() }
     }
@@ -50,7 +50,7 @@ impl Problem {
 /// A binding as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct BindingView {
+pub struct BindingStatus {
     /// The ARN of the cluster, or the issuer where that names it.
     pub cluster: String,
     /// The namespace.
@@ -80,13 +80,13 @@ pub struct BindingView {
     /// How it stands.
     pub state: BindingState,
     /// What does not fit.
-    pub problems: Vec<Problem>,
+    pub issues: Vec<Issue>,
 }
 
 /// The OIDC provider of a cluster as `provider show` gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct ProviderView {
+pub struct ProviderStatus {
     /// The ARN of the cluster, or the issuer where that names it.
     pub cluster: String,
     /// The issuer's URL.

@@ -48,7 +48,7 @@ mod _irsa {
     #[pymodule_export]
     use super::permissions::{Permissions, permissions};
     #[pymodule_export]
-    use super::report::{BindingView, Plan, Problem, Provider, Report, Step, WarningMessage};
+    use super::report::{BindingStatus, Issue, Plan, Provider, Report, Step, WarningMessage};
     #[pymodule_export]
     use super::runtime::Call;
     #[pymodule_export]

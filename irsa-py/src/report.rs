@@ -119,7 +119,7 @@ data! {
 
 data! {
     /// A binding as it stands, whoever made it.
-    BindingView(irsa_core::BindingView) {
+    BindingStatus(irsa_core::BindingStatus) {
         /// The namespace.
         namespace,
         /// The service account; for a role that only patterns let in, the pattern.
@@ -148,13 +148,13 @@ data! {
         /// `"created"` or `"adopted"`, where owned.
         origin,
         /// What does not fit.
-        problems,
+        issues,
     }
 }
 
 data! {
     /// One thing that does not fit.
-    Problem(irsa_core::Problem) {
+    Issue(irsa_core::Issue) {
         /// Its stable id, such as `"subject-not-trusted"`.
         id,
         /// The thing in words.
@@ -165,7 +165,7 @@ data! {
 
 data! {
     /// The OIDC provider of a cluster.
-    Provider(irsa_core::ProviderView) {
+    Provider(irsa_core::ProviderStatus) {
         /// The ARN that the provider has, or would have.
         arn,
         /// Whether it exists.

@@ -175,7 +175,7 @@ fn the_role_of_a_binding_is_shown_without_its_account() {
     assert_eq!(shell.run("get sa -o json").json()["state"], "unbound");
     shell.sandbox.faults().clear_calls();
     let shown = shell.run("get sa --role-only -o json").json();
-    assert_eq!((&shown["state"], &shown["problems"]), (&json!("ok"), &json!([])));
+    assert_eq!((&shown["state"], &shown["issues"]), (&json!("ok"), &json!([])));
     assert!(shell.sandbox.calls().iter().all(|call| !call.method.contains("service_account")));
     assert_eq!(shell.run("get other --role-only").code, 1);
 

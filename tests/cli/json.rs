@@ -57,7 +57,7 @@ fn views_have_the_keys_of_the_contract() {
             "owned": true,
             "origin": "created",
             "state": "ok",
-            "problems": [],
+            "issues": [],
         })
     );
     assert_eq!(shell.run("list -o json").json(), json!([one]));

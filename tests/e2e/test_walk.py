@@ -83,7 +83,7 @@ def test_get(bed: Bed, irsa: Irsa, made: Seen) -> None:
         "owned": True,
         "origin": "created",
         "state": "ok",
-        "problems": [],
+        "issues": [],
     }
     text = irsa("get", made.place).stdout
     assert made.arn in text and S3 in text and "ok" in text

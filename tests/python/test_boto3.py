@@ -341,7 +341,7 @@ def test_a_role_alone_is_read_without_an_api_server(account: Account) -> None:
     client = account.client()
     client.apply(role())
     view = client.get("default", "worker", role_only=True)
-    assert (view.role_name, view.state, view.problems) == ("demo-default-worker", "ok", ())
+    assert (view.role_name, view.state, view.issues) == ("demo-default-worker", "ok", ())
     assert asyncio.run(client.get_async("default", "worker", role_only=True)) == view
     with pytest.raises(irsa.NotFoundError):
         client.get("default", "other", role_only=True)

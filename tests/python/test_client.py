@@ -51,7 +51,7 @@ def test_a_plan_writes_nothing_and_says_what_apply_does(client: irsa.Client) -> 
 def test_what_exists_is_read(client: irsa.Client) -> None:
     client.apply(binding(inline={"bucket": BUCKET}))
     view = client.get("default", "worker")
-    assert (view.state, view.problems, view.owned, view.origin) == ("ok", (), True, "created")
+    assert (view.state, view.issues, view.owned, view.origin) == ("ok", (), True, "created")
     assert (view.managed_policies, view.inline_policies) == ((S3,), ("bucket",))
     assert view.annotation == view.role_arn
     assert view.subjects == ("default/worker",)

@@ -1,6 +1,6 @@
 //! What callers of gen3's script read: the name of a role, or names of policies. All else is talk.
 
-use irsa_core::{BindingView, Error, Report, Request};
+use irsa_core::{BindingStatus, Error, Report, Request};
 
 use super::report::{self, Told as Teller};
 use super::{document, failed_as, interrupted_as, report_document, warn};
@@ -44,7 +44,7 @@ fn reported(kind: Kind, request: &Request, report: &Report, printer: &mut Printe
 }
 
 /// Managed policies, then inline ones, each by its name.
-fn names(view: &BindingView) -> String {
+fn names(view: &BindingStatus) -> String {
     let managed = view.managed_policies.iter().filter_map(|arn| arn.rsplit('/').next());
     let inline = view.inline_policies.iter().map(String::as_str);
     managed.chain(inline).map(|name| plain(name) + "\n").collect()

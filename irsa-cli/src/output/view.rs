@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use anstyle::Style;
 use comfy_table::{ContentArrangement, Table, presets};
-use irsa_core::{BindingState, BindingView, ProviderView};
+use irsa_core::{BindingState, BindingStatus, ProviderStatus};
 
 use crate::printer::{CHANGED, ERROR, FAINT, GOOD, STRONG, plain, styled};
 
 /// One binding.
-pub(super) fn binding(view: &BindingView) -> String {
+pub(super) fn binding(view: &BindingStatus) -> String {
     let owned = match (view.owned, &view.origin) {
         (true, Some(origin)) => format!("irsa ({origin})"),
         (true, None) => "irsa".to_owned(),
@@ -38,27 +38,25 @@ pub(super) fn binding(view: &BindingView) -> String {
             ("subjects", listed(&view.subjects)),
         ],
     );
-    let problems = view
-        .problems
-        .iter()
-        .map(|p| format!("{} {}", plain(&p.message), styled(FAINT, &format!("[{}]", plain(&p.id)))));
-    block(&mut text, &[("problems", problems.collect())]);
+    let issues =
+        view.issues.iter().map(|p| format!("{} {}", plain(&p.message), styled(FAINT, &format!("[{}]", plain(&p.id)))));
+    block(&mut text, &[("issues", issues.collect())]);
     text
 }
 
 /// Many bindings.
-pub(super) fn bindings(views: &[BindingView]) -> String {
+pub(super) fn bindings(views: &[BindingStatus]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["SERVICE ACCOUNT", "ROLE", "POLICIES", "STATE", "PROBLEMS"]);
     for view in views {
-        let problems: Vec<&str> = view.problems.iter().map(|problem| problem.id.as_str()).collect();
+        let issues: Vec<&str> = view.issues.iter().map(|issue| issue.id.as_str()).collect();
         table.add_row([
             plain(&format!("{}/{}", view.namespace, view.service_account)),
             view.role_name.as_deref().or(view.role_arn.as_deref()).map_or_else(|| "-".to_owned(), plain),
             (view.managed_policies.len() + view.inline_policies.len()).to_string(),
             view.state.as_str().to_owned(),
-            if problems.is_empty() { "-".to_owned() } else { plain(&problems.join(", ")) },
+            if issues.is_empty() { "-".to_owned() } else { plain(&issues.join(", ")) },
         ]);
     }
     for column in table.column_iter_mut() {
@@ -68,7 +66,7 @@ pub(super) fn bindings(views: &[BindingView]) -> String {
 }
 
 /// The OIDC provider of a cluster.
-pub(super) fn provider(view: &ProviderView) -> String {
+pub(super) fn provider(view: &ProviderStatus) -> String {
     let mut text = format!("{}\n", styled(STRONG, &plain(&view.cluster)));
     let exists = if view.exists { styled(GOOD, "yes") } else { styled(ERROR, "no") };
     let tags: Vec<String> = view.tags.iter().map(|(key, value)| plain(&format!("{key}={value}"))).collect();
@@ -122,12 +120,12 @@ mod tests {
     use anstream::adapter::strip_str;
     use serde_json::json;
 
-    fn view(value: serde_json::Value) -> BindingView {
+    fn view(value: serde_json::Value) -> BindingStatus {
         let mut whole = json!({
             "cluster": "arn:aws:eks:us-east-1:123456789012:cluster/demo", "namespace": "default", "service_account": "a",
             "role_name": "r", "role_arn": "arn:aws:iam::123456789012:role/r", "managed_policies": ["p", "q"],
             "inline_policies": [], "subjects": ["default/a"], "annotation": "arn:aws:iam::123456789012:role/r",
-            "owned": true, "origin": "created", "state": "ok", "problems": [],
+            "owned": true, "origin": "created", "state": "ok", "issues": [],
         });
         for (key, value) in value.as_object().unwrap() {
             whole[key] = value.clone();
@@ -137,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_binding_is_a_block() {
-        let drifted = view(json!({"state": "drifted", "problems": [{"id": "x", "message": "it does not fit"}]}));
+        let drifted = view(json!({"state": "drifted", "issues": [{"id": "x", "message": "it does not fit"}]}));
         assert_eq!(
             strip_str(&binding(&drifted)).to_string(),
             "\
@@ -151,7 +149,7 @@ default/a
                     q
   inline policies   none
   subjects          default/a
-  problems          it does not fit [x]
+  issues            it does not fit [x]
 "
         );
     }
@@ -159,7 +157,7 @@ default/a
     #[test]
     fn bindings_are_a_table() {
         let dangling = json!({"service_account": "much-longer", "role_name": null, "state": "dangling",
-            "managed_policies": [], "problems": [{"id": "role-missing", "message": "m"}]});
+            "managed_policies": [], "issues": [{"id": "role-missing", "message": "m"}]});
         assert_eq!(
             bindings(&[view(json!({})), view(dangling)]),
             "\
@@ -172,7 +170,7 @@ default/much-longer  arn:aws:iam::123456789012:role/r  0         dangling  role-
 
     #[test]
     fn a_provider_that_does_not_exist_is_shown_as_it_would_be() {
-        let view: ProviderView = serde_json::from_value(json!({
+        let view: ProviderStatus = serde_json::from_value(json!({
             "cluster": "c", "issuer": "https://i", "arn": "arn", "exists": false, "audiences": [], "tags": {},
         }))
         .unwrap();

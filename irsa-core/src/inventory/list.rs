@@ -9,14 +9,14 @@ use crate::error::Result;
 use crate::name::{ClusterRef, Namespace, RoleArn, ServiceAccountRef, SubjectName};
 use crate::observe::{Backends, ObservedRole, in_bulk};
 use crate::ownership::Member;
-use crate::status::BindingView;
+use crate::status::BindingStatus;
 
 impl Client {
     /// All bindings of a cluster, or of one namespace, in the order of their names.
     ///
     /// # Errors
     /// `AccessDenied` when roles or service accounts may not be listed.
-    pub async fn list(&self, cluster: &ClusterRef, namespace: Option<&Namespace>) -> Result<Vec<BindingView>> {
+    pub async fn list(&self, cluster: &ClusterRef, namespace: Option<&Namespace>) -> Result<Vec<BindingStatus>> {
         self.in_time("reading the bindings", list(&self.backends, cluster, namespace)).await
     }
 
@@ -25,12 +25,12 @@ impl Client {
     ///
     /// # Errors
     /// `AccessDenied` when roles may not be listed.
-    pub async fn list_roles(&self, cluster: &ClusterRef, namespace: Option<&Namespace>) -> Result<Vec<BindingView>> {
+    pub async fn list_roles(&self, cluster: &ClusterRef, namespace: Option<&Namespace>) -> Result<Vec<BindingStatus>> {
         self.in_time("reading the bindings", list_roles(&self.backends, cluster, namespace)).await
     }
 }
 
-async fn list(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Namespace>) -> Result<Vec<BindingView>> {
+async fn list(backends: &Backends, cluster: &ClusterRef, namespace: Option<&Namespace>) -> Result<Vec<BindingStatus>> {
     let backend = backends.cluster(cluster)?;
     let accounts = async {
         match namespace {
@@ -81,7 +81,7 @@ async fn list_roles(
     backends: &Backends,
     cluster: &ClusterRef,
     namespace: Option<&Namespace>,
-) -> Result<Vec<BindingView>> {
+) -> Result<Vec<BindingStatus>> {
     let (located, roles) = futures::try_join!(place_of(backends, cluster), backends.iam.roles())?;
     let mut views = Vec::new();
     for role in roles.into_iter().filter_map(|detail| in_bulk(detail).ok()) {
@@ -103,7 +103,7 @@ fn let_in(located: &Place, role: &ObservedRole, namespace: Option<&Namespace>) -
     in_scope.map(|member| (member.clone(), member.shown(located.id()))).collect()
 }
 
-fn in_order(mut views: Vec<BindingView>) -> Vec<BindingView> {
+fn in_order(mut views: Vec<BindingStatus>) -> Vec<BindingStatus> {
     views.sort_by(|a, b| {
         (&a.namespace, &a.service_account, &a.role_name).cmp(&(&b.namespace, &b.service_account, &b.role_name))
     });

@@ -12,7 +12,7 @@ from irsa._faults import Faults
 from irsa._irsa import (
     Audit,
     Binding,
-    BindingView,
+    BindingStatus,
     Core,
     Export,
     FleetReport,
@@ -457,7 +457,7 @@ class Client(Twins):
         *,
         role_name: str | None = None,
         role_only: bool = False,
-    ) -> BindingView:
+    ) -> BindingStatus:
         """Reads one binding, also one that other tools made: role, trust, policies, annotation, and whether they fit.
 
         Args:
@@ -476,7 +476,7 @@ class Client(Twins):
         namespace: str | None = None,
         *,
         role_only: bool = False,
-    ) -> tuple[BindingView, ...]:
+    ) -> tuple[BindingStatus, ...]:
         """Reads every binding of the cluster, or of one namespace, whoever made it.
 
         Args:

@@ -8,7 +8,7 @@ __all__ = [
     "Audit",
     "Binding",
     "BindingFailure",
-    "BindingView",
+    "BindingStatus",
     "Call",
     "Core",
     "Export",
@@ -20,7 +20,7 @@ __all__ = [
     "OtherPrincipal",
     "Permissions",
     "Plan",
-    "Problem",
+    "Issue",
     "Progress",
     "Provider",
     "Report",
@@ -329,8 +329,8 @@ class Core:
     ) -> Call[Report]: ...
     def get(
         self, namespace: str, service_account: str, role_name: str | None, role_only: bool
-    ) -> Call[BindingView]: ...
-    def list(self, namespace: str | None, role_only: bool) -> Call[tuple[BindingView, ...]]: ...
+    ) -> Call[BindingStatus]: ...
+    def list(self, namespace: str | None, role_only: bool) -> Call[tuple[BindingStatus, ...]]: ...
     def check_trust(
         self, role_name: str, subject: str, audience: str | None, issuer: str | None
     ) -> Call[TrustCheck]: ...
@@ -582,7 +582,7 @@ class Progress:
     def __ne__(self, other: object, /) -> bool: ...
 
 @final
-class BindingView:
+class BindingStatus:
     """A binding as it stands, whoever made it. Immutable; two that say the same are equal."""
 
     __hash__ = None  # type: ignore[assignment]
@@ -627,12 +627,12 @@ class BindingView:
     def origin(self) -> str | None:
         """`"created"` or `"adopted"`, where owned."""
     @property
-    def problems(self) -> tuple[Problem, ...]:
+    def issues(self) -> tuple[Issue, ...]:
         """What does not fit."""
     def to_dict(self) -> dict[str, Any]:
         """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], /) -> BindingView:
+    def from_dict(cls, data: Mapping[str, Any], /) -> BindingStatus:
         """The object of plain data, as `to_dict` gives it."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
@@ -673,7 +673,7 @@ class Plan:
     def __ne__(self, other: object, /) -> bool: ...
 
 @final
-class Problem:
+class Issue:
     """One thing that does not fit. Immutable; two that say the same are equal."""
 
     __hash__ = None  # type: ignore[assignment]
@@ -687,7 +687,7 @@ class Problem:
     def to_dict(self) -> dict[str, Any]:
         """The same as plain data: dicts, lists, text, numbers, booleans and None."""
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], /) -> Problem:
+    def from_dict(cls, data: Mapping[str, Any], /) -> Issue:
         """The object of plain data, as `to_dict` gives it."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...

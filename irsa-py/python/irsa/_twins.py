@@ -9,7 +9,7 @@ from irsa._calls import future
 from irsa._irsa import (
     Audit,
     Binding,
-    BindingView,
+    BindingStatus,
     Core,
     Export,
     FleetReport,
@@ -343,7 +343,7 @@ class Twins:
         *,
         role_name: str | None = None,
         role_only: bool = False,
-    ) -> BindingView:
+    ) -> BindingStatus:
         """Reads one binding, also one that other tools made: role, trust, policies, annotation, and whether they fit.
 
         The awaitable twin of `get`.
@@ -364,7 +364,7 @@ class Twins:
         namespace: str | None = None,
         *,
         role_only: bool = False,
-    ) -> tuple[BindingView, ...]:
+    ) -> tuple[BindingStatus, ...]:
         """Reads every binding of the cluster, or of one namespace, whoever made it.
 
         The awaitable twin of `list`.
