@@ -53,7 +53,7 @@ async fn credentials_expire_half_way() {
     let (error, report) = failed(world.create(World::binding()).await, ErrorKind::AccessDenied);
     assert_eq!(error.code(), Some("ExpiredToken"));
     assert_eq!(outcome(&report, "create_role"), Outcome::Done);
-    assert_eq!(outcome(&report, "create_service_account"), Outcome::TakenBack);
+    assert_eq!(outcome(&report, "create_service_account"), Outcome::RolledBack);
     let left = warned(&report, WarningId::LeftBehind).unwrap();
     assert!(left.message.contains(ROLE) && left.message.contains("expired"), "{left:?}");
     finishes(&world).await;
@@ -177,7 +177,7 @@ async fn a_quota_that_may_not_be_read_is_met_first() {
     let told = text(&error);
     assert!(told.contains("0 were in use, 2 would be needed") && told.contains("inline policy"), "{told}");
     assert!(warned(&report, WarningId::QuotasUnknown).unwrap().message.contains("not you"));
-    // Nothing was written for it that would be for nothing, and what was made is taken back.
+    // Nothing was written for it that would be for nothing, and what was made is rolled back.
     assert_eq!(outcome(&report, "create_service_account"), Outcome::NotRun);
     assert!(world.role(ROLE).is_none());
     world.create(World::binding()).await.unwrap();
@@ -250,7 +250,7 @@ async fn iam_answers_503_for_a_while() {
     world.sandbox.faults().fail_before(At::write(2).times(2), busy);
     let (_, report) = failed(world.create(World::binding()).await, ErrorKind::Unavailable);
     assert_eq!(outcome(&report, "create_role"), Outcome::Done);
-    assert!(report.steps.iter().all(|step| step.outcome != Outcome::TakenBack), "it may work the next time");
+    assert!(report.steps.iter().all(|step| step.outcome != Outcome::RolledBack), "it may work the next time");
     finishes(&world).await;
 }
 

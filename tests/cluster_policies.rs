@@ -153,11 +153,11 @@ async fn what_a_webhook_changes_at_the_write_is_rolled_back_with_the_role() {
         assert_eq!(error.conflict_reason(), Some(ConflictReason::Admission), "{error:?}");
         let report = error.report().unwrap();
         let account = report.steps.last().unwrap();
-        let undone = if admission.deny.is_some() { Outcome::Failed } else { Outcome::TakenBack };
+        let undone = if admission.deny.is_some() { Outcome::Failed } else { Outcome::RolledBack };
         assert_eq!(account.outcome, undone, "{report:?}");
         assert!(account.error.as_ref().is_some_and(|why| why.contains("default/sa")), "{report:?}");
         let others = &outcomes(report)[..2];
-        assert_eq!(others, [("create_role", Outcome::TakenBack), ("attach_policy", Outcome::TakenBack)]);
+        assert_eq!(others, [("create_role", Outcome::RolledBack), ("attach_policy", Outcome::RolledBack)]);
         assert!(!report.changed && world.role(ROLE).is_none());
         let left = world.account_on("sandbox", "default/sa").await.map(|account| account.annotations);
         match (by_helm, left) {
@@ -375,7 +375,7 @@ async fn the_automount_setting_of_others_is_taken_over_only_when_forced_and_roll
     put(&world).unwrap();
     world.sandbox.faults().fail_before(("attach_policy", 1), ("AccessDenied", "no"));
     let error = world.client.run(&forced).await.unwrap_err();
-    assert_eq!(error.report().unwrap().steps.last().unwrap().outcome, Outcome::TakenBack, "{error:?}");
+    assert_eq!(error.report().unwrap().steps.last().unwrap().outcome, Outcome::RolledBack, "{error:?}");
     let restored = world.account_on("sandbox", "default/sa").await.unwrap();
     assert_eq!((restored.automount_token, restored.annotations.len()), (Some(true), 0));
 }

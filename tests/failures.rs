@@ -1,4 +1,4 @@
-//! Failures on the way: what the report says, what is taken back, and that the next run finishes the work.
+//! Failures on the way: what the report says, what is rolled back, and that the next run finishes the work.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn outcomes(report: &Report) -> Vec<(&str, Outcome)> {
 }
 
 #[tokio::test]
-async fn a_new_role_whose_policy_is_refused_is_taken_back() {
+async fn a_new_role_whose_policy_is_refused_is_rolled_back() {
     let world = World::new();
     world.sandbox.faults().fail_before("attach_policy", DENIED);
     let before = world.sandbox.state().unwrap();
@@ -25,9 +25,9 @@ async fn a_new_role_whose_policy_is_refused_is_taken_back() {
     assert_eq!(
         outcomes(report),
         [
-            ("create_role", Outcome::TakenBack),
+            ("create_role", Outcome::RolledBack),
             ("attach_policy", Outcome::Failed),
-            ("create_service_account", Outcome::TakenBack),
+            ("create_service_account", Outcome::RolledBack),
         ]
     );
     let after = world.sandbox.state().unwrap();
@@ -51,7 +51,7 @@ async fn an_account_that_was_there_gets_its_own_fields_back() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_taken_back_is_named() {
+async fn what_cannot_be_rolled_back_is_named() {
     let world = World::new();
     world.sandbox.faults().fail_before("attach_policy", DENIED).fail_before("delete_role", DENIED);
     let error = world.create(World::binding()).await.unwrap_err();
@@ -65,7 +65,7 @@ async fn what_cannot_be_taken_back_is_named() {
 }
 
 #[tokio::test]
-async fn a_role_that_somebody_has_joined_is_not_taken_back() {
+async fn a_role_that_somebody_has_joined_is_not_rolled_back() {
     let world = World::new();
     world.sandbox.faults().just_before(("attach_policy", 1), |sandbox| {
         let joined = sandbox.edit(|state| {
@@ -79,7 +79,7 @@ async fn a_role_that_somebody_has_joined_is_not_taken_back() {
     world.sandbox.faults().fail_before("attach_policy", DENIED);
     let error = world.create(World::binding()).await.unwrap_err();
     let report = error.report().unwrap();
-    assert!(report.steps.iter().all(|step| step.outcome != Outcome::TakenBack), "{report:?}");
+    assert!(report.steps.iter().all(|step| step.outcome != Outcome::RolledBack), "{report:?}");
     assert!(warned(report, WarningId::LeftBehind).unwrap().message.contains("joined"));
     assert_eq!(world.role(ROLE).unwrap().tags["irsa.gen3.org/origin"], "created");
 }
@@ -91,7 +91,7 @@ async fn after_a_lost_answer_the_state_stays_and_the_next_run_finishes() {
         world.sandbox.faults().fail_after((method, 1), ("ServiceFailure", "the answer is lost"));
         let error = world.create(World::binding()).await.unwrap_err();
         let report = error.report().unwrap();
-        assert!(report.steps.iter().all(|step| step.outcome != Outcome::TakenBack), "{method}");
+        assert!(report.steps.iter().all(|step| step.outcome != Outcome::RolledBack), "{method}");
         assert!(report.steps.iter().any(|step| step.outcome == Outcome::Failed), "{method}");
         world.create(World::binding()).await.unwrap();
         assert!(world.can_assume("sandbox", "default/sa", ROLE).await, "{method}");

@@ -230,9 +230,9 @@ async fn a_slow_or_failing_binding_delays_no_other() {
         assert_eq!((report.succeeded(), report.failed()), (n - 1, 1));
         let ended = ended.into_inner().unwrap();
         assert!(ended[n - 2] < Duration::from_secs(2) && ended[n - 1] >= Duration::from_secs(90), "{ended:?}");
-        // What failed is taken back, and the report says so.
+        // What failed is rolled back, and the report says so.
         let failed = report.entries.iter().find_map(|entry| entry.error()).unwrap().report().cloned().unwrap();
-        assert!(failed.steps.iter().any(|step| step.outcome == Outcome::TakenBack));
+        assert!(failed.steps.iter().any(|step| step.outcome == Outcome::RolledBack));
     }
 }
 

@@ -210,7 +210,7 @@ async fn contradictions_within_a_request() {
     assert_eq!(client.run(&request).await.unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
-/// IAM refuses such documents when they are written: a role would be made and taken back.
+/// IAM refuses such documents when they are written: a role would be made and rolled back.
 #[tokio::test]
 async fn documents_with_arns_of_another_partition() {
     let resource = |resource: serde_json::Value| {

@@ -23,7 +23,7 @@ async fn refused(world: &World, binding: irsa_core::IrsaBindingBuilder) -> Error
 }
 
 #[tokio::test]
-async fn a_role_that_is_stored_otherwise_is_taken_back_with_field_and_values() {
+async fn a_role_that_is_stored_otherwise_is_rolled_back_with_field_and_values() {
     let boundary = "arn:aws:iam::aws:policy/PowerUserAccess";
     let role = |path: &str| format!("arn:aws:iam::123456789012:role{path}{ROLE}");
     for (changes, words) in [
@@ -67,7 +67,7 @@ async fn a_role_that_is_stored_otherwise_is_taken_back_with_field_and_values() {
         assert!(told.starts_with(&format!("role {ROLE} is not stored as it was asked for: ")), "{told}");
         assert!(told.contains(&words), "{words}: {told}");
         let report = error.report().unwrap();
-        assert_eq!(report.steps[0].outcome, Outcome::TakenBack, "{report:?}");
+        assert_eq!(report.steps[0].outcome, Outcome::RolledBack, "{report:?}");
         assert!(report.steps[1..].iter().all(|step| step.outcome == Outcome::NotRun), "{report:?}");
         assert!(!report.changed && world.role(ROLE).is_none());
         assert!(world.account_on("sandbox", "default/sa").await.is_none());

@@ -2,7 +2,7 @@
 //!
 //! # Guarantees
 //! Each step is idempotent, so the same request again finishes what broke off. The report names all that was done, failed
-//! or not begun, also on failure. A role made here whose later write is refused for good is taken back; so is one whose
+//! or not begun, also on failure. A role made here whose later write is refused for good is rolled back; so is one whose
 //! account turns out to belong to another role, and what is stored otherwise than it was asked for.
 
 mod run;
@@ -34,15 +34,15 @@ enum State {
     Failed(Error),
     /// It was done, and something else than was asked for is stored.
     Altered(Done, Error),
-    /// It was done and taken back; with its error where it was altered.
-    TakenBack(Option<Error>),
+    /// It was done and rolled back; with its error where it was altered.
+    RolledBack(Option<Error>),
 }
 
 impl State {
     fn error(&self) -> Option<&Error> {
         match self {
-            Self::Failed(error) | Self::Altered(_, error) | Self::TakenBack(Some(error)) => Some(error),
-            Self::Waiting | Self::Done(_) | Self::TakenBack(None) => None,
+            Self::Failed(error) | Self::Altered(_, error) | Self::RolledBack(Some(error)) => Some(error),
+            Self::Waiting | Self::Done(_) | Self::RolledBack(None) => None,
         }
     }
 
@@ -50,7 +50,7 @@ impl State {
     fn done(&self) -> Option<&Done> {
         match self {
             Self::Done(done) | Self::Altered(done, _) => Some(done),
-            Self::Waiting | Self::Failed(_) | Self::TakenBack(_) => None,
+            Self::Waiting | Self::Failed(_) | Self::RolledBack(_) => None,
         }
     }
 }
@@ -175,7 +175,7 @@ fn conclude(plan: &Plan, states: Vec<(&Step, State)>, left: Vec<Warning>, stoppe
     for (step, state) in states {
         let (outcome, done, error) = match state {
             State::Waiting => (Outcome::NotRun, None, None),
-            State::TakenBack(error) => (Outcome::TakenBack, None, error),
+            State::RolledBack(error) => (Outcome::RolledBack, None, error),
             State::Done(done) => (Outcome::Done, Some(done), None),
             State::Altered(done, error) => (Outcome::Failed, Some(done), Some(error)),
             State::Failed(error) => (Outcome::Failed, None, Some(error)),

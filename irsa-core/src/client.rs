@@ -136,7 +136,7 @@ impl Client {
     ///
     /// # Guarantees
     /// Every step is idempotent: the same request again finishes the work. Dropping the future between steps leaves a
-    /// state that the next run repairs. A role that was made here and whose later write is refused for good is taken back.
+    /// state that the next run repairs. A role that was made here and whose later write is refused for good is rolled back.
     ///
     /// # Assumptions
     /// The plan is recent: what others changed since is seen only where IAM and the API server check it.

@@ -45,7 +45,7 @@ pub enum Guard {
     AccountStillAbsent,
     /// An account is changed only as it was read.
     Preconditions,
-    /// A new role whose policies are refused is taken back.
+    /// A new role whose policies are refused is rolled back.
     TakeBack,
     /// What time heals is waited for.
     Waits,

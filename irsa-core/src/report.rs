@@ -18,8 +18,8 @@ pub enum Outcome {
     Failed,
     /// An earlier step failed, so it was not begun.
     NotRun,
-    /// It had been done and was taken back, because a later step was refused for good.
-    TakenBack,
+    /// It had been done and was rolled back, because a later step was refused for good.
+    RolledBack,
 }
 
 /// One change, and what became of it.
@@ -109,7 +109,7 @@ pub enum WarningId {
     ForeignTrust,
     /// A removed subject may use the session it has until that ends.
     SessionsRemain,
-    /// What was made in this run and could not be taken back.
+    /// What was made in this run and could not be rolled back.
     LeftBehind,
     /// The tags of the role could not be written together with it.
     TagsSeparate,

@@ -93,7 +93,7 @@ data! {
         action,
         /// What it is done to, such as the name of a role or `NAMESPACE/NAME`.
         target,
-        /// `"done"`, `"failed"`, `"not_run"`, `"taken_back"`, or `"planned"`.
+        /// `"done"`, `"failed"`, `"not_run"`, `"rolled_back"`, or `"planned"`.
         outcome,
         |
         /// Why it failed.

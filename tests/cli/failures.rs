@@ -26,16 +26,16 @@ fn what_is_missing_is_named_with_the_nearest_and_leaves_nothing_made() {
 const DENIED: (&str, &str) = ("AccessDenied", "User: arn:aws:iam::123456789012:user/x is not authorized");
 
 #[test]
-fn a_refused_write_is_told_with_what_was_taken_back() {
+fn a_refused_write_is_told_with_what_was_rolled_back() {
     let shell = Shell::new();
     shell.sandbox.faults().fail_before("attach_policy", DENIED);
     assert_snapshot!(shell.run("create a -p AmazonS3ReadOnlyAccess"), @r"
     exit 1
     -- stdout
     default/a: failed
-      < create role             sandbox-default-a  taken back
+      < create role             sandbox-default-a  rolled back
       ! attach policy           arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess  failed: cannot attach policy arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess to role sandbox-default-a: AccessDenied: User: arn:aws:iam::123456789012:user/x is not authorized
-      < create service account  default/a  taken back
+      < create service account  default/a  rolled back
     -- stderr
     error: cannot attach policy arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess to role sandbox-default-a
       caused by: AccessDenied: User: arn:aws:iam::123456789012:user/x is not authorized

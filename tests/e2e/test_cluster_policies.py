@@ -272,9 +272,9 @@ def test_webhook_that_spares_dry_runs(irsa: Irsa, seen: Seen, admission: Admissi
     assert error["reason"] == "admission" and OTHER in str(error["caused_by"])
     outcomes = {step["action"]: step["outcome"] for step in ran.json()["steps"]}
     assert outcomes == {
-        "create_role": "taken_back",
-        "attach_policy": "taken_back",
-        "create_service_account": "taken_back",
+        "create_role": "rolled_back",
+        "attach_policy": "rolled_back",
+        "create_service_account": "rolled_back",
     }
     assert seen.nothing()
 

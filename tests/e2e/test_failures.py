@@ -1,4 +1,4 @@
-"""What fails while writing: taken back where it is refused for good, finished by the next run where it is not."""
+"""What fails while writing: rolled back where it is refused for good, finished by the next run where it is not."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from readback import S3, Seen, deny
 
 
 @pytest.mark.parametrize(
-    ("action", "taken_back"),
+    ("action", "rolled_back"),
     [("CreateRole", set()), ("AttachRolePolicy", {"create_role"}), ("PutRolePolicy", {"create_role"})],
 )
-def test_writes_denied_by_iam(bed: Bed, irsa: Irsa, seen: Seen, action: str, taken_back: set[str]) -> None:
+def test_writes_denied_by_iam(bed: Bed, irsa: Irsa, seen: Seen, action: str, rolled_back: set[str]) -> None:
     document = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}
     (irsa.home / "inline.json").write_text(json.dumps(document))
     for fault in deny(action):
@@ -25,8 +25,8 @@ def test_writes_denied_by_iam(bed: Bed, irsa: Irsa, seen: Seen, action: str, tak
     assert [name for name, outcome in outcomes.items() if outcome == "failed"] == [
         {"CreateRole": "create_role", "AttachRolePolicy": "attach_policy", "PutRolePolicy": "put_inline_policy"}[action]
     ]
-    assert "done" not in outcomes.values(), "all that was done was taken back"
-    assert taken_back <= {name for name, outcome in outcomes.items() if outcome == "taken_back"}
+    assert "done" not in outcomes.values(), "all that was done was rolled back"
+    assert rolled_back <= {name for name, outcome in outcomes.items() if outcome == "rolled_back"}
     assert seen.nothing()
 
 
@@ -45,7 +45,7 @@ def test_write_of_the_account_refused_late(bed: Bed, irsa: Irsa, seen: Seen, mes
     ran = irsa("create", seen.place, "-p", S3, "-o", "json")
     assert message in ran.refused(kind)["caused_by"][-1]
     outcomes = {step["action"]: step["outcome"] for step in ran.json()["steps"]}
-    assert outcomes == {"create_role": "taken_back", "attach_policy": "taken_back", "create_service_account": "failed"}
+    assert outcomes == {"create_role": "rolled_back", "attach_policy": "rolled_back", "create_service_account": "failed"}
     assert seen.nothing()
 
 
@@ -66,7 +66,7 @@ def test_lost_answer(bed: Bed, irsa: Irsa, seen: Seen) -> None:
 
 
 def test_unavailable_while_writing(bed: Bed, irsa: Irsa, seen: Seen) -> None:
-    """What may work the next time is not taken back; the next run finishes it."""
+    """What may work the next time is not rolled back; the next run finishes it."""
     bed.fail(action="AttachRolePolicy", status=500, times=0)
     ran = irsa("create", seen.place, "-p", S3, "-o", "json")
     ran.refused("unavailable")

@@ -24,7 +24,7 @@ def test_failure_in_words(bed: Bed, irsa: Irsa, seen: Seen) -> None:
     ran = irsa("create", seen.place, "-p", S3)
     assert ran.code == 1
     assert re.fullmatch(form, ran.stderr) and S3 in ran.stderr.splitlines()[0], ran.stderr
-    assert "taken back" in ran.stdout and "failed" in ran.stdout, "the report, as far as there is one, is data"
+    assert "rolled back" in ran.stdout and "failed" in ran.stdout, "the report, as far as there is one, is data"
     ran = irsa("create", f"{seen.ns}x/a", "-p", S3)
     assert (ran.code, ran.stdout) == (1, "")
     assert re.fullmatch(rf"error: .+{seen.ns}x.+\n  hint: .+\n", ran.stderr), ran.stderr

@@ -114,7 +114,7 @@ async fn meet(case: &Case<'_>) -> Verdict {
         }
         (Ok(_), Ok(_)) => {}
         (_, Err(refusal)) => {
-            let done = |outcome| matches!(outcome, Outcome::Done | Outcome::TakenBack);
+            let done = |outcome| matches!(outcome, Outcome::Done | Outcome::RolledBack);
             if refusal.report().is_some_and(|report| report.steps.iter().any(|step| done(step.outcome)))
                 || meaning(&end) != meaning(&after_first)
             {

@@ -110,7 +110,7 @@ pub(super) fn lost_accounts(before: &SandboxState, after: &SandboxState) -> Vec<
 }
 
 /// The role that a run made whose later write was refused for good, and that is there although nothing says that it stays.
-pub(super) fn not_taken_back(result: &Result<Report>, before: &SandboxState, after: &SandboxState) -> Option<String> {
+pub(super) fn not_rolled_back(result: &Result<Report>, before: &SandboxState, after: &SandboxState) -> Option<String> {
     let error = result.as_ref().err()?;
     let for_good = matches!(error.kind(), ErrorKind::AccessDenied | ErrorKind::InvalidInput | ErrorKind::QuotaExceeded);
     let report = error.report().filter(|_| for_good)?;
@@ -199,7 +199,7 @@ pub(super) fn unnamed(result: &Result<Report>, parts: &[(&SandboxState, &Sandbox
     };
     let touched: BTreeSet<Thing> = parts.iter().flat_map(|(before, after)| difference(before, after)).collect();
     let named = |thing: &Thing| {
-        let begun = |outcome| matches!(outcome, Outcome::Done | Outcome::Failed | Outcome::TakenBack);
+        let begun = |outcome| matches!(outcome, Outcome::Done | Outcome::Failed | Outcome::RolledBack);
         report.is_some_and(|report| {
             report.steps.iter().any(|step| begun(step.outcome) && concerns(&step.action, &step.target, thing))
         })
@@ -207,11 +207,11 @@ pub(super) fn unnamed(result: &Result<Report>, parts: &[(&SandboxState, &Sandbox
     touched.iter().filter(|thing| !named(thing)).map(|thing| format!("{thing:?} is not named")).collect()
 }
 
-/// What a report says was taken back, or says nothing of, and yet is there.
+/// What a report says was rolled back, or says nothing of, and yet is there.
 pub(super) fn left_unsaid(result: &Result<Report>, before: &SandboxState, after: &SandboxState) -> Vec<String> {
     let Some(report) = result.as_ref().err().and_then(|error| error.report()) else { return Vec::new() };
-    let taken_back = report.steps.iter().any(|step| step.outcome == Outcome::TakenBack);
-    if !taken_back {
+    let rolled_back = report.steps.iter().any(|step| step.outcome == Outcome::RolledBack);
+    if !rolled_back {
         return Vec::new();
     }
     let left: Vec<&str> =

@@ -7,7 +7,7 @@ use std::time::Duration;
 use irsa_core::{Access, At, Call, Faults, Sandbox};
 
 use super::course::{Course, calls, told};
-use super::judge::{difference, left_unsaid, meaning, misled, not_taken_back, unnamed};
+use super::judge::{difference, left_unsaid, meaning, misled, not_rolled_back, unnamed};
 use super::scenario::{Scenario, scenarios};
 use super::{block_on, count, in_parallel, none_of, sandbox};
 use crate::holdings::{Holdings, wrong};
@@ -143,7 +143,7 @@ async fn strike(case: &Case<'_>) -> Vec<String> {
         on_the_way.lock().unwrap().push(Holdings::of(&after));
         complaints.extend(on_the_way.lock().unwrap().iter().find_map(|held| wrong(held, &start, &wanted)));
         complaints.extend(misled(&scenario.before, &after));
-        complaints.extend(not_taken_back(&result, &before, &after));
+        complaints.extend(not_rolled_back(&result, &before, &after));
         complaints.extend(unnamed(&result, &[(&before, &after)]));
         complaints.extend(left_unsaid(&result, &before, &after));
         if matches!(fault, Fault::Twice) && !CLUSTER_METHODS.contains(&call.method) && result.is_err() {

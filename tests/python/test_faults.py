@@ -31,7 +31,7 @@ def test_a_call_fails_as_the_service_would_and_the_report_tells_how_far_it_came(
     assert raised.value.code == "AccessDenied"
     assert raised.value.report is not None
     outcomes = [step.outcome for step in raised.value.report.steps if step.action == "attach_policy"]
-    assert sorted(outcomes) == ["failed", "taken_back"]
+    assert sorted(outcomes) == ["failed", "rolled_back"]
     assert client.faults.unused == ()
     assert client.apply(binding()).changed, "only the call that was named fails"
 

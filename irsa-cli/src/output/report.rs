@@ -79,7 +79,7 @@ fn line(step: &StepReport, width: usize) -> String {
             let _ = write!(line, "  {}{why}", styled(ERROR, "failed"));
         }
         Outcome::NotRun => line.push_str("  not run"),
-        Outcome::TakenBack => line.push_str("  taken back"),
+        Outcome::RolledBack => line.push_str("  rolled back"),
         _ => {}
     }
     line.push('\n');
@@ -100,7 +100,7 @@ fn mark(step: &StepReport) -> (Style, &'static str) {
     match (step.outcome, step.action.split('_').next().unwrap_or_default()) {
         (Outcome::Failed, _) => (ERROR, "!"),
         (Outcome::NotRun, _) => (FAINT, "."),
-        (Outcome::TakenBack, _) => (FAINT, "<"),
+        (Outcome::RolledBack, _) => (FAINT, "<"),
         (_, "delete" | "detach" | "remove" | "untag") => (BAD, "-"),
         (_, "update") => (CHANGED, "~"),
         (_, "put") if step.detail.as_ref().is_some_and(|detail| detail.get("before").is_some()) => (CHANGED, "~"),
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn steps_are_marked_by_what_they_do_and_what_became_of_them() {
         let changed = report(json!({"steps": [
-            {"action": "create_role", "target": "r", "outcome": "taken_back"},
+            {"action": "create_role", "target": "r", "outcome": "rolled_back"},
             {"action": "attach_policy", "target": "p", "outcome": "failed", "error": "denied"},
             {"action": "update_trust_policy", "target": "r", "outcome": "done"},
             {"action": "delete_inline_policy", "target": "i", "outcome": "done", "detail": {"document": {"a": 1}}},
@@ -182,7 +182,7 @@ mod tests {
             shown(&changed, Told::Failed),
             "\
 default/a: failed
-  < create role             r  taken back
+  < create role             r  rolled back
   ! attach policy           p  failed: denied
   ~ update trust policy     r
   - delete inline policy    i

@@ -221,11 +221,11 @@ async fn create_role(context: &Context<'_>, new: &NewRole) -> Result<Done> {
                 }
             };
             if let Err(error) = until_consistent(true, || iam.tag_role(new.arn.name(), &new.tags)).await {
-                // A role without tags would be nobody's: it is taken back at once.
+                // A role without tags would be nobody's: it is rolled back at once.
                 if made.made {
                     until_consistent(false, || iam.delete_role(new.arn.name())).await.map_err(|left| {
                         let name = new.arn.name();
-                        left.during(format!("role {name} was made, cannot be tagged and cannot be taken back"))
+                        left.during(format!("role {name} was made, cannot be tagged and cannot be rolled back"))
                     })?;
                 }
                 return Err(error);

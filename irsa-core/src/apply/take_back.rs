@@ -36,11 +36,11 @@ pub(super) async fn take_back(context: &Context<'_>, states: &mut [(&Step, State
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "too late").with_cause("it did not end in time")))
         {
             Ok(true) => {
-                let error = match std::mem::replace(state, State::TakenBack(None)) {
+                let error = match std::mem::replace(state, State::RolledBack(None)) {
                     State::Altered(_, error) => Some(error),
                     _ => None,
                 };
-                *state = State::TakenBack(error);
+                *state = State::RolledBack(error);
             }
             Ok(false) => left.push(left_behind(context, step, "it may be in use by others")),
             Err(error) => left.push(left_behind(context, step, &error.causes().join(": "))),
@@ -61,7 +61,7 @@ async fn joined_by_others(context: &Context<'_>) -> bool {
 
 fn left_behind(context: &Context<'_>, step: &Step, why: &str) -> Warning {
     let entry = step.report(context.plan, crate::report::Outcome::Done);
-    Warning::new(WarningId::LeftBehind, format!("{} {} is not taken back: {why}", entry.action, entry.target))
+    Warning::new(WarningId::LeftBehind, format!("{} {} is not rolled back: {why}", entry.action, entry.target))
 }
 
 /// Undoes one step; `false` when it is better left.
@@ -76,7 +76,7 @@ async fn undo(context: &Context<'_>, step: &Step, done: &Done) -> Result<bool> {
         Step::ApplyServiceAccount { cluster, account, existed } => {
             let backend = context.backends.cluster(cluster)?;
             match (done.found.as_deref().or(existed.as_deref()), done.account.as_deref()) {
-                // Somebody else may have made it just before us: then only our fields are taken back. A webhook may have
+                // Somebody else may have made it just before us: then only our fields are rolled back. A webhook may have
                 // taken away what says that it was made here.
                 (None, Some(made))
                     if release(made, Some(&role_arn)) == Release::Delete

@@ -21,7 +21,7 @@ class Faults:
     ...     client.apply(irsa.Binding("default", "worker", policies=["AmazonS3ReadOnlyAccess"]))
     ... except irsa.AccessDeniedError as error:
     ...     print([step.outcome for step in error.report.steps if step.action == "create_role"])
-    ['taken_back']
+    ['rolled_back']
     """
 
     __slots__ = ("_core",)

@@ -772,8 +772,8 @@ class Step:
     def target(self) -> str:
         """What it is done to, such as the name of a role or `NAMESPACE/NAME`."""
     @property
-    def outcome(self) -> Literal["planned", "done", "failed", "not_run", "taken_back"]:
-        """`"done"`, `"failed"`, `"not_run"`, `"taken_back"`, or `"planned"`."""
+    def outcome(self) -> Literal["planned", "done", "failed", "not_run", "rolled_back"]:
+        """`"done"`, `"failed"`, `"not_run"`, `"rolled_back"`, or `"planned"`."""
     @property
     def error(self) -> str | None:
         """Why it failed."""

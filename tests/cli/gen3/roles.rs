@@ -32,7 +32,7 @@ fn b5_nothing_is_left_of_a_create_that_fails() {
     shell.fails(1, &format!("-c sa -p {S3} -n nowhere"), "namespace nowhere does not exist");
     assert!(shell.sandbox.calls().iter().all(|call| call.access == Access::Read));
     shell.sandbox.faults().fail_before("attach_policy", ("AccessDenied", "not authorized"));
-    let said = shell.fails(1, &format!("-c sa -p {S3}"), "taken back");
+    let said = shell.fails(1, &format!("-c sa -p {S3}"), "rolled back");
     assert!(said.contains("error: cannot attach policy"), "{said}");
     assert!(shell.roles().is_empty() && shell.annotation("default", "sa").is_none());
 }
