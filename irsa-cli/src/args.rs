@@ -1,9 +1,9 @@
 //! The command line: what can be typed, and its help. The doc comments are the help text.
 
 mod binding;
-mod fleet;
 mod gen3;
 mod global;
+mod manifest;
 mod provider;
 mod trust;
 
@@ -11,9 +11,9 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use self::binding::{Account, CreateArgs, DeleteArgs, DryRun, GetArgs, ListArgs, SettingArgs, UpdateArgs};
-pub(crate) use self::fleet::{ApplyArgs, ExportArgs, FleetArgs, PlanArgs};
 pub(crate) use self::gen3::Gen3Args;
 pub(crate) use self::global::{DEFAULT_SANDBOX_FILE, Global, OutputFormat};
+pub(crate) use self::manifest::{ApplyArgs, ExportArgs, FleetArgs, PlanArgs};
 pub(crate) use self::provider::{PermissionsArgs, ProviderCommand};
 pub(crate) use self::trust::{AuditArgs, CheckArgs, TrustCommand, WhoCanArgs};
 

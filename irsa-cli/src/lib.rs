@@ -1,31 +1,29 @@
 //! The command-line program `irsa`, as a library: arguments in, text or JSON out, no process needed.
 //!
 //! ```text
-//! args.rs -> connect.rs, settings.rs -> work.rs -> output.rs -> printer.rs, exit.rs
+//! args.rs -> connect.rs, requests.rs -> commands.rs -> output.rs -> printer.rs, exit.rs
 //! what was typed   what is asked for            calls      words        streams, exit code
 //! ```
 //! All behaviour is that of [`irsa_core`]; here it gets words. [`run`] reads nothing but what it is given: the arguments,
 //! the [`Process`] and the back ends that [`Connect`] makes.
 
 mod args;
+mod commands;
 mod complete;
 mod connect;
+mod diff;
 mod exit;
-mod fleet;
-mod gen3;
-mod inputs;
+mod files;
 mod logging;
-mod manifests;
+mod manifest_files;
 mod output;
-mod permissions;
+mod parse;
 mod printer;
 mod process;
 mod progress;
-mod settings;
+mod requests;
+mod source_map;
 mod spelling;
-mod trust;
-mod usage;
-mod work;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -38,11 +36,12 @@ pub use self::exit::Exit;
 pub use self::process::{Process, Stdin};
 
 use self::args::{Cli, Command, OutputFormat, TrustCommand};
-use self::fleet::Fleet;
+use self::commands::apply::Fleet;
+use self::commands::operation::Job;
+use self::commands::{gen3, permissions, trust};
+use self::parse::Early;
 use self::printer::{Complaint, Printer};
 use self::spelling::Spelling;
-use self::usage::Early;
-use self::work::Job;
 
 /// Runs the program: `arguments` begin with its name, as those of a process do.
 ///
@@ -65,12 +64,12 @@ where
     // Also a line that cannot be parsed may ask for JSON or for no colour.
     let early = Early::of(&arguments);
     let mut printer = Printer::new(stdout, stderr, early.manner(process));
-    let exit = match usage::parse(&arguments, process) {
+    let exit = match parse::parse(&arguments, process) {
         Ok((cli, names)) => {
             printer.spell(Spelling::of(&cli.command, &names, &cli.global));
             command(&cli, process, connect, &mut printer)
         }
-        Err(error) => usage::explain(&error, early.json, &mut printer),
+        Err(error) => parse::explain(&error, early.json, &mut printer),
     };
     match printer.broken() {
         None => exit,

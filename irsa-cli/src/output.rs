@@ -1,11 +1,11 @@
 //! What came of it, in words or as JSON, and the exit that goes with it.
 
-pub(crate) mod fleet;
+pub(crate) mod batch;
 pub(crate) mod gen3;
 mod report;
 mod sarif;
+mod status;
 mod trust;
-mod view;
 
 use irsa_core::trust::{Audit, Decision};
 use irsa_core::{Error, Report, Verb, Warning, WarningId};
@@ -13,12 +13,13 @@ use serde_json::{Value, json};
 
 use self::report::Told;
 use crate::args::{Global, OutputFormat};
+use crate::commands::apply::Told as Fleet;
+use crate::commands::operation::{Answer, Job, Work};
+use crate::commands::trust::{Question, Told as Trusted, Wishes};
 use crate::exit::Exit;
-use crate::fleet::Told as Fleet;
 use crate::printer::{Complaint, Printer};
+use crate::source_map::Originals;
 use crate::spelling::Spelling;
-use crate::trust::{Originals, Question, Told as Trusted, Wishes};
-use crate::work::{Answer, Job, Work};
 
 /// Prints what came of a job that did not fail.
 pub(crate) fn answered(job: &Job, answer: &Answer, global: &Global, printer: &mut Printer<'_>) -> Exit {
@@ -39,13 +40,13 @@ pub(crate) fn answered(job: &Job, answer: &Answer, global: &Global, printer: &mu
             }
         }
         Answer::Binding(binding) if as_json => printer.json(&document(binding)),
-        Answer::Binding(binding) => printer.data(&view::binding(binding)),
+        Answer::Binding(binding) => printer.data(&status::binding(binding)),
         Answer::Bindings(bindings) if as_json => printer.json(&document(bindings)),
         Answer::Bindings(bindings) if bindings.is_empty() => {
             let cluster = job.target.cluster.as_ref().map(ToString::to_string).unwrap_or_default();
             printer.talk(&format!("no bindings on cluster {cluster}\n"));
         }
-        Answer::Bindings(bindings) => printer.data(&view::bindings(bindings)),
+        Answer::Bindings(bindings) => printer.data(&status::bindings(bindings)),
         Answer::Export(export) => {
             for what in &export.left_out {
                 printer.warn(&Warning::new(WarningId::NotExpressed, what.clone()));
@@ -57,7 +58,7 @@ pub(crate) fn answered(job: &Job, answer: &Answer, global: &Global, printer: &mu
         }
         Answer::Provider(provider) if as_json => printer.json(&document(provider)),
         Answer::Provider(provider) => {
-            printer.data(&view::provider(provider));
+            printer.data(&status::provider(provider));
             if !provider.exists {
                 printer.talk("make it with `irsa provider create`\n");
             }
@@ -74,7 +75,7 @@ pub(crate) fn answered(job: &Job, answer: &Answer, global: &Global, printer: &mu
 /// Prints what became of a fleet.
 pub(crate) fn fleet(told: &Fleet, global: &Global, printer: &mut Printer<'_>) -> Exit {
     let (report, preview) = (&told.report, told.dry_run.preview());
-    let several = fleet::has_several_clusters(report.entries.iter().map(|entry| &entry.cluster));
+    let several = batch::has_several_clusters(report.entries.iter().map(|entry| &entry.cluster));
     let of_bindings = report.entries.iter().filter_map(|entry| Some((entry, entry.report()?)));
     warn(&told.warnings, printer);
     let mut of_clusters: Vec<&Warning> = Vec::new();
@@ -88,21 +89,21 @@ pub(crate) fn fleet(told: &Fleet, global: &Global, printer: &mut Printer<'_>) ->
                 }
                 continue;
             }
-            let message = format!("{}: {}", fleet::name(entry, several), warning.message);
+            let message = format!("{}: {}", batch::name(entry, several), warning.message);
             printer.warn(&Warning { message, ..warning.clone() });
         }
     }
     if global.output == OutputFormat::Json {
-        printer.json(&fleet::document(told, printer.spelling()));
+        printer.json(&batch::document(told, printer.spelling()));
     } else {
         for entry in &report.entries {
-            printer.data(&fleet::text(entry, several, preview));
+            printer.data(&batch::text(entry, several, preview));
         }
-        printer.data(&fleet::summary(told));
+        printer.data(&batch::summary(told));
     }
     for entry in &report.entries {
         if let Some(error) = entry.error() {
-            printer.complain(&complaint(error, Some(&fleet::name(entry, several)), printer.spelling()));
+            printer.complain(&complaint(error, Some(&batch::name(entry, several)), printer.spelling()));
         }
     }
     match () {

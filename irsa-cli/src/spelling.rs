@@ -122,7 +122,7 @@ mod tests {
     fn of(line: &str) -> Spelling {
         let matches = Cli::command().try_get_matches_from(line.split_whitespace()).unwrap();
         let cli = Cli::from_arg_matches(&matches).unwrap();
-        Spelling::of(&cli.command, &crate::usage::names(&matches), &cli.global)
+        Spelling::of(&cli.command, &crate::parse::names(&matches), &cli.global)
     }
 
     #[test]

@@ -5,8 +5,8 @@ use irsa_core::{BindingStatus, Error, Report, Request};
 use super::report::{self, Told as Teller};
 use super::{document, failed_as, interrupted_as, report_document, warn};
 use crate::args::{DryRun, Global, OutputFormat};
+use crate::commands::gen3::{Kind, Told};
 use crate::exit::Exit;
-use crate::gen3::{Kind, Told};
 use crate::printer::{Printer, plain};
 
 /// Prints what came of a wish.

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use irsa_core::{Extra, IrsaBinding, Outcome, Report, StepReport, Verb};
 
+use crate::commands::operation::{Job, Work};
 use crate::printer::{BAD, CHANGED, ERROR, FAINT, GOOD, STRONG, plain, styled};
-use crate::work::{Job, Work};
 
 /// Whose report it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

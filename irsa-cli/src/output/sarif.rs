@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::trust::{Originals, Spot, numbered};
+use crate::source_map::{Originals, Spot, numbered};
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 /// What needs no escape in a segment of a path (RFC 3986, section 2.3).
@@ -131,7 +131,7 @@ fn fingerprint(finding: &Finding, uri: &str, spot: Option<Spot<'_>>, told: &mut 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trust::Document;
+    use crate::source_map::Document;
 
     const TEXT: &str = r#"{
   "Statement": [

@@ -8,9 +8,11 @@ use comfy_table::{ContentArrangement, Table, presets};
 use irsa_core::trust::{Audit, Decision, Finding, OtherPrincipal, Severity, TrustedSubjects, WhoCan};
 use serde_json::Value;
 
-use super::view::block;
+use super::status::block;
+use crate::commands::trust::Checked;
+use crate::diff::{Line, difference};
 use crate::printer::{BAD, CHANGED, ERROR, FAINT, GOOD, STRONG, plain, styled};
-use crate::trust::{Checked, Line, Originals, difference};
+use crate::source_map::Originals;
 
 /// A decision with its reasons.
 pub(super) fn check(checked: &Checked) -> String {
@@ -249,7 +251,7 @@ mod tests {
     use anstream::adapter::strip_str;
     use serde_json::json;
 
-    use crate::trust::Document;
+    use crate::source_map::Document;
 
     const ARN: &str = "arn:aws:iam::123456789012:role/r";
 

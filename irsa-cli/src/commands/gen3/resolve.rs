@@ -5,7 +5,7 @@ use irsa_core::connect::{Environment, Target};
 use irsa_core::name::{ClusterName, ClusterRef, Namespace};
 use irsa_core::{Client, Error, ErrorKind, Result};
 
-use super::wish::{Asked, Wish};
+use super::request::{Asked, Wish};
 use crate::connect::Connect;
 
 /// The variable with the name of the environment.

@@ -6,7 +6,7 @@ use irsa_core::manifest::{Declared, Manifests, Source, read_all as read_sources}
 use irsa_core::name::ClusterRef;
 use irsa_core::{Error, ErrorKind, Request, Result, check_fleet};
 
-use crate::inputs;
+use crate::files;
 use crate::process::Process;
 
 /// Reads all files, those in all folders, and standard input. `cluster` is that of bindings that name none.
@@ -14,8 +14,8 @@ use crate::process::Process;
 /// # Errors
 /// `InvalidInput` with file, line and column of what is wrong.
 pub(crate) fn read_all(process: &Process, paths: &[PathBuf], cluster: Option<&ClusterRef>) -> Result<Manifests> {
-    let source = |path: &PathBuf| match path.as_os_str() == inputs::STDIN {
-        true => Source::Stream { name: inputs::shown(path), open: Box::new(|| process.stdin.open()) },
+    let source = |path: &PathBuf| match path.as_os_str() == files::STDIN {
+        true => Source::Stream { name: files::shown(path), open: Box::new(|| process.stdin.open()) },
         false => Source::Path(path.clone()),
     };
     read_sources(paths.iter().map(source), &process.environment.directory, cluster)

@@ -10,12 +10,13 @@ use irsa_core::{
 };
 
 use crate::args::{Cli, Command, DryRun, Global, ProviderCommand};
+use crate::commands::gen3;
+use crate::commands::trust::{self, Question, Told};
 use crate::connect::{Connect, target};
 use crate::exit::{Exit, Purpose};
 use crate::printer::Printer;
 use crate::process::Process;
-use crate::trust::{self, Question, Told};
-use crate::{gen3, logging, output, progress, settings};
+use crate::{logging, output, progress, requests};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -79,15 +80,15 @@ impl Job {
         let target = target(cli.global.config(), process, Need::Cluster)?;
         let cluster = target.cluster()?;
         let (work, dry_run) = match &cli.command {
-            Command::Create(args) => (Work::Bind(Box::new(settings::create(process, args, cluster)?)), args.dry_run),
-            Command::Update(args) => (Work::Bind(Box::new(settings::update(process, args, cluster)?)), args.dry_run),
-            Command::Delete(args) => (Work::Bind(Box::new(settings::delete(args, cluster)?)), args.dry_run),
+            Command::Create(args) => (Work::Bind(Box::new(requests::create(process, args, cluster)?)), args.dry_run),
+            Command::Update(args) => (Work::Bind(Box::new(requests::update(process, args, cluster)?)), args.dry_run),
+            Command::Delete(args) => (Work::Bind(Box::new(requests::delete(args, cluster)?)), args.dry_run),
             Command::Get(args) if args.role_only => {
-                (Work::GetRole(Box::new(settings::role_only(args, cluster)?)), DryRun::default())
+                (Work::GetRole(Box::new(requests::role_only(args, cluster)?)), DryRun::default())
             }
             Command::Get(args) => {
                 let (namespace, name) = args.account.names()?;
-                let role_name = settings::role_name(args.role_name.as_deref())?;
+                let role_name = requests::role_name(args.role_name.as_deref())?;
                 (Work::Get { namespace, name, role_name }, DryRun::default())
             }
             Command::List(args) => {

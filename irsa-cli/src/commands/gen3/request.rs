@@ -4,12 +4,12 @@ use irsa_core::connect::{Config, Need, Target};
 use irsa_core::name::{ClusterName, ClusterRef, Namespace};
 use irsa_core::{Convention, Error, ErrorKind, IrsaBinding, IrsaBindingBuilder, Request, Result};
 
-use super::environment::{VPC_NAME, namespace_of};
 use super::policy;
+use super::resolve::{VPC_NAME, namespace_of};
 use crate::args::{Gen3Args, SettingArgs};
 use crate::connect::target;
 use crate::process::Process;
-use crate::settings::{switched, with_settings};
+use crate::requests::{switched, with_settings};
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +155,7 @@ fn asked(process: &Process, args: &Gen3Args, kind: Kind, builder: IrsaBindingBui
             let allowed = SettingArgs { role_name, role_only, force, ..SettingArgs::default() };
             check_settings(args, &allowed, "--delete takes -n, --role-name, --role-only, --keep-role and --force")?;
             if force && args.keep_role {
-                return Err(crate::settings::contradiction("--keep-role", "--force"));
+                return Err(crate::requests::contradiction("--keep-role", "--force"));
             }
             Request::delete(with(&[])?).with_keep_role(args.keep_role)
         }

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::report::{Told, text as report_text};
 use super::{document as plain_document, error_document, report_document};
-use crate::fleet::Told as Fleet;
+use crate::commands::apply::Told as Fleet;
+use crate::diff::{Line, difference};
 use crate::printer::{BAD, CHANGED, FAINT, GOOD, STRONG, plain, styled};
 use crate::spelling::Spelling;
-use crate::trust::{Line, difference};
 
 /// Whether bindings have to be told with their clusters.
 pub(crate) fn has_several_clusters<'a>(mut clusters: impl Iterator<Item = &'a ClusterRef>) -> bool {

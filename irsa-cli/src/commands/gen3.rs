@@ -2,13 +2,13 @@
 //! and what its callers read goes to standard output. There is no second path.
 //!
 //! ```text
-//! args/gen3.rs -> wish.rs -> environment.rs -> the core -> output/gen3.rs
-//! what was typed  request    which cluster                 what callers read
+//! args/gen3.rs -> request.rs -> resolve.rs -> the core -> output/gen3.rs
+//! what was typed  request       which cluster             what callers read
 //! ```
 
-mod environment;
 mod policy;
-mod wish;
+mod request;
+mod resolve;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -16,9 +16,9 @@ use std::path::Path;
 use irsa_core::connect::{Environment, Target};
 use irsa_core::{BindingState, BindingStatus, CancellationToken, Error, ErrorKind, Report};
 
-pub(crate) use self::environment::VPC_NAME;
-use self::wish::Asked;
-pub(crate) use self::wish::{Kind, Wish, wish};
+use self::request::Asked;
+pub(crate) use self::request::{Kind, Wish, wish};
+pub(crate) use self::resolve::VPC_NAME;
 use crate::connect::Connect;
 
 /// The name that the script had, and that the command has.
@@ -53,7 +53,7 @@ pub(crate) async fn grant(
     cancellation: &CancellationToken,
 ) -> Result<Told, (bool, Error)> {
     let (client, asked) = tokio::select! {
-        settled = environment::settle(wish, environment, target, connect) => settled?,
+        settled = resolve::settle(wish, environment, target, connect) => settled?,
         () = cancellation.cancelled() => return Err((false, Error::new(ErrorKind::Interrupted, "interrupted"))),
     };
     match asked {

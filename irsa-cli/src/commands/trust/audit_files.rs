@@ -7,24 +7,14 @@ use irsa_core::connect::Environment;
 use irsa_core::trust::{AuditedRole, RoleDocuments, roles_of_text};
 use irsa_core::{Error, ErrorKind, Result, Warning};
 
-use crate::inputs;
+use crate::files;
 use crate::process::Process;
+use crate::source_map::Document;
 
 /// The most bytes of a dump: that of an account of 50,000 roles with long policies.
 pub(super) const LONGEST: u64 = 1024 * 1024 * 1024;
 /// So many files that cannot be read are named.
 const NAMED: usize = 10;
-
-/// A text that was audited.
-#[derive(Clone, Debug)]
-pub(crate) struct Document {
-    /// Its name as the user knows it.
-    pub(crate) name: String,
-    /// Its name as seen from the current folder, without what is of this machine alone.
-    pub(crate) path: PathBuf,
-    /// The text.
-    pub(crate) text: String,
-}
 
 /// What the files hold.
 #[derive(Debug)]
@@ -48,11 +38,11 @@ pub(crate) fn read(process: &Process, paths: &[PathBuf]) -> Result<Files> {
     let (files, failures) = files(&process.environment, paths);
     let mut documents = Vec::new();
     for (path, error) in failures {
-        found.fail(&inputs::shown(&path), error);
+        found.fail(&files::shown(&path), error);
     }
     for (file, path) in files {
-        let name = inputs::shown(&file);
-        match inputs::document(process, &file, LONGEST) {
+        let name = files::shown(&file);
+        match files::document(process, &file, LONGEST) {
             Ok(text) => {
                 found.extend(roles_of_text(&name, &text));
                 documents.push(Document { name, path, text });
@@ -94,7 +84,7 @@ type Failures = Vec<(PathBuf, Error)>;
 fn files(environment: &Environment, paths: &[PathBuf]) -> (Vec<(PathBuf, PathBuf)>, Failures) {
     let (mut found, mut failures, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for path in paths {
-        let inside = match environment.path(path).is_dir() && path.as_os_str() != inputs::STDIN {
+        let inside = match environment.path(path).is_dir() && path.as_os_str() != files::STDIN {
             true => folder(environment, path, &mut failures),
             false => vec![path.clone()],
         };
@@ -159,7 +149,7 @@ fn list(
 
 /// A path from the current folder where the file is below it, else from the folder that was named.
 fn portable(environment: &Environment, named: &Path, file: &Path) -> PathBuf {
-    if named.as_os_str() == inputs::STDIN {
+    if named.as_os_str() == files::STDIN {
         return PathBuf::from("stdin.json");
     }
     let whole = lexical(&environment.path(file));

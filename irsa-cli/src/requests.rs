@@ -7,7 +7,7 @@ use irsa_core::name::{ClusterRef, Namespace, RoleName, ServiceAccountName};
 use irsa_core::{Error, ErrorKind, IrsaBinding, IrsaBindingBuilder, Request, Result};
 
 use crate::args::{Account, CreateArgs, DeleteArgs, DryRun, GetArgs, SettingArgs, UpdateArgs};
-use crate::inputs;
+use crate::files;
 use crate::process::Process;
 
 /// A policy as it was typed.
@@ -149,7 +149,7 @@ pub(crate) fn with_settings(
     builder = with_policies(&process.environment, builder, policies, &settings.inline)?;
     builder = with_subjects(builder, subjects, &settings.subject_patterns)?;
     for path in &settings.trust_statements {
-        builder = builder.with_trust_statement(inputs::trust_statement(process, path)?);
+        builder = builder.with_trust_statement(files::trust_statement(process, path)?);
     }
     for (option, pairs) in
         [("--tag", &settings.tags), ("--label", &settings.labels), ("--annotation", &settings.annotations)]
@@ -220,7 +220,7 @@ fn with_policies(
         }
     }
     for (name, path) in &files {
-        builder = builder.with_inline_document(name, inputs::policy(environment, Path::new(path))?.as_value().clone());
+        builder = builder.with_inline_document(name, files::policy(environment, Path::new(path))?.as_value().clone());
     }
     Ok(builder)
 }

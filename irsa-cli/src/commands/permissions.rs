@@ -6,11 +6,11 @@ use irsa_core::{Command, Holder, Permissions, Result, Scope, permissions};
 use serde_json::json;
 
 use crate::args::{Global, OutputFormat, PermissionsArgs};
+use crate::commands::gen3;
 use crate::exit::Exit;
-use crate::gen3;
 use crate::output;
 use crate::printer::Printer;
-use crate::settings;
+use crate::requests;
 
 /// Prints the rights of one command, or of all.
 pub(crate) fn run(
@@ -59,7 +59,7 @@ fn scope(args: &PermissionsArgs, global: &Global, environment: &Environment) -> 
     if let Some(region) = &global.region {
         scope.region = Some(region.parse()?);
     }
-    scope.role_name = settings::role_name(args.role_name.as_deref())?;
+    scope.role_name = requests::role_name(args.role_name.as_deref())?;
     scope.role_path = args.role_path.as_deref().map(str::parse).transpose()?;
     scope.permissions_boundary = args.permissions_boundary.as_deref().map(str::parse).transpose()?;
     scope.namespace = args.namespace.as_deref().map(Namespace::new).transpose()?;

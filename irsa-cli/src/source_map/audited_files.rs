@@ -1,12 +1,23 @@
 //! The texts of an audit, looked up by finding.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use irsa_core::trust::Finding;
 use serde_json::Value;
 
-use super::documents::Document;
-use super::places::{Part, Places, Spot};
+use super::{Part, Places, Spot};
+
+/// A text that was audited.
+#[derive(Clone, Debug)]
+pub(crate) struct Document {
+    /// Its name as the user knows it.
+    pub(crate) name: String,
+    /// Its name as seen from the current folder, without what is of this machine alone.
+    pub(crate) path: PathBuf,
+    /// The text.
+    pub(crate) text: String,
+}
 
 /// The texts, by the names of their files.
 #[derive(Debug)]

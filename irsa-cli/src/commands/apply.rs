@@ -14,15 +14,15 @@ use irsa_core::{
 use tokio::sync::mpsc;
 
 use crate::args::{ApplyArgs, DryRun, FleetArgs, Global, PlanArgs};
+use crate::commands::operation::run_to_end;
 use crate::connect::{Connect, target};
 use crate::exit::Exit;
-use crate::manifests;
+use crate::manifest_files;
 use crate::output;
 use crate::printer::Printer;
 use crate::process::Process;
 use crate::progress::Bar;
-use crate::settings::contradiction;
-use crate::work::run_to_end;
+use crate::requests::contradiction;
 
 /// What is to be done with the manifests.
 pub(crate) struct Fleet<'a> {
@@ -83,7 +83,7 @@ impl<'a> Fleet<'a> {
     /// Reads everything that needs no call.
     fn ask(&self, global: &Global, process: &Process) -> Result<Asked> {
         let mut target = target(global.config(), process, Need::ClusterIfKnown)?;
-        let manifests = manifests::read_all(process, &self.args.files, target.cluster.as_ref())?;
+        let manifests = manifest_files::read_all(process, &self.args.files, target.cluster.as_ref())?;
         if let Some(read) = manifests.region.as_ref().filter(|_| target.sandbox.is_none()) {
             // The region of the current context says nothing of a cluster that a file names.
             let told = global.region.is_some() || global.cluster.is_some();
@@ -115,7 +115,7 @@ impl<'a> Fleet<'a> {
             return Err(Error::new(ErrorKind::InvalidInput, what)
                 .with_hint("leave --cluster and --issuer out, or change the cluster in the manifests"));
         }
-        manifests::check(&requests, &manifests.bindings)?;
+        manifest_files::check(&requests, &manifests.bindings)?;
         if self.args.prune && requests.is_empty() {
             let what = "--prune is refused: the manifest declares nothing".to_owned();
             return Err(Error::new(ErrorKind::InvalidInput, what)
@@ -187,7 +187,7 @@ impl<'a> Fleet<'a> {
         }
         drop(bar);
         // What only resolving the clusters shows was not refused from the input alone.
-        let found = |error| manifests::placed(error, &asked.manifests.bindings, ErrorKind::Conflict);
+        let found = |error| manifest_files::placed(error, &asked.manifests.bindings, ErrorKind::Conflict);
         let report = report.map_err(found)?;
         Ok(Some(Told { report, warnings, dry_run: self.dry_run, stopped: cancellation.is_cancelled() }))
     }
@@ -280,12 +280,12 @@ impl<'a> Fleet<'a> {
 
 /// Whether their bindings have to be told with their clusters.
 fn have_several_clusters<'a>(requests: impl IntoIterator<Item = &'a Request>) -> bool {
-    output::fleet::has_several_clusters(requests.into_iter().map(|request| &request.binding.cluster))
+    output::batch::has_several_clusters(requests.into_iter().map(|request| &request.binding.cluster))
 }
 
 /// A binding that goes, with all its subjects and its role; or the role that one had which is declared with another role.
 fn removed(binding: &IrsaBinding, several: bool, moved: bool) -> String {
-    let first = output::fleet::named(&binding.cluster, &binding.to_string(), several);
+    let first = output::batch::named(&binding.cluster, &binding.to_string(), several);
     let all: Vec<String> = [first].into_iter().chain(binding.subjects.iter().map(ToString::to_string)).collect();
     let (all, role) = (all.join(", "), binding.role_name.as_ref().map(ToString::to_string).unwrap_or_default());
     match moved {
@@ -310,7 +310,7 @@ impl Step {
         Some(match progress {
             Progress::Planned { changes, unchanged, refused } => Self::Planned { changes, unchanged, refused },
             Progress::Ended { entry, done, total, .. } => {
-                Self::Ended { binding: output::fleet::name(entry, several), word: word(entry), done, total }
+                Self::Ended { binding: output::batch::name(entry, several), word: word(entry), done, total }
             }
             _ => return None,
         })

@@ -1,10 +1,7 @@
 //! `irsa trust`: what trust policies really allow. Questions about files are answered here, the others by a [`Job`].
 
-mod ask;
-mod difference;
-mod documents;
-mod originals;
-mod places;
+mod audit_files;
+mod query;
 
 use std::path::Path;
 
@@ -16,19 +13,17 @@ use irsa_core::trust::{
 };
 use irsa_core::{Error, ErrorKind, Hint, Result};
 
-pub(crate) use self::ask::ask;
-pub(crate) use self::difference::{Line, difference};
-pub(crate) use self::documents::Document;
-pub(crate) use self::originals::Originals;
-pub(crate) use self::places::{Spot, numbered};
+pub(crate) use self::query::ask;
+
 use crate::args::{AuditArgs, CheckArgs, Global, TrustCommand, WhoCanArgs};
+use crate::commands::operation::{Job, Work};
 use crate::connect::{Connect, target};
 use crate::exit::{Exit, Purpose};
 use crate::printer::Printer;
 use crate::process::Process;
+use crate::source_map::Document;
 use crate::spelling::Spelling;
-use crate::work::{Job, Work};
-use crate::{inputs, output};
+use crate::{files, output};
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -214,7 +209,7 @@ fn or_issuer(error: Error) -> Error {
 
 /// A trust policy, and the role that it is of where the file says so.
 fn document(process: &Process, file: &Path) -> Result<(Option<RoleArn>, TrustDocument)> {
-    trust_document_of_text(&inputs::shown(file), &inputs::document(process, file, documents::LONGEST)?)
+    trust_document_of_text(&files::shown(file), &files::document(process, file, audit_files::LONGEST)?)
 }
 
 /// The `sub` claim that is meant: of a service account, or of whatever the issuer signs tokens for.
@@ -286,7 +281,7 @@ fn audited(args: &AuditArgs, global: &Global, process: &Process) -> Result<(Ques
         let error = Error::new(ErrorKind::InvalidInput, format!("{option} contradicts --file"));
         return Err(error.with_hint("files are audited without asking anybody; leave one of them out"));
     }
-    let documents::Files { roles, documents, unread, warning } = documents::read(process, &args.files)?;
+    let audit_files::Files { roles, documents, unread, warning } = audit_files::read(process, &args.files)?;
     let mut audit = audit(roles, &Surroundings::default(), &wishes.ignores);
     audit.warnings.extend(warning);
     let told = Told::Audit(audit, documents, unread);

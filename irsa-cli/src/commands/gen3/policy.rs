@@ -5,8 +5,8 @@ use std::path::Path;
 use irsa_core::connect::Environment;
 use irsa_core::{Error, Request, Result};
 
-use crate::inputs;
-use crate::settings::{PolicyInput, inline_name};
+use crate::files;
+use crate::requests::{PolicyInput, inline_name};
 
 /// The policy as `irsa create -p` takes it: what is a file is spelt as one.
 pub(super) fn spelt(environment: &Environment, policy: &str) -> Result<String> {
@@ -25,7 +25,7 @@ pub(super) fn removed(environment: &Environment, request: Request, policy: &str)
     match PolicyInput::of(&spelt) {
         PolicyInput::File(path) => {
             // A file that says nothing any more still has its name.
-            let document = inputs::policy(environment, Path::new(path)).ok();
+            let document = files::policy(environment, Path::new(path)).ok();
             request.removing_inline_policy(&inline_name(path), document)
         }
         PolicyInput::Managed(policy) => request.removing_policy(policy),

@@ -2,8 +2,12 @@
 //!
 //! The text has been read before, so that it is known to be JSON; of any other text nothing is found, or nonsense.
 
+mod audited_files;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
+
+pub(crate) use self::audited_files::{Document, Originals};
 
 /// The keys below which dumps of the aws CLI hold roles.
 const HOLDERS: [&str; 3] = ["RoleDetailList", "Roles", "Role"];
