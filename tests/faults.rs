@@ -18,7 +18,7 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use irsa_core::guard::{Guard, without};
+use irsa_core::invariants::{Invariant, without};
 use irsa_core::{Sandbox, SandboxState};
 
 /// A sandbox that holds this state.
@@ -36,12 +36,12 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 fn in_parallel<'a, T: Sync, R: Send>(cases: &'a [T], work: impl Fn(&'a T) -> Vec<R> + Sync) -> Vec<R> {
     let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let broken = Guard::broken();
+    let disabled = Invariant::disabled();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let more = without(broken, || work(case));
+                    let more = without(disabled, || work(case));
                     found.lock().unwrap().extend(more);
                 }
             });

@@ -16,7 +16,7 @@ struct Layers {
 const IRSA_CORE: Layers = Layers {
     sources: "../irsa-core/src",
     layers: &[
-        &["connection_limit", "guard", "hint", "text", "url", "status", "waiting"],
+        &["connection_limit", "hint", "invariants", "text", "url", "status", "waiting"],
         &["name"],
         &["report"],
         &["error"],

@@ -21,7 +21,7 @@ use self::run::{Done, run_step};
 use self::take_back::take_back;
 use crate::backend::collect_warnings;
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard::Guard;
+use crate::invariants::Invariant;
 use crate::observe::Backends;
 use crate::plan::{Plan, Step};
 use crate::rate_limit::{Pace, PacedIam, Waited};
@@ -165,7 +165,7 @@ async fn take_back_if_refused(context: &Context<'_>, states: &mut [(&Step, State
     };
     let made = states.iter().any(is_new_role);
     let refused = failures.clone().next().is_some() && failures.all(|for_good| for_good);
-    if made && refused && Guard::TakeBack.stands() { take_back(context, states).await } else { Vec::new() }
+    if made && refused && Invariant::RollBack.is_enforced() { take_back(context, states).await } else { Vec::new() }
 }
 
 /// The report, and the first failure with it.

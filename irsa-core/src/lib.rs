@@ -32,7 +32,6 @@
 //! - `kube` (default): the Kubernetes back end. The version of the Kubernetes API is chosen by the program, through a
 //!   feature of `k8s-openapi` (such as `latest`).
 //! - `mock`: mockall mocks of the three traits.
-//! - `mutants`: for the tests of this crate alone, which take its guards away to see that they are needed.
 //!
 //! # Example
 //! ```
@@ -64,12 +63,12 @@ pub mod connect;
 mod connection_limit;
 mod document;
 mod error;
-#[cfg(not(feature = "mutants"))]
-mod guard;
-#[cfg(feature = "mutants")]
-pub mod guard;
 pub mod hint;
 pub mod input;
+#[cfg(not(irsa_mutants))]
+mod invariants;
+#[cfg(irsa_mutants)]
+pub mod invariants;
 mod inventory;
 #[cfg(feature = "kube")]
 pub mod kube;

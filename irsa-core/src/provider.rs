@@ -6,8 +6,8 @@ use crate::backend::OidcProvider;
 use crate::client::Client;
 use crate::cluster_identity::{ClusterIdentity, Demand, resolve};
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard::Guard;
 use crate::hint::Hint;
+use crate::invariants::Invariant;
 use crate::name::{Audience, ClusterRef, ProviderArn};
 use crate::plan::{Plan, Step};
 use crate::report::Report;
@@ -99,7 +99,7 @@ impl Client {
 
     /// The names of the roles that trust a provider.
     async fn trusting(&self, arn: &ProviderArn, force: bool) -> Result<Vec<String>> {
-        if force || !Guard::TrustedProvider.stands() {
+        if force || !Invariant::TrustedProvider.is_enforced() {
             return Ok(Vec::new());
         }
         let roles = self.backends.iam.roles().await.map_err(|error| {

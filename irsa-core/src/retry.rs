@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use crate::backend::ROLE_UNFINISHED;
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard::Guard;
+use crate::invariants::Invariant;
 
 /// How long IAM may take until a write is seen everywhere, before its answer is believed (AWS gives no number; terraform
 /// waits longer, but it waits for cases that are checked before the first write here).
@@ -34,7 +34,7 @@ pub(crate) async fn pause(wait: Duration, why: &str) {
 /// `fresh` says that what the call refers to was made in this very run, so that "does not exist" is not believed at once.
 pub(crate) async fn until_consistent<'a, T>(fresh: bool, call: impl Fn() -> BoxFuture<'a, Result<T>>) -> Result<T> {
     call.retry(waits())
-        .when(|error| not_ready(error, fresh) && Guard::Waits.stands())
+        .when(|error| not_ready(error, fresh) && Invariant::ConsistencyWaits.is_enforced())
         .notify(|error, wait| {
             let code = error.code().unwrap_or_default();
             tracing::info!(code, wait_seconds = wait.as_secs_f64(), "IAM is not consistent yet: retrying");

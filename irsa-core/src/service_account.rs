@@ -8,8 +8,8 @@ use crate::binding::{
     TOKEN_EXPIRATION_ANNOTATION,
 };
 use crate::error::{ConflictReason, Error, ErrorKind, Result};
-use crate::guard::Guard;
 use crate::hint::Hint;
+use crate::invariants::Invariant;
 use crate::name::{Namespace, RoleArn, ServiceAccountName, ServiceAccountRef};
 
 /// What must be applied so that an account is as the binding wants it; nothing when it is already.
@@ -114,7 +114,7 @@ fn check_staying(account: &ServiceAccount) -> Result<()> {
 
 /// An annotation with another role's ARN, whoever owns the field, is not taken over unasked.
 fn check_annotation(account: &ServiceAccount, role: &RoleArn) -> Result<()> {
-    let Some(other) = other_role(account, Some(role)).filter(|_| Guard::AnnotationOfOthers.stands()) else {
+    let Some(other) = other_role(account, Some(role)).filter(|_| Invariant::ForeignAnnotation.is_enforced()) else {
         return Ok(());
     };
     let service_account = ServiceAccountRef::new(&account.namespace, &account.name);

@@ -1,15 +1,15 @@
-//! The guards, taken away one at a time: the simulation must see it each time. A guard that nothing misses is either not
+//! Disables one invariant at a time: the simulation must notice each time. An invariant that nothing misses is either not
 //! needed, or not tested.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use irsa_core::guard::{Guard, without};
+use irsa_core::invariants::{Invariant, without};
 
 use super::scenario::{Scenario, scenarios};
 use super::{between, cancelled, count, matrix, races, refused, retries};
 use crate::rights;
 
-/// The part of the simulation that a guard is there for.
+/// The part of the simulation that tests an invariant.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Part {
     /// Calls that fail.
@@ -27,27 +27,28 @@ enum Part {
     RaceWithDelete,
 }
 
-fn part(guard: Guard) -> Part {
-    match guard {
-        Guard::TrustBeforeAnnotation => Part::Matrix(&["create", "move subjects and policies"]),
-        Guard::AccountLast => Part::Cancelled(&["delete everything"]),
-        Guard::SubjectTags | Guard::ReadAgain => Part::RaceOfSubjects,
-        Guard::AccountStillAbsent => Part::RaceOfRoles,
-        Guard::DeletionMark => Part::RaceWithDelete,
-        Guard::LeaveBeforeGain | Guard::LossBeforeJoin | Guard::DenyingDocuments | Guard::DenyingPolicies => {
-            Part::Rights
-        }
-        Guard::ReplacementFirst => Part::Replacements,
-        Guard::Owner
-        | Guard::Adoption
-        | Guard::AnnotationOfOthers
-        | Guard::Quotas
-        | Guard::DryRun
-        | Guard::RightCluster
-        | Guard::TrustedProvider => Part::Refused,
-        Guard::Preconditions => Part::Between(&["delete"]),
-        Guard::TakeBack => Part::Matrix(&["create"]),
-        Guard::Waits => Part::Retries,
+fn part(invariant: Invariant) -> Part {
+    match invariant {
+        Invariant::TrustBeforeAnnotation => Part::Matrix(&["create", "move subjects and policies"]),
+        Invariant::ServiceAccountLast => Part::Cancelled(&["delete everything"]),
+        Invariant::SubjectTags | Invariant::TrustReadBack => Part::RaceOfSubjects,
+        Invariant::StillAbsent => Part::RaceOfRoles,
+        Invariant::DeletionMark => Part::RaceWithDelete,
+        Invariant::RemoveSubjectsBeforeGrants
+        | Invariant::RevokeBeforeAddingSubjects
+        | Invariant::DenyingDocuments
+        | Invariant::DenyingPolicies => Part::Rights,
+        Invariant::ReplacementFirst => Part::Replacements,
+        Invariant::Owner
+        | Invariant::Adoption
+        | Invariant::ForeignAnnotation
+        | Invariant::Quotas
+        | Invariant::DryRun
+        | Invariant::RightCluster
+        | Invariant::TrustedProvider => Part::Refused,
+        Invariant::Preconditions => Part::Between(&["delete"]),
+        Invariant::RollBack => Part::Matrix(&["create"]),
+        Invariant::ConsistencyWaits => Part::Retries,
     }
 }
 
@@ -58,10 +59,10 @@ fn named(names: &[&str]) -> Vec<Scenario> {
 }
 
 /// What a part of the simulation finds, with the scenarios made by the program as it is.
-fn violations(part: Part, guard: Option<Guard>) -> Vec<String> {
+fn violations(part: Part, invariant: Option<Invariant>) -> Vec<String> {
     let found = |run: &dyn Fn() -> Vec<String>| {
         // A program that breaks the simulation's own expectations is seen as well.
-        let run = AssertUnwindSafe(|| without(guard, run));
+        let run = AssertUnwindSafe(|| without(invariant, run));
         catch_unwind(run).unwrap_or_else(|_| vec!["the simulation itself breaks off".to_owned()])
     };
     match part {
@@ -94,15 +95,15 @@ fn violations(part: Part, guard: Option<Guard>) -> Vec<String> {
 }
 
 #[test]
-fn without_any_one_guard_the_simulation_fails() {
+fn simulation_fails_without_any_one_invariant() {
     let mut missed = Vec::new();
-    for guard in Guard::ALL {
-        let found = violations(part(guard), Some(guard));
+    for invariant in Invariant::ALL {
+        let found = violations(part(invariant), Some(invariant));
         let first = found.first().and_then(|first| first.lines().next()).unwrap_or("nothing");
         let first: String = first.chars().take(150).collect();
-        count(&format!("without {guard:?}: {} violations by {:?}, such as {first}", found.len(), part(guard)));
+        count(&format!("without {invariant:?}: {} violations by {:?}, such as {first}", found.len(), part(invariant)));
         if found.is_empty() || found == ["the simulation itself breaks off"] {
-            missed.push(guard);
+            missed.push(invariant);
         }
     }
     assert!(missed.is_empty(), "nothing misses {missed:?}");

@@ -12,7 +12,7 @@ use crate::backend::{
 };
 use crate::binding::{OWN_PREFIX, ROLE_ARN_ANNOTATION};
 use crate::error::{ConflictReason, Error, ErrorKind, Result};
-use crate::guard::Guard;
+use crate::invariants::Invariant;
 use crate::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountRef};
 use crate::observe::namespace_terminating;
 use crate::ownership::{DELETING, Member, ORIGIN_TAG, OWNER_TAG, Ownership};
@@ -128,8 +128,8 @@ async fn create_namespace(context: &Context<'_>, cluster: &ClusterRef, namespace
 async fn apply_account(context: &Context<'_>, cluster: &ClusterRef, account: &NewServiceAccount) -> Result<Done> {
     let backend = context.backends.cluster(cluster)?;
     let precondition = match &account.precondition {
-        Precondition::Absent if !Guard::AccountStillAbsent.stands() => Precondition::Anything,
-        Precondition::Version { .. } if !Guard::Preconditions.stands() => Precondition::Anything,
+        Precondition::Absent if !Invariant::StillAbsent.is_enforced() => Precondition::Anything,
+        Precondition::Version { .. } if !Invariant::Preconditions.is_enforced() => Precondition::Anything,
         precondition => precondition.clone(),
     };
     let force = context.plan.force;
@@ -343,7 +343,7 @@ async fn update_trust(context: &Context<'_>, name: &RoleName, step: &TrustStep) 
     for _ in 0..MOST_REPEATS {
         let text = written.minified();
         until_consistent(context.fresh, || iam.update_trust_policy(name, &text)).await?;
-        if !Guard::ReadAgain.stands() {
+        if !Invariant::TrustReadBack.is_enforced() {
             return Ok(Done { made: true, ..Done::default() });
         }
         let seen = read_back(context, name, step, &written).await?;
@@ -421,7 +421,7 @@ async fn release_account(
     let annotated = || account.annotations.get(ROLE_ARN_ANNOTATION).and_then(|value| value.parse().ok());
     let role = annotated().or_else(|| context.plan.role_arn.clone());
     let (mut account, mut release) = (account.clone(), release.clone());
-    if !Guard::Preconditions.stands()
+    if !Invariant::Preconditions.is_enforced()
         && let Some(now) = backend.service_account(&account.namespace, &account.name).await?
     {
         account = now;

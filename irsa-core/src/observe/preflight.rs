@@ -11,8 +11,8 @@ use crate::backend::{
     WriteMode, changed_by_admission,
 };
 use crate::error::{ConflictReason, Error, ErrorKind, Result};
-use crate::guard::Guard;
 use crate::hint::Hint;
+use crate::invariants::Invariant;
 use crate::name::{Namespace, ServiceAccountRef};
 use crate::report::{Warning, WarningId};
 use crate::request::{Request, Verb};
@@ -150,7 +150,7 @@ pub(crate) async fn check_write(
         return rights(backend.as_ref(), request, wanted, false).await.map(Checked::from);
     }
     let answer = match answer {
-        _ if !Guard::DryRun.stands() => return Ok(Checked::default()),
+        _ if !Invariant::DryRun.is_enforced() => return Ok(Checked::default()),
         Some(answer) => answer.clone(),
         None => backend.apply_service_account(wanted, WriteMode::DryRun, request.force).await,
     };

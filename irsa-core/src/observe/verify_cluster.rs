@@ -3,8 +3,8 @@
 use crate::backend::ApiServerFingerprint;
 use crate::cluster_identity::ClusterIdentity;
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard::Guard;
 use crate::hint::Hint;
+use crate::invariants::Invariant;
 use crate::name::ClusterRef;
 use crate::report::{Warning, WarningId};
 
@@ -17,7 +17,7 @@ pub(crate) fn check_cluster(
     identity: &ClusterIdentity,
     fingerprint: &ApiServerFingerprint,
 ) -> Result<Option<Warning>> {
-    if !Guard::RightCluster.stands() {
+    if !Invariant::RightCluster.is_enforced() {
         return Ok(None);
     }
     let url = |text: &str| text.trim_end_matches('/').to_owned();

@@ -12,8 +12,8 @@ use super::standing::{Standing, check_ownership, check_path, check_set, managed_
 use super::{Plan, Step, TrustStep, accounts, attach, findings, limits, prerequisites, tags_to_write};
 use crate::backend::NewRole;
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard::Guard;
 use crate::hint::Hint;
+use crate::invariants::Invariant;
 use crate::name::{Audience, ProviderArn, SessionDuration};
 use crate::observe::{Observed, ObservedRole};
 use crate::ownership::{Member, OWNER_TAG, Origin, Ownership};
@@ -97,7 +97,7 @@ fn create(request: &Request, observed: &Observed, goal: &Goal<'_>, plan: &mut Pl
     let managed = managed.steps()?;
     let documents = document_steps(&new.collect::<Vec<_>>(), false, managed.denies);
     let mut accounts = accounts::accounts(request, observed, goal)?;
-    if !Guard::TrustBeforeAnnotation.stands() {
+    if !Invariant::TrustBeforeAnnotation.is_enforced() {
         plan.then(std::mem::take(&mut accounts));
     }
     let mut first = vec![Step::CreateRole(Box::new(role))];
@@ -251,7 +251,7 @@ fn update(
     }
     let mut standing_policy = role.trust.clone();
     // Where nothing else changes, subjects come and leave in one write: fewer writes, fewer others to meet.
-    if fewer != role.trust && policies.changes_rights() && Guard::LeaveBeforeGain.stands() {
+    if fewer != role.trust && policies.changes_rights() && Invariant::RemoveSubjectsBeforeGrants.is_enforced() {
         let step = TrustStep::new(&role.trust, &fewer, reduced, &before_tags);
         plan.then(vec![Step::UpdateTrust(Box::new(step))]);
         standing_policy = fewer;
@@ -259,7 +259,7 @@ fn update(
     let PolicyChanges { managed, boundary, documents, .. } = policies;
     let mut first = [managed.first, documents.first].concat();
     let mut late = Vec::new();
-    if !Guard::LossBeforeJoin.stands() {
+    if !Invariant::RevokeBeforeAddingSubjects.is_enforced() {
         std::mem::swap(&mut first, &mut late);
     }
     plan.then(first);
@@ -280,7 +280,7 @@ fn update(
     plan.one_by_one(managed.leave_alone);
     plan.then([managed.last, documents.last].concat());
     let mut accounts = accounts::accounts(request, observed, goal)?;
-    if !Guard::TrustBeforeAnnotation.stands() {
+    if !Invariant::TrustBeforeAnnotation.is_enforced() {
         plan.then(std::mem::take(&mut accounts));
     }
     if policy != standing_policy {

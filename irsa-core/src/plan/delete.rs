@@ -7,8 +7,8 @@ use super::{Condemned, Plan, Step, TrustStep, findings};
 use crate::binding::OWN_PREFIX;
 use crate::cluster_identity::ClusterId;
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard::Guard;
 use crate::hint::Hint;
+use crate::invariants::Invariant;
 use crate::name::{ProviderArn, RoleArn, ServiceAccountRef, SubjectName};
 use crate::observe::{Observed, ObservedRole, may_let_in};
 use crate::ownership::{Member, ORIGIN_TAG, OWNER_TAG, Origin, Ownership};
@@ -50,7 +50,7 @@ pub(super) fn plan(request: &Request, observed: &Observed, keep_role: bool) -> R
     let released = |members: &mut dyn Iterator<Item = &Member>| -> Vec<Step> {
         members.filter_map(|member| released(observed, member, Some(&bound))).collect()
     };
-    if !Guard::AccountLast.stands() {
+    if !Invariant::ServiceAccountLast.is_enforced() {
         plan.then(released(&mut all.iter()));
     }
     let further = released(&mut all.iter().filter(|member| **member != first));
@@ -364,7 +364,7 @@ fn go(
         tags.extend(owner.clone());
         plan.then(vec![Step::TagRole(owner)]);
     }
-    if Guard::DeletionMark.stands() {
+    if Invariant::DeletionMark.is_enforced() {
         let (role_id, trust) = (role.role.id.clone(), role.trust.clone());
         plan.then(vec![Step::Condemn(Box::new(Condemned { role_id, trust, tags }))]);
     }

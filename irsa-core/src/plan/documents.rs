@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Step;
 use super::content::Content;
 use crate::document::PolicyDocument;
-use crate::guard::Guard;
+use crate::invariants::Invariant;
 use crate::name::InlinePolicyName;
 
 /// A change of one inline document.
@@ -141,14 +141,14 @@ pub(super) fn document_steps(changes: &[Change], boundary: bool, others: (usize,
     let wanted: BTreeSet<String> = weighed.iter().flat_map(|change| change.after.allows.keys().cloned()).collect();
     let moving = weighed.iter().any(|change| !change.moved(&wanted).is_empty());
     let mut steps = DocumentSteps::default();
-    if !Guard::DenyingDocuments.stands() {
+    if !Invariant::DenyingDocuments.is_enforced() {
         let whole = |change: &Weighed<'_>| change.step(&mut change.change.before.clone(), change.change.after.clone());
         steps.then.extend(weighed.iter().filter_map(whole));
         return steps;
     }
     for change in &weighed {
         // Under another boundary it might grant more than before: it leaves like any other then.
-        if change.change.replaced && !boundary && Guard::ReplacementFirst.stands() {
+        if change.change.replaced && !boundary && Invariant::ReplacementFirst.is_enforced() {
             let mut standing = change.change.before.clone();
             steps.replaced.extend(change.step(&mut standing, change.denying()));
             steps.last.extend(change.step(&mut standing, None));

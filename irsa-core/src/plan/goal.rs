@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::binding::{MOST_TAGS, check_documents, check_policy_place};
 use crate::cluster_identity::{ClusterId, ClusterIdentity};
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard::Guard;
+use crate::invariants::Invariant;
 use crate::name::{PolicyArn, ProviderArn, RoleArn, Subject};
 use crate::observe::Observed;
 use crate::ownership::{Member, ORIGIN_TAG, OVERFLOW_TAG, OWNER_TAG, Origin, SET_TAG, SUBJECT_TAG_PREFIX};
@@ -107,7 +107,7 @@ impl<'a> Goal<'a> {
             tags.insert(ORIGIN_TAG.to_owned(), origin.as_str().to_owned());
         }
         let mut further: Vec<&Member> = members.iter().filter(|member| *member != owner).collect();
-        if !Guard::SubjectTags.stands() {
+        if !Invariant::SubjectTags.is_enforced() {
             further.clear();
         }
         if further.len() > room || standing.contains_key(OVERFLOW_TAG) {

@@ -8,7 +8,7 @@ use crate::backend::Quotas;
 use crate::binding::{INLINE_QUOTA, MOST_TAGS};
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard::Guard;
+use crate::invariants::Invariant;
 use crate::name::InlinePolicyName;
 use crate::observe::ObservedRole;
 
@@ -29,7 +29,7 @@ impl Use {
     /// Refuses what would exceed the quota. What does not grow is let be.
     fn check(&self) -> Result<()> {
         match self.quota {
-            Some(quota) if self.after > quota && self.after > self.before && Guard::Quotas.stands() => {
+            Some(quota) if self.after > quota && self.after > self.before && Invariant::Quotas.is_enforced() => {
                 let Self { what, before, after, .. } = self;
                 Err(Error::new(ErrorKind::QuotaExceeded, format!("the quota of {what} would be exceeded"))
                     .with_code("LimitExceeded")

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::Step;
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard::Guard;
 use crate::hint::Hint;
+use crate::invariants::Invariant;
 use crate::name::PolicyArn;
 use crate::observe::PolicyEffect;
 
@@ -44,7 +44,7 @@ impl Managed<'_> {
     /// # Errors
     /// `Conflict` where no order keeps all within what they hold before or afterwards.
     pub(super) fn steps(&self) -> Result<ManagedSteps> {
-        let effect = |arn: &PolicyArn| match Guard::DenyingPolicies.stands() {
+        let effect = |arn: &PolicyArn| match Invariant::DenyingPolicies.is_enforced() {
             // One that is the only thing to change has no order.
             true => self.effects.get(arn).copied().unwrap_or(PolicyEffect::Allows),
             false => PolicyEffect::Allows,

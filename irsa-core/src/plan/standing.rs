@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::goal::Goal;
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard::Guard;
 use crate::hint::Hint;
+use crate::invariants::Invariant;
 use crate::observe::ObservedRole;
 use crate::ownership::{Origin, Ownership, SET_TAG};
 use crate::request::Request;
@@ -36,7 +36,7 @@ pub(super) fn check_ownership(request: &Request, goal: &Goal<'_>, role: &Observe
             .with_cause("a delete has begun to take it away, and has not ended or broke off")
             .with_hint(Hint::FinishDelete));
     }
-    if ownership.is_owner(&goal.first) || (ownership.is_owned() && !Guard::Owner.stands()) {
+    if ownership.is_owner(&goal.first) || (ownership.is_owned() && !Invariant::Owner.is_enforced()) {
         return Ok(Standing::Owned);
     }
     if ownership.records(&goal.first) {
@@ -52,7 +52,7 @@ pub(super) fn check_ownership(request: &Request, goal: &Goal<'_>, role: &Observe
     if is_unfinished(request, goal, role)? {
         return Ok(Standing::ToFinish);
     }
-    if request.adopt || !Guard::Adoption.stands() {
+    if request.adopt || !Invariant::Adoption.is_enforced() {
         return Ok(Standing::ToAdopt);
     }
     Err(Error::new(ErrorKind::NotOwned, format!("role {name} exists and was not made by irsa"))
