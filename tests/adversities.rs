@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use irsa_core::backend::FieldOwner;
-use irsa_core::{
-    AccountState, Client, Denial, IrsaBinding, ROLE_ARN_ANNOTATION, Request, RoleState, Sandbox, WarningId,
-};
+use irsa_core::sandbox::{Denial, RoleState, ServiceAccountState};
+use irsa_core::{Client, IrsaBinding, ROLE_ARN_ANNOTATION, Request, Sandbox, WarningId};
 use serde_json::{Value, json};
 
 use crate::world::{ROLE, World, actions, ec2_trust, warned};
@@ -216,7 +215,7 @@ async fn subject_named_twice() {
                     .get_mut("default")
                     .unwrap()
                     .service_accounts
-                    .insert("b".parse().unwrap(), AccountState::default());
+                    .insert("b".parse().unwrap(), ServiceAccountState::default());
             });
         }
         let arn = "arn:aws:eks:us-east-1:123456789012:cluster/sandbox";
@@ -514,7 +513,7 @@ async fn account_of_another_is_taken_back() {
     world.sandbox.faults().just_before(("apply_service_account", 1), |s| {
         s.default_cluster()
             .edit(|c| {
-                let mut a = AccountState::default();
+                let mut a = ServiceAccountState::default();
                 a.annotations.insert("team".to_owned(), "data".to_owned());
                 let annotations = ["team".to_owned()].into();
                 a.owners.push(FieldOwner { manager: "helm".into(), annotations, ..FieldOwner::default() });
@@ -532,7 +531,11 @@ async fn account_of_another_is_taken_back() {
 async fn subject_named_twice_existing() {
     let world = World::new();
     world.edit_cluster(|c| {
-        c.namespaces.get_mut("default").unwrap().service_accounts.insert("b".parse().unwrap(), AccountState::default());
+        c.namespaces
+            .get_mut("default")
+            .unwrap()
+            .service_accounts
+            .insert("b".parse().unwrap(), ServiceAccountState::default());
     });
     let arn = "arn:aws:eks:us-east-1:123456789012:cluster/sandbox";
     let client = world.client.clone().with_cluster(arn.parse().unwrap(), Arc::new(world.sandbox.default_cluster()));
@@ -574,7 +577,7 @@ async fn force_delete_of_a_role_that_is_nobodys() {
     role.attached.insert("arn:aws:iam::aws:policy/ReadOnlyAccess".parse().unwrap());
     world.sandbox.put_role(&"prod-db".parse().unwrap(), role).unwrap();
     world.edit_cluster(|c| {
-        let mut a = AccountState::default();
+        let mut a = ServiceAccountState::default();
         a.annotations.insert(ROLE_ARN_ANNOTATION.to_owned(), "arn:aws:iam::123456789012:role/prod-db".to_owned());
         c.namespaces.get_mut("default").unwrap().service_accounts.insert("sa".parse().unwrap(), a);
     });

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use irsa_core::backend::ApiServerFingerprint;
 use irsa_core::name::{ClusterRef, RoleName};
+use irsa_core::sandbox::{At, RoleState, ServiceAccountState};
 use irsa_core::trust::{Audit, FindingId as Id, Severity, Surroundings, TrustDocument, audit, roles_of_text};
-use irsa_core::{AccountState, At, ErrorKind, RoleState, WarningId};
+use irsa_core::{ErrorKind, WarningId};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -186,7 +187,11 @@ async fn who_can_tells_of_one_role() {
     let world = World::new();
     let document = json!({"Statement": [{"Effect": "Allow", "Action": "iam:*", "Resource": "*"}]});
     world.create(World::bare().with_inline_document("all", document)).await.unwrap();
-    world.sandbox.default_cluster().put_service_account("kube-system", "other", AccountState::default()).unwrap();
+    world
+        .sandbox
+        .default_cluster()
+        .put_service_account("kube-system", "other", ServiceAccountState::default())
+        .unwrap();
     let told = world.client.who_can(&name(ROLE), &[sandbox()]).await.unwrap();
     let [subject] = &told.subjects[..] else { panic!("{told:?}") };
     assert_eq!(subject.service_accounts.as_deref(), Some(&["default/sa".to_owned()][..]));

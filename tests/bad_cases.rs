@@ -1,9 +1,8 @@
 //! The bad cases, each by its name: what goes wrong between what a run has read and what it writes, and how it ends. That
 //! every call can go wrong in every way is in `faults`; here is told what a user sees.
 
-use irsa_core::{
-    At, Error, ErrorKind, Failure, Hint, Outcome, ROLE_ARN_ANNOTATION, Report, Request, Result, Sandbox, WarningId,
-};
+use irsa_core::sandbox::{At, Failure};
+use irsa_core::{Error, ErrorKind, Hint, Outcome, ROLE_ARN_ANNOTATION, Report, Request, Result, Sandbox, WarningId};
 
 use crate::world::{ROLE, World, text, warned};
 
@@ -132,7 +131,7 @@ async fn a_policy_vanishes_between() {
     goes(&world).await;
 }
 
-fn edit(sandbox: &Sandbox, change: impl FnOnce(&mut irsa_core::SandboxState)) {
+fn edit(sandbox: &Sandbox, change: impl FnOnce(&mut irsa_core::sandbox::SandboxState)) {
     let edited = sandbox.edit(|state| {
         change(state);
         Ok(())

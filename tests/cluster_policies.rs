@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use irsa_core::backend::FieldOwner;
+use irsa_core::sandbox::{AdmissionState, At, NamespaceState, ServiceAccountState};
 use irsa_core::{
-    AccountState, AdmissionState, At, Client, ConflictReason, Error, ErrorKind, FleetOptions, IrsaBinding,
-    IrsaBindingBuilder, NamespaceState, Outcome, ROLE_ARN_ANNOTATION, Report, Request, WarningId,
+    Client, ConflictReason, Error, ErrorKind, FleetOptions, IrsaBinding, IrsaBindingBuilder, Outcome,
+    ROLE_ARN_ANNOTATION, Report, Request, WarningId,
 };
 
 use crate::world::{ROLE, World, actions, text, warned};
@@ -246,7 +247,8 @@ async fn an_account_that_irsa_made_goes_also_when_its_role_is_gone() {
     world.sandbox.remove_role(&ROLE.parse().unwrap()).unwrap();
     world.sandbox.default_cluster().update_as("x", "default", "sa", &[(ROLE_ARN_ANNOTATION, None)]).unwrap();
     world.edit_cluster(|cluster| {
-        let denied = irsa_core::Denial { verb: "delete".into(), resource: "serviceaccounts".into(), namespace: None };
+        let denied =
+            irsa_core::sandbox::Denial { verb: "delete".into(), resource: "serviceaccounts".into(), namespace: None };
         cluster.denied.insert(denied);
     });
     let error = world.delete(World::bare()).await.unwrap_err();
@@ -361,7 +363,8 @@ async fn the_automount_setting_meets_a_policy_and_stays_as_it_is_where_it_is_not
 async fn the_automount_setting_of_others_is_taken_over_only_when_forced_and_rolled_back() {
     let world = World::new();
     let helm = FieldOwner { manager: "helm".into(), automount_token: true, ..FieldOwner::default() };
-    let there = AccountState { automount_token: Some(true), owners: vec![helm], ..AccountState::default() };
+    let there =
+        ServiceAccountState { automount_token: Some(true), owners: vec![helm], ..ServiceAccountState::default() };
     let put = |world: &World| world.sandbox.default_cluster().put_service_account("default", "sa", there.clone());
     put(&world).unwrap();
     let error = refused(&world.client, &world, create(World::binding().with_automount_token(false))).await;

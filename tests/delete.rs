@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use irsa_core::{
-    AccountState, Client, ErrorKind, Hint, IrsaBinding, IrsaBindingBuilder, ROLE_ARN_ANNOTATION, Request, RoleState,
-    WarningId,
-};
+use irsa_core::sandbox::{RoleState, ServiceAccountState};
+use irsa_core::{Client, ErrorKind, Hint, IrsaBinding, IrsaBindingBuilder, ROLE_ARN_ANNOTATION, Request, WarningId};
 
 use crate::world::{ROLE, World, actions, ec2_trust, warned};
 
@@ -77,7 +75,7 @@ async fn the_annotation_that_a_broken_delete_left_is_let_go() {
 async fn an_account_of_others_loses_our_annotations_only() {
     let world = World::new();
     world.edit_cluster(|cluster| {
-        let mut account = AccountState::default();
+        let mut account = ServiceAccountState::default();
         account.annotations.insert("team".to_owned(), "data".to_owned());
         cluster.namespaces.get_mut("default").unwrap().service_accounts.insert("sa".parse().unwrap(), account);
     });
@@ -176,7 +174,7 @@ async fn a_binding_that_is_not_ours_is_not_undone() {
     let arn = world.annotation("default/sa").await.unwrap();
     world.edit_cluster(|cluster| cluster.namespaces.get_mut("default").unwrap().service_accounts.clear());
     let annotations = BTreeMap::from([(ROLE_ARN_ANNOTATION.to_owned(), arn)]);
-    let account = AccountState { annotations, ..AccountState::default() };
+    let account = ServiceAccountState { annotations, ..ServiceAccountState::default() };
     world.sandbox.default_cluster().put_service_account("default", "sa", account).unwrap();
     let report = world.delete(of("sa")).await.unwrap();
     assert!(!report.changed);

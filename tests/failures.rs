@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use irsa_core::name::RoleName;
-use irsa_core::{At, CancellationToken, ErrorKind, Outcome, Report, Request, WarningId};
+use irsa_core::sandbox::At;
+use irsa_core::{CancellationToken, ErrorKind, Outcome, Report, Request, WarningId};
 use serde_json::json;
 
 use crate::world::{ROLE, World, actions, warned};
@@ -147,7 +148,7 @@ async fn eventual_consistency_is_waited_for() {
 async fn a_role_made_by_somebody_else_in_between_is_not_taken_over() {
     let world = World::new();
     world.sandbox.faults().just_before(("create_role", 1), |sandbox| {
-        let role = irsa_core::RoleState::new(crate::world::ec2_trust());
+        let role = irsa_core::sandbox::RoleState::new(crate::world::ec2_trust());
         sandbox.put_role(&RoleName::new(ROLE).unwrap(), role).unwrap();
     });
     let error = world.create(World::binding()).await.unwrap_err();

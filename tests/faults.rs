@@ -18,8 +18,9 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use irsa_core::Sandbox;
 use irsa_core::invariants::{Invariant, without};
-use irsa_core::{Sandbox, SandboxState};
+use irsa_core::sandbox::SandboxState;
 
 /// A sandbox that holds this state.
 fn sandbox(state: &SandboxState) -> Sandbox {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use irsa_core::sandbox::At;
 use irsa_core::{
-    At, CancellationToken, ErrorKind, FleetOptions, FleetOutcome, FleetReport, IrsaBinding, IrsaBindingBuilder,
-    Outcome, Progress, Report, Request, Sandbox,
+    CancellationToken, ErrorKind, FleetOptions, FleetOutcome, FleetReport, IrsaBinding, IrsaBindingBuilder, Outcome,
+    Progress, Report, Request, Sandbox,
 };
 use serde_json::json;
 use tokio::time::Instant;

@@ -1,9 +1,9 @@
 //! Create and update, end to end on the sandbox: from nothing, from every half-made state, and again.
 
 use irsa_core::name::InlinePolicyName;
+use irsa_core::sandbox::{RoleState, ServiceAccountState};
 use irsa_core::{
-    AccountState, CREATED_ANNOTATION, ErrorKind, Extra, Hint, IrsaBinding, Outcome, ROLE_ARN_ANNOTATION, Request,
-    RoleState, WarningId,
+    CREATED_ANNOTATION, ErrorKind, Extra, Hint, IrsaBinding, Outcome, ROLE_ARN_ANNOTATION, Request, WarningId,
 };
 use serde_json::json;
 
@@ -177,7 +177,7 @@ async fn the_role_of_another_binding_is_never_merged_into() {
 async fn an_annotation_of_another_role_is_a_conflict_unless_forced() {
     let world = World::new();
     world.edit_cluster(|cluster| {
-        let mut account = AccountState::default();
+        let mut account = ServiceAccountState::default();
         account.annotations.insert(ROLE_ARN_ANNOTATION.to_owned(), "arn:aws:iam::123456789012:role/other".to_owned());
         let accounts = &mut cluster.namespaces.get_mut("default").unwrap().service_accounts;
         accounts.insert("sa".parse().unwrap(), account);

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use irsa_core::name::{ClusterRef, PolicyArn};
+use irsa_core::sandbox::{RoleState, SandboxState};
 use irsa_core::trust::{Decision, TrustDocument, WebIdentityCaller};
-use irsa_core::{RoleState, SandboxState};
 use serde_json::Value;
 
 use crate::world::ROLE;

@@ -1,7 +1,8 @@
 //! Get, list and providers: what exists, whoever made it, and where it does not fit.
 
 use irsa_core::name::{Audience, ClusterRef, Namespace, ServiceAccountName};
-use irsa_core::{AccountState, BindingState, BindingStatus, ErrorKind, ROLE_ARN_ANNOTATION, RoleState};
+use irsa_core::sandbox::{RoleState, ServiceAccountState};
+use irsa_core::{BindingState, BindingStatus, ErrorKind, ROLE_ARN_ANNOTATION};
 use serde_json::json;
 
 use crate::world::{ROLE, World, actions, ec2_trust, text};
@@ -18,7 +19,7 @@ async fn get(world: &World, name: &str) -> irsa_core::Result<BindingStatus> {
 fn annotate(world: &World, name: &str, role: &str) {
     world.edit_cluster(|cluster| {
         let accounts = &mut cluster.namespaces.get_mut("default").unwrap().service_accounts;
-        let account: &mut AccountState = accounts.entry(name.parse().unwrap()).or_default();
+        let account: &mut ServiceAccountState = accounts.entry(name.parse().unwrap()).or_default();
         account.annotations.insert(ROLE_ARN_ANNOTATION.to_owned(), format!("arn:aws:iam::123456789012:role/{role}"));
     });
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use irsa_core::backend::ApiServerFingerprint;
 use irsa_core::name::AccountId;
-use irsa_core::{Client, Denial, ErrorKind, IrsaBinding, IrsaBindingBuilder, Request, Sandbox, WarningId};
+use irsa_core::sandbox::Denial;
+use irsa_core::{Client, ErrorKind, IrsaBinding, IrsaBindingBuilder, Request, Sandbox, WarningId};
 use serde_json::json;
 
 use crate::world::{ROLE, World, text, warned};

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use irsa_core::{Access, At, Error, ErrorKind, IrsaBinding, IrsaBindingBuilder, Request, Sandbox, WarningId};
+use irsa_core::sandbox::{Access, At};
+use irsa_core::{Error, ErrorKind, IrsaBinding, IrsaBindingBuilder, Request, Sandbox, WarningId};
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 use serde_json::{Value, json};

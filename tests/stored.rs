@@ -1,7 +1,8 @@
 //! IAM that stores something else than it was asked for, as a proxy before it or another implementation of it may: what it
 //! answers is compared, and nothing of it is kept.
 
-use irsa_core::{ConflictReason, Error, IamChanges, IrsaBinding, Outcome, Request};
+use irsa_core::sandbox::IamChanges;
+use irsa_core::{ConflictReason, Error, IrsaBinding, Outcome, Request};
 use serde_json::json;
 
 use crate::world::{ROLE, World, actions, ec2_trust, text};

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use irsa_core::backend::ServiceAccount;
 use irsa_core::name::{ClusterRef, Namespace, RoleName, ServiceAccountName};
+use irsa_core::sandbox::{Access, ClusterState, RoleState, ServiceAccountState};
 use irsa_core::{
-    Access, AccountState, Client, ClusterState, Error, IrsaBinding, IrsaBindingBuilder, ROLE_ARN_ANNOTATION, Report,
-    Request, Result, RoleState, Sandbox, Warning, WarningId,
+    Client, Error, IrsaBinding, IrsaBindingBuilder, ROLE_ARN_ANNOTATION, Report, Request, Result, Sandbox, Warning,
+    WarningId,
 };
 use serde_json::{Value, json};
 
@@ -109,7 +110,7 @@ impl World {
         let Some(state) = self.role(role) else { return false };
         let copy = Sandbox::from_state(self.sandbox.state().unwrap()).unwrap();
         let cluster = copy.cluster(&cluster.parse().unwrap());
-        cluster.put_service_account(namespace, name, AccountState::default()).unwrap();
+        cluster.put_service_account(namespace, name, ServiceAccountState::default()).unwrap();
         let (namespace, name) = (Namespace::new(namespace).unwrap(), ServiceAccountName::new(name).unwrap());
         let token = cluster.token(&namespace, &name, "sts.amazonaws.com").unwrap();
         let role = format!("arn:aws:iam::123456789012:role{}{role}", state.path).parse().unwrap();

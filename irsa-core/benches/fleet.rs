@@ -1,8 +1,8 @@
 //! What a fleet costs: planning so many bindings that are as they should be, and making so many new ones, on the sandbox;
 //! each size in a process of its own so that its peak of memory is its own.
 //!
-//!     cargo bench -p irsa-core --no-default-features --bench fleet
-//!     cargo bench -p irsa-core --no-default-features --bench fleet -- 1000
+//!     cargo bench -p irsa-core --no-default-features --features test-util --bench fleet
+//!     cargo bench -p irsa-core --no-default-features --features test-util --bench fleet -- 1000
 //!
 //! Nothing is asserted; the targets stand beside: 1,000 unchanged bindings planned with at most 20 calls and in 1 s of CPU,
 //! 10,000 in linear time and below 300 MB; new ones made with at most 3 calls each besides policies. Times are those of the

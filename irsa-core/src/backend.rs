@@ -46,5 +46,5 @@ pub use self::identity::{CallerIdentity, ClusterDescription, IdentityBackend, Se
 pub(crate) use self::server_warnings::collect_warnings;
 pub use self::server_warnings::pass_on_warning;
 
-#[cfg(any(test, feature = "mock"))]
-pub use self::{cluster::MockClusterBackend, iam::MockIamBackend, identity::MockIdentityBackend};
+#[cfg(test)]
+pub(crate) use self::{iam::MockIamBackend, identity::MockIdentityBackend};

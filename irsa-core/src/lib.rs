@@ -31,7 +31,7 @@
 //! - `connect` (default): clients of AWS and of clusters, found by configuration, environment and kubeconfig.
 //! - `kube` (default): the Kubernetes back end. The version of the Kubernetes API is chosen by the program, through a
 //!   feature of `k8s-openapi` (such as `latest`).
-//! - `mock`: mockall mocks of the three traits.
+//! - `test-util`: the sandbox records its calls and can be made to fail (`sandbox::Faults`).
 //!
 //! # Example
 //! ```
@@ -86,7 +86,7 @@ mod rate_limit;
 mod report;
 mod request;
 mod retry;
-mod sandbox;
+pub mod sandbox;
 mod service_account;
 mod snapshot;
 mod status;
@@ -123,11 +123,7 @@ pub use self::plan::Plan;
 pub use self::proxy::ProxySettings;
 pub use self::report::{Extra, Outcome, Report, StepReport, Warning, WarningId};
 pub use self::request::{Request, Verb};
-pub use self::sandbox::{
-    Access, AccountState, AdmissionState, At, Call, ClusterState, Denial, Failure, Faults, IamChanges,
-    METHODS as SANDBOX_METHODS, NamespaceState, PolicyState, ProviderState, RoleState, Sandbox, SandboxCluster,
-    SandboxQuotas, SandboxState,
-};
+pub use self::sandbox::Sandbox;
 pub use self::status::{BindingState, BindingStatus, Issue, ProviderStatus};
 /// Ends a run between two steps; see [`Client::run_until`] and [`FleetOptions::cancellation`].
 #[doc(no_inline)]

@@ -9,6 +9,7 @@ mod cluster;
 mod cluster_edit;
 mod defaults;
 mod edit;
+#[cfg(any(test, feature = "test-util"))]
 mod faults;
 mod file;
 mod iam;
@@ -17,6 +18,7 @@ mod policies;
 #[cfg(test)]
 mod property_tests;
 mod providers;
+#[cfg(any(test, feature = "test-util"))]
 mod recorder;
 mod responses;
 mod roles;
@@ -26,17 +28,17 @@ mod sts;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 pub use self::cluster::SandboxCluster;
+#[cfg(any(test, feature = "test-util"))]
 pub use self::faults::{Failure, Faults};
+#[cfg(any(test, feature = "test-util"))]
 pub use self::recorder::{Access, At, Call, METHODS};
 pub use self::state::{
-    AccountState, AdmissionState, ClusterState, Denial, IamChanges, NamespaceState, PolicyState, ProviderState,
-    RoleState, SandboxQuotas, SandboxState,
+    AdmissionState, ClusterState, Denial, IamChanges, NamespaceState, PolicyState, ProviderState, RoleState,
+    SandboxQuotas, SandboxState, ServiceAccountState,
 };
 
-use self::faults::Effect;
 use self::file::StateFile;
 use self::responses::Answer;
 use crate::error::Result;
@@ -84,9 +86,6 @@ use crate::name::{AccountId, ClusterName, ClusterRef, Region};
 /// let error = sandbox.attach_policy(&RoleName::new("S3-Reader")?, &policy).await.unwrap_err();
 /// assert_eq!(error.code(), Some("NoSuchEntity"));
 /// assert!(error.causes()[0].ends_with("AmazonS3ReadOnlyAcces does not exist or is not attachable."));
-///
-/// // Every call is remembered, and any call can be told to fail.
-/// assert_eq!(sandbox.faults().calls().len(), 3);
 /// # Ok(())
 /// # }
 /// ```
@@ -96,6 +95,7 @@ pub struct Sandbox(Arc<Inner>);
 struct Inner {
     store: Mutex<Store>,
     path: Option<PathBuf>,
+    #[cfg(any(test, feature = "test-util"))]
     faults: Faults,
 }
 
@@ -125,6 +125,7 @@ impl Store {
 struct Request {
     method: &'static str,
     target: String,
+    #[cfg(any(test, feature = "test-util"))]
     access: Access,
     /// Such as "cannot create role r".
     operation: String,
@@ -132,11 +133,21 @@ struct Request {
 
 impl Request {
     fn read(method: &'static str, target: impl fmt::Display, operation: impl Into<String>) -> Self {
-        Self { method, target: target.to_string(), access: Access::Read, operation: operation.into() }
+        Self {
+            method,
+            target: target.to_string(),
+            #[cfg(any(test, feature = "test-util"))]
+            access: Access::Read,
+            operation: operation.into(),
+        }
     }
 
     fn write(method: &'static str, target: impl fmt::Display, operation: impl Into<String>) -> Self {
-        Self { access: Access::Write, ..Self::read(method, target, operation) }
+        Self {
+            #[cfg(any(test, feature = "test-util"))]
+            access: Access::Write,
+            ..Self::read(method, target, operation)
+        }
     }
 }
 
@@ -180,7 +191,12 @@ impl Sandbox {
             Store::Memory(_) => None,
             Store::File(file) => Some(file.path().to_owned()),
         };
-        Self(Arc::new(Inner { store: Mutex::new(store), path, faults: Faults::default() }))
+        Self(Arc::new(Inner {
+            store: Mutex::new(store),
+            path,
+            #[cfg(any(test, feature = "test-util"))]
+            faults: Faults::default(),
+        }))
     }
 
     /// The file that it is kept in, if it is.
@@ -194,16 +210,6 @@ impl Sandbox {
     /// Those of [`open`](Self::open); a sandbox in memory gives none.
     pub fn state(&self) -> Result<SandboxState> {
         self.store().read().cloned()
-    }
-
-    /// What goes wrong, and which calls there were.
-    pub fn faults(&self) -> &Faults {
-        &self.0.faults
-    }
-
-    /// All calls so far, in the order in which they began.
-    pub fn calls(&self) -> Vec<Call> {
-        self.faults().calls()
     }
 
     /// The API server of a cluster. It need not be there: calls then fail with `Unavailable`.
@@ -228,47 +234,14 @@ impl Sandbox {
         self.call(request, |sandbox| sandbox.store().write(&work)).await
     }
 
-    /// The one way that every call of a trait's method takes: it is recorded, delayed, made to fail, and answered.
+    /// Every call of a trait's method goes through here.
     async fn call<T>(&self, request: Request, work: impl Fn(&Self) -> Result<Answer<T>> + Send + Sync) -> Result<T> {
-        debug_assert!(METHODS.contains(&request.method), "{} is missing in METHODS", request.method);
         tracing::debug!(method = request.method, target = request.target, "sandbox call");
-        let (number, effects) = self.faults().begin(request.method, &request.target, request.access);
-        let answer = self.answer(&request, effects, work).await;
-        self.faults().end(number);
+        #[cfg(any(test, feature = "test-util"))]
+        let answer = self.call_with_faults(&request, work).await;
+        #[cfg(not(any(test, feature = "test-util")))]
+        let answer = work(self)?.map_err(|refusal| refusal.during(&request.operation));
         answer
-    }
-
-    async fn answer<T>(
-        &self,
-        request: &Request,
-        effects: Vec<Effect>,
-        work: impl Fn(&Self) -> Result<Answer<T>> + Send + Sync,
-    ) -> Result<T> {
-        let (mut lost, mut late, mut tries) = (None, Duration::ZERO, 1);
-        for effect in effects {
-            match effect {
-                Effect::Delay(delay) => tokio::time::sleep(delay).await,
-                Effect::Wait(turn) => turn.await,
-                Effect::Hang => std::future::pending().await,
-                Effect::Run(run) => run(self),
-                Effect::Before(failure) => return Err(failure.during(&request.operation)),
-                Effect::After(failure) => lost = Some(failure),
-                Effect::Late(delay) => late = late.saturating_add(delay),
-                Effect::Again => tries += 1,
-            }
-        }
-        let mut answer = work(self)?;
-        for _ in 1..tries {
-            answer = work(self)?;
-        }
-        if !late.is_zero() {
-            tokio::time::sleep(late).await;
-        }
-        let answer = answer.map_err(|refusal| refusal.during(&request.operation))?;
-        match lost {
-            Some(failure) => Err(failure.during(&request.operation)),
-            None => Ok(answer),
-        }
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {

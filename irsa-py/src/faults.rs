@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use irsa_core::At;
+use irsa_core::sandbox::At;
 use pyo3::prelude::*;
 
 use crate::argument::{Given, Named, named};
@@ -10,7 +10,7 @@ use crate::error::{Result, invalid};
 
 /// What a sandbox does wrong. Not for users: `irsa.Faults` is.
 #[pyclass(frozen, module = "irsa._irsa")]
-pub(crate) struct SandboxFaults(pub(crate) irsa_core::Faults);
+pub(crate) struct SandboxFaults(pub(crate) irsa_core::sandbox::Faults);
 
 /// Which calls a fault concerns: method, first call, how many, whether writes only.
 #[derive(FromPyObject)]

@@ -1,7 +1,7 @@
 //! ClusterConfigs of eksctl, as their users have them: what eksctl made is adopted without a change of rights, and what eksctl
 //! ignores does not stop the rest.
 
-use irsa_core::RoleState;
+use irsa_core::sandbox::RoleState;
 use serde_json::{Value, json};
 
 use super::{Ran, Shell};

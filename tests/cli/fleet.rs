@@ -270,13 +270,13 @@ fn what_is_exported_plans_to_no_change() {
     };
     let by_hand = trust(json!({"StringEquals": {format!("{host}:aud"): "sts.amazonaws.com",
         format!("{host}:sub"): ["system:serviceaccount:default:script-sa", "system:serviceaccount:default:second"]}}));
-    let mut role = irsa_core::RoleState::new(by_hand);
+    let mut role = irsa_core::sandbox::RoleState::new(by_hand);
     role.path = "/gen3_service/".parse().unwrap();
     role.attached.insert("arn:aws:iam::aws:policy/AmazonSQSFullAccess".parse::<PolicyArn>().unwrap());
     role.inline.insert("pol-1795".parse().unwrap(), serde_json::from_str(BUCKET).unwrap());
     role.tags.insert("made-by".into(), "script".into());
     shell.sandbox.put_role(&"demo-script-sa-role".parse().unwrap(), role).unwrap();
-    let mut account = irsa_core::AccountState::default();
+    let mut account = irsa_core::sandbox::ServiceAccountState::default();
     account.annotations.insert(
         "eks.amazonaws.com/role-arn".into(),
         "arn:aws:iam::123456789012:role/gen3_service/demo-script-sa-role".into(),
@@ -314,7 +314,7 @@ fn a_cluster_config_of_eksctl_finds_the_roles_that_eksctl_made() {
     let shell = Shell::new().with_file("cluster.yaml", "apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\n\
         metadata: {name: sandbox, region: us-east-1}\niam:\n  serviceAccounts:\n    - metadata: {name: a}\n      attachPolicyARNs: [arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess]\n");
     let name = "eksctl-sandbox-addon-iamserviceaccount-Role1-1NIFRE".parse().unwrap();
-    let mut role = irsa_core::RoleState::new(json!({"Version": "2012-10-17", "Statement": [
+    let mut role = irsa_core::sandbox::RoleState::new(json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}));
     for (key, value) in [
         ("alpha.eksctl.io/cluster-name", "sandbox"),
@@ -337,7 +337,7 @@ fn a_role_of_terraform_is_adopted_with_a_warning() {
         "app.yaml",
         "apiVersion: irsa.gen3.org/v1alpha1\nkind: IrsaBinding\nmetadata: {name: a}\nspec: {roleName: other-role}\n",
     );
-    let mut role = irsa_core::RoleState::new(json!({"Version": "2012-10-17", "Statement": [
+    let mut role = irsa_core::sandbox::RoleState::new(json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}));
     role.tags.insert("ManagedBy".into(), "Terraform".into());
     shell.sandbox.put_role(&"other-role".parse().unwrap(), role).unwrap();

@@ -9,7 +9,8 @@ mod script;
 mod surroundings;
 
 use irsa_core::name::{ClusterRef, RoleName};
-use irsa_core::{ROLE_ARN_ANNOTATION, RoleState, Sandbox};
+use irsa_core::sandbox::RoleState;
+use irsa_core::{ROLE_ARN_ANNOTATION, Sandbox};
 use serde_json::{Value, json};
 
 use super::{Ran, Shell};

@@ -1,7 +1,7 @@
 //! What trust policies really allow: asked of files, which calls nothing, and of the sandbox.
 
 use insta::assert_snapshot;
-use irsa_core::At;
+use irsa_core::sandbox::At;
 use serde_json::{Value, json};
 
 use super::Shell;

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use irsa_core::backend::{FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
 use irsa_core::name::Namespace;
-use irsa_core::{
-    AdmissionState, Client, ConflictReason, Error, ErrorKind, Hint, IrsaBinding, Request, Warning, WarningId,
-};
+use irsa_core::sandbox::AdmissionState;
+use irsa_core::{Client, ConflictReason, Error, ErrorKind, Hint, IrsaBinding, Request, Warning, WarningId};
 
 use super::{World, account_name, annotated, managers_of, map};
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use irsa_core::backend::{NewRole, OidcProvider, RoleSettings};
 use irsa_core::name::{InlinePolicyName, PolicyArn, RoleName};
-use irsa_core::{Error, ErrorKind, RoleState, Sandbox};
+use irsa_core::sandbox::RoleState;
+use irsa_core::{Error, ErrorKind, Sandbox};
 use serde_json::{Value, json};
 
 use super::{World, map};

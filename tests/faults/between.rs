@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use irsa_core::{Access, At, Outcome, SandboxState};
+use irsa_core::Outcome;
+use irsa_core::sandbox::{Access, At, SandboxState};
 
 use super::course::{Course, calls, told};
 use super::judge::{difference, let_in, lost_accounts, meaning, subjects, unnamed};

@@ -4,7 +4,7 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use irsa_core::At;
+use irsa_core::sandbox::At;
 
 use super::course::Course;
 use super::judge::{difference, meaning};

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use irsa_core::{At, Call, Report, Result, SandboxState};
+use irsa_core::sandbox::{At, Call, SandboxState};
+use irsa_core::{Report, Result};
 
 use super::scenario::Scenario;
 use super::{block_on, sandbox};

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use irsa_core::{CREATED_ANNOTATION, ErrorKind, Outcome, ROLE_ARN_ANNOTATION, Report, Result, SandboxState, WarningId};
+use irsa_core::sandbox::SandboxState;
+use irsa_core::{CREATED_ANNOTATION, ErrorKind, Outcome, ROLE_ARN_ANNOTATION, Report, Result, WarningId};
 use serde_json::{Value, json};
 
 use crate::holdings::lets_in;

@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use irsa_core::{Access, At, Call, Faults, Sandbox};
+use irsa_core::Sandbox;
+use irsa_core::sandbox::{Access, At, Call, Faults};
 
 use super::course::{Course, calls, told};
 use super::judge::{difference, left_unsaid, meaning, misled, not_rolled_back, unnamed};

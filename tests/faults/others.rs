@@ -1,9 +1,8 @@
 //! What other actors do while a command runs: people, controllers, other tools, other runs of irsa.
 
 use irsa_core::name::{ClusterRef, PolicyArn, RoleName};
-use irsa_core::{
-    AccountState, ClusterState, Denial, IrsaBinding, ROLE_ARN_ANNOTATION, Request, RoleState, Sandbox, SandboxState,
-};
+use irsa_core::sandbox::{ClusterState, Denial, RoleState, SandboxState, ServiceAccountState};
+use irsa_core::{IrsaBinding, ROLE_ARN_ANNOTATION, Request, Sandbox};
 use serde_json::json;
 
 use super::scenario::{Wish, bare, create, issuer_of};
@@ -79,7 +78,7 @@ fn read_only() -> PolicyArn {
     "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess".parse().unwrap()
 }
 
-fn account(cluster: &mut ClusterState, change: impl Fn(&mut AccountState)) {
+fn account(cluster: &mut ClusterState, change: impl Fn(&mut ServiceAccountState)) {
     for held in cluster.namespaces.values_mut() {
         held.service_accounts.get_mut("sa").into_iter().for_each(&change);
     }
@@ -232,7 +231,7 @@ pub(super) fn others() -> Vec<Other> {
         of(
             "the service account is made anew",
             Deed::Cluster(|cluster| {
-                account(cluster, |account| *account = AccountState::default());
+                account(cluster, |account| *account = ServiceAccountState::default());
             }),
         ),
         of(

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use irsa_core::backend::IamBackend;
 use irsa_core::name::RoleName;
-use irsa_core::{ErrorKind, IrsaBinding, ROLE_ARN_ANNOTATION, Report, Request, Result, Sandbox, SandboxState};
+use irsa_core::sandbox::SandboxState;
+use irsa_core::{ErrorKind, IrsaBinding, ROLE_ARN_ANNOTATION, Report, Request, Result, Sandbox};
 use serde_json::json;
 
 use super::judge::{meaning, subjects};
@@ -142,7 +143,7 @@ fn two_who_give_one_account_different_roles() {
     let bare_account = changed(&world(), |state| {
         let cluster = state.clusters.get_mut(&"sandbox".parse::<irsa_core::name::ClusterRef>().unwrap()).unwrap();
         let accounts = &mut cluster.namespaces.get_mut("default").unwrap().service_accounts;
-        accounts.insert("sa".parse().unwrap(), irsa_core::AccountState::default());
+        accounts.insert("sa".parse().unwrap(), irsa_core::sandbox::ServiceAccountState::default());
     });
     tell("different roles for one account that is there", &different_roles_from(&bare_account));
 }

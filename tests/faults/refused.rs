@@ -1,6 +1,7 @@
 //! What must be refused before anything is written: what is not ours, what cannot be kept, what would fail half-way.
 
-use irsa_core::{Denial, Request, RoleState, SandboxState};
+use irsa_core::Request;
+use irsa_core::sandbox::{Denial, RoleState, SandboxState};
 use serde_json::json;
 
 use super::scenario::{Wish, after, bare, changed, create, world};
@@ -31,7 +32,7 @@ pub(super) fn refused() -> Vec<Refused> {
     let two = changed(&world(), |state| {
         for name in ["both", "both-too"] {
             let document = Some(json!({"Version": "2012-10-17", "Statement": both}));
-            let policy = irsa_core::PolicyState { document, ..Default::default() };
+            let policy = irsa_core::sandbox::PolicyState { document, ..Default::default() };
             state.policies.insert(name.to_owned(), policy);
         }
     });

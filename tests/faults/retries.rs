@@ -1,7 +1,8 @@
 //! What time heals is waited for, a bounded time, wherever it is answered: the conditions of IAM's eventual consistency.
 
 use irsa_core::backend::ROLE_UNFINISHED;
-use irsa_core::{Access, At, Error, ErrorKind, Failure};
+use irsa_core::sandbox::{Access, At, Failure};
+use irsa_core::{Error, ErrorKind};
 
 use super::course::Course;
 use super::judge::meaning;

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use irsa_core::name::{Audience, ClusterRef, Issuer, RoleName};
-use irsa_core::{
-    AccountState, Client, Faults, IrsaBinding, IrsaBindingBuilder, Report, Request, Result, RoleState, Sandbox,
-    SandboxState,
-};
+use irsa_core::sandbox::{Faults, RoleState, SandboxState, ServiceAccountState};
+use irsa_core::{Client, IrsaBinding, IrsaBindingBuilder, Report, Request, Result, Sandbox};
 use serde_json::{Value, json};
 
 use super::{block_on, sandbox};
@@ -76,7 +74,7 @@ impl Scenario {
         for write in 1.. {
             let sandbox = sandbox(&self.before);
             (self.standing)(sandbox.faults());
-            sandbox.faults().hang(irsa_core::At::write(write).times(u64::MAX));
+            sandbox.faults().hang(irsa_core::sandbox::At::write(write).times(u64::MAX));
             let ended = block_on(self.wish.run(&sandbox)).is_ok();
             let before = sandbox.state().unwrap();
             if ended {
@@ -105,7 +103,7 @@ pub(super) fn world() -> SandboxState {
     sandbox.add_policy("/team/", "team").unwrap();
     let blue = sandbox.add_cluster(&"blue".parse().unwrap()).unwrap();
     sandbox.add_provider(&issuer_of(&sandbox.state().unwrap(), "blue")).unwrap();
-    blue.put_service_account("default", "other", AccountState::default()).unwrap();
+    blue.put_service_account("default", "other", ServiceAccountState::default()).unwrap();
     sandbox.default_cluster().apply_as("helm", "default", "b", &[("team", "data")]).unwrap();
     sandbox.state().unwrap()
 }
@@ -267,7 +265,7 @@ fn drifted() -> Vec<Scenario> {
         scenario("no annotations", |state| {
             for cluster in state.clusters.values_mut() {
                 let held = cluster.namespaces.values_mut().flat_map(|held| held.service_accounts.values_mut());
-                held.for_each(|account| *account = AccountState::default());
+                held.for_each(|account| *account = ServiceAccountState::default());
             }
         }),
     ]

@@ -8,7 +8,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use irsa_core::{Call, Report, Result, Sandbox, SandboxState};
+use irsa_core::sandbox::{Call, SandboxState};
+use irsa_core::{Report, Result, Sandbox};
 use tokio::sync::oneshot;
 
 use super::{block_on, sandbox};

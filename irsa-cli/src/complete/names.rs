@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use irsa_core::Sandbox;
 use irsa_core::connect::Environment;
 use irsa_core::kube::kubeconfig::{self, ContextCluster};
 use irsa_core::name::ClusterRef;
-use irsa_core::{ClusterState, Sandbox, SandboxState};
+use irsa_core::sandbox::{ClusterState, SandboxState};
 use kube::config::Kubeconfig;
 
 use super::line::Line;

@@ -200,7 +200,6 @@ pub(crate) fn certificates(text: &str) -> Vec<Vec<u8>> {
 }
 
 /// The API server of one cluster. See the [contract of every method](crate::backend).
-#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ClusterBackend: Debug + Send + Sync {
     /// Whether it is reached through EKS' own description of the cluster: then it is the right one by construction, and

@@ -129,7 +129,7 @@ pub(crate) const LISTING_ROLES: &str = "iam:GetAccountAuthorizationDetails and i
 /// Reads give what IAM has now, which after a write may for seconds be the state before it. Writes that find a role gone
 /// fail with `NotFound`; writes that IAM refuses while another change is under way fail with `Conflict` and IAM's code
 /// (`ConcurrentModification`, `EntityTemporarilyUnmodifiable`).
-#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait IamBackend: Debug + Send + Sync {
     /// An OIDC provider. One call.

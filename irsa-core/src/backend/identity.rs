@@ -63,7 +63,7 @@ pub struct Session {
 }
 
 /// EKS and STS. See the [contract of every method](crate::backend).
-#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait IdentityBackend: Debug + Send + Sync {
     /// Describes an EKS cluster: a name is one of the back end's own region, an ARN names its region.

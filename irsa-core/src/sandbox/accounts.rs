@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::apply::{Fields, apply, update};
 use super::defaults::uid;
 use super::responses::{Answer, Refusal};
-use super::state::{AccountState, ClusterState, NamespaceState};
+use super::state::{ClusterState, NamespaceState, ServiceAccountState};
 use crate::backend::{ClusterNamespace, FIELD_MANAGER, NewServiceAccount, Precondition, ServiceAccount, WriteMode};
 use crate::error::ConflictReason;
 use crate::hint::Hint;
@@ -45,7 +45,7 @@ impl ClusterState {
         Err(Refusal::kubernetes("Forbidden", message).with_hint(hint))
     }
 
-    pub(super) fn account(&self, namespace: &Namespace, name: &ServiceAccountName) -> Option<&AccountState> {
+    pub(super) fn account(&self, namespace: &Namespace, name: &ServiceAccountName) -> Option<&ServiceAccountState> {
         self.namespaces.get(namespace)?.service_accounts.get(name)
     }
 
@@ -89,7 +89,7 @@ impl ClusterState {
     }
 
     /// What server-side apply by irsa would make of an account, with its resource version of before.
-    pub(super) fn applied(&self, new: &NewServiceAccount, mode: WriteMode, force: bool) -> Answer<AccountState> {
+    pub(super) fn applied(&self, new: &NewServiceAccount, mode: WriteMode, force: bool) -> Answer<ServiceAccountState> {
         let (namespace, name) = (&new.namespace, &new.name);
         self.check("patch", "serviceaccounts", Some(namespace), name.as_str())?;
         check_metadata(name, &new.labels, &new.annotations)?;
@@ -101,7 +101,7 @@ impl ClusterState {
             Some(live) => apply(live, FIELD_MANAGER, fields, force)?,
             None => {
                 self.check_creation(namespace, name)?;
-                let made = AccountState { uid: uid(self.revision + 1), ..AccountState::default() };
+                let made = ServiceAccountState { uid: uid(self.revision + 1), ..ServiceAccountState::default() };
                 apply(&made, FIELD_MANAGER, fields, force)?
             }
         };
@@ -160,7 +160,7 @@ impl ClusterState {
         &mut self,
         namespace: &Namespace,
         name: &ServiceAccountName,
-        account: AccountState,
+        account: ServiceAccountState,
     ) -> Answer<()> {
         let held = self.namespaces.get_mut(namespace).ok_or_else(|| no_namespace(namespace))?;
         held.service_accounts.insert(name.clone(), account);
@@ -184,7 +184,11 @@ impl ClusterState {
 }
 
 /// An account as the API server gives it.
-pub(super) fn described(namespace: &Namespace, name: &ServiceAccountName, account: &AccountState) -> ServiceAccount {
+pub(super) fn described(
+    namespace: &Namespace,
+    name: &ServiceAccountName,
+    account: &ServiceAccountState,
+) -> ServiceAccount {
     ServiceAccount {
         namespace: namespace.clone(),
         name: name.clone(),
@@ -224,7 +228,11 @@ fn stale(message: String) -> Refusal {
     Refusal::kubernetes("Conflict", message).with_conflict_reason(ConflictReason::Stale).with_hint(SEE_AGAIN)
 }
 
-fn check_precondition(name: &ServiceAccountName, live: Option<&AccountState>, expected: &Precondition) -> Answer<()> {
+fn check_precondition(
+    name: &ServiceAccountName,
+    live: Option<&ServiceAccountState>,
+    expected: &Precondition,
+) -> Answer<()> {
     let (wanted_uid, wanted_version) = match expected {
         Precondition::Anything => return Ok(()),
         Precondition::Absent => return if live.is_some() { Err(modified(name)) } else { Ok(()) },

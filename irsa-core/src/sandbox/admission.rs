@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::responses::{Answer, Refusal};
-use super::state::{AccountState, AdmissionState, ClusterState};
+use super::state::{AdmissionState, ClusterState, ServiceAccountState};
 use crate::backend::{DRY_RUN_UNSUPPORTED, WriteMode, pass_on_warning};
 use crate::error::{ConflictReason, ErrorKind};
 use crate::name::{Namespace, ServiceAccountName};
@@ -16,10 +16,10 @@ impl ClusterState {
     pub(super) fn admitted(
         &self,
         (namespace, name): (&Namespace, &ServiceAccountName),
-        live: Option<&AccountState>,
-        mut account: AccountState,
+        live: Option<&ServiceAccountState>,
+        mut account: ServiceAccountState,
         mode: WriteMode,
-    ) -> Answer<AccountState> {
+    ) -> Answer<ServiceAccountState> {
         let concerned = || {
             let seen = |admission: &AdmissionState| admission.namespace.as_ref().is_none_or(|only| only == namespace);
             self.admission.iter().filter(move |(_, admission)| seen(admission))

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::responses::{Answer, Refusal};
-use super::state::AccountState;
+use super::state::ServiceAccountState;
 use crate::backend::FieldOwner;
 use crate::error::ConflictReason;
 use crate::hint::Hint;
@@ -32,7 +32,7 @@ impl Field {
         }
     }
 
-    fn of(self, account: &mut AccountState) -> &mut Map {
+    fn of(self, account: &mut ServiceAccountState) -> &mut Map {
         match self {
             Self::Annotations => &mut account.annotations,
             Self::Labels => &mut account.labels,
@@ -54,7 +54,7 @@ impl Field {
     }
 }
 
-impl AccountState {
+impl ServiceAccountState {
     fn get(&self, field: Field, key: &str) -> Option<&String> {
         match field {
             Field::Annotations => self.annotations.get(key),
@@ -72,7 +72,12 @@ pub(super) struct Fields<'a> {
 }
 
 /// The account after `manager` applied exactly these fields.
-pub(super) fn apply(live: &AccountState, manager: &str, fields: Fields<'_>, force: bool) -> Answer<AccountState> {
+pub(super) fn apply(
+    live: &ServiceAccountState,
+    manager: &str,
+    fields: Fields<'_>,
+    force: bool,
+) -> Answer<ServiceAccountState> {
     let mut next = live.clone();
     own_the_unowned(&mut next);
     let mut own = take_owner(&mut next.owners, manager, true);
@@ -108,7 +113,7 @@ pub(super) fn apply(live: &AccountState, manager: &str, fields: Fields<'_>, forc
 }
 
 fn apply_automount_token(
-    next: &mut AccountState,
+    next: &mut ServiceAccountState,
     (own, wanted): (&mut FieldOwner, Option<bool>),
     force: bool,
     conflicts: &mut BTreeMap<(String, bool), Vec<String>>,
@@ -137,11 +142,11 @@ fn apply_automount_token(
 /// The account after `manager` changed it without applying, as `kubectl annotate`, `kubectl edit` or a controller does:
 /// `None` takes a key away. Who changes a value takes the field over; a key that is gone is nobody's.
 pub(super) fn update(
-    live: &AccountState,
+    live: &ServiceAccountState,
     manager: &str,
     labels: &BTreeMap<String, Option<String>>,
     annotations: &BTreeMap<String, Option<String>>,
-) -> AccountState {
+) -> ServiceAccountState {
     let mut next = live.clone();
     let mut own = take_owner(&mut next.owners, manager, false);
     for field in Field::ALL {
@@ -170,7 +175,7 @@ pub(super) fn update(
 }
 
 /// Fields of an object that nobody manages get a manager once somebody applies, so that applying is not silent.
-fn own_the_unowned(account: &mut AccountState) {
+fn own_the_unowned(account: &mut ServiceAccountState) {
     if account.owners.is_empty() {
         account.owners.push(FieldOwner {
             manager: BEFORE_FIRST_APPLY.to_owned(),
@@ -191,7 +196,7 @@ fn take_owner(owners: &mut Vec<FieldOwner>, manager: &str, apply: bool) -> Field
     }
 }
 
-fn drop_empty(account: &mut AccountState) {
+fn drop_empty(account: &mut ServiceAccountState) {
     let owns = |owner: &FieldOwner| owner.other_fields || owner.automount_token;
     account.owners.retain(|owner| owns(owner) || !owner.annotations.is_empty() || !owner.labels.is_empty());
     account.owners.sort_by(|a, b| (&a.manager, a.apply).cmp(&(&b.manager, b.apply)));
@@ -242,24 +247,29 @@ mod tests {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
-    fn applied(live: &AccountState, manager: &str, pairs: &[(&str, &str)], force: bool) -> Answer<AccountState> {
+    fn applied(
+        live: &ServiceAccountState,
+        manager: &str,
+        pairs: &[(&str, &str)],
+        force: bool,
+    ) -> Answer<ServiceAccountState> {
         let fields = Fields { labels: &Map::new(), annotations: &map(pairs), automount_token: None };
         apply(live, manager, fields, force)
     }
 
-    fn annotate(live: &AccountState, manager: &str, pairs: &[(&str, &str)]) -> AccountState {
+    fn annotate(live: &ServiceAccountState, manager: &str, pairs: &[(&str, &str)]) -> ServiceAccountState {
         applied(live, manager, pairs, false).unwrap()
     }
 
-    fn set(live: &AccountState, manager: &str, key: &str, value: Option<&str>) -> AccountState {
+    fn set(live: &ServiceAccountState, manager: &str, key: &str, value: Option<&str>) -> ServiceAccountState {
         update(live, manager, &BTreeMap::new(), &[(key.to_owned(), value.map(str::to_owned))].into())
     }
 
-    fn owners(account: &AccountState, key: &str) -> Vec<String> {
+    fn owners(account: &ServiceAccountState, key: &str) -> Vec<String> {
         account.owners.iter().filter(|owner| owner.annotations.contains(key)).map(|o| o.manager.clone()).collect()
     }
 
-    fn message(live: &AccountState, pairs: &[(&str, &str)]) -> String {
+    fn message(live: &ServiceAccountState, pairs: &[(&str, &str)]) -> String {
         let refusal = applied(live, "irsa", pairs, false).unwrap_err();
         let error = refusal.during("x");
         assert_eq!(error.code(), Some("Conflict"));
@@ -268,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_key_that_is_no_longer_applied_is_removed() {
-        let both = annotate(&AccountState::default(), "irsa", &[("a", "1"), ("b", "2")]);
+        let both = annotate(&ServiceAccountState::default(), "irsa", &[("a", "1"), ("b", "2")]);
         let one = annotate(&both, "irsa", &[("b", "2")]);
         assert_eq!(one.annotations, map(&[("b", "2")]));
         assert_eq!(annotate(&one, "irsa", &[("b", "2")]), one, "applying twice changes nothing");
@@ -276,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_key_of_two_managers_stays_until_the_last_lets_go() {
-        let shared = annotate(&annotate(&AccountState::default(), "helm", &[("a", "1")]), "irsa", &[("a", "1")]);
+        let shared = annotate(&annotate(&ServiceAccountState::default(), "helm", &[("a", "1")]), "irsa", &[("a", "1")]);
         assert_eq!(owners(&shared, "a"), ["helm", "irsa"]);
         let left = annotate(&shared, "irsa", &[]);
         assert_eq!((left.annotations.clone(), owners(&left, "a")), (map(&[("a", "1")]), vec!["helm".to_owned()]));
@@ -284,13 +294,13 @@ mod tests {
 
     #[test]
     fn conflicts_name_manager_and_field() {
-        let updated = set(&AccountState::default(), "helm", KEY, Some("x"));
+        let updated = set(&ServiceAccountState::default(), "helm", KEY, Some("x"));
         let path = ".metadata.annotations.eks.amazonaws.com/role-arn";
         assert_eq!(
             message(&updated, &[(KEY, "y")]),
             format!(r#"Apply failed with 1 conflict: conflict with "helm" using v1: {path}"#)
         );
-        let applied = annotate(&AccountState::default(), "argocd", &[(KEY, "x"), ("b", "1")]);
+        let applied = annotate(&ServiceAccountState::default(), "argocd", &[(KEY, "x"), ("b", "1")]);
         assert_eq!(
             message(&applied, &[(KEY, "y"), ("b", "2")]),
             format!("Apply failed with 2 conflicts: conflicts with \"argocd\":\n- .metadata.annotations.b\n- {path}")
@@ -299,7 +309,7 @@ mod tests {
 
     #[test]
     fn force_takes_the_field_over() {
-        let helm = annotate(&AccountState::default(), "helm", &[("a", "1"), ("b", "1")]);
+        let helm = annotate(&ServiceAccountState::default(), "helm", &[("a", "1"), ("b", "1")]);
         let forced = applied(&helm, "irsa", &[("a", "2")], true).unwrap();
         assert_eq!(forced.annotations, map(&[("a", "2"), ("b", "1")]));
         assert_eq!((owners(&forced, "a"), owners(&forced, "b")), (vec!["irsa".to_owned()], vec!["helm".to_owned()]));
@@ -307,7 +317,7 @@ mod tests {
 
     #[test]
     fn who_updates_a_value_owns_it_and_a_removed_key_is_nobodys() {
-        let ours = annotate(&AccountState::default(), "irsa", &[("a", "1")]);
+        let ours = annotate(&ServiceAccountState::default(), "irsa", &[("a", "1")]);
         assert_eq!(set(&ours, "kubectl-annotate", "a", Some("1")), ours, "an equal value changes nothing");
         let theirs = set(&ours, "kubectl-annotate", "a", Some("2"));
         assert_eq!(owners(&theirs, "a"), ["kubectl-annotate"]);
@@ -317,7 +327,7 @@ mod tests {
 
     #[test]
     fn fields_that_nobody_managed_are_not_taken_silently() {
-        let old = AccountState { annotations: map(&[("a", "1")]), ..AccountState::default() };
+        let old = ServiceAccountState { annotations: map(&[("a", "1")]), ..ServiceAccountState::default() };
         assert!(message(&old, &[("a", "2")]).contains(r#"conflict with "before-first-apply" using v1"#));
         assert_eq!(owners(&annotate(&old, "irsa", &[("a", "1")]), "a"), ["before-first-apply", "irsa"]);
     }
@@ -325,17 +335,17 @@ mod tests {
     #[test]
     fn labels_are_owned_apart_from_annotations() {
         let fields = Fields { labels: &map(&[("a", "1")]), annotations: &Map::new(), automount_token: None };
-        let labelled = apply(&AccountState::default(), "helm", fields, false).unwrap();
+        let labelled = apply(&ServiceAccountState::default(), "helm", fields, false).unwrap();
         let both = annotate(&labelled, "irsa", &[("a", "2")]);
         assert_eq!((both.labels, both.annotations), (map(&[("a", "1")]), map(&[("a", "2")])));
     }
 
     #[test]
     fn the_automount_setting_has_an_owner_too() {
-        let with = |live: &AccountState, manager: &str, automount_token, force| {
+        let with = |live: &ServiceAccountState, manager: &str, automount_token, force| {
             apply(live, manager, Fields { labels: &Map::new(), annotations: &Map::new(), automount_token }, force)
         };
-        let helm = with(&AccountState::default(), "helm", Some(true), false).unwrap();
+        let helm = with(&ServiceAccountState::default(), "helm", Some(true), false).unwrap();
         let error = with(&helm, "irsa", Some(false), false).unwrap_err().during("x");
         assert_eq!(error.conflict_reason(), Some(ConflictReason::FieldManager));
         assert_eq!(
@@ -344,7 +354,7 @@ mod tests {
         );
         let forced = with(&helm, "irsa", Some(false), true).unwrap();
         assert_eq!((forced.automount_token, forced.owners.len()), (Some(false), 1));
-        assert_eq!(with(&forced, "irsa", None, false).unwrap(), AccountState::default());
+        assert_eq!(with(&forced, "irsa", None, false).unwrap(), ServiceAccountState::default());
         let shared = with(&helm, "irsa", Some(true), false).unwrap();
         assert_eq!(with(&shared, "irsa", None, false).unwrap().automount_token, Some(true));
     }

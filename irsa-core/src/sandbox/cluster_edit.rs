@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use super::SandboxCluster;
 use super::accounts::no_account;
 use super::apply::{Fields, apply, update};
-use super::state::{AccountState, AdmissionState, ClusterState, Denial, NamespaceState};
+use super::state::{AdmissionState, ClusterState, Denial, NamespaceState, ServiceAccountState};
 use super::sts::Claims;
 use crate::backend::ApiServerFingerprint;
 use crate::error::{Error, ErrorKind, Result};
@@ -112,7 +112,7 @@ impl SandboxCluster {
     ///
     /// # Errors
     /// `InvalidInput` for names that no account has; those of [`Sandbox::edit`](super::Sandbox::edit).
-    pub fn put_service_account(&self, namespace: &str, name: &str, account: AccountState) -> Result<()> {
+    pub fn put_service_account(&self, namespace: &str, name: &str, account: ServiceAccountState) -> Result<()> {
         let (namespace, name) = (Namespace::new(namespace)?, ServiceAccountName::new(name)?);
         self.edit(|cluster| {
             cluster.namespaces.entry(namespace).or_default().service_accounts.insert(name, account);
@@ -180,7 +180,7 @@ impl SandboxCluster {
         &self,
         namespace: &str,
         name: &str,
-        change: impl FnOnce(&AccountState) -> Result<AccountState>,
+        change: impl FnOnce(&ServiceAccountState) -> Result<ServiceAccountState>,
     ) -> Result<()> {
         let (namespace, name) = (Namespace::new(namespace)?, ServiceAccountName::new(name)?);
         self.edit(|cluster| {

@@ -1,4 +1,4 @@
-//! What a test tells a sandbox to do wrong, and what the sandbox remembers of its calls. Nothing of AWS is in here.
+//! Fault injection: how a test makes calls of a sandbox fail, hang or wait, and the record of those calls.
 
 use std::fmt;
 use std::pin::Pin;
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Sandbox;
-use super::recorder::{Access, At, Call};
-use super::responses::Refusal;
-use crate::error::Error;
+use super::recorder::{Access, At, Call, METHODS};
+use super::responses::{Answer, Refusal};
+use super::{Request, Sandbox};
+use crate::error::{Error, Result};
 
 /// How a call fails: with any [`Error`], or as the service would with an error code and a message.
 #[derive(Clone, Debug)]
@@ -29,13 +29,13 @@ impl From<(&str, &str)> for Failure {
 }
 
 /// What a call waits for.
-pub(super) type Turn = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Turn = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What gives every call something to wait for.
 type Gate = Arc<dyn Fn(&Call) -> Turn + Send + Sync>;
 
 /// What happens to a call, besides what it does.
-pub(super) enum Effect {
+enum Effect {
     Delay(Duration),
     Wait(Turn),
     Hang,
@@ -52,7 +52,8 @@ type Deed = Box<dyn Fn() -> Effect + Send + Sync>;
 /// The faults of a sandbox and the record of its calls; all clones of a sandbox share them.
 ///
 /// ```
-/// use irsa_core::{At, Sandbox};
+/// use irsa_core::Sandbox;
+/// use irsa_core::sandbox::At;
 /// use std::time::Duration;
 /// let sandbox = Sandbox::new();
 /// sandbox.faults().fail_before(("attach_policy", 1), ("AccessDenied", "User: x is not authorized"));
@@ -86,6 +87,64 @@ impl Rule {
         let concerned = self.at.concerns(method, access);
         self.seen += u64::from(concerned);
         concerned && self.at.includes(self.seen)
+    }
+}
+
+impl Sandbox {
+    /// The faults of this sandbox.
+    pub fn faults(&self) -> &Faults {
+        &self.0.faults
+    }
+
+    /// All calls so far, in the order in which they began.
+    pub fn calls(&self) -> Vec<Call> {
+        self.faults().calls()
+    }
+
+    /// Records a call, makes it wait or fail as the faults say, and answers it.
+    pub(super) async fn call_with_faults<T>(
+        &self,
+        request: &Request,
+        work: impl Fn(&Self) -> Result<Answer<T>> + Send + Sync,
+    ) -> Result<T> {
+        debug_assert!(METHODS.contains(&request.method), "{} is missing in METHODS", request.method);
+        let (number, effects) = self.faults().begin(request.method, &request.target, request.access);
+        let answer = self.answer(request, effects, work).await;
+        self.faults().end(number);
+        answer
+    }
+
+    async fn answer<T>(
+        &self,
+        request: &Request,
+        effects: Vec<Effect>,
+        work: impl Fn(&Self) -> Result<Answer<T>> + Send + Sync,
+    ) -> Result<T> {
+        let (mut lost, mut late, mut tries) = (None, Duration::ZERO, 1);
+        for effect in effects {
+            match effect {
+                Effect::Delay(delay) => tokio::time::sleep(delay).await,
+                Effect::Wait(turn) => turn.await,
+                Effect::Hang => std::future::pending().await,
+                Effect::Run(run) => run(self),
+                Effect::Before(failure) => return Err(failure.during(&request.operation)),
+                Effect::After(failure) => lost = Some(failure),
+                Effect::Late(delay) => late = late.saturating_add(delay),
+                Effect::Again => tries += 1,
+            }
+        }
+        let mut answer = work(self)?;
+        for _ in 1..tries {
+            answer = work(self)?;
+        }
+        if !late.is_zero() {
+            tokio::time::sleep(late).await;
+        }
+        let answer = answer.map_err(|refusal| refusal.during(&request.operation))?;
+        match lost {
+            Some(failure) => Err(failure.during(&request.operation)),
+            None => Ok(answer),
+        }
     }
 }
 
@@ -184,7 +243,7 @@ impl Faults {
     }
 
     /// Notes that a call begins; gives its number and what is to happen to it.
-    pub(super) fn begin(&self, method: &'static str, target: &str, access: Access) -> (u64, Vec<Effect>) {
+    fn begin(&self, method: &'static str, target: &str, access: Access) -> (u64, Vec<Effect>) {
         let mut ledger = self.ledger();
         let now = Instant::now();
         let origin = *ledger.origin.get_or_insert(now);
@@ -211,7 +270,7 @@ impl Faults {
     }
 
     /// Notes that a call ended.
-    pub(super) fn end(&self, number: u64) {
+    fn end(&self, number: u64) {
         let mut ledger = self.ledger();
         let Some(origin) = ledger.origin else { return };
         let ended = Instant::now().duration_since(origin);
@@ -252,7 +311,7 @@ mod tests {
     /// A sandbox with a role, and the tags on that role.
     fn sandbox() -> Sandbox {
         let sandbox = Sandbox::new();
-        sandbox.put_role(&role(), crate::RoleState::new(serde_json::json!({}))).unwrap();
+        sandbox.put_role(&role(), crate::sandbox::RoleState::new(serde_json::json!({}))).unwrap();
         sandbox
     }
 

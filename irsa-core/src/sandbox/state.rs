@@ -201,7 +201,8 @@ pub struct Denial {
 /// is put there by hand it does not see.
 ///
 /// ```
-/// use irsa_core::{AdmissionState, Sandbox};
+/// use irsa_core::Sandbox;
+/// use irsa_core::sandbox::AdmissionState;
 /// let strip = AdmissionState {
 ///     annotations: [("eks.amazonaws.com/role-arn".to_owned(), None)].into(),
 ///     ..AdmissionState::default()
@@ -252,13 +253,13 @@ pub struct NamespaceState {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub config_maps: BTreeMap<String, BTreeMap<String, String>>,
     /// Its service accounts. None comes by itself: no controller runs that would make `default`.
-    pub service_accounts: BTreeMap<ServiceAccountName, AccountState>,
+    pub service_accounts: BTreeMap<ServiceAccountName, ServiceAccountState>,
 }
 
 /// A service account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct AccountState {
+pub struct ServiceAccountState {
     /// The unique id; one is given where it is empty or left out.
     pub uid: String,
     /// The resource version; one is given where it is 0 or left out.

@@ -1,7 +1,7 @@
 //! Roles and what surrounds them: B4, B5, B6, B9 to B13, B21 to B23, and what was once wrong with the script.
 
 use irsa_core::name::{Issuer, RoleName};
-use irsa_core::{Access, ProviderState, RoleState};
+use irsa_core::sandbox::{Access, ProviderState, RoleState};
 use serde_json::json;
 
 use super::{GET, S3, shell, trust_of_script};

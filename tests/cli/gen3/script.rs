@@ -1,6 +1,6 @@
 //! What the script left behind is gone on with: its roles are ours, with all that is on them.
 
-use irsa_core::Access;
+use irsa_core::sandbox::Access;
 
 use super::{GET, S3, shell};
 
@@ -68,7 +68,7 @@ fn a_delete_that_broke_off_is_finished() {
         for lost in [false, true] {
             let shell = shell();
             shell.script("default", "sa", ROLE, &[("pol-1695000000", GET)]);
-            let (at, failure) = (irsa_core::At::write(write as u64), ("ServiceFailure", "try again"));
+            let (at, failure) = (irsa_core::sandbox::At::write(write as u64), ("ServiceFailure", "try again"));
             let faults = shell.sandbox.faults();
             if lost {
                 faults.fail_after(at, failure)

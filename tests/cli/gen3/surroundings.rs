@@ -2,7 +2,7 @@
 //! forced (B27) is tested where servers are reached, and end to end.
 
 use insta::assert_snapshot;
-use irsa_core::At;
+use irsa_core::sandbox::At;
 
 use super::super::{Connect, Environment, Target};
 use super::{GET, S3, shell};

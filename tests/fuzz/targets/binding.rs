@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use irsa_core::trust::{Decision, TrustDocument, WebIdentityCaller};
-use irsa_core::{AccountState, Client, IrsaBinding, ROLE_ARN_ANNOTATION, Request, RoleState, Sandbox};
+use irsa_core::{Client, IrsaBinding, ROLE_ARN_ANNOTATION, Request, Sandbox};
+use irsa_core::sandbox::{ServiceAccountState, RoleState};
 use libfuzzer_sys::fuzz_target;
 
 const ROLE: &str = "sandbox-default-sa";
@@ -30,7 +31,7 @@ fuzz_target!(|text: &str| {
         return;
     }
     if let Some(annotation) = annotation {
-        let mut account = AccountState::default();
+        let mut account = ServiceAccountState::default();
         account.annotations.insert(ROLE_ARN_ANNOTATION.to_owned(), annotation.to_owned());
         let _ = sandbox.default_cluster().put_service_account("default", "sa", account);
     }
