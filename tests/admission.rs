@@ -33,7 +33,7 @@ async fn get(world: &World) -> BindingStatus {
 }
 
 fn issue<'a>(view: &'a BindingStatus, id: &str) -> &'a str {
-    view.issues.iter().find(|issue| issue.id == id).map(|issue| issue.message.as_str()).unwrap_or_default()
+    view.issues.iter().find(|issue| issue.id.as_str() == id).map(|issue| issue.message.as_str()).unwrap_or_default()
 }
 
 #[tokio::test]

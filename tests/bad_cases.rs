@@ -7,7 +7,7 @@ use irsa_core::{Error, ErrorKind, Hint, Outcome, ROLE_ARN_ANNOTATION, Report, Re
 use crate::world::{ROLE, World, text, warned};
 
 fn outcome(report: &Report, action: &str) -> Outcome {
-    report.steps.iter().find(|step| step.action == action).unwrap().outcome
+    report.steps.iter().find(|step| step.action.as_str() == action).unwrap().outcome
 }
 
 /// The failure with what it says had been done.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use irsa_core::backend::FieldOwner;
 use irsa_core::sandbox::{AdmissionState, At, NamespaceState, ServiceAccountState};
 use irsa_core::{
-    Client, ConflictReason, Error, ErrorKind, FleetOptions, IrsaBinding, IrsaBindingBuilder, Outcome,
+    Client, ConflictReason, DryRun, Error, ErrorKind, FleetOptions, IrsaBinding, IrsaBindingBuilder, Outcome,
     ROLE_ARN_ANNOTATION, Report, Request, WarningId,
 };
 
@@ -31,7 +31,7 @@ fn denies(why: &str) -> AdmissionState {
 /// Runs a request that must be refused before its first write, whether it is a preview or not.
 async fn refused(client: &Client, world: &World, request: Request) -> Error {
     let before = world.sandbox.to_json().unwrap();
-    let preview = client.run(&request.clone().with_preview(true)).await.unwrap_err();
+    let preview = client.run(&request.clone().with_dry_run(DryRun::Yes)).await.unwrap_err();
     let error = client.run(&request).await.unwrap_err();
     assert_eq!(text(&preview), text(&error), "a preview says the same");
     assert!(error.report().is_none(), "nothing was begun: {error:?}");
@@ -299,7 +299,7 @@ async fn what_a_policy_denies_is_refused_in_a_preview_too_and_missing_rights_are
 
     let world = World::new();
     world.sandbox.default_cluster().deny("patch", "serviceaccounts").unwrap();
-    let preview = world.client.run(&create(World::binding()).with_preview(true)).await.unwrap();
+    let preview = world.client.run(&create(World::binding()).with_dry_run(DryRun::Yes)).await.unwrap();
     let warning = warned(&preview, WarningId::WriteUnverified).unwrap();
     assert!(warning.message.contains("may not be written with these credentials"), "{warning:?}");
 
@@ -482,7 +482,7 @@ async fn warnings_of_the_api_server_are_told_once_on_success_and_on_failure() {
         "API server: Validation failed for ValidatingAdmissionPolicy 'policy' with binding 'policy': mind the gap";
     let world = World::new();
     admit(&world, warns("mind the gap"));
-    let preview = world.client.run(&create(World::binding()).with_preview(true)).await.unwrap();
+    let preview = world.client.run(&create(World::binding()).with_dry_run(DryRun::Yes)).await.unwrap();
     assert_eq!(of_server(&preview), [said]);
     let report = world.create(World::binding()).await.unwrap();
     assert_eq!(of_server(&report), [said], "the dry run and the write brought it");

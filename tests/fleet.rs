@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use irsa_core::sandbox::At;
 use irsa_core::{
-    CancellationToken, ErrorKind, FleetOptions, FleetOutcome, FleetReport, IrsaBinding, IrsaBindingBuilder, Outcome,
-    Progress, Report, Request, Sandbox,
+    CancellationToken, DryRun, ErrorKind, FleetOptions, FleetOutcome, FleetReport, IrsaBinding, IrsaBindingBuilder,
+    Outcome, Progress, Report, Request, Sandbox,
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -336,7 +336,7 @@ async fn rights_are_reviewed_once_for_each_namespace() {
     let report = apply(&world, &fleet(MANY)).await;
     assert_eq!(report.failed(), MANY);
     assert!(calls(&world)["allowed"] <= 2 && world.writes().is_empty(), "{:?}", calls(&world));
-    let previews: Vec<Request> = fleet(MANY).into_iter().map(|request| request.with_preview(true)).collect();
+    let previews: Vec<Request> = fleet(MANY).into_iter().map(|request| request.with_dry_run(DryRun::Yes)).collect();
     let previewed = apply(&world, &previews).await;
     assert!(previewed.is_complete() && previewed.changed() && world.writes().is_empty());
     assert!(matches!(&previewed.entries[0].outcome, FleetOutcome::Done(report) if report.warnings.len() == 1));

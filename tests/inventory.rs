@@ -2,7 +2,7 @@
 
 use irsa_core::name::{Audience, ClusterRef, Namespace, ServiceAccountName};
 use irsa_core::sandbox::{RoleState, ServiceAccountState};
-use irsa_core::{BindingState, BindingStatus, ErrorKind, ROLE_ARN_ANNOTATION};
+use irsa_core::{BindingState, BindingStatus, DryRun, ErrorKind, ROLE_ARN_ANNOTATION, Takeover};
 use serde_json::json;
 
 use crate::world::{ROLE, World, actions, ec2_trust, text};
@@ -152,18 +152,21 @@ async fn providers_are_made_shown_and_not_deleted_while_trusted() {
     let world = World::new();
     assert!(world.client.provider(&sandbox()).await.unwrap().exists);
     world.create(World::binding()).await.unwrap();
-    let error = world.client.delete_provider(&sandbox(), false, false).await.unwrap_err();
+    let error = world.client.delete_provider(&sandbox(), Takeover::Refuse, DryRun::No).await.unwrap_err();
     assert!(error.kind() == ErrorKind::Conflict && text(&error).contains(ROLE), "{error:?}");
     world.delete(World::bare()).await.unwrap();
-    assert_eq!(actions(&world.client.delete_provider(&sandbox(), false, false).await.unwrap()), ["delete_provider"]);
-    assert!(!world.client.delete_provider(&sandbox(), false, false).await.unwrap().changed);
+    assert_eq!(
+        actions(&world.client.delete_provider(&sandbox(), Takeover::Refuse, DryRun::No).await.unwrap()),
+        ["delete_provider"]
+    );
+    assert!(!world.client.delete_provider(&sandbox(), Takeover::Refuse, DryRun::No).await.unwrap().changed);
     assert!(!world.client.provider(&sandbox()).await.unwrap().exists);
-    assert!(world.client.create_provider(&sandbox(), &[], true).await.unwrap().changed);
+    assert!(world.client.create_provider(&sandbox(), &[], DryRun::Yes).await.unwrap().changed);
     assert!(!world.client.provider(&sandbox()).await.unwrap().exists, "a preview writes nothing");
-    assert_eq!(actions(&world.client.create_provider(&sandbox(), &[], false).await.unwrap()), ["create_provider"]);
+    assert_eq!(actions(&world.client.create_provider(&sandbox(), &[], DryRun::No).await.unwrap()), ["create_provider"]);
     let other = [Audience::new("other").unwrap()];
-    assert_eq!(actions(&world.client.create_provider(&sandbox(), &other, false).await.unwrap()), ["add_audience"]);
-    assert!(!world.client.create_provider(&sandbox(), &other, false).await.unwrap().changed);
+    assert_eq!(actions(&world.client.create_provider(&sandbox(), &other, DryRun::No).await.unwrap()), ["add_audience"]);
+    assert!(!world.client.create_provider(&sandbox(), &other, DryRun::No).await.unwrap().changed);
 }
 
 #[tokio::test]

@@ -16,8 +16,8 @@ struct Layers {
 const IRSA_CORE: Layers = Layers {
     sources: "../irsa-core/src",
     layers: &[
-        &["connection_limit", "hint", "invariants", "text", "url", "status", "waiting"],
-        &["name"],
+        &["connection_limit", "hint", "invariants", "text", "url", "waiting"],
+        &["name", "status"],
         &["report"],
         &["error"],
         &["tolerance"],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use irsa_core::backend::ApiServerFingerprint;
 use irsa_core::name::AccountId;
 use irsa_core::sandbox::Denial;
-use irsa_core::{Client, ErrorKind, IrsaBinding, IrsaBindingBuilder, Request, Sandbox, WarningId};
+use irsa_core::{Client, DryRun, ErrorKind, IrsaBinding, IrsaBindingBuilder, Request, Sandbox, WarningId};
 use serde_json::json;
 
 use crate::world::{ROLE, World, text, warned};
@@ -94,7 +94,7 @@ async fn namespaces_and_rights_on_the_cluster() {
     world.edit_cluster(|cluster| assert!(cluster.denied.insert(denial)));
     let text = refused(&world, World::binding(), ErrorKind::AccessDenied).await;
     assert!(text.contains("forbidden") && text.contains("serviceaccounts"), "{text}");
-    let preview = Request::create(World::binding().build().unwrap()).with_preview(true);
+    let preview = Request::create(World::binding().build().unwrap()).with_dry_run(DryRun::Yes);
     let report = world.client.run(&preview).await.unwrap();
     assert!(report.changed && warned(&report, WarningId::WriteUnverified).is_some());
     assert_eq!(world.writes(), [] as [&str; 0]);

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use irsa_core::{ErrorKind, FleetOptions, FleetReport, Hint, IrsaBinding, IrsaBindingBuilder, Outcome, Request};
+use irsa_core::{
+    DryRun, ErrorKind, FleetOptions, FleetReport, Hint, IrsaBinding, IrsaBindingBuilder, Outcome, Request,
+};
 
 use proptest::prelude::*;
 
@@ -28,7 +30,7 @@ async fn run(world: &World, requests: &[Request]) -> FleetReport {
 
 /// Applies requests after a preview, which must say the same.
 async fn apply(world: &World, requests: &[Request]) -> FleetReport {
-    let previews: Vec<Request> = requests.iter().map(|request| request.clone().with_preview(true)).collect();
+    let previews: Vec<Request> = requests.iter().map(|request| request.clone().with_dry_run(DryRun::Yes)).collect();
     let planned = run(world, &previews).await;
     let done = run(world, requests).await;
     for (planned, done) in planned.entries.iter().zip(&done.entries) {

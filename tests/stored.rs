@@ -2,7 +2,7 @@
 //! answers is compared, and nothing of it is kept.
 
 use irsa_core::sandbox::IamChanges;
-use irsa_core::{ConflictReason, Error, IrsaBinding, Outcome, Request};
+use irsa_core::{ConflictReason, DryRun, Error, IrsaBinding, Outcome, Request};
 use serde_json::json;
 
 use crate::world::{ROLE, World, actions, ec2_trust, text};
@@ -102,7 +102,7 @@ async fn a_provider_that_is_stored_otherwise_is_told_before_a_role_is_made() {
     let report = error.report().unwrap();
     assert_eq!((report.steps[0].action.as_str(), report.steps[0].outcome), ("create_provider", Outcome::Failed));
     assert!(report.changed && world.role(ROLE).is_none(), "the provider stays, and is told");
-    let alone = world.client.create_provider(&"sandbox".parse().unwrap(), &[], false).await.unwrap();
+    let alone = world.client.create_provider(&"sandbox".parse().unwrap(), &[], DryRun::No).await.unwrap();
     assert_eq!(actions(&alone), ["add_audience"], "the next run adds what it lacks");
 }
 

@@ -89,8 +89,9 @@ pub(crate) fn fleet(told: &Fleet, global: &Global, printer: &mut Printer<'_>) ->
                 }
                 continue;
             }
-            let message = format!("{}: {}", batch::name(entry, several), warning.message);
-            printer.warn(&Warning { message, ..warning.clone() });
+            let mut warning = warning.clone();
+            warning.message = format!("{}: {}", batch::name(entry, several), warning.message);
+            printer.warn(&warning);
         }
     }
     if global.output == OutputFormat::Json {
@@ -315,5 +316,5 @@ pub(crate) fn warn(warnings: &[Warning], printer: &mut Printer<'_>) {
 fn next(job: &Job, report: &Report) -> Option<String> {
     let Work::Bind(request) = &job.work else { return None };
     let delete = matches!(request.verb, Verb::Delete { .. });
-    (!delete && !request.preview).then(|| report::next(report, &request.binding)).flatten()
+    (!delete && request.dry_run() == irsa_core::DryRun::No).then(|| report::next(report, &request.binding)).flatten()
 }

@@ -109,7 +109,7 @@ pub(crate) fn delete(args: &DeleteArgs, cluster: &ClusterRef) -> Result<Request>
     Ok(Request::delete(builder.build()?)
         .with_keep_role(args.keep_role)
         .with_force(args.force)
-        .with_preview(args.dry_run.preview()))
+        .with_dry_run(args.dry_run.preview().into()))
 }
 
 /// What `irsa get` looks at where only the role is asked for.
@@ -132,7 +132,7 @@ pub(crate) fn switched(request: Request, settings: &SettingArgs, dry_run: DryRun
         .with_force(settings.force)
         .with_create_namespace(settings.create_namespace)
         .with_create_provider(settings.create_provider)
-        .with_preview(dry_run.preview())
+        .with_dry_run(dry_run.preview().into())
 }
 
 pub(crate) fn with_settings(
@@ -360,7 +360,13 @@ mod tests {
         assert_eq!(binding.role_name.as_ref().map(RoleName::as_str), Some("r"));
         assert_eq!(binding.subjects.len(), 2);
         assert_eq!((binding.sts_regional_endpoints, binding.automount_token), (Some(false), Some(false)));
-        assert!(binding.exact && request.adopt && request.force && request.create_namespace && request.preview);
+        assert!(
+            binding.exact
+                && request.adopt
+                && request.force
+                && request.create_namespace
+                && request.dry_run() == irsa_core::DryRun::Yes
+        );
         assert!(!request.create_provider);
     }
 

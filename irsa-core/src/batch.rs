@@ -26,7 +26,7 @@ pub use self::prune::Prunable;
 pub use self::report::{FleetEntry, FleetOutcome, FleetReport, Progress};
 use self::resolved_clusters::ResolvedClusters;
 use crate::apply::Terms;
-use crate::backend::{ClusterBackend, RoleDetail, collect_warnings};
+use crate::backend::{ClusterBackend, DryRun, RoleDetail, collect_warnings};
 use crate::client::Client;
 use crate::cluster_identity::{ClusterIdentity, Demand, resolve};
 use crate::error::{Error, ErrorKind, Result};
@@ -266,8 +266,8 @@ impl Client {
             return FleetOutcome::NotRun;
         }
         let result = match planned {
-            _ if changed && !request.preview => self.run_on(request, fleet.terms).await,
-            Ok(plan) if plan.is_empty() || request.preview => Ok(plan.report()),
+            _ if changed && request.dry_run == DryRun::No => self.run_on(request, fleet.terms).await,
+            Ok(plan) if plan.is_empty() || request.dry_run == DryRun::Yes => Ok(plan.report()),
             Ok(plan) if plan.makes_role() => self.apply_new(fleet, request, plan).await,
             Ok(_) => self.run_on(request, fleet.terms).await,
             Err(error) => Err(error.clone()),

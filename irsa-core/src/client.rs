@@ -13,7 +13,7 @@ use futures::future::{Either, select};
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::{Terms, interrupted};
-use crate::backend::{ClusterBackend, IamBackend, IdentityBackend, collect_warnings};
+use crate::backend::{ClusterBackend, DryRun, IamBackend, IdentityBackend, collect_warnings};
 use crate::cluster_identity::{CachedIdentityBackend, ClusterIdentity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
@@ -186,7 +186,7 @@ impl Client {
                 Either::Right(_) => return Err(interrupted(&request.binding.to_string())),
             },
         };
-        if request.preview {
+        if request.dry_run == DryRun::Yes {
             return Ok(planned.report());
         }
         let queue = self.queue(planned.role_name.as_ref());
@@ -240,6 +240,7 @@ fn out_of_time(timeout: Duration, waiting: &Waiting) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::Takeover;
     use crate::name::{Namespace, ServiceAccountName};
     use crate::trust::Ignore;
 
@@ -273,9 +274,9 @@ mod tests {
         let (one, at) = (client(), cluster());
         spawnable(async move { one.provider(&at).await });
         let (one, at) = (client(), cluster());
-        spawnable(async move { one.create_provider(&at, &[], false).await });
+        spawnable(async move { one.create_provider(&at, &[], DryRun::No).await });
         let (one, at) = (client(), cluster());
-        spawnable(async move { one.delete_provider(&at, false, false).await });
+        spawnable(async move { one.delete_provider(&at, Takeover::Refuse, DryRun::No).await });
         let (one, at) = (client(), cluster());
         spawnable(async move { one.audit_trust(&[at], &Vec::<Ignore>::new()).await });
         let (one, at, role): (_, _, RoleName) = (client(), cluster(), "role".parse().unwrap());

@@ -20,7 +20,7 @@ use crate::name::{
 use crate::naming::{Convention, Naming};
 use crate::observe::{Backends, Documents, ObservedRole, check_cluster, read_role};
 use crate::ownership::Member;
-use crate::status::{BindingState, BindingStatus, Issue};
+use crate::status::{BindingState, BindingStatus, Issue, IssueId};
 use crate::text::{did_you_mean, nearest};
 use crate::trust::{Decision, member_of};
 
@@ -244,12 +244,12 @@ fn view(
     let mut members = role.map(|role| trusted(located, role).members).unwrap_or_default();
     members.extend(role.map(|role| role.ownership.members()).unwrap_or_default());
     let issues = issues(located, (namespace, name), role, account);
-    let has = |id: &str| issues.iter().any(|issue| issue.id == id);
-    let state = if has("role-missing") {
+    let has = |id: IssueId| issues.iter().any(|issue| issue.id == id);
+    let state = if has(IssueId::RoleMissing) {
         BindingState::Dangling
-    } else if has("role-elsewhere") {
+    } else if has(IssueId::RoleElsewhere) {
         BindingState::Unknown
-    } else if has("account-missing") || has("annotation-missing") {
+    } else if has(IssueId::AccountMissing) || has(IssueId::AnnotationMissing) {
         BindingState::Unbound
     } else if issues.is_empty() {
         BindingState::Ok
@@ -282,16 +282,16 @@ fn issues(
     account: Account<'_>,
 ) -> Vec<Issue> {
     let mut issues = Vec::new();
-    let mut issue = |id: &str, message: String| issues.push(Issue::new(id, message));
+    let mut issue = |id: IssueId, message: String| issues.push(Issue::new(id, message));
     let annotated = account.there().and_then(annotation);
     match (role, annotated.map(str::parse::<RoleArn>)) {
-        (_, Some(Err(error))) => issue("annotation-malformed", format!("the annotation is no role ARN: {error}")),
+        (_, Some(Err(error))) => issue(IssueId::AnnotationMalformed, format!("the annotation is no role ARN: {error}")),
         (_, Some(Ok(arn))) if *arn.account() != located.identity.account => {
-            issue("role-elsewhere", format!("{arn} is in another account, which is not looked into"));
+            issue(IssueId::RoleElsewhere, format!("{arn} is in another account, which is not looked into"));
         }
-        (None, Some(Ok(arn))) => issue("role-missing", format!("{arn} does not exist")),
+        (None, Some(Ok(arn))) => issue(IssueId::RoleMissing, format!("{arn} does not exist")),
         (Some(role), Some(Ok(arn))) if arn != role.role.arn => {
-            issue("annotation-differs", format!("the annotation names {arn}"));
+            issue(IssueId::AnnotationDiffers, format!("the annotation names {arn}"));
         }
         _ => {}
     }
@@ -299,11 +299,11 @@ fn issues(
     if !name.contains(['*', '?']) {
         match account {
             Account::Missing => {
-                issue("account-missing", format!("service account {namespace}/{name} does not exist"));
+                issue(IssueId::AccountMissing, format!("service account {namespace}/{name} does not exist"));
             }
             Account::There(_) if annotated.is_none() => {
                 issue(
-                    "annotation-missing",
+                    IssueId::AnnotationMissing,
                     format!("service account {namespace}/{name} has no annotation {ROLE_ARN_ANNOTATION}"),
                 );
             }
@@ -319,9 +319,9 @@ fn issues(
     };
     let audience = declared.as_deref().unwrap_or("sts.amazonaws.com");
     match &located.provider {
-        None => issue("provider-missing", format!("there is no OIDC provider {provider}")),
+        None => issue(IssueId::ProviderMissing, format!("there is no OIDC provider {provider}")),
         Some(known) if !known.audiences.iter().any(|known| known == audience) => {
-            issue("audience-refused", format!("the OIDC provider does not take the audience {audience}"));
+            issue(IssueId::AudienceRefused, format!("the OIDC provider does not take the audience {audience}"));
         }
         Some(_) => {}
     }
@@ -329,24 +329,27 @@ fn issues(
         let sub = format!("system:serviceaccount:{namespace}:{name}");
         let pattern = name.contains(['*', '?']);
         match role.trust.check(provider, &sub, audience) {
-            Err(error) => issue("trust-unreadable", error.to_string()),
+            Err(error) => issue(IssueId::TrustUnreadable, error.to_string()),
             Ok(_) if pattern && role.trust.admits(provider, &sub, audience) => {}
             Ok(check) if check.decision == Decision::Allow => {}
             Ok(check) if check.decision == Decision::Unknown => {
                 let message =
                     format!("whether the trust policy lets {sub} in depends on {}", check.conditions.join("; "));
-                issue("subject-in-doubt", message);
+                issue(IssueId::SubjectInDoubt, message);
             }
             Ok(check) => {
                 let message = format!(
                     "the trust policy does not let {sub} in with provider and audience {audience}: {}",
                     check.because.join("; ")
                 );
-                issue("subject-not-trusted", message);
+                issue(IssueId::SubjectNotTrusted, message);
             }
         }
         for wider in trusted(located, role).wider {
-            issue("trust-wide", format!("the trust policy lets in {wider}, which is more than names of one namespace"));
+            issue(
+                IssueId::TrustWide,
+                format!("the trust policy lets in {wider}, which is more than names of one namespace"),
+            );
         }
     }
     issues

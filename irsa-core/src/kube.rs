@@ -98,10 +98,9 @@ impl KubeCluster {
         Self { chosen: true, ..self }
     }
 
-    /// A cluster reached by a configuration. `chosen` says that the user named it, so that a cluster of which nothing
-    /// tells which one it is can be taken with a warning.
-    pub fn from_config(config: Config, chosen: bool) -> Self {
-        Self { chosen, ..Self::from_source(Source::Config(Box::new(config))) }
+    /// A cluster reached by a configuration.
+    pub fn from_config(config: Config) -> Self {
+        Self::from_source(Source::Config(Box::new(config)))
     }
 
     /// A cluster reached by a context of a kubeconfig, by default its current one. Its fields and the files that it names
@@ -113,14 +112,14 @@ impl KubeCluster {
     /// `InvalidInput` for a context, cluster or user that does not exist, with the nearest names, and for a field that
     /// cannot be used: a URL without a scheme, a file that cannot be read, data that is not PEM. The context of the error
     /// has `context`, `field` and, unless it is secret, `value`.
-    pub async fn from_kubeconfig(kubeconfig: Kubeconfig, context: Option<&str>, chosen: bool) -> Result<Self> {
+    pub async fn from_kubeconfig(kubeconfig: Kubeconfig, context: Option<&str>) -> Result<Self> {
         let context = context.map(str::to_owned);
         // It reads files.
         let read = tokio::task::spawn_blocking(move || context::configuration(&kubeconfig, context.as_deref())).await;
         let config = read.map_err(|error| {
             Error::new(ErrorKind::Unexpected, "cannot use the kubeconfig").with_cause(error.to_string())
         })??;
-        Ok(Self::from_config(config, chosen))
+        Ok(Self::from_config(config))
     }
 
     /// The cluster that we ourselves run in, as a pod: environment, token and certificate as Kubernetes gives them to one.
@@ -131,7 +130,7 @@ impl KubeCluster {
         let config = Config::incluster().map_err(|error| {
             Error::new(ErrorKind::Unavailable, "cannot use the in-cluster configuration").with_cause(error.to_string())
         })?;
-        Ok(Self::from_config(config, false))
+        Ok(Self::from_config(config))
     }
 
     /// A cluster reached through EKS: endpoint and authority as `identity` describes them, a token of `bearer` in each
@@ -253,7 +252,7 @@ users: [{name: u, user: {token: s3cr3t}}]
 ";
 
     async fn reached(context: Option<&str>) -> Result<KubeCluster> {
-        KubeCluster::from_kubeconfig(Kubeconfig::from_yaml(FILE).unwrap(), context, true).await
+        KubeCluster::from_kubeconfig(Kubeconfig::from_yaml(FILE).unwrap(), context).await.map(KubeCluster::chosen)
     }
 
     #[tokio::test]
@@ -273,7 +272,7 @@ users: [{name: u, user: {token: s3cr3t}}]
         }
         let mut dangling = Kubeconfig::from_yaml(FILE).unwrap();
         dangling.current_context = Some("secnd".to_owned());
-        let error = KubeCluster::from_kubeconfig(dangling, None, true).await.unwrap_err();
+        let error = KubeCluster::from_kubeconfig(dangling, None).await.unwrap_err();
         assert_eq!(error.to_string(), "the current context \"secnd\" does not exist");
         assert_eq!(error.hint().map(ToString::to_string).as_deref(), Some("did you mean second?"));
     }

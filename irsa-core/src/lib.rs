@@ -100,6 +100,7 @@ pub mod trust;
 mod url;
 mod waiting;
 
+pub use self::backend::{DryRun, Takeover};
 pub use self::batch::{FleetEntry, FleetOptions, FleetOutcome, FleetReport, Progress, Prunable, check_fleet};
 pub use self::binding::{
     AUDIENCE_ANNOTATION, CREATED_ANNOTATION, IrsaBinding, IrsaBindingBuilder, OWN_PREFIX, ROLE_ARN_ANNOTATION,
@@ -121,10 +122,10 @@ pub use self::permissions::{Command, Holder, Permissions, Scope, permissions};
 pub use self::plan::Plan;
 #[cfg(feature = "kube")]
 pub use self::proxy::ProxySettings;
-pub use self::report::{Extra, Outcome, Report, StepReport, Warning, WarningId};
+pub use self::report::{Action, Extra, Outcome, Report, StepReport, Warning, WarningId};
 pub use self::request::{Request, Verb};
 pub use self::sandbox::Sandbox;
-pub use self::status::{BindingState, BindingStatus, Issue, ProviderStatus};
+pub use self::status::{BindingState, BindingStatus, Issue, IssueId, ProviderStatus};
 /// Ends a run between two steps; see [`Client::run_until`] and [`FleetOptions::cancellation`].
 #[doc(no_inline)]
 pub use tokio_util::sync::CancellationToken;

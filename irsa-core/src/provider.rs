@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::backend::OidcProvider;
+use crate::backend::{DryRun, OidcProvider, Takeover};
 use crate::client::Client;
 use crate::cluster_identity::{ClusterIdentity, Demand, resolve};
 use crate::error::{Error, ErrorKind, Result};
@@ -39,7 +39,12 @@ impl Client {
     ///
     /// # Errors
     /// Those of [`provider`](Self::provider), `QuotaExceeded`, `AccessDenied`.
-    pub async fn create_provider(&self, cluster: &ClusterRef, audiences: &[Audience], preview: bool) -> Result<Report> {
+    pub async fn create_provider(
+        &self,
+        cluster: &ClusterRef,
+        audiences: &[Audience],
+        dry_run: DryRun,
+    ) -> Result<Report> {
         let (identity, arn) = self.located(cluster).await?;
         let default = [Audience::sts()];
         let wanted = if audiences.is_empty() { &default[..] } else { audiences };
@@ -57,16 +62,16 @@ impl Client {
                     .collect()
             }
         };
-        self.conclude(&identity, steps, preview).await
+        self.conclude(&identity, steps, dry_run).await
     }
 
-    /// Deletes the provider of a cluster. Refused while roles trust it, unless `force`.
+    /// Deletes the provider of a cluster. Refused while roles trust it, unless forced.
     ///
     /// # Errors
-    /// `Conflict` naming the roles that trust it; `AccessDenied` when the roles may not be read and `force` is not given.
-    pub async fn delete_provider(&self, cluster: &ClusterRef, force: bool, preview: bool) -> Result<Report> {
+    /// `Conflict` naming the roles that trust it; `AccessDenied` when the roles may not be read and the delete is not forced.
+    pub async fn delete_provider(&self, cluster: &ClusterRef, takeover: Takeover, dry_run: DryRun) -> Result<Report> {
         let (identity, arn) = self.located(cluster).await?;
-        let reads = async { futures::join!(self.backends.iam.provider(&arn), self.trusting(&arn, force)) };
+        let reads = async { futures::join!(self.backends.iam.provider(&arn), self.trusting(&arn, takeover)) };
         let (there, trusting) = self.in_time("reading the provider", async { Ok(reads.await) }).await?;
         let (there, trusting) = (there?, trusting?);
         if there.is_some() && !trusting.is_empty() {
@@ -75,7 +80,7 @@ impl Client {
                 .with_hint(Hint::ForceProviderDelete));
         }
         let steps = there.map(|_| Step::DeleteProvider(arn)).into_iter().collect();
-        self.conclude(&identity, steps, preview).await
+        self.conclude(&identity, steps, dry_run).await
     }
 
     /// The ARN that the OIDC provider of a cluster has, whether it exists or not; IAM is not asked.
@@ -98,8 +103,8 @@ impl Client {
     }
 
     /// The names of the roles that trust a provider.
-    async fn trusting(&self, arn: &ProviderArn, force: bool) -> Result<Vec<String>> {
-        if force || !Invariant::TrustedProvider.is_enforced() {
+    async fn trusting(&self, arn: &ProviderArn, takeover: Takeover) -> Result<Vec<String>> {
+        if takeover == Takeover::Force || !Invariant::TrustedProvider.is_enforced() {
             return Ok(Vec::new());
         }
         let roles = self.backends.iam.roles().await.map_err(|error| {
@@ -114,9 +119,9 @@ impl Client {
             .collect())
     }
 
-    async fn conclude(&self, identity: &ClusterIdentity, steps: Vec<Step>, preview: bool) -> Result<Report> {
+    async fn conclude(&self, identity: &ClusterIdentity, steps: Vec<Step>, dry_run: DryRun) -> Result<Report> {
         let plan = Plan::of_steps(identity.cluster.as_str(), steps);
-        if preview {
+        if dry_run == DryRun::Yes {
             return Ok(plan.report());
         }
         crate::apply::apply(&self.backends, &plan, self.terms()).await

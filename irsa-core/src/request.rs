@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::backend::DryRun;
 use crate::binding::IrsaBinding;
 use crate::document::PolicyDocument;
 use crate::error::{Error, Result};
@@ -23,13 +24,13 @@ pub struct Request {
     pub create_namespace: bool,
     /// Make the OIDC provider, or add the audience to it, where that is missing.
     pub create_provider: bool,
-    /// Nothing will be written: a refused write check is then a warning, since who plans seldom may write.
-    pub preview: bool,
     /// The set of bindings that this one belongs to: a tag on the role.
     pub set: Option<TagValue>,
     /// The role that must exist already: a create makes none. Where the role needs no change, the service accounts are only
     /// annotated with it, whoever made it; one of another account is never read nor written.
     pub existing_role: Option<RoleArn>,
+    /// A refused write check is then a warning, since those who only plan often may not write.
+    pub(crate) dry_run: DryRun,
     /// Inline policies of another tool that declared policies take the place of, by name; see
     /// [`replacing_policy`](Self::replacing_policy).
     pub(crate) replaced: BTreeMap<InlinePolicyName, Option<InlinePolicyName>>,
@@ -62,21 +63,18 @@ pub enum Verb {
 
 impl Request {
     fn new(binding: IrsaBinding, verb: Verb) -> Self {
-        let (adopt, force, create_namespace, create_provider, preview) = (false, false, false, false, false);
-        let (set, existing_role, leader) = (None, None, None);
-        let replaced = BTreeMap::new();
         Self {
             binding,
             verb,
-            adopt,
-            force,
-            create_namespace,
-            create_provider,
-            preview,
-            set,
-            existing_role,
-            replaced,
-            leader,
+            adopt: false,
+            force: false,
+            create_namespace: false,
+            create_provider: false,
+            set: None,
+            existing_role: None,
+            dry_run: DryRun::No,
+            replaced: BTreeMap::new(),
+            leader: None,
         }
     }
 
@@ -87,8 +85,12 @@ impl Request {
 
     /// Change an existing binding: add and set what `binding` holds; what it does not name stays.
     pub fn update(binding: IrsaBinding) -> Self {
-        let (remove_policies, remove_inline_policies, remove_subjects) = Default::default();
-        Self::new(binding, Verb::Update { remove_policies, remove_inline_policies, remove_subjects })
+        let verb = Verb::Update {
+            remove_policies: BTreeSet::new(),
+            remove_inline_policies: BTreeMap::new(),
+            remove_subjects: BTreeSet::new(),
+        };
+        Self::new(binding, verb)
     }
 
     /// Undo the binding: the subjects that it names leave the role, and the role goes with the last of them.
@@ -218,11 +220,17 @@ impl Request {
         self
     }
 
-    /// Sets [`preview`](Self::preview).
+    /// Whether [`Client::run`](crate::Client::run) and [`Client::apply_all`](crate::Client::apply_all) only check the request,
+    /// and report what they would do. A refused write check is then a warning.
     #[must_use]
-    pub fn with_preview(mut self, preview: bool) -> Self {
-        self.preview = preview;
+    pub fn with_dry_run(mut self, dry_run: DryRun) -> Self {
+        self.dry_run = dry_run;
         self
+    }
+
+    /// Whether nothing is written.
+    pub fn dry_run(&self) -> DryRun {
+        self.dry_run
     }
 
     /// Sets [`set`](Self::set).

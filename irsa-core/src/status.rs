@@ -2,48 +2,68 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How a binding stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum BindingState {
-    /// Role, trust, provider, account and annotation fit.
-    Ok,
-    /// Role and account are there, but something between them does not fit.
-    Drifted,
-    /// The annotation names a role that does not exist.
-    Dangling,
-    /// The role lets the service account in, but no annotation leads there.
-    Unbound,
-    /// Something could not be read, so nothing is said.
-    Unknown,
+use crate::text::word_enum;
+
+word_enum! {
+    /// The state of a binding.
+    pub enum BindingState {
+        /// Role, trust, provider, service account and annotation fit.
+        Ok = "ok",
+        /// Role and service account exist, but something between them does not fit.
+        Drifted = "drifted",
+        /// The annotation names a role that does not exist.
+        Dangling = "dangling",
+        /// The role trusts the service account, but no annotation names it.
+        Unbound = "unbound",
+        /// Something could not be read, so the state is not known.
+        Unknown = "unknown",
+    }
 }
 
-impl BindingState {
-    /// The state in snake case, as it stands in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Drifted => "drifted",
-            Self::Dangling => "dangling",
-            Self::Unbound => "unbound",
-            Self::Unknown => "unknown",
-        }
+word_enum! {
+    /// The stable ids of issues.
+    pub enum IssueId {
+        /// The annotation is not the ARN of a role.
+        AnnotationMalformed = "annotation-malformed",
+        /// The annotation names a role of another account, which is not read.
+        RoleElsewhere = "role-elsewhere",
+        /// The annotation names a role that does not exist.
+        RoleMissing = "role-missing",
+        /// The annotation names another role.
+        AnnotationDiffers = "annotation-differs",
+        /// The service account does not exist.
+        AccountMissing = "account-missing",
+        /// The service account has no annotation.
+        AnnotationMissing = "annotation-missing",
+        /// The cluster's OIDC provider does not exist in IAM.
+        ProviderMissing = "provider-missing",
+        /// The OIDC provider does not accept the audience of the tokens.
+        AudienceRefused = "audience-refused",
+        /// The trust policy could not be read.
+        TrustUnreadable = "trust-unreadable",
+        /// Whether the trust policy trusts the service account depends on conditions that cannot be evaluated.
+        SubjectInDoubt = "subject-in-doubt",
+        /// The trust policy does not trust the service account.
+        SubjectNotTrusted = "subject-not-trusted",
+        /// The trust policy trusts more than the names of one namespace.
+        TrustWide = "trust-wide",
     }
 }
 
 /// One thing that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Issue {
-    /// Its stable id, such as `subject-not-trusted`.
-    pub id: String,
-    /// The thing in words.
+    /// Its stable id.
+    pub id: IssueId,
+    /// What does not fit.
     pub message: String,
 }
 
 impl Issue {
-    pub(crate) fn new(id: &str, message: impl Into<String>) -> Self {
-        Self { id: id.to_owned(), message: message.into() }
+    /// An issue with this id.
+    pub fn new(id: IssueId, message: impl Into<String>) -> Self {
+        Self { id, message: message.into() }
     }
 }
 

@@ -73,7 +73,7 @@ impl Batch {
         }
         let (wishes, origins, region, warnings) = declared(bindings)?;
         let request = |wish: IrsaBinding, origin: Option<&Origin>| {
-            let mut request = permit.on(Request::create(wish)).with_preview(dry_run);
+            let mut request = permit.on(Request::create(wish)).with_dry_run(dry_run.into());
             if let Some(origin) = origin {
                 request = request.with_existing_role(origin.existing_role.clone());
                 for (name, by) in &origin.replaced_policies {
@@ -119,13 +119,8 @@ impl Batch {
         if let (Some(set), true) = (&self.applyset, self.work != Work::Apply) {
             let prunable = client.prunable(set, &self.requests).await?;
             self.confirm(set, &prunable)?;
-            warnings.extend(
-                prunable
-                    .warnings
-                    .into_iter()
-                    .map(|warning| Warning { hint: warning.hint.and_then(|hint| hint.spelt(&Keywords)), ..warning }),
-            );
-            requests.extend(prunable.requests.into_iter().map(|request| request.with_preview(self.dry_run)));
+            warnings.extend(prunable.warnings.into_iter().map(|warning| warning.spelt(&Keywords)));
+            requests.extend(prunable.requests.into_iter().map(|request| request.with_dry_run(self.dry_run.into())));
         }
         let tell = |progress: Progress<'_>| {
             if let Progress::Ended { index, entry, done, total } = progress {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use irsa_core::connect::{Config, Need, Target};
 use irsa_core::name::{Audience, ClusterRef, Issuer, Namespace, ProviderArn, RoleName, ServiceAccountName};
 use irsa_core::trust::{WebIdentityCaller, usual_audience};
-use irsa_core::{Client, Error, ErrorKind, IrsaBinding, Request, Sandbox};
+use irsa_core::{Client, DryRun, Error, ErrorKind, IrsaBinding, Request, Sandbox};
 use pyo3::Borrowed;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -189,7 +189,7 @@ impl Core {
     }
 
     fn plan(&self, py: Python<'_>, binding: &Bound<'_, PyAny>, permit: Permit) -> PyResult<Call> {
-        let request = permit.on(Request::create(self.wanted(binding)?)).with_preview(true);
+        let request = permit.on(Request::create(self.wanted(binding)?)).with_dry_run(DryRun::Yes);
         self.call(py, servers(&request), move |client| async move {
             client.run(&request).await.map(|report| Planned(report.spelt(&Keywords)))
         })
@@ -253,7 +253,7 @@ impl Core {
         wish.policies = add_policies.map_or_else(|| Ok(Vec::new()), |added| texts("add_policies", added))?;
         wish.subjects = add_subjects.map_or_else(|| Ok(Vec::new()), |added| texts("add_subjects", added))?;
         let wanted = wish.on(&self.cluster).map_err(Failure::from)?;
-        let mut request = permit.on(Request::update(wanted)).with_preview(dry_run);
+        let mut request = permit.on(Request::update(wanted)).with_dry_run(dry_run.into());
         for policy in texts("remove_policies", remove_policies)? {
             request = request.removing_policy(&policy).map_err(Failure::from)?;
         }
@@ -280,7 +280,7 @@ impl Core {
             return Err(PyValueError::new_err("keep_role contradicts force: give only one of them"));
         }
         let binding = self.named(namespace, service_account, role_name, role_only)?;
-        let request = Request::delete(binding).with_keep_role(keep_role).with_force(force).with_preview(dry_run);
+        let request = Request::delete(binding).with_keep_role(keep_role).with_force(force).with_dry_run(dry_run.into());
         self.run(py, request)
     }
 
@@ -381,17 +381,17 @@ impl Core {
         let audiences = texts("audiences", audiences)?.into_iter().map(Audience::new);
         let audiences: Vec<Audience> = audiences.collect::<std::result::Result<_, _>>().map_err(Failure::from)?;
         let cluster = self.cluster.clone();
-        self.call(
-            py,
-            Vec::new(),
-            move |client| async move { client.create_provider(&cluster, &audiences, dry_run).await },
-        )
+        self.call(py, Vec::new(), move |client| async move {
+            client.create_provider(&cluster, &audiences, dry_run.into()).await
+        })
     }
 
     fn delete_provider(&self, py: Python<'_>, force: Given<'_, bool>, dry_run: Given<'_, bool>) -> PyResult<Call> {
         named!(force, dry_run);
         let cluster = self.cluster.clone();
-        self.call(py, Vec::new(), move |client| async move { client.delete_provider(&cluster, force, dry_run).await })
+        self.call(py, Vec::new(), move |client| async move {
+            client.delete_provider(&cluster, force.into(), dry_run.into()).await
+        })
     }
 }
 

@@ -3,14 +3,14 @@
 use std::ops::Deref;
 
 use irsa_core::name::{RoleArn, RoleName};
-use irsa_core::{BindingState, Extra, Hint, Outcome, Warning, WarningId};
+use irsa_core::{Action, BindingState, Extra, Hint, IssueId, Outcome, Warning, WarningId};
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Field, as_text, data};
 use crate::json;
 
-as_text!(Hint, RoleArn, RoleName);
+as_text!(Action, BindingState, Hint, IssueId, Outcome, RoleArn, RoleName, WarningId);
 
 /// Values that serialise as a text or as a dict.
 macro_rules! as_plain {
@@ -22,7 +22,7 @@ macro_rules! as_plain {
         })*
     };
 }
-as_plain!(BindingState, Extra, Outcome, WarningId);
+as_plain!(Extra);
 
 data! {
     /// What one call did to a binding.

@@ -95,7 +95,7 @@ fn a_binding_from_its_dry_run_to_its_end() {
     assert_snapshot!(shell.run("list"), @r"
     exit 0
     -- stdout
-    SERVICE ACCOUNT            ROLE                               POLICIES  STATE  PROBLEMS
+    SERVICE ACCOUNT            ROLE                               POLICIES  STATE  ISSUES
     default/my-serviceaccount  sandbox-default-my-serviceaccount  2         ok     -
     -- stderr
     ");

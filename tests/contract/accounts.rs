@@ -1,7 +1,7 @@
 //! Service accounts, namespaces and config maps: reads, writes with their preconditions, rights.
 
 use irsa_core::backend::{
-    AccessReview, ClusterNamespace, FIELD_MANAGER, NewServiceAccount, Precondition, ServiceAccount, WriteMode,
+    AccessReview, ClusterNamespace, DryRun, FIELD_MANAGER, NewServiceAccount, Precondition, ServiceAccount, Takeover,
 };
 use irsa_core::name::Namespace;
 use irsa_core::{ConflictReason, ErrorKind};
@@ -9,7 +9,7 @@ use irsa_core::{ConflictReason, ErrorKind};
 use super::{World, account_name, annotated, managers_of, map};
 
 async fn apply(world: &World, account: &NewServiceAccount) -> ServiceAccount {
-    world.cluster.apply_service_account(account, WriteMode::Persist, false).await.unwrap()
+    world.cluster.apply_service_account(account, DryRun::No, Takeover::Refuse).await.unwrap()
 }
 
 async fn read(world: &World, namespace: &Namespace) -> Option<ServiceAccount> {
@@ -47,9 +47,9 @@ pub(super) async fn a_namespace_that_is_being_deleted_says_so(world: &World) {
     let terminating = ClusterNamespace { name: namespace.to_string(), terminating: true };
     assert_eq!(world.cluster.namespace(&namespace).await.unwrap(), Some(terminating.clone()));
     assert!(world.cluster.namespaces().await.unwrap().contains(&terminating));
-    for mode in [WriteMode::DryRun, WriteMode::Persist] {
+    for dry_run in [DryRun::Yes, DryRun::No] {
         let account = NewServiceAccount { name: "new".parse().unwrap(), ..annotated(&namespace, &[("a", "1")]) };
-        let error = world.cluster.apply_service_account(&account, mode, false).await.unwrap_err();
+        let error = world.cluster.apply_service_account(&account, dry_run, Takeover::Refuse).await.unwrap_err();
         assert_eq!(error.conflict_reason(), Some(ConflictReason::NamespaceTerminating), "{error:?}");
         assert!(error.causes().concat().contains("being terminated"), "{:?}", error.causes());
     }
@@ -81,8 +81,8 @@ pub(super) async fn what_the_api_server_does_not_take_is_invalid(world: &World) 
     let worse = NewServiceAccount { labels: map(&[("a", "b c")]), ..annotated(&namespace, &[]) };
     let long = annotated(&namespace, &[("a", &"x".repeat(262_144))]);
     for account in [bad, worse, long] {
-        for mode in [WriteMode::DryRun, WriteMode::Persist] {
-            let error = world.cluster.apply_service_account(&account, mode, false).await.unwrap_err();
+        for dry_run in [DryRun::Yes, DryRun::No] {
+            let error = world.cluster.apply_service_account(&account, dry_run, Takeover::Refuse).await.unwrap_err();
             assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidInput, Some("Invalid")));
             assert!(error.causes().concat().starts_with("ServiceAccount \"app\" is invalid: metadata."), "{error:?}");
         }
@@ -92,9 +92,9 @@ pub(super) async fn what_the_api_server_does_not_take_is_invalid(world: &World) 
 
 pub(super) async fn an_account_needs_its_namespace(world: &World) {
     let missing = Namespace::new(world.unique("no")).unwrap();
-    for mode in [WriteMode::DryRun, WriteMode::Persist] {
+    for dry_run in [DryRun::Yes, DryRun::No] {
         let account = annotated(&missing, &[("a", "1")]);
-        let error = world.cluster.apply_service_account(&account, mode, false).await.unwrap_err();
+        let error = world.cluster.apply_service_account(&account, dry_run, Takeover::Refuse).await.unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::NotFound, Some("NotFound")));
         assert_eq!(error.causes(), [format!("namespaces {:?} not found", missing.as_str())]);
     }
@@ -104,7 +104,7 @@ pub(super) async fn a_dry_run_keeps_nothing(world: &World) {
     let namespace = world.namespace().await;
     let dry = async |annotations: &[(&str, &str)]| {
         let account = annotated(&namespace, annotations);
-        world.cluster.apply_service_account(&account, WriteMode::DryRun, false).await
+        world.cluster.apply_service_account(&account, DryRun::Yes, Takeover::Refuse).await
     };
     let would_be = dry(&[("a", "1")]).await.unwrap();
     assert_eq!(would_be.annotations, map(&[("a", "1")]));
@@ -123,7 +123,7 @@ pub(super) async fn an_expected_version_must_hold(world: &World) {
     let write = async |expected: &ServiceAccount, value: &str| {
         let precondition = Precondition::unchanged(expected);
         let account = NewServiceAccount { precondition, ..annotated(&namespace, &[("a", value)]) };
-        let written = world.cluster.apply_service_account(&account, WriteMode::Persist, false).await;
+        let written = world.cluster.apply_service_account(&account, DryRun::No, Takeover::Refuse).await;
         written.map_err(|error| error.kind())
     };
     let first = apply(world, &annotated(&namespace, &[("a", "1")])).await;
@@ -140,22 +140,22 @@ pub(super) async fn an_expected_version_must_hold(world: &World) {
 
 pub(super) async fn an_account_is_made_only_where_there_is_none(world: &World) {
     let namespace = world.namespace().await;
-    let make = async |mode: WriteMode, value: &str| {
+    let make = async |dry_run: DryRun, value: &str| {
         let account =
             NewServiceAccount { precondition: Precondition::Absent, ..annotated(&namespace, &[("a", value)]) };
-        world.cluster.apply_service_account(&account, mode, true).await.map_err(|error| error.kind())
+        world.cluster.apply_service_account(&account, dry_run, Takeover::Force).await.map_err(|error| error.kind())
     };
-    assert_eq!(make(WriteMode::DryRun, "1").await.unwrap().annotations, map(&[("a", "1")]));
-    let made = make(WriteMode::Persist, "1").await.unwrap();
+    assert_eq!(make(DryRun::Yes, "1").await.unwrap().annotations, map(&[("a", "1")]));
+    let made = make(DryRun::No, "1").await.unwrap();
     assert_eq!(made.annotations, map(&[("a", "1")]));
     assert_eq!(managers_of(&made, "a"), [FIELD_MANAGER]);
     assert_eq!(read(world, &namespace).await.as_ref(), Some(&made));
-    for (mode, value) in [(WriteMode::DryRun, "2"), (WriteMode::Persist, "2"), (WriteMode::Persist, "1")] {
-        assert_eq!(make(mode, value).await, Err(ErrorKind::Conflict), "also by the same manager, forced");
+    for (dry_run, value) in [(DryRun::Yes, "2"), (DryRun::No, "2"), (DryRun::No, "1")] {
+        assert_eq!(make(dry_run, value).await, Err(ErrorKind::Conflict), "also by the same manager, forced");
     }
     assert_eq!(read(world, &namespace).await.as_ref(), Some(&made));
     world.cluster.delete_service_account(&made).await.unwrap();
-    let (one, two) = futures::join!(make(WriteMode::Persist, "1"), make(WriteMode::Persist, "2"));
+    let (one, two) = futures::join!(make(DryRun::No, "1"), make(DryRun::No, "2"));
     assert_eq!([&one, &two].iter().filter(|made| made.is_ok()).count(), 1, "{one:?} {two:?}");
     let kept = read(world, &namespace).await;
     assert_eq!(kept, one.or(two).ok());
@@ -247,8 +247,12 @@ pub(super) async fn who_may_do_nothing_is_denied(world: &World) {
     denied(weak.namespace(&namespace).await.unwrap_err(), "get", "namespaces");
     denied(weak.namespaces().await.unwrap_err(), "list", "namespaces");
     denied(weak.create_namespace(&"x".parse().unwrap()).await.unwrap_err(), "create", "namespaces");
-    for mode in [WriteMode::DryRun, WriteMode::Persist] {
-        denied(weak.apply_service_account(&account, mode, false).await.unwrap_err(), "patch", "serviceaccounts");
+    for dry_run in [DryRun::Yes, DryRun::No] {
+        denied(
+            weak.apply_service_account(&account, dry_run, Takeover::Refuse).await.unwrap_err(),
+            "patch",
+            "serviceaccounts",
+        );
     }
     for (verb, resource) in [("get", "namespaces"), ("create", "serviceaccounts"), ("patch", "serviceaccounts")] {
         for namespace in [None, Some(namespace.clone())] {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use irsa_core::backend::{FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
+use irsa_core::backend::{DryRun, FIELD_MANAGER, NewServiceAccount, ServiceAccount, Takeover};
 use irsa_core::name::Namespace;
 use irsa_core::sandbox::AdmissionState;
 use irsa_core::{Client, ConflictReason, Error, ErrorKind, Hint, IrsaBinding, Request, Warning, WarningId};
@@ -27,8 +27,8 @@ macro_rules! eventually {
     }};
 }
 
-async fn write(world: &World, account: &NewServiceAccount, mode: WriteMode) -> Result<ServiceAccount, Error> {
-    world.cluster.apply_service_account(account, mode, false).await
+async fn write(world: &World, account: &NewServiceAccount, dry_run: DryRun) -> Result<ServiceAccount, Error> {
+    world.cluster.apply_service_account(account, dry_run, Takeover::Refuse).await
 }
 
 async fn stored(world: &World, namespace: &Namespace) -> Option<ServiceAccount> {
@@ -44,7 +44,7 @@ async fn admit(
 ) {
     world.hands.admit(&world.unique("policy"), namespace, &admission).await;
     let probe = NewServiceAccount { name: "probe".parse().unwrap(), ..annotated(namespace, &[(KEY, "arn:probe")]) };
-    let _ = eventually!(write(world, &probe, WriteMode::DryRun).await, in_effect);
+    let _ = eventually!(write(world, &probe, DryRun::Yes).await, in_effect);
 }
 
 fn sets(key: &str, value: Option<&str>) -> AdmissionState {
@@ -70,10 +70,10 @@ pub(super) async fn what_admission_changes_is_in_the_answer(world: &World) {
     };
     admit(world, &namespace, changes, is_theirs).await;
     let asked = NewServiceAccount { labels: map(&[("team", "us")]), ..annotated(&namespace, &[(KEY, "arn:ours")]) };
-    for mode in [WriteMode::DryRun, WriteMode::Persist] {
-        let answer = write(world, &asked, mode).await.unwrap();
-        assert_eq!(answer.annotations, map(&[(KEY, THEIRS)]), "{mode:?}");
-        assert_eq!((answer.labels, answer.automount_token), (map(&[("team", "them")]), Some(false)), "{mode:?}");
+    for dry_run in [DryRun::Yes, DryRun::No] {
+        let answer = write(world, &asked, dry_run).await.unwrap();
+        assert_eq!(answer.annotations, map(&[(KEY, THEIRS)]), "{dry_run:?}");
+        assert_eq!((answer.labels, answer.automount_token), (map(&[("team", "them")]), Some(false)), "{dry_run:?}");
     }
     let stored = stored(world, &namespace).await.unwrap();
     assert_eq!(stored.annotations, map(&[(KEY, THEIRS)]));
@@ -85,17 +85,16 @@ pub(super) async fn what_admission_changes_is_in_the_answer(world: &World) {
 pub(super) async fn what_admission_takes_away_is_not_in_the_answer(world: &World) {
     let namespace = world.namespace().await;
     admit(world, &namespace, sets(KEY, None), is_gone).await;
-    for mode in [WriteMode::DryRun, WriteMode::Persist] {
-        let answer = write(world, &annotated(&namespace, &[(KEY, "arn:ours"), ("a", "1")]), mode).await.unwrap();
-        assert_eq!(answer.annotations, map(&[("a", "1")]), "{mode:?}");
+    for dry_run in [DryRun::Yes, DryRun::No] {
+        let answer = write(world, &annotated(&namespace, &[(KEY, "arn:ours"), ("a", "1")]), dry_run).await.unwrap();
+        assert_eq!(answer.annotations, map(&[("a", "1")]), "{dry_run:?}");
     }
     assert_eq!(stored(world, &namespace).await.unwrap().annotations, map(&[("a", "1")]));
 }
 
 pub(super) async fn an_annotation_that_admission_puts_back_is_in_the_answer(world: &World) {
     let namespace = world.namespace().await;
-    let made =
-        write(world, &annotated(&namespace, &[(KEY, "arn:ours"), ("a", "1")]), WriteMode::Persist).await.unwrap();
+    let made = write(world, &annotated(&namespace, &[(KEY, "arn:ours"), ("a", "1")]), DryRun::No).await.unwrap();
     admit(world, &namespace, sets(KEY, Some(THEIRS)), is_theirs).await;
     let removed = map(&[(KEY, "arn:ours"), ("a", "1")]);
     let left = world.cluster.remove_annotations(&made, &removed).await.unwrap();
@@ -104,7 +103,7 @@ pub(super) async fn an_annotation_that_admission_puts_back_is_in_the_answer(worl
 
 pub(super) async fn what_a_policy_denies_is_a_conflict_whoever_asks(world: &World) {
     let namespace = world.namespace().await;
-    let made = write(world, &annotated(&namespace, &[("a", "1")]), WriteMode::Persist).await.unwrap();
+    let made = write(world, &annotated(&namespace, &[("a", "1")]), DryRun::No).await.unwrap();
     // Words of other refusals decide nothing.
     let why = "User \"x\" cannot patch resource \"serviceaccounts\": metadata.uid does not support dry run";
     let deny = AdmissionState { deny: Some(why.to_owned()), ..AdmissionState::default() };
@@ -119,8 +118,8 @@ pub(super) async fn what_a_policy_denies_is_a_conflict_whoever_asks(world: &Worl
         assert_eq!(error.causes(), [words]);
         assert!(error.hint().is_some_and(|hint| *hint != Hint::GrantPermissions), "{error:?}");
     };
-    for mode in [WriteMode::DryRun, WriteMode::Persist] {
-        denied(write(world, &annotated(&namespace, &[("a", "2")]), mode).await.unwrap_err());
+    for dry_run in [DryRun::Yes, DryRun::No] {
+        denied(write(world, &annotated(&namespace, &[("a", "2")]), dry_run).await.unwrap_err());
     }
     denied(world.cluster.remove_annotations(&made, &map(&[("a", "1")])).await.unwrap_err());
     assert_eq!(stored(world, &namespace).await, Some(made.clone()));
@@ -134,7 +133,7 @@ pub(super) async fn a_policy_that_demands_no_automount_takes_an_account_without(
     admit(world, &namespace, demand, Result::is_err).await;
     for (automount_token, denied) in [(None, true), (Some(true), true), (Some(false), false)] {
         let account = NewServiceAccount { automount_token, ..annotated(&namespace, &[]) };
-        let answer = write(world, &account, WriteMode::DryRun).await;
+        let answer = write(world, &account, DryRun::Yes).await;
         let reason = answer.as_ref().err().map(Error::conflict_reason);
         assert_eq!(reason, denied.then_some(Some(ConflictReason::Admission)), "{automount_token:?}: {answer:?}");
     }
@@ -142,16 +141,16 @@ pub(super) async fn a_policy_that_demands_no_automount_takes_an_account_without(
 
 pub(super) async fn a_resource_quota_is_a_quota(world: &World) {
     let namespace = world.namespace().await;
-    let made = write(world, &annotated(&namespace, &[("a", "1")]), WriteMode::Persist).await.unwrap();
+    let made = write(world, &annotated(&namespace, &[("a", "1")]), DryRun::No).await.unwrap();
     world.hands.limit_accounts(&namespace, 1).await;
     let another = NewServiceAccount { name: "another".parse().unwrap(), ..annotated(&namespace, &[("a", "1")]) };
-    let refused = eventually!(write(world, &another, WriteMode::DryRun).await, Result::is_err).unwrap_err();
+    let refused = eventually!(write(world, &another, DryRun::Yes).await, Result::is_err).unwrap_err();
     assert_eq!((refused.kind(), refused.code()), (ErrorKind::QuotaExceeded, Some("Forbidden")));
     assert!(
         refused.causes()[0].starts_with("serviceaccounts \"another\" is forbidden: exceeded quota: "),
         "{refused:?}"
     );
-    let changed = write(world, &annotated(&namespace, &[("a", "2")]), WriteMode::Persist).await.unwrap();
+    let changed = write(world, &annotated(&namespace, &[("a", "2")]), DryRun::No).await.unwrap();
     assert_eq!(changed.uid, made.uid, "what is there can be changed");
 }
 
@@ -171,7 +170,7 @@ pub(super) async fn warnings_of_the_api_server_come_with_the_plan_and_the_report
         let builder = IrsaBinding::builder(world.name.to_string(), namespace.as_str(), name);
         builder.with_role_name(world.unique(name)).build().unwrap()
     };
-    let probe = Request::create(binding("probe")).with_preview(true);
+    let probe = Request::create(binding("probe")).with_dry_run(DryRun::Yes);
     let warned = |warnings: &Vec<Warning>| !of_server(warnings).is_empty();
     let planned = eventually!(client.plan(&probe).await.unwrap().report().warnings, warned);
     let policy = world.unique("policy");

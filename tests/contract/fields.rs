@@ -1,6 +1,6 @@
 //! Field managers: whose annotations they are, and what server-side apply does about it.
 
-use irsa_core::backend::{FIELD_MANAGER, NewServiceAccount, ServiceAccount, WriteMode};
+use irsa_core::backend::{DryRun, FIELD_MANAGER, NewServiceAccount, ServiceAccount, Takeover};
 use irsa_core::name::Namespace;
 use irsa_core::{ConflictReason, ErrorKind, Hint};
 
@@ -10,7 +10,7 @@ const KEY: &str = "eks.amazonaws.com/role-arn";
 
 async fn apply(world: &World, namespace: &Namespace, annotations: &[(&str, &str)]) -> ServiceAccount {
     let account = annotated(namespace, annotations);
-    world.cluster.apply_service_account(&account, WriteMode::Persist, false).await.unwrap()
+    world.cluster.apply_service_account(&account, DryRun::No, Takeover::Refuse).await.unwrap()
 }
 
 async fn update(world: &World, namespace: &Namespace, key: &str, value: Option<&str>) {
@@ -32,9 +32,9 @@ pub(super) async fn a_field_of_another_manager_is_a_conflict(world: &World) {
     let namespace = world.namespace().await;
     update(world, &namespace, KEY, Some("theirs")).await;
     let before = world.cluster.service_account(&namespace, &account_name()).await.unwrap();
-    for mode in [WriteMode::DryRun, WriteMode::Persist] {
+    for dry_run in [DryRun::Yes, DryRun::No] {
         let account = annotated(&namespace, &[(KEY, "ours"), ("a", "1")]);
-        let error = world.cluster.apply_service_account(&account, mode, false).await.unwrap_err();
+        let error = world.cluster.apply_service_account(&account, dry_run, Takeover::Refuse).await.unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, Some("Conflict")));
         let cause = error.causes().concat();
         // The API server also says when.
@@ -56,7 +56,7 @@ pub(super) async fn force_takes_a_field_over(world: &World) {
     let namespace = world.namespace().await;
     world.hands.update_as("helm", &namespace, "app", &[(KEY, Some("theirs")), ("b", Some("1"))]).await;
     let account = annotated(&namespace, &[(KEY, "ours")]);
-    let forced = world.cluster.apply_service_account(&account, WriteMode::Persist, true).await.unwrap();
+    let forced = world.cluster.apply_service_account(&account, DryRun::No, Takeover::Force).await.unwrap();
     assert_eq!(forced.annotations, map(&[(KEY, "ours"), ("b", "1")]));
     assert_eq!(
         (managers_of(&forced, KEY), managers_of(&forced, "b")),
@@ -92,7 +92,7 @@ pub(super) async fn a_value_that_another_changed_is_not_taken_back_silently(worl
     apply(world, &namespace, &[(KEY, "ours")]).await;
     update(world, &namespace, KEY, Some("theirs")).await;
     let account = annotated(&namespace, &[(KEY, "ours")]);
-    let error = world.cluster.apply_service_account(&account, WriteMode::Persist, false).await.unwrap_err();
+    let error = world.cluster.apply_service_account(&account, DryRun::No, Takeover::Refuse).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     update(world, &namespace, KEY, None).await;
     let ours = apply(world, &namespace, &[(KEY, "ours")]).await;
@@ -101,26 +101,26 @@ pub(super) async fn a_value_that_another_changed_is_not_taken_back_silently(worl
 
 pub(super) async fn the_automount_setting_is_a_field_as_any_other(world: &World) {
     let namespace = world.namespace().await;
-    let apply = async |automount_token, force| {
+    let apply = async |automount_token, takeover| {
         let account = NewServiceAccount { automount_token, ..annotated(&namespace, &[("a", "1")]) };
-        world.cluster.apply_service_account(&account, WriteMode::Persist, force).await
+        world.cluster.apply_service_account(&account, DryRun::No, takeover).await
     };
     let owners = |account: &ServiceAccount| -> Vec<String> {
         let owners = account.owners.iter().filter(|owner| owner.automount_token);
         owners.map(|owner| owner.manager.clone()).collect()
     };
-    let unset = apply(None, false).await.unwrap();
+    let unset = apply(None, Takeover::Refuse).await.unwrap();
     assert_eq!((unset.automount_token, owners(&unset).len()), (None, 0));
-    let set = apply(Some(false), false).await.unwrap();
+    let set = apply(Some(false), Takeover::Refuse).await.unwrap();
     assert_eq!((set.automount_token, owners(&set)), (Some(false), vec![FIELD_MANAGER.to_owned()]));
     assert!(set.owners.iter().all(|owner| !owner.other_fields), "{set:?}");
-    let left_out = apply(None, false).await.unwrap();
+    let left_out = apply(None, Takeover::Refuse).await.unwrap();
     assert_eq!(left_out.automount_token, None, "what irsa no longer sends is taken away");
     world.hands.set_automount_as("helm", &namespace, "app", true).await;
-    let error = apply(Some(false), false).await.unwrap_err();
+    let error = apply(Some(false), Takeover::Refuse).await.unwrap_err();
     assert_eq!(error.conflict_reason(), Some(ConflictReason::FieldManager));
     assert!(error.causes().concat().ends_with(": .automountServiceAccountToken"), "{error:?}");
-    assert_eq!(apply(None, false).await.unwrap().automount_token, Some(true), "what is not sent stays");
-    let forced = apply(Some(false), true).await.unwrap();
+    assert_eq!(apply(None, Takeover::Refuse).await.unwrap().automount_token, Some(true), "what is not sent stays");
+    let forced = apply(Some(false), Takeover::Force).await.unwrap();
     assert_eq!((forced.automount_token, owners(&forced)), (Some(false), vec![FIELD_MANAGER.to_owned()]));
 }

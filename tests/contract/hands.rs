@@ -158,7 +158,7 @@ impl Debug for KubeClient {
 
 /// Our back end for the cluster of a kubeconfig.
 pub(super) async fn kube(kubeconfig: &str) -> KubeCluster {
-    KubeCluster::from_kubeconfig(Kubeconfig::read_from(kubeconfig).unwrap(), None, true).await.unwrap()
+    KubeCluster::from_kubeconfig(Kubeconfig::read_from(kubeconfig).unwrap(), None).await.unwrap().chosen()
 }
 
 impl BedHands {

@@ -47,7 +47,7 @@ pub(super) async fn the_caller_is_told(world: &World) {
 async fn exchange_of(world: &World, role: &str) -> (Namespace, TokenExchange) {
     let namespace = world.namespace().await;
     let account = annotated(&namespace, &[]);
-    world.cluster.apply_service_account(&account, irsa_core::backend::WriteMode::Persist, false).await.unwrap();
+    world.cluster.apply_service_account(&account, irsa_core::DryRun::No, irsa_core::Takeover::Refuse).await.unwrap();
     let trust = world.trust(&format!("system:serviceaccount:{namespace}:app")).to_string();
     let new = irsa_core::backend::NewRole { trust_policy: trust, ..world.new_role(role) };
     world.iam.create_role(&new).await.unwrap();

@@ -66,6 +66,6 @@ pub(super) fn told(result: &Result<Report>) -> String {
         Ok(report) => ("ok".to_owned(), Some(report)),
         Err(error) => (format!("{}: {error}: {}", error.kind(), error.causes().join(": ")), error.report()),
     };
-    let steps: Vec<_> = report.iter().flat_map(|report| &report.steps).map(|s| (&s.action, s.outcome)).collect();
+    let steps: Vec<_> = report.iter().flat_map(|report| &report.steps).map(|s| (s.action, s.outcome)).collect();
     format!("{what}, {steps:?}")
 }

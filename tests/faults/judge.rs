@@ -202,7 +202,7 @@ pub(super) fn unnamed(result: &Result<Report>, parts: &[(&SandboxState, &Sandbox
     let named = |thing: &Thing| {
         let begun = |outcome| matches!(outcome, Outcome::Done | Outcome::Failed | Outcome::RolledBack);
         report.is_some_and(|report| {
-            report.steps.iter().any(|step| begun(step.outcome) && concerns(&step.action, &step.target, thing))
+            report.steps.iter().any(|step| begun(step.outcome) && concerns(step.action.as_str(), &step.target, thing))
         })
     };
     touched.iter().filter(|thing| !named(thing)).map(|thing| format!("{thing:?} is not named")).collect()
@@ -220,7 +220,7 @@ pub(super) fn left_unsaid(result: &Result<Report>, before: &SandboxState, after:
     let mut found = Vec::new();
     for thing in difference(before, after) {
         let told =
-            report.steps.iter().filter(|step| concerns(&step.action, &step.target, &thing)).any(|step| {
+            report.steps.iter().filter(|step| concerns(step.action.as_str(), &step.target, &thing)).any(|step| {
                 match step.outcome {
                     Outcome::Done => {
                         left.iter().any(|message| message.contains(&format!("{} {}", step.action, step.target)))

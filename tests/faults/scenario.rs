@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use irsa_core::name::{Audience, ClusterRef, Issuer, RoleName};
 use irsa_core::sandbox::{Faults, RoleState, SandboxState, ServiceAccountState};
-use irsa_core::{Client, IrsaBinding, IrsaBindingBuilder, Report, Request, Result, Sandbox};
+use irsa_core::{Client, DryRun, IrsaBinding, IrsaBindingBuilder, Report, Request, Result, Sandbox, Takeover};
 use serde_json::{Value, json};
 
 use super::{block_on, sandbox};
@@ -24,8 +24,8 @@ impl Wish {
         let cluster: ClusterRef = "sandbox".parse().unwrap();
         match self {
             Self::Request(request) => client.run(request).await,
-            Self::CreateProvider(audiences) => client.create_provider(&cluster, audiences, false).await,
-            Self::DeleteProvider => client.delete_provider(&cluster, false, false).await,
+            Self::CreateProvider(audiences) => client.create_provider(&cluster, audiences, DryRun::No).await,
+            Self::DeleteProvider => client.delete_provider(&cluster, Takeover::Refuse, DryRun::No).await,
         }
     }
 }

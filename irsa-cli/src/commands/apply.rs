@@ -100,7 +100,7 @@ impl<'a> Fleet<'a> {
                 .with_force(self.args.force)
                 .with_create_namespace(self.args.create_namespace)
                 .with_create_provider(self.args.create_provider)
-                .with_preview(self.dry_run.preview());
+                .with_dry_run(self.dry_run.preview().into());
             match &self.args.set {
                 Some(set) => request.with_set(set),
                 None => Ok(request),
@@ -151,7 +151,8 @@ impl<'a> Fleet<'a> {
                 () = connect.interrupted() => return Ok(None),
             }
             warnings.extend(prunable.warnings);
-            requests.extend(prunable.requests.into_iter().map(|delete| delete.with_preview(self.dry_run.preview())));
+            requests
+                .extend(prunable.requests.into_iter().map(|delete| delete.with_dry_run(self.dry_run.preview().into())));
         }
         let cancellation = CancellationToken::new();
         let options = self.options.clone().with_cancellation(cancellation.clone());

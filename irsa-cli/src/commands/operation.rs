@@ -222,11 +222,11 @@ impl Job {
             Work::ListRoles { namespace } => client.list_roles(cluster, namespace.as_ref()).await.map(Answer::Bindings),
             Work::Export { namespace } => client.export(cluster, namespace.as_ref()).await.map(Answer::Export),
             Work::CreateProvider { audiences } => {
-                client.create_provider(cluster, audiences, preview).await.map(Answer::Report)
+                client.create_provider(cluster, audiences, preview.into()).await.map(Answer::Report)
             }
             Work::ShowProvider => client.provider(cluster).await.map(Answer::Provider),
             Work::DeleteProvider { force } => {
-                client.delete_provider(cluster, *force, preview).await.map(Answer::Report)
+                client.delete_provider(cluster, (*force).into(), preview.into()).await.map(Answer::Report)
             }
             Work::Trust(_) | Work::Gen3(_) => {
                 Err(Error::new(ErrorKind::Unexpected, "this work makes its client itself"))

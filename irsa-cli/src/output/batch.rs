@@ -177,10 +177,7 @@ pub(super) fn summary(told: &Fleet) -> String {
 /// All of it for machines.
 pub(super) fn document(told: &Fleet, spelling: &Spelling) -> Value {
     let report = &told.report;
-    let spelt = |warning: &Warning| Warning {
-        hint: warning.hint.as_ref().and_then(|hint| hint.spelt(spelling)),
-        ..warning.clone()
-    };
+    let spelt = |warning: &Warning| warning.clone().spelt(spelling);
     let warnings = plain_document(&told.warnings.iter().map(spelt).collect::<Vec<_>>());
     let bindings: Vec<Value> =
         report.entries.iter().map(|entry| binding(entry, told.dry_run.preview(), spelling)).collect();

@@ -38,7 +38,9 @@ fn reported(kind: Kind, request: &Request, report: &Report, printer: &mut Printe
     if let (Kind::Create, Some(name)) = (kind, &report.role_name) {
         printer.data(&format!("{name}\n"));
     }
-    if let Some(next) = report::next(report, &request.binding).filter(|_| kind != Kind::Delete && !request.preview) {
+    if let Some(next) = report::next(report, &request.binding)
+        .filter(|_| kind != Kind::Delete && request.dry_run() == irsa_core::DryRun::No)
+    {
         printer.talk(&next);
     }
 }

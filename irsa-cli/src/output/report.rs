@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use irsa_core::{Extra, IrsaBinding, Outcome, Report, StepReport, Verb};
+use irsa_core::{Action, Extra, IrsaBinding, Outcome, Report, StepReport, Verb};
 
 use crate::commands::operation::{Job, Work};
 use crate::printer::{BAD, CHANGED, ERROR, FAINT, GOOD, STRONG, plain, styled};
@@ -49,7 +49,7 @@ pub(super) fn text(report: &Report, told: Told) -> String {
     };
     // Writing to a string cannot fail.
     let mut text = format!("{}: {}\n", styled(STRONG, &plain(&report.binding)), styled(style, word));
-    let width = report.steps.iter().map(|step| step.action.len()).max().unwrap_or_default();
+    let width = report.steps.iter().map(|step| step.action.as_str().len()).max().unwrap_or_default();
     for step in &report.steps {
         text.push_str(&line(step, width));
     }
@@ -61,7 +61,7 @@ pub(super) fn text(report: &Report, told: Told) -> String {
             styled(FAINT, &format!("kept, not declared: {}", kept(extra)))
         );
     }
-    let gone = report.steps.iter().any(|step| step.action == "create_role" && step.outcome != Outcome::Done)
+    let gone = report.steps.iter().any(|step| step.action == Action::CreateRole && step.outcome != Outcome::Done)
         && report.steps.iter().any(|step| step.outcome == Outcome::Failed);
     if let Some(arn) = report.role_arn.as_ref().filter(|_| !gone) {
         let _ = writeln!(text, "role {arn}");
@@ -71,7 +71,7 @@ pub(super) fn text(report: &Report, told: Told) -> String {
 
 fn line(step: &StepReport, width: usize) -> String {
     let (style, mark) = mark(step);
-    let action = step.action.replace('_', " ");
+    let action = step.action.as_str().replace('_', " ");
     let mut line = format!("  {} {action:width$}  {}", styled(style, mark), plain(&step.target));
     match step.outcome {
         Outcome::Failed => {
@@ -87,7 +87,7 @@ fn line(step: &StepReport, width: usize) -> String {
     let lost = step
         .detail
         .as_ref()
-        .filter(|_| step.action == "delete_inline_policy")
+        .filter(|_| step.action == Action::DeleteInlinePolicy)
         .and_then(|detail| detail.get("document"));
     if let Some(document) = lost {
         let _ = writeln!(line, "      {}", styled(FAINT, &plain(&document.to_string())));
@@ -97,7 +97,7 @@ fn line(step: &StepReport, width: usize) -> String {
 
 /// What comes, goes or changes, and what did not come to pass.
 fn mark(step: &StepReport) -> (Style, &'static str) {
-    match (step.outcome, step.action.split('_').next().unwrap_or_default()) {
+    match (step.outcome, step.action.as_str().split('_').next().unwrap_or_default()) {
         (Outcome::Failed, _) => (ERROR, "!"),
         (Outcome::NotRun, _) => (FAINT, "."),
         (Outcome::RolledBack, _) => (FAINT, "<"),
@@ -121,7 +121,10 @@ fn kept(extra: &Extra) -> String {
 
 /// What is left to do by hand; nothing where no service account was written.
 pub(super) fn next(report: &Report, binding: &IrsaBinding) -> Option<String> {
-    let written = |step: &StepReport| step.outcome == Outcome::Done && step.action.ends_with("_service_account");
+    let written = |step: &StepReport| {
+        step.outcome == Outcome::Done
+            && matches!(step.action, Action::CreateServiceAccount | Action::AnnotateServiceAccount)
+    };
     if !report.steps.iter().any(written) {
         return None;
     }

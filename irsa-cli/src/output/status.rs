@@ -38,8 +38,7 @@ pub(super) fn binding(view: &BindingStatus) -> String {
             ("subjects", listed(&view.subjects)),
         ],
     );
-    let issues =
-        view.issues.iter().map(|p| format!("{} {}", plain(&p.message), styled(FAINT, &format!("[{}]", plain(&p.id)))));
+    let issues = view.issues.iter().map(|p| format!("{} {}", plain(&p.message), styled(FAINT, &format!("[{}]", p.id))));
     block(&mut text, &[("issues", issues.collect())]);
     text
 }
@@ -48,7 +47,7 @@ pub(super) fn binding(view: &BindingStatus) -> String {
 pub(super) fn bindings(views: &[BindingStatus]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["SERVICE ACCOUNT", "ROLE", "POLICIES", "STATE", "PROBLEMS"]);
+    table.set_header(["SERVICE ACCOUNT", "ROLE", "POLICIES", "STATE", "ISSUES"]);
     for view in views {
         let issues: Vec<&str> = view.issues.iter().map(|issue| issue.id.as_str()).collect();
         table.add_row([
@@ -56,7 +55,7 @@ pub(super) fn bindings(views: &[BindingStatus]) -> String {
             view.role_name.as_deref().or(view.role_arn.as_deref()).map_or_else(|| "-".to_owned(), plain),
             (view.managed_policies.len() + view.inline_policies.len()).to_string(),
             view.state.as_str().to_owned(),
-            if issues.is_empty() { "-".to_owned() } else { plain(&issues.join(", ")) },
+            if issues.is_empty() { "-".to_owned() } else { issues.join(", ") },
         ]);
     }
     for column in table.column_iter_mut() {
@@ -135,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_binding_is_a_block() {
-        let drifted = view(json!({"state": "drifted", "issues": [{"id": "x", "message": "it does not fit"}]}));
+        let drifted = view(json!({"state": "drifted", "issues": [{"id": "trust-wide", "message": "it does not fit"}]}));
         assert_eq!(
             strip_str(&binding(&drifted)).to_string(),
             "\
@@ -149,7 +148,7 @@ default/a
                     q
   inline policies   none
   subjects          default/a
-  issues            it does not fit [x]
+  issues            it does not fit [trust-wide]
 "
         );
     }
@@ -161,7 +160,7 @@ default/a
         assert_eq!(
             bindings(&[view(json!({})), view(dangling)]),
             "\
-SERVICE ACCOUNT      ROLE                              POLICIES  STATE     PROBLEMS
+SERVICE ACCOUNT      ROLE                              POLICIES  STATE     ISSUES
 default/a            r                                 2         ok        -
 default/much-longer  arn:aws:iam::123456789012:role/r  0         dangling  role-missing
 "

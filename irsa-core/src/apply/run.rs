@@ -7,7 +7,7 @@ use backon::BackoffBuilder;
 use super::Context;
 use super::stored::{check_provider, check_role};
 use crate::backend::{
-    Difference, NewRole, NewServiceAccount, OidcProvider, Precondition, Role, ServiceAccount, WriteMode,
+    Difference, DryRun, NewRole, NewServiceAccount, OidcProvider, Precondition, Role, ServiceAccount,
     changed_by_admission,
 };
 use crate::binding::{OWN_PREFIX, ROLE_ARN_ANNOTATION};
@@ -140,7 +140,7 @@ async fn apply_account(context: &Context<'_>, cluster: &ClusterRef, account: &Ne
         if let Some(wait) = wait {
             pause(wait, "the service account was changed by others").await;
         }
-        let error = match backend.apply_service_account(&wanted, WriteMode::Persist, force).await {
+        let error = match backend.apply_service_account(&wanted, DryRun::No, force.into()).await {
             Err(error) if is_outdated(&error, &wanted) => error,
             applied => {
                 let applied = applied?;

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::run::Done;
 use super::{Context, State};
-use crate::backend::{FIELD_MANAGER, NewServiceAccount, Precondition, ServiceAccount, WriteMode};
+use crate::backend::{DryRun, FIELD_MANAGER, NewServiceAccount, Precondition, ServiceAccount, Takeover};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ownership::SUBJECT_TAG_PREFIX;
 use crate::plan::Step;
@@ -92,12 +92,12 @@ async fn undo(context: &Context<'_>, step: &Step, done: &Done) -> Result<bool> {
                         precondition: Precondition::unchanged(made),
                         ..account.clone()
                     };
-                    backend.apply_service_account(&nothing, WriteMode::Persist, false).await.map(|_| ())
+                    backend.apply_service_account(&nothing, DryRun::No, Takeover::Refuse).await.map(|_| ())
                 }
                 (Some(before), Some(made)) => {
                     let restored = as_before(before, account, made);
                     // Only what we sent is touched: other fields are not ours, whoever changed them since.
-                    backend.apply_service_account(&restored, WriteMode::Persist, true).await.map(|_| ())
+                    backend.apply_service_account(&restored, DryRun::No, Takeover::Force).await.map(|_| ())
                 }
                 (_, None) => return Ok(false),
             }

@@ -117,13 +117,36 @@ impl Precondition {
     }
 }
 
-/// Whether a write is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriteMode {
-    /// The server checks everything, admission included, and keeps nothing (`dryRun=All`).
-    DryRun,
-    /// The write is kept.
-    Persist,
+/// Whether a call only checks what it would write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DryRun {
+    /// Everything is checked and nothing is written. An API server runs admission too (`dryRun=All`).
+    Yes,
+    /// The write happens.
+    #[default]
+    No,
+}
+
+impl From<bool> for DryRun {
+    fn from(dry_run: bool) -> Self {
+        if dry_run { Self::Yes } else { Self::No }
+    }
+}
+
+/// Whether a call may overrule others, such as another field manager or the roles that trust a provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Takeover {
+    /// It overrules them.
+    Force,
+    /// It is refused.
+    #[default]
+    Refuse,
+}
+
+impl From<bool> for Takeover {
+    fn from(force: bool) -> Self {
+        if force { Self::Force } else { Self::Refuse }
+    }
 }
 
 /// A namespace that exists.
@@ -237,7 +260,7 @@ pub trait ClusterBackend: Debug + Send + Sync {
     /// Makes or changes an account by server-side apply with field manager `irsa`.
     ///
     /// Fields that irsa owned and that are not sent are taken away; fields of others stay. A field that another manager
-    /// owns with another value: `Conflict`, naming the manager, unless `force`. Called twice: no change. `NotFound` when
+    /// owns with another value: `Conflict`, naming the manager, unless taken over. Called twice: no change. `NotFound` when
     /// the namespace is missing. `AccessDenied` when these credentials may not write it (RBAC), and only then. `Conflict` when
     /// `expected` no longer holds, and with the reasons [`NamespaceTerminating`](crate::ConflictReason::NamespaceTerminating)
     /// and [`Admission`](crate::ConflictReason::Admission) when the namespace is being deleted, or a webhook or policy of the
@@ -249,8 +272,8 @@ pub trait ClusterBackend: Debug + Send + Sync {
     async fn apply_service_account(
         &self,
         account: &NewServiceAccount,
-        mode: WriteMode,
-        force: bool,
+        dry_run: DryRun,
+        takeover: Takeover,
     ) -> Result<ServiceAccount>;
 
     /// Takes annotations away, but only if each has the value given and the resource version still holds.

@@ -110,8 +110,9 @@ async fn by_context(
     known: Option<(&SdkConfig, Region)>,
 ) -> Result<(KubeCluster, Option<Warning>)> {
     let kubeconfig = target.kubeconfig(environment)?;
-    let server = KubeCluster::from_kubeconfig(kubeconfig.clone(), context, target.kubeconfig_is_chosen()).await;
+    let server = KubeCluster::from_kubeconfig(kubeconfig.clone(), context).await;
     let server = server.map_err(|error| target.in_kubeconfig(environment, error))?;
+    let server = if target.kubeconfig_is_chosen() { server.chosen() } else { server };
     let name = context.or(kubeconfig.current_context.as_deref()).unwrap_or_default();
     let Some(missing) = plugin::missing(kubeconfig, name, environment) else { return Ok((server, None)) };
     let (config, region) = match known {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{Place, annotation, place_of, sure, trusted};
-use crate::backend::{LISTING_ROLES, RoleDetail, ServiceAccount};
+use crate::backend::{DryRun, LISTING_ROLES, RoleDetail, ServiceAccount};
 use crate::batch::Snapshot;
 use crate::binding::{
     AUDIENCE_ANNOTATION, IrsaBinding, OWN_PREFIX, STS_REGIONAL_ENDPOINTS_ANNOTATION, TOKEN_EXPIRATION_ANNOTATION,
@@ -54,7 +54,7 @@ impl Client {
         for manifest in manifests {
             match manifest.binding(Some(cluster), &no_file) {
                 Ok(binding) => {
-                    requests.push(Request::create(binding).with_preview(true));
+                    requests.push(Request::create(binding).with_dry_run(DryRun::Yes));
                     kept.push(manifest);
                 }
                 Err(error) => {
@@ -88,7 +88,7 @@ impl Client {
                     // Tags come with every adoption.
                     let actions: BTreeSet<String> = steps
                         .iter()
-                        .map(|step| step.action.replace('_', " "))
+                        .map(|step| step.action.as_str().replace('_', " "))
                         .filter(|action| action != "tag role" || steps.len() == 1)
                         .collect();
                     format!("to declare it would {}", actions.into_iter().collect::<Vec<_>>().join(", "))

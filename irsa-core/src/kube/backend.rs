@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use super::call::{Connection, Failure, ONE_OBJECT, ONE_PAGE};
 use super::{KubeCluster, Source, account, refusal};
 use crate::backend::{
-    AccessReview, ApiServerFingerprint, ClusterBackend, ClusterNamespace, FIELD_MANAGER, NewServiceAccount,
-    ServiceAccount, WriteMode,
+    AccessReview, ApiServerFingerprint, ClusterBackend, ClusterNamespace, DryRun, FIELD_MANAGER, NewServiceAccount,
+    ServiceAccount, Takeover,
 };
 use crate::error::{ConflictReason, Error, ErrorKind, Result};
 use crate::name::{Namespace, ServiceAccountName};
@@ -119,15 +119,15 @@ impl ClusterBackend for KubeCluster {
     async fn apply_service_account(
         &self,
         account: &NewServiceAccount,
-        mode: WriteMode,
-        force: bool,
+        dry_run: DryRun,
+        takeover: Takeover,
     ) -> Result<ServiceAccount> {
-        let dry_run = mode == WriteMode::DryRun;
         let (namespace, name) = (&account.namespace, &account.name);
-        let operation = match mode {
-            WriteMode::DryRun => format!("the API server would not take service account {namespace}/{name}"),
-            WriteMode::Persist => format!("cannot write service account {namespace}/{name}"),
+        let operation = match dry_run {
+            DryRun::Yes => format!("the API server would not take service account {namespace}/{name}"),
+            DryRun::No => format!("cannot write service account {namespace}/{name}"),
         };
+        let (dry_run, force) = (dry_run == DryRun::Yes, takeover == Takeover::Force);
         let params = PatchParams { dry_run, force, ..PatchParams::apply(FIELD_MANAGER) };
         let patch = Patch::Apply(account::configuration(account));
         let request = buildable(&operation, accounts(Some(namespace)).patch(name.as_str(), &params, &patch))?;

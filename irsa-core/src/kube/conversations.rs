@@ -11,8 +11,8 @@ use serde_json::json;
 use super::BearerSource;
 use super::fake::{Scenario, Seen, Server, account};
 use crate::backend::{
-    AccessReview, ClusterBackend, ClusterNamespace, DRY_RUN_UNSUPPORTED, NewServiceAccount, Precondition,
-    ServiceAccount, WriteMode, collect_warnings,
+    AccessReview, ClusterBackend, ClusterNamespace, DRY_RUN_UNSUPPORTED, DryRun, NewServiceAccount, Precondition,
+    ServiceAccount, Takeover, collect_warnings,
 };
 use crate::error::{ConflictReason, Error, ErrorKind};
 use crate::name::{Namespace, ServiceAccountName};
@@ -77,7 +77,7 @@ async fn read_error(scenario: Scenario) -> Error {
 #[tokio::test]
 async fn apply_sends_the_configuration_as_field_manager_irsa() {
     let server = Server::new([Scenario::account("sa")]);
-    let written = server.cluster().apply_service_account(&wanted(), WriteMode::Persist, false).await.unwrap();
+    let written = server.cluster().apply_service_account(&wanted(), DryRun::No, Takeover::Refuse).await.unwrap();
     assert_eq!((written.uid.as_str(), written.resource_version.as_str()), ("u-1", "7"));
     let seen = only(server.seen());
     assert_eq!(seen.method, "PATCH");
@@ -92,7 +92,7 @@ async fn a_forced_dry_run_with_preconditions_says_so() {
     let server = Server::new([Scenario::account("sa")]);
     let precondition = Precondition::Version { uid: "u-1".to_owned(), resource_version: "7".to_owned() };
     let account = NewServiceAccount { precondition, ..wanted() };
-    server.cluster().apply_service_account(&account, WriteMode::DryRun, true).await.unwrap();
+    server.cluster().apply_service_account(&account, DryRun::Yes, Takeover::Force).await.unwrap();
     let seen = only(server.seen());
     assert_eq!(seen.target, format!("{ACCOUNT}?&dryRun=All&force=true&fieldManager=irsa"));
     assert_eq!(
@@ -118,7 +118,7 @@ async fn what_apply_is_refused_for_is_told_apart() {
         ),
     ] {
         let server = Server::new([scenario]);
-        let error = server.cluster().apply_service_account(&wanted(), WriteMode::DryRun, false).await.unwrap_err();
+        let error = server.cluster().apply_service_account(&wanted(), DryRun::Yes, Takeover::Refuse).await.unwrap_err();
         assert_eq!((error.kind(), error.code()), (kind, Some(code)));
         only(server.seen());
     }
@@ -132,7 +132,7 @@ async fn an_account_made_anew_is_a_conflict() {
     let server = Server::new([Scenario::status(422, "Invalid", message, &details)]);
     let precondition = Precondition::Version { uid: "u-1".to_owned(), resource_version: "7".to_owned() };
     let account = NewServiceAccount { precondition, ..wanted() };
-    let error = server.cluster().apply_service_account(&account, WriteMode::Persist, false).await.unwrap_err();
+    let error = server.cluster().apply_service_account(&account, DryRun::No, Takeover::Refuse).await.unwrap_err();
     assert_eq!(error.conflict_reason(), Some(ConflictReason::Stale));
 }
 
@@ -445,7 +445,7 @@ async fn warnings_come_with_answers_and_with_refusals() {
     let cluster = server.cluster();
     let calls = async {
         for _ in 0..3 {
-            let _ = cluster.apply_service_account(&wanted(), WriteMode::DryRun, false).await;
+            let _ = cluster.apply_service_account(&wanted(), DryRun::Yes, Takeover::Refuse).await;
         }
     };
     let warnings = collect_warnings(&[], calls.boxed()).await.1;

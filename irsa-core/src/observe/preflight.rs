@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
 
-use super::service_accounts::{AccountKey, DryRun, NamespaceStatus, ObservedAccount, target_arn};
+use super::service_accounts::{AccountKey, NamespaceStatus, ObservedAccount, DryRunAnswer, target_arn};
 use super::{Backends, Observed};
 use crate::backend::{
-    AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, Difference, NewServiceAccount, Precondition, ServiceAccount,
-    WriteMode, changed_by_admission,
+    AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, Difference, DryRun, NewServiceAccount, Precondition,
+    ServiceAccount, changed_by_admission,
 };
 use crate::error::{ConflictReason, Error, ErrorKind, Result};
 use crate::hint::Hint;
@@ -24,7 +24,7 @@ pub(super) async fn check_writes(
     backends: &Backends,
     request: &Request,
     observed: &mut Observed,
-    mut dry_runs: BTreeMap<AccountKey, DryRun>,
+    mut dry_runs: BTreeMap<AccountKey, DryRunAnswer>,
 ) -> Result<()> {
     check_releases(backends, request, observed).await?;
     if matches!(request.verb, Verb::Delete { .. }) {
@@ -114,7 +114,7 @@ async fn check_releases(backends: &Backends, request: &Request, observed: &mut O
     for ((key, _, review), _) in reviews.iter().zip(answers).filter(|(_, allowed)| !allowed) {
         let service_account = ServiceAccountRef::new(&key.namespace, &key.name);
         let why = format!("we may not {} {}", review.verb, review.resource);
-        if !request.preview {
+        if request.dry_run == DryRun::No {
             return Err(Error::new(
                 ErrorKind::AccessDenied,
                 format!("service account {service_account} cannot be let go"),
@@ -152,7 +152,7 @@ pub(crate) async fn check_write(
     let answer = match answer {
         _ if !Invariant::DryRun.is_enforced() => return Ok(Checked::default()),
         Some(answer) => answer.clone(),
-        None => backend.apply_service_account(wanted, WriteMode::DryRun, request.force).await,
+        None => backend.apply_service_account(wanted, DryRun::Yes, request.force.into()).await,
     };
     let answer = match answer {
         // The account came in between. The write will see what to do with it; here it is asked whether there can be one.
@@ -161,7 +161,7 @@ pub(crate) async fn check_write(
                 && wanted.precondition == Precondition::Absent =>
         {
             let anyhow = NewServiceAccount { precondition: Precondition::Anything, ..wanted.clone() };
-            backend.apply_service_account(&anyhow, WriteMode::DryRun, request.force).await
+            backend.apply_service_account(&anyhow, DryRun::Yes, request.force.into()).await
         }
         answer => answer,
     };
@@ -176,7 +176,7 @@ pub(crate) async fn check_write(
             review(backend.as_ref(), request, wanted, false).await.map(Checked::from)
         }
         // Who plans seldom may write. What a policy denies, whoever asks, is refused in a preview too.
-        Err(error) if is_of_rights(&error) && request.preview => {
+        Err(error) if is_of_rights(&error) && request.dry_run == DryRun::Yes => {
             let why = error.causes().into_iter().next().unwrap_or_default();
             let message = format!("service account {service_account} may not be written with these credentials: {why}");
             Ok(Some(Warning::new(WarningId::WriteUnverified, message)).into())
@@ -245,7 +245,7 @@ async fn rights(
     let service_account = ServiceAccountRef::new(&wanted.namespace, &wanted.name);
     if let Some((denied, _)) = reviews.iter().zip(answers).find(|(_, allowed)| !allowed) {
         let why = format!("we may not {} {}", denied.verb, denied.resource);
-        if request.preview {
+        if request.dry_run == DryRun::Yes {
             let message = format!("service account {service_account} may not be written with these credentials: {why}");
             return Ok(Some(Warning::new(WarningId::WriteUnverified, message)));
         }

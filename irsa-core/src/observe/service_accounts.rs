@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::FutureExt;
 
 use super::{Backends, Identities, Observed, check_cluster};
-use crate::backend::{ClusterBackend, NewServiceAccount, ServiceAccount, WriteMode};
+use crate::backend::{ClusterBackend, DryRun, NewServiceAccount, ServiceAccount};
 use crate::cluster_identity::{ClusterId, ClusterIdentity};
 use crate::error::{Error, Result};
 use crate::name::{ClusterRef, Namespace, RoleArn, ServiceAccountName, Subject, SubjectName};
@@ -67,13 +67,13 @@ pub(crate) enum NamespaceStatus {
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     pub(super) accounts: BTreeMap<AccountKey, ObservedAccount>,
-    pub(super) dry_runs: BTreeMap<AccountKey, DryRun>,
+    pub(super) dry_runs: BTreeMap<AccountKey, DryRunAnswer>,
     pub(super) warnings: Vec<Warning>,
 }
 
 /// A dry run that was sent before the account was read, since it is reached through EKS and waiting would cost a trip.
 #[derive(Debug)]
-pub(super) struct DryRun {
+pub(super) struct DryRunAnswer {
     pub(super) sent: NewServiceAccount,
     pub(super) answer: Result<ServiceAccount>,
 }
@@ -148,7 +148,7 @@ async fn make_sure(backends: &Backends, cluster: &ClusterRef, identities: Identi
     }
 }
 
-type Read = Option<(AccountKey, ObservedAccount, Option<DryRun>)>;
+type Read = Option<(AccountKey, ObservedAccount, Option<DryRunAnswer>)>;
 
 async fn read_account(
     backends: &Backends,
@@ -180,8 +180,8 @@ async fn read_account(
         let Some(role) = future_role_arn(request, home) else { return Ok(None) };
         let sent = service_account::wanted(&request.binding, &role, (namespace, name), None, (request.force, None))?;
         let Some(sent) = sent else { return Ok(None) };
-        let answer = backend.apply_service_account(&sent, WriteMode::DryRun, request.force).await;
-        Ok::<_, Error>(Some(DryRun { sent, answer }))
+        let answer = backend.apply_service_account(&sent, DryRun::Yes, request.force.into()).await;
+        Ok::<_, Error>(Some(DryRunAnswer { sent, answer }))
     };
     let (early, dry_run) = futures::join!(early, speculative);
     let dry_run = dry_run?;

@@ -9,7 +9,7 @@ use crate::backend::{NewRole, NewServiceAccount, OidcProvider, Role, RoleSetting
 use crate::document::PolicyDocument;
 use crate::name::{Audience, ClusterRef, InlinePolicyName, Namespace, PolicyArn, ProviderArn, ServiceAccountRef};
 use crate::ownership::{DELETING, Member, ORIGIN_TAG, Ownership};
-use crate::report::{Outcome, StepReport};
+use crate::report::{Action, Outcome, StepReport};
 use crate::service_account::Release;
 use crate::trust::{Derivation, TrustPolicy};
 
@@ -97,27 +97,27 @@ impl Step {
     }
 
     /// What it does, as it stands in reports.
-    pub(crate) fn action(&self) -> &'static str {
+    pub(crate) fn action(&self) -> Action {
         match self {
-            Self::CreateNamespace { .. } => "create_namespace",
-            Self::CreateProvider(_) => "create_provider",
-            Self::AddAudience { .. } => "add_audience",
-            Self::DeleteProvider(_) => "delete_provider",
-            Self::CreateRole(_) => "create_role",
-            Self::UpdateTrust(_) => "update_trust_policy",
-            Self::UpdateRole(_) => "update_role",
-            Self::PutBoundary(_) => "put_permissions_boundary",
-            Self::TagRole(_) | Self::Condemn(_) => "tag_role",
-            Self::UntagRole(_) => "untag_role",
-            Self::AttachPolicy(_) => "attach_policy",
-            Self::DetachPolicy(_) => "detach_policy",
-            Self::PutInlinePolicy { .. } => "put_inline_policy",
-            Self::DeleteInlinePolicy(..) => "delete_inline_policy",
-            Self::DeleteRole => "delete_role",
-            Self::ApplyServiceAccount { existed: None, .. } => "create_service_account",
-            Self::ApplyServiceAccount { .. } => "annotate_service_account",
-            Self::ReleaseServiceAccount { release: Release::Delete, .. } => "delete_service_account",
-            Self::ReleaseServiceAccount { .. } => "remove_annotations",
+            Self::CreateNamespace { .. } => Action::CreateNamespace,
+            Self::CreateProvider(_) => Action::CreateProvider,
+            Self::AddAudience { .. } => Action::AddAudience,
+            Self::DeleteProvider(_) => Action::DeleteProvider,
+            Self::CreateRole(_) => Action::CreateRole,
+            Self::UpdateTrust(_) => Action::UpdateTrustPolicy,
+            Self::UpdateRole(_) => Action::UpdateRole,
+            Self::PutBoundary(_) => Action::PutPermissionsBoundary,
+            Self::TagRole(_) | Self::Condemn(_) => Action::TagRole,
+            Self::UntagRole(_) => Action::UntagRole,
+            Self::AttachPolicy(_) => Action::AttachPolicy,
+            Self::DetachPolicy(_) => Action::DetachPolicy,
+            Self::PutInlinePolicy { .. } => Action::PutInlinePolicy,
+            Self::DeleteInlinePolicy(..) => Action::DeleteInlinePolicy,
+            Self::DeleteRole => Action::DeleteRole,
+            Self::ApplyServiceAccount { existed: None, .. } => Action::CreateServiceAccount,
+            Self::ApplyServiceAccount { .. } => Action::AnnotateServiceAccount,
+            Self::ReleaseServiceAccount { release: Release::Delete, .. } => Action::DeleteServiceAccount,
+            Self::ReleaseServiceAccount { .. } => Action::RemoveAnnotations,
         }
     }
 
@@ -224,7 +224,7 @@ impl Step {
     /// The step in a report.
     pub(crate) fn report(&self, plan: &Plan, outcome: Outcome) -> StepReport {
         StepReport {
-            action: self.action().to_owned(),
+            action: self.action(),
             target: self.target(plan),
             outcome,
             error: None,

@@ -6,7 +6,9 @@ use super::apply::{Fields, apply, update};
 use super::defaults::uid;
 use super::responses::{Answer, Refusal};
 use super::state::{ClusterState, NamespaceState, ServiceAccountState};
-use crate::backend::{ClusterNamespace, FIELD_MANAGER, NewServiceAccount, Precondition, ServiceAccount, WriteMode};
+use crate::backend::{
+    ClusterNamespace, DryRun, FIELD_MANAGER, NewServiceAccount, Precondition, ServiceAccount, Takeover,
+};
 use crate::error::ConflictReason;
 use crate::hint::Hint;
 use crate::name::{AnnotationKey, LabelKey, LabelValue, Namespace, ServiceAccountName};
@@ -79,8 +81,8 @@ impl ClusterState {
     }
 
     /// Server-side apply by irsa, kept.
-    pub(super) fn apply_account(&mut self, new: &NewServiceAccount, force: bool) -> Answer<ServiceAccount> {
-        let mut next = self.applied(new, WriteMode::Persist, force)?;
+    pub(super) fn apply_account(&mut self, new: &NewServiceAccount, takeover: Takeover) -> Answer<ServiceAccount> {
+        let mut next = self.applied(new, DryRun::No, takeover)?;
         if self.account(&new.namespace, &new.name) != Some(&next) {
             next.resource_version = self.next_revision();
             self.put(&new.namespace, &new.name, next.clone())?;
@@ -89,7 +91,12 @@ impl ClusterState {
     }
 
     /// What server-side apply by irsa would make of an account, with its resource version of before.
-    pub(super) fn applied(&self, new: &NewServiceAccount, mode: WriteMode, force: bool) -> Answer<ServiceAccountState> {
+    pub(super) fn applied(
+        &self,
+        new: &NewServiceAccount,
+        dry_run: DryRun,
+        takeover: Takeover,
+    ) -> Answer<ServiceAccountState> {
         let (namespace, name) = (&new.namespace, &new.name);
         self.check("patch", "serviceaccounts", Some(namespace), name.as_str())?;
         check_metadata(name, &new.labels, &new.annotations)?;
@@ -98,14 +105,14 @@ impl ClusterState {
         let fields =
             Fields { labels: &new.labels, annotations: &new.annotations, automount_token: new.automount_token };
         let next = match live {
-            Some(live) => apply(live, FIELD_MANAGER, fields, force)?,
+            Some(live) => apply(live, FIELD_MANAGER, fields, takeover == Takeover::Force)?,
             None => {
                 self.check_creation(namespace, name)?;
                 let made = ServiceAccountState { uid: uid(self.revision + 1), ..ServiceAccountState::default() };
-                apply(&made, FIELD_MANAGER, fields, force)?
+                apply(&made, FIELD_MANAGER, fields, takeover == Takeover::Force)?
             }
         };
-        self.admitted((namespace, name), live, next, mode)
+        self.admitted((namespace, name), live, next, dry_run)
     }
 
     /// A JSON patch that tests each value and the resource version before it takes the annotations away.
@@ -123,7 +130,7 @@ impl ClusterState {
         }
         let gone = keys.keys().map(|key| (key.clone(), None)).collect();
         let next = update(live, FIELD_MANAGER, &BTreeMap::new(), &gone);
-        let mut next = self.admitted((namespace, name), Some(live), next, WriteMode::Persist)?;
+        let mut next = self.admitted((namespace, name), Some(live), next, DryRun::No)?;
         if next != *live {
             next.resource_version = self.next_revision();
             self.put(namespace, name, next.clone())?;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::responses::{Answer, Refusal};
 use super::state::{AdmissionState, ClusterState, ServiceAccountState};
-use crate::backend::{DRY_RUN_UNSUPPORTED, WriteMode, pass_on_warning};
+use crate::backend::{DRY_RUN_UNSUPPORTED, DryRun, pass_on_warning};
 use crate::error::{ConflictReason, ErrorKind};
 use crate::name::{Namespace, ServiceAccountName};
 
@@ -18,14 +18,14 @@ impl ClusterState {
         (namespace, name): (&Namespace, &ServiceAccountName),
         live: Option<&ServiceAccountState>,
         mut account: ServiceAccountState,
-        mode: WriteMode,
+        dry_run: DryRun,
     ) -> Answer<ServiceAccountState> {
         let concerned = || {
             let seen = |admission: &AdmissionState| admission.namespace.as_ref().is_none_or(|only| only == namespace);
             self.admission.iter().filter(move |(_, admission)| seen(admission))
         };
         for (webhook, admission) in concerned() {
-            if admission.no_dry_run && mode == WriteMode::DryRun {
+            if admission.no_dry_run && dry_run == DryRun::Yes {
                 let message = format!("admission webhook {webhook:?} does not support dry run");
                 return Err(Refusal::kubernetes(DRY_RUN_UNSUPPORTED, message));
             }

@@ -11,8 +11,8 @@ use super::responses::Answer;
 use super::state::ClusterState;
 use super::{Request, Sandbox};
 use crate::backend::{
-    AccessReview, ApiServerFingerprint, ClusterBackend, ClusterNamespace, IdentityBackend, NewServiceAccount,
-    ServiceAccount, WriteMode,
+    AccessReview, ApiServerFingerprint, ClusterBackend, ClusterNamespace, DryRun, IdentityBackend, NewServiceAccount,
+    ServiceAccount, Takeover,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ClusterRef, Namespace, ServiceAccountName};
@@ -128,24 +128,24 @@ impl ClusterBackend for SandboxCluster {
     async fn apply_service_account(
         &self,
         account: &NewServiceAccount,
-        mode: WriteMode,
-        force: bool,
+        dry_run: DryRun,
+        takeover: Takeover,
     ) -> Result<ServiceAccount> {
         let target = format!("{}/{}", account.namespace, account.name);
-        match mode {
-            WriteMode::DryRun => {
+        match dry_run {
+            DryRun::Yes => {
                 let operation = format!("the API server would not take service account {target}");
                 let request = Request::read("dry_run_service_account", target, operation);
                 self.read(request, |cluster| {
-                    let applied = cluster.applied(account, WriteMode::DryRun, force)?;
+                    let applied = cluster.applied(account, DryRun::Yes, takeover)?;
                     Ok(described(&account.namespace, &account.name, &applied))
                 })
                 .await
             }
-            WriteMode::Persist => {
+            DryRun::No => {
                 let operation = format!("cannot write service account {target}");
                 let request = Request::write("apply_service_account", target, operation);
-                self.write(request, |cluster| cluster.apply_account(account, force)).await
+                self.write(request, |cluster| cluster.apply_account(account, takeover)).await
             }
         }
     }

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::file::print;
 use super::{Sandbox, SandboxState};
 use crate::backend::{
-    ClusterBackend, IamBackend, NewRole, NewServiceAccount, OidcProvider, Precondition, RoleSettings, ServiceAccount,
-    WriteMode,
+    ClusterBackend, DryRun, IamBackend, NewRole, NewServiceAccount, OidcProvider, Precondition, RoleSettings,
+    ServiceAccount,
 };
 use crate::error::{Error, Result};
 use crate::name::{ClusterRef, InlinePolicyName, Namespace, PolicyArn, ProviderArn, RoleName, ServiceAccountName};
@@ -140,8 +140,8 @@ async fn make(sandbox: &Sandbox, (which, a, b, c, flag): Call) -> String {
                 automount_token: (b == 3).then_some(flag),
                 precondition,
             };
-            let mode = if which == 15 { WriteMode::Persist } else { WriteMode::DryRun };
-            shown(server.apply_service_account(&new, mode, flag).await)
+            let dry_run = if which == 15 { DryRun::No } else { DryRun::Yes };
+            shown(server.apply_service_account(&new, dry_run, flag.into()).await)
         }
         17 => shown(server.remove_annotations(&read().await.unwrap_or(nobody), &pair(b, c)).await),
         18 => shown(server.delete_service_account(&read().await.unwrap_or(nobody)).await),

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 
 use super::memo::Memo;
 use crate::backend::{
-    AccessReview, ApiServerFingerprint, ClusterBackend, ClusterNamespace, NewServiceAccount, ServiceAccount, WriteMode,
+    AccessReview, ApiServerFingerprint, ClusterBackend, ClusterNamespace, DryRun, NewServiceAccount, ServiceAccount,
+    Takeover,
 };
 use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::error::Result;
@@ -146,10 +147,10 @@ impl ClusterBackend for ClusterSnapshot {
     async fn apply_service_account(
         &self,
         account: &NewServiceAccount,
-        mode: WriteMode,
-        force: bool,
+        dry_run: DryRun,
+        takeover: Takeover,
     ) -> Result<ServiceAccount> {
-        self.inner.apply_service_account(account, mode, force).await
+        self.inner.apply_service_account(account, dry_run, takeover).await
     }
 
     async fn remove_annotations(
