@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use irsa_cli::{Connect, Live, Process, Stdin};
-use irsa_core::backend::ClusterBackend;
+use irsa_core::backend::ConfigMapReader;
 use irsa_core::connect::{Environment, Target};
 use irsa_core::name::ClusterRef;
 use irsa_core::{Client, Result, Sandbox};
@@ -150,7 +150,7 @@ impl Connect for InMemory {
         }))
     }
 
-    async fn server(&self, _: &Environment, _: &Target) -> Result<Arc<dyn ClusterBackend>> {
+    async fn server(&self, _: &Environment, _: &Target) -> Result<Arc<dyn ConfigMapReader>> {
         Ok(Arc::new(self.sandbox.default_cluster()))
     }
 

@@ -25,21 +25,26 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::FutureExt;
 use irsa_core::Sandbox;
-use irsa_core::backend::{ClusterBackend, IamBackend, IdentityBackend, NewRole, ServiceAccount};
+use irsa_core::backend::{ClusterBackend, ConfigMapReader, IamBackend, IdentityBackend, NewRole, ServiceAccount};
 use irsa_core::name::{ClusterArn, ClusterRef, Issuer, Namespace, RoleArn, RoleName, ServiceAccountName};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use self::hands::{BedHands, Hands, SandboxHands};
 
+/// Everything that an API server is asked.
+trait Server: ClusterBackend + ConfigMapReader {}
+
+impl<T: ClusterBackend + ConfigMapReader> Server for T {}
+
 /// One implementation of each trait, and what a case must know of the account and the cluster that they speak for.
 struct World {
     label: &'static str,
     identity: Arc<dyn IdentityBackend>,
     iam: Arc<dyn IamBackend>,
-    cluster: Arc<dyn ClusterBackend>,
+    cluster: Arc<dyn Server>,
     /// The same cluster for a user who may do nothing.
-    weak: Arc<dyn ClusterBackend>,
+    weak: Arc<dyn Server>,
     hands: Arc<dyn Hands>,
     /// The cluster: its name, which is one of the region, and its ARN.
     name: ClusterRef,

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use irsa_core::backend::ClusterBackend;
+use irsa_core::backend::ConfigMapReader;
 use irsa_core::connect::{Config, Environment, Need, Target};
 use irsa_core::name::ClusterRef;
 use irsa_core::{Client, Result, connect};
@@ -23,11 +23,11 @@ pub trait Connect: Debug + Send + Sync {
     /// where a call was made and failed.
     async fn connect(&self, environment: &Environment, target: &Target, servers: &[ClusterRef]) -> Result<Client>;
 
-    /// The API server that kubectl would talk to, while it is not known yet which cluster that is.
+    /// The config maps of the API server that kubectl would talk to, while it is not known yet which cluster that is.
     ///
     /// # Errors
     /// `InvalidInput` where the environment names none.
-    async fn server(&self, environment: &Environment, target: &Target) -> Result<Arc<dyn ClusterBackend>>;
+    async fn server(&self, environment: &Environment, target: &Target) -> Result<Arc<dyn ConfigMapReader>>;
 
     /// Ends when the run is to stop: Ctrl-C, or SIGTERM as Kubernetes, systemd and CI send it.
     async fn interrupted(&self);
@@ -43,7 +43,7 @@ impl Connect for Live {
         connect::connect(environment, target, servers).await
     }
 
-    async fn server(&self, environment: &Environment, target: &Target) -> Result<Arc<dyn ClusterBackend>> {
+    async fn server(&self, environment: &Environment, target: &Target) -> Result<Arc<dyn ConfigMapReader>> {
         connect::current_server(environment, target).await
     }
 

@@ -27,8 +27,8 @@ mod server_warnings;
 pub use self::bulk::{PolicyScope, join_settings, policies_named, version_to_read};
 pub use self::call::{AwsCall, MOST_PAGES, is_finished};
 pub use self::cluster::{
-    AccessReview, ApiServerFingerprint, ClusterBackend, ClusterNamespace, DRY_RUN_UNSUPPORTED, DryRun, FIELD_MANAGER,
-    FieldOwner, NewServiceAccount, Precondition, ServiceAccount, Takeover,
+    AccessReview, ApiServerFingerprint, ClusterBackend, ClusterNamespace, ConfigMapReader, DRY_RUN_UNSUPPORTED, DryRun,
+    FIELD_MANAGER, FieldOwner, NewServiceAccount, Precondition, ServiceAccount, Takeover,
 };
 #[cfg(feature = "kube")]
 pub(crate) use self::cluster::{certificates, same_endpoint};

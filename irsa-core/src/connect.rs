@@ -31,7 +31,7 @@ pub use self::config::{Config, ConfigDefect};
 pub use self::connection::Connection;
 pub use self::environment::Environment;
 pub use self::target::{Need, Target, named_cluster};
-use crate::backend::ClusterBackend;
+use crate::backend::ConfigMapReader;
 use crate::client::Client;
 use crate::error::Result;
 use crate::name::ClusterRef;
@@ -65,11 +65,11 @@ pub async fn connect(environment: &Environment, target: &Target, servers: &[Clus
     Ok(client.with_timeout(target.timeout))
 }
 
-/// The API server that kubectl would talk to: for callers that do not know yet which cluster that is.
+/// The config maps of the API server that kubectl would talk to: for callers that do not know yet which cluster that is.
 ///
 /// # Errors
 /// `InvalidInput` where the environment leads to none.
-pub async fn current_server(environment: &Environment, target: &Target) -> Result<Arc<dyn ClusterBackend>> {
+pub async fn current_server(environment: &Environment, target: &Target) -> Result<Arc<dyn ConfigMapReader>> {
     match &target.sandbox {
         Some(file) => sandbox::server(file),
         None => kubernetes::current_server(environment, target).await,

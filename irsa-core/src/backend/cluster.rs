@@ -251,8 +251,10 @@ pub trait ClusterBackend: Debug + Send + Sync {
     /// Makes a namespace. Called twice: `AlreadyExists`.
     async fn create_namespace(&self, namespace: &Namespace) -> Result<()>;
 
-    /// One entry of a config map; nothing where namespace, map or entry are missing. One call.
-    async fn config_value(&self, namespace: &Namespace, map: &str, key: &str) -> Result<Option<String>>;
+    /// Its config maps, where the back end reads them too. No call.
+    fn config_maps(&self) -> Option<&dyn ConfigMapReader> {
+        None
+    }
 
     /// Whether we may do something. One call; every authenticated user may ask.
     async fn allowed(&self, review: &AccessReview) -> Result<bool>;
@@ -290,6 +292,13 @@ pub trait ClusterBackend: Debug + Send + Sync {
     /// Deletes an account, with its uid and resource version as preconditions. `Conflict` when it changed, `NotFound` when
     /// it is gone.
     async fn delete_service_account(&self, account: &ServiceAccount) -> Result<()>;
+}
+
+/// Config maps of one cluster, for programs that are configured by them; bindings need none.
+#[async_trait]
+pub trait ConfigMapReader: Debug + Send + Sync {
+    /// One entry of a config map; nothing where namespace, map or entry are missing. One call.
+    async fn config_value(&self, namespace: &Namespace, map: &str, key: &str) -> Result<Option<String>>;
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::environment::Environment;
 use super::plugin::{self, Signing};
 use super::target::Target;
 use crate::aws::EksTokenSource;
-use crate::backend::ClusterBackend;
+use crate::backend::ConfigMapReader;
 use crate::client::Client;
 use crate::connection_limit::ConnectionLimit;
 use crate::error::{Error, ErrorKind, Result};
@@ -87,7 +87,7 @@ fn region_of(cluster: &ClusterRef, around: &Surroundings<'_>) -> Region {
 }
 
 /// The API server of the context that was named, else of the current one, else that of the pod we run in.
-pub(super) async fn current_server(environment: &Environment, target: &Target) -> Result<Arc<dyn ClusterBackend>> {
+pub(super) async fn current_server(environment: &Environment, target: &Target) -> Result<Arc<dyn ConfigMapReader>> {
     let kubeconfig = target.kubeconfig(environment)?;
     let has_current = kubeconfig.current_context.as_deref().is_some_and(|name| !name.is_empty());
     let server = if target.context.is_some() || has_current {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::backend::ClusterBackend;
+use crate::backend::ConfigMapReader;
 use crate::client::Client;
 use crate::error::Result;
 use crate::name::ClusterRef;
@@ -17,6 +17,6 @@ pub(super) fn connect(file: &Path, servers: &[ClusterRef]) -> Result<Client> {
 }
 
 /// The API server of the cluster that every sandbox begins with.
-pub(super) fn server(file: &Path) -> Result<Arc<dyn ClusterBackend>> {
+pub(super) fn server(file: &Path) -> Result<Arc<dyn ConfigMapReader>> {
     Ok(Arc::new(Sandbox::open(file)?.default_cluster()))
 }

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use super::call::{Connection, Failure, ONE_OBJECT, ONE_PAGE};
 use super::{KubeCluster, Source, account, refusal};
 use crate::backend::{
-    AccessReview, ApiServerFingerprint, ClusterBackend, ClusterNamespace, DryRun, FIELD_MANAGER, NewServiceAccount,
-    ServiceAccount, Takeover,
+    AccessReview, ApiServerFingerprint, ClusterBackend, ClusterNamespace, ConfigMapReader, DryRun, FIELD_MANAGER,
+    NewServiceAccount, ServiceAccount, Takeover,
 };
 use crate::error::{ConflictReason, Error, ErrorKind, Result};
 use crate::name::{Namespace, ServiceAccountName};
@@ -93,11 +93,8 @@ impl ClusterBackend for KubeCluster {
         Ok(())
     }
 
-    async fn config_value(&self, namespace: &Namespace, map: &str, key: &str) -> Result<Option<String>> {
-        let operation = format!("cannot read config map {namespace}/{map}");
-        let path = Request::new(core::ConfigMap::url_path(&(), Some(namespace.as_str())));
-        let found: Option<core::ConfigMap> = self.object(&operation, path.get(map, &GetParams::default())).await?;
-        Ok(found.and_then(|found| found.data?.remove(key)))
+    fn config_maps(&self) -> Option<&dyn ConfigMapReader> {
+        Some(self)
     }
 
     async fn allowed(&self, review: &AccessReview) -> Result<bool> {
@@ -165,6 +162,16 @@ impl ClusterBackend for KubeCluster {
         let request = buildable(&operation, request)?;
         self.connection().await?.send(&operation, request, ONE_OBJECT).await.map_err(Failure::into_error)?;
         Ok(())
+    }
+}
+
+#[async_trait]
+impl ConfigMapReader for KubeCluster {
+    async fn config_value(&self, namespace: &Namespace, map: &str, key: &str) -> Result<Option<String>> {
+        let operation = format!("cannot read config map {namespace}/{map}");
+        let path = Request::new(core::ConfigMap::url_path(&(), Some(namespace.as_str())));
+        let found: Option<core::ConfigMap> = self.object(&operation, path.get(map, &GetParams::default())).await?;
+        Ok(found.and_then(|found| found.data?.remove(key)))
     }
 }
 

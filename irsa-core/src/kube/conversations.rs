@@ -11,8 +11,8 @@ use serde_json::json;
 use super::BearerSource;
 use super::fake::{Scenario, Seen, Server, account};
 use crate::backend::{
-    AccessReview, ClusterBackend, ClusterNamespace, DRY_RUN_UNSUPPORTED, DryRun, NewServiceAccount, Precondition,
-    ServiceAccount, Takeover, collect_warnings,
+    AccessReview, ClusterBackend, ClusterNamespace, ConfigMapReader, DRY_RUN_UNSUPPORTED, DryRun, NewServiceAccount,
+    Precondition, ServiceAccount, Takeover, collect_warnings,
 };
 use crate::error::{ConflictReason, Error, ErrorKind};
 use crate::name::{Namespace, ServiceAccountName};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
 
-use super::service_accounts::{AccountKey, NamespaceStatus, ObservedAccount, DryRunAnswer, target_arn};
+use super::service_accounts::{AccountKey, DryRunAnswer, NamespaceStatus, ObservedAccount, target_arn};
 use super::{Backends, Observed};
 use crate::backend::{
     AccessReview, ClusterBackend, DRY_RUN_UNSUPPORTED, Difference, DryRun, NewServiceAccount, Precondition,

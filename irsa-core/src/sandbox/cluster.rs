@@ -11,8 +11,8 @@ use super::responses::Answer;
 use super::state::ClusterState;
 use super::{Request, Sandbox};
 use crate::backend::{
-    AccessReview, ApiServerFingerprint, ClusterBackend, ClusterNamespace, DryRun, IdentityBackend, NewServiceAccount,
-    ServiceAccount, Takeover,
+    AccessReview, ApiServerFingerprint, ClusterBackend, ClusterNamespace, ConfigMapReader, DryRun, IdentityBackend,
+    NewServiceAccount, ServiceAccount, Takeover,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ClusterRef, Namespace, ServiceAccountName};
@@ -107,14 +107,8 @@ impl ClusterBackend for SandboxCluster {
         self.write(request, |cluster| cluster.create_namespace(namespace)).await
     }
 
-    async fn config_value(&self, namespace: &Namespace, map: &str, key: &str) -> Result<Option<String>> {
-        let operation = format!("cannot read config map {namespace}/{map}");
-        self.read(Request::read("config_value", format!("{namespace}/{map}"), operation), |cluster| {
-            cluster.check("get", "configmaps", Some(namespace), map)?;
-            let held = cluster.namespaces.get(namespace).and_then(|held| held.config_maps.get(map));
-            Ok(held.and_then(|map| map.get(key)).cloned())
-        })
-        .await
+    fn config_maps(&self) -> Option<&dyn ConfigMapReader> {
+        Some(self)
     }
 
     async fn allowed(&self, review: &AccessReview) -> Result<bool> {
@@ -166,6 +160,19 @@ impl ClusterBackend for SandboxCluster {
         let operation = format!("cannot delete service account {target}");
         let request = Request::write("delete_service_account", target, operation);
         self.write(request, |cluster| cluster.delete_account(account)).await
+    }
+}
+
+#[async_trait]
+impl ConfigMapReader for SandboxCluster {
+    async fn config_value(&self, namespace: &Namespace, map: &str, key: &str) -> Result<Option<String>> {
+        let operation = format!("cannot read config map {namespace}/{map}");
+        self.read(Request::read("config_value", format!("{namespace}/{map}"), operation), |cluster| {
+            cluster.check("get", "configmaps", Some(namespace), map)?;
+            let held = cluster.namespaces.get(namespace).and_then(|held| held.config_maps.get(map));
+            Ok(held.and_then(|map| map.get(key)).cloned())
+        })
+        .await
     }
 }
 

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 
 use super::memo::Memo;
 use crate::backend::{
-    AccessReview, ApiServerFingerprint, ClusterBackend, ClusterNamespace, DryRun, NewServiceAccount, ServiceAccount,
-    Takeover,
+    AccessReview, ApiServerFingerprint, ClusterBackend, ClusterNamespace, ConfigMapReader, DryRun, NewServiceAccount,
+    ServiceAccount, Takeover,
 };
 use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::error::Result;
@@ -132,8 +132,8 @@ impl ClusterBackend for ClusterSnapshot {
         self.all_namespaces().await.map(|all| all.as_ref().clone())
     }
 
-    async fn config_value(&self, namespace: &Namespace, map: &str, key: &str) -> Result<Option<String>> {
-        self.inner.config_value(namespace, map, key).await
+    fn config_maps(&self) -> Option<&dyn ConfigMapReader> {
+        self.inner.config_maps()
     }
 
     async fn create_namespace(&self, namespace: &Namespace) -> Result<()> {

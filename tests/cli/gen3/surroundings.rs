@@ -66,7 +66,7 @@ impl Connect for Unreachable {
         &self,
         _: &Environment,
         _: &Target,
-    ) -> irsa_core::Result<std::sync::Arc<dyn irsa_core::backend::ClusterBackend>> {
+    ) -> irsa_core::Result<std::sync::Arc<dyn irsa_core::backend::ConfigMapReader>> {
         panic!("an API server was reached")
     }
 

@@ -1,6 +1,6 @@
 //! Which environment and cluster are meant: what variables and kubeconfig tell, and the config map that tells the rest.
 
-use irsa_core::backend::ClusterBackend;
+use irsa_core::backend::ConfigMapReader;
 use irsa_core::connect::{Environment, Target};
 use irsa_core::name::{ClusterName, ClusterRef, Namespace};
 use irsa_core::{Client, Error, ErrorKind, Result};
@@ -49,10 +49,11 @@ pub(super) async fn settle(
                 servers.push(cluster.clone());
             }
             let client = connect.connect(environment, target, &servers).await.map_err(early)?;
-            let Some(server) = client.cluster_backend(cluster) else {
+            let server = client.cluster_backend(cluster);
+            let Some(maps) = server.as_deref().and_then(|server| server.config_maps()) else {
                 return Err(late(Error::new(ErrorKind::Unexpected, UNKNOWN).with_cause("no API server was reached")));
             };
-            let read = read(server.as_ref(), namespace).await.map_err(late)?;
+            let read = read(maps, namespace).await.map_err(late)?;
             // Where there is no such map, the environment has the name of the cluster that was named.
             if read.is_none() && cluster.name().is_none() {
                 return Err(late(no_map(namespace)));
@@ -76,7 +77,7 @@ pub(super) async fn settle(
 }
 
 /// The name of the environment, as the config map tells it.
-async fn read(server: &dyn ClusterBackend, namespace: &Namespace) -> Result<Option<ClusterName>> {
+async fn read(server: &dyn ConfigMapReader, namespace: &Namespace) -> Result<Option<ClusterName>> {
     let (map, key) = CONFIG_MAP;
     let value = server.config_value(namespace, map, key).await;
     let value = value.map_err(|error| error.during(UNKNOWN).with_hint(SET_IT))?;
