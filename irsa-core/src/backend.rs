@@ -39,8 +39,8 @@ pub(crate) use self::difference::changed_by_admission;
 pub use self::difference::{Difference, stored_differently};
 pub(crate) use self::iam::LISTING_ROLES;
 pub use self::iam::{
-    IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, ROLE_UNFINISHED, Role, RoleDetail,
-    RoleSettings,
+    IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, PolicyFilter, Quotas, ROLE_UNFINISHED, Role,
+    RoleDetail, RoleSettings,
 };
 pub use self::identity::{CallerIdentity, ClusterDescription, IdentityBackend, Session, TokenExchange};
 pub(crate) use self::server_warnings::collect_warnings;

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use crate::backend::{
-    IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
+    IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, PolicyFilter, Quotas, Role, RoleDetail,
+    RoleSettings,
 };
 use crate::error::Result;
 use crate::name::{Audience, InlinePolicyName, PolicyArn, ProviderArn, RoleName};
@@ -140,16 +141,12 @@ impl IamBackend for PacedIam {
         self.inner.policy(arn).await
     }
 
-    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<ManagedPolicy>> {
-        self.inner.policies_named(names).await
+    async fn policies(&self, filter: &PolicyFilter) -> Result<Vec<ManagedPolicy>> {
+        self.inner.policies(filter).await
     }
 
     async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>> {
         self.inner.policy_version(arn, version).await
-    }
-
-    async fn policy_names(&self) -> Result<Vec<String>> {
-        self.inner.policy_names().await
     }
 
     async fn quotas(&self) -> Result<Quotas> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use irsa_core::backend::{NewRole, RoleSettings};
+use irsa_core::backend::{NewRole, PolicyFilter, RoleSettings};
 use irsa_core::name::{InlinePolicyName, PolicyArn, RoleName};
 use irsa_core::{Error, ErrorKind};
 use serde_json::{Value, json};
@@ -277,17 +277,18 @@ pub(super) async fn policies_are_found_by_name_in_any_path(world: &World) {
     let own = world.hands.add_policy("/team/", &world.unique("own")).await;
     let aws = [READ_ONLY, "arn:aws:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicy"].map(policy);
     let names = keys(&["AmazonS3ReadOnlyAccess", "AmazonEBSCSIDriverPolicy", "AmazonS3ReadOnlyAcces", own.name()]);
-    let found = world.iam.policies_named(&names).await.unwrap();
+    let found = world.iam.policies(&PolicyFilter::Named(names)).await.unwrap();
     for policy in &found {
         assert_eq!(world.iam.policy(&policy.arn).await.unwrap().as_ref(), Some(policy), "both tell the same");
     }
     let found: BTreeSet<PolicyArn> = found.into_iter().map(|policy| policy.arn).collect();
     assert_eq!(found, aws.iter().cloned().chain([own.clone()]).collect());
-    assert!(world.iam.policies_named(&BTreeSet::new()).await.unwrap().is_empty());
+    assert!(world.iam.policies(&PolicyFilter::Named(BTreeSet::new())).await.unwrap().is_empty());
     for arn in aws.iter().chain([&own]) {
         assert_eq!(world.iam.policy(arn).await.unwrap().map(|found| found.arn).as_ref(), Some(arn));
     }
-    let all: BTreeSet<String> = world.iam.policy_names().await.unwrap().into_iter().collect();
+    let all = world.iam.policies(&PolicyFilter::All).await.unwrap();
+    let all: BTreeSet<String> = all.into_iter().map(|known| known.arn.name().to_owned()).collect();
     for name in ["AmazonS3ReadOnlyAccess", "AmazonEBSCSIDriverPolicy", own.name()] {
         assert!(all.contains(name), "{name}");
     }

@@ -63,7 +63,7 @@ fn minds(method: &str, one: &SandboxState, other: &SandboxState) -> bool {
             roles() || one.quotas != other.quotas || one.policies != other.policies
         }
         "provider" => one.providers != other.providers,
-        "policies_named" | "policy" | "policy_version" => one.policies != other.policies,
+        "policies" | "policy" | "policy_version" => one.policies != other.policies,
         "cluster"
         | "fingerprint"
         | "service_account"

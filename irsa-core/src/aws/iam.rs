@@ -17,8 +17,8 @@ use super::AwsBackend;
 use super::answer;
 use super::call::PAGE;
 use crate::backend::{
-    Difference, IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
-    stored_differently, version_to_read,
+    Difference, IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, PolicyFilter, Quotas, Role, RoleDetail,
+    RoleSettings, stored_differently, version_to_read,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Audience, InlinePolicyName, PolicyArn, ProviderArn, RoleName};
@@ -117,8 +117,8 @@ impl IamBackend for AwsBackend {
         answer::managed_policy(&call, policy).map(Some)
     }
 
-    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<ManagedPolicy>> {
-        self.policies_of(names).await
+    async fn policies(&self, filter: &PolicyFilter) -> Result<Vec<ManagedPolicy>> {
+        self.policies_by(filter).await
     }
 
     async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>> {
@@ -131,10 +131,6 @@ impl IamBackend for AwsBackend {
         let document = found.policy_version.and_then(|version| version.document);
         let document = document.ok_or_else(|| call.malformed("it holds no document"))?;
         call.document(&document).map(Some)
-    }
-
-    async fn policy_names(&self) -> Result<Vec<String>> {
-        self.every_policy_name().await
     }
 
     async fn quotas(&self) -> Result<Quotas> {

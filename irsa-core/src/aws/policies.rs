@@ -1,27 +1,28 @@
 //! Managed policies by name.
 
-use std::collections::BTreeSet;
-
 use aws_sdk_iam::types::PolicyScopeType;
 use futures::future::try_join;
 
 use super::AwsBackend;
 use super::answer::managed_policy;
 use super::call::PAGE;
-use crate::backend::{ManagedPolicy, PolicyScope, policies_named};
+use crate::backend::{ManagedPolicy, PolicyFilter, PolicyScope, policies_named};
 use crate::error::Result;
 
 impl AwsBackend {
-    /// The policies of these names.
-    pub(super) async fn policies_of(&self, names: &BTreeSet<String>) -> Result<Vec<ManagedPolicy>> {
-        policies_named(self, &self.partition, names, |scope| self.policies_in(scope)).await
-    }
-
-    /// All names, of AWS and of the account.
-    pub(super) async fn every_policy_name(&self) -> Result<Vec<String>> {
-        let lists = try_join(self.policies_in(PolicyScope::Aws), self.policies_in(PolicyScope::Local));
-        let (aws, own) = lists.await?;
-        Ok(aws.iter().chain(&own).map(|policy| policy.arn.name().to_owned()).collect())
+    /// The policies that a filter selects.
+    pub(super) async fn policies_by(&self, filter: &PolicyFilter) -> Result<Vec<ManagedPolicy>> {
+        match filter {
+            PolicyFilter::Named(names) => {
+                policies_named(self, &self.partition, names, |scope| self.policies_in(scope)).await
+            }
+            PolicyFilter::All => {
+                let lists = try_join(self.policies_in(PolicyScope::Aws), self.policies_in(PolicyScope::Local));
+                let (mut all, own) = lists.await?;
+                all.extend(own);
+                Ok(all)
+            }
+        }
     }
 
     async fn policies_in(&self, scope: PolicyScope) -> Result<Vec<ManagedPolicy>> {

@@ -78,6 +78,15 @@ pub struct ManagedPolicy {
     pub default_version: Option<String>,
 }
 
+/// Which managed policies to look up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PolicyFilter {
+    /// All that can be attached; asked only to propose names.
+    All,
+    /// Those with one of these names.
+    Named(BTreeSet<String>),
+}
+
 /// The quotas of the account and what is used of them (IAM API reference, `GetAccountSummary`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quotas {
@@ -161,16 +170,13 @@ pub trait IamBackend: Debug + Send + Sync {
     /// A managed policy. One call.
     async fn policy(&self, arn: &PolicyArn) -> Result<Option<ManagedPolicy>>;
 
-    /// Every managed policy that has one of these names, AWS-managed or of the account, in whatever path. All calls that
-    /// are needed run at the same time; further pages follow.
-    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<ManagedPolicy>>;
+    /// The managed policies that a filter selects, AWS-managed or of the account, in whatever path. All calls that are
+    /// needed run at the same time; further pages follow. No names: no call.
+    async fn policies(&self, filter: &PolicyFilter) -> Result<Vec<ManagedPolicy>>;
 
     /// The document of one version of a managed policy as JSON text, URL-decoded; `None` when there is no such policy or no
     /// such version. One call; without a version the one in effect, by one call more.
     async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>>;
-
-    /// The names of all managed policies that could be attached; asked only to propose names.
-    async fn policy_names(&self) -> Result<Vec<String>>;
 
     /// The quotas of the account. One call.
     async fn quotas(&self) -> Result<Quotas>;

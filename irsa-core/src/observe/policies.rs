@@ -6,6 +6,7 @@ use futures::FutureExt;
 
 use super::policy_effects::{PolicyEffect, observe_effects};
 use super::{Backends, Observed, ObservedRole};
+use crate::backend::PolicyFilter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
 use crate::name::{InlinePolicyName, PolicyArn, PolicyRef};
@@ -46,7 +47,9 @@ pub(super) async fn observe_policies(
         }
     }
     let lookups = by_arn.iter().map(|&arn| async move { (arn.clone(), backends.iam.policy(arn).await) }.boxed());
-    let named = async { if names.is_empty() { Ok(Vec::new()) } else { backends.iam.policies_named(&names).await } };
+    let none = names.is_empty();
+    let filter = PolicyFilter::Named(names);
+    let named = async { if none { Ok(Vec::new()) } else { backends.iam.policies(&filter).await } };
     let (found, named) = futures::join!(futures::future::join_all(lookups), named);
     let mut observed = ObservedPolicies::default();
     let mut versions = BTreeMap::new();
@@ -112,7 +115,7 @@ async fn check_exists(backends: &Backends, policy: &PolicyRef, role: &ObservedRo
     let exists = match policy {
         PolicyRef::Arn(arn) => backends.iam.policy(arn).await?.is_some(),
         PolicyRef::Name { name, .. } => {
-            let found = backends.iam.policies_named(&BTreeSet::from([name.clone()])).await?;
+            let found = backends.iam.policies(&PolicyFilter::Named(BTreeSet::from([name.clone()]))).await?;
             found.iter().any(|found| policy.matches(&found.arn))
         }
     };
@@ -136,8 +139,8 @@ async fn unknown(backends: &Backends, policy: &PolicyRef) -> Error {
         .with_code("NoSuchEntity")
         .with_context("policy", policy.to_string());
     // Only a proposal: that the names cannot be read is not worth an error of its own.
-    let names = backends.iam.policy_names().await.unwrap_or_default();
-    let near = nearest(policy.name(), names.iter().map(String::as_str));
+    let all = backends.iam.policies(&PolicyFilter::All).await.unwrap_or_default();
+    let near = nearest(policy.name(), all.iter().map(|known| known.arn.name()));
     let hint = match policy {
         PolicyRef::Arn(_) if near.contains(&policy.name()) => {
             Hint::from("a policy of that name exists in another path or account")

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use super::roles::stored;
 use super::{Request, Sandbox};
 use crate::backend::{
-    IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
+    IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, PolicyFilter, Quotas, Role, RoleDetail,
+    RoleSettings,
 };
 use crate::error::Result;
 use crate::name::{Audience, InlinePolicyName, PolicyArn, ProviderArn, RoleName};
@@ -75,20 +76,24 @@ impl IamBackend for Sandbox {
         self.read(request, |state| Ok(state.managed_policy(arn))).await
     }
 
-    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<ManagedPolicy>> {
-        let list = names.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
-        let request = Request::read("policies_named", &list, format!("cannot look up the policies {list}"));
-        self.read(request, |state| Ok(state.policies_named(names))).await
+    async fn policies(&self, filter: &PolicyFilter) -> Result<Vec<ManagedPolicy>> {
+        let request = match filter {
+            PolicyFilter::All => Request::read("policies", "", "cannot list the managed policies"),
+            PolicyFilter::Named(names) => {
+                let list = names.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+                Request::read("policies", &list, format!("cannot look up the policies {list}"))
+            }
+        };
+        self.read(request, |state| match filter {
+            PolicyFilter::All => Ok(state.policies_named(&state.policy_names())),
+            PolicyFilter::Named(names) => Ok(state.policies_named(names)),
+        })
+        .await
     }
 
     async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>> {
         let request = Request::read("policy_version", arn, format!("cannot read the document of policy {arn}"));
         self.read(request, |state| Ok(state.policy_version(arn, version.as_deref()))).await
-    }
-
-    async fn policy_names(&self) -> Result<Vec<String>> {
-        let request = Request::read("policy_names", "", "cannot list the managed policies");
-        self.read(request, |state| Ok(state.policy_names())).await
     }
 
     async fn quotas(&self) -> Result<Quotas> {

@@ -64,10 +64,9 @@ impl SandboxState {
     }
 
     /// The names of the policies that can be attached to a role that is not AWS's own.
-    pub(super) fn policy_names(&self) -> Vec<String> {
+    pub(super) fn policy_names(&self) -> BTreeSet<String> {
         let aws = AWS_MANAGED.iter().filter(|(_, path)| **path != SERVICE_LINKED).map(|(name, _)| (*name).to_owned());
-        let names: BTreeSet<String> = aws.chain(self.policies.keys().cloned()).collect();
-        names.into_iter().collect()
+        aws.chain(self.policies.keys().cloned()).collect()
     }
 
     /// Refuses what cannot be attached to a role.
@@ -142,7 +141,7 @@ mod tests {
         let both = ["arn:aws:iam::aws:policy/ReadOnlyAccess", "arn:aws:iam::123456789012:policy/team/ReadOnlyAccess"];
         assert_eq!(named("ReadOnlyAccess"), both);
         assert!(named("AmazonS3ReadOnlyAcces").is_empty());
-        assert!(state.policy_names().contains(&"AmazonS3ReadOnlyAccess".to_owned()));
+        assert!(state.policy_names().contains("AmazonS3ReadOnlyAccess"));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 
 use super::memo::Memo;
 use crate::backend::{
-    IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, Quotas, Role, RoleDetail, RoleSettings,
+    IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, PolicyFilter, Quotas, Role, RoleDetail,
+    RoleSettings,
 };
 use crate::error::Result;
 use crate::name::{Audience, InlinePolicyName, PolicyArn, PolicyRef, ProviderArn, RoleName};
@@ -31,7 +32,7 @@ pub(crate) struct IamSnapshot {
     /// The names of all policies that will be asked for together.
     names: BTreeSet<String>,
     named: Memo<(), Arc<Vec<ManagedPolicy>>>,
-    all_names: Memo<(), Vec<String>>,
+    all: Memo<(), Vec<ManagedPolicy>>,
     policies: Memo<PolicyArn, Option<ManagedPolicy>>,
     versions: Memo<(PolicyArn, Option<String>), Option<String>>,
     providers: Memo<ProviderArn, Option<OidcProvider>>,
@@ -59,8 +60,18 @@ impl IamSnapshot {
         }
         let by_name = |detail: RoleDetail| (detail.role.arn.name().as_str().to_ascii_lowercase(), detail);
         let roles = roles.map(|roles| roles.into_iter().map(by_name).collect());
-        let (named, all_names, policies, versions, providers, quotas) = Default::default();
-        Self { inner, roles, attached, names, named, all_names, policies, versions, providers, quotas }
+        Self {
+            inner,
+            roles,
+            attached,
+            names,
+            named: Memo::default(),
+            all: Memo::default(),
+            policies: Memo::default(),
+            versions: Memo::default(),
+            providers: Memo::default(),
+            quotas: Memo::default(),
+        }
     }
 
     /// What the list says of a role: nothing where there is no list.
@@ -69,7 +80,7 @@ impl IamSnapshot {
     }
 
     async fn every_named(&self) -> Result<Arc<Vec<ManagedPolicy>>> {
-        let ask = async { self.inner.policies_named(&self.names).await.map(Arc::new) };
+        let ask = async { self.inner.policies(&PolicyFilter::Named(self.names.clone())).await.map(Arc::new) };
         self.named.get_or_fetch(&(), ask).await
     }
 
@@ -149,24 +160,22 @@ impl IamBackend for IamSnapshot {
         self.policies.get_or_fetch(arn, ask).await
     }
 
-    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<ManagedPolicy>> {
-        if !names.is_subset(&self.names) {
-            return self.inner.policies_named(names).await;
-        }
+    async fn policies(&self, filter: &PolicyFilter) -> Result<Vec<ManagedPolicy>> {
+        let names = match filter {
+            PolicyFilter::All => return self.all.get_or_fetch(&(), self.inner.policies(filter)).await,
+            PolicyFilter::Named(names) if names.is_subset(&self.names) => names,
+            PolicyFilter::Named(_) => return self.inner.policies(filter).await,
+        };
         match self.every_named().await {
             Ok(known) => Ok(known.iter().filter(|policy| names.contains(policy.arn.name())).cloned().collect()),
             // One name that cannot be told must not stand in the way of the others.
-            Err(_) => self.inner.policies_named(names).await,
+            Err(_) => self.inner.policies(filter).await,
         }
     }
 
     async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>> {
         let question = (arn.clone(), version.clone());
         self.versions.get_or_fetch(&question, self.inner.policy_version(arn, version)).await
-    }
-
-    async fn policy_names(&self) -> Result<Vec<String>> {
-        self.all_names.get_or_fetch(&(), self.inner.policy_names()).await
     }
 
     async fn quotas(&self) -> Result<Quotas> {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use async_trait::async_trait;
 use irsa_core::Result;
 use irsa_core::backend::{
-    AwsCall, Difference, IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, PolicyScope, Quotas, Role,
-    RoleDetail, RoleSettings, is_finished, join_settings, policies_named, stored_differently, version_to_read,
+    AwsCall, Difference, IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, PolicyFilter, PolicyScope,
+    Quotas, Role, RoleDetail, RoleSettings, is_finished, join_settings, policies_named, stored_differently,
+    version_to_read,
 };
 use irsa_core::name::{Audience, InlinePolicyName, PolicyArn, ProviderArn, RoleName};
 use serde_json::{Value, json};
@@ -130,8 +131,18 @@ impl IamBackend for Boto3Backend {
         policy.managed(&method.call).map(Some)
     }
 
-    async fn policies_named(&self, names: &BTreeSet<String>) -> Result<Vec<ManagedPolicy>> {
-        policies_named(self, &self.partition, names, |scope| self.policies_in(scope)).await
+    async fn policies(&self, filter: &PolicyFilter) -> Result<Vec<ManagedPolicy>> {
+        match filter {
+            PolicyFilter::Named(names) => {
+                policies_named(self, &self.partition, names, |scope| self.policies_in(scope)).await
+            }
+            PolicyFilter::All => {
+                let lists = tokio::try_join!(self.policies_in(PolicyScope::Aws), self.policies_in(PolicyScope::Local));
+                let (mut all, own) = lists?;
+                all.extend(own);
+                Ok(all)
+            }
+        }
     }
 
     async fn policy_version(&self, arn: &PolicyArn, version: Option<String>) -> Result<Option<String>> {
@@ -141,11 +152,6 @@ impl IamBackend for Boto3Backend {
         let asked = keywords!["PolicyArn": arn.to_string(), "VersionId": version.as_str()];
         let found = method.find::<OneVersion>(asked, ABSENT).await?;
         found.map(|found| found.document(&method.call)).transpose()
-    }
-
-    async fn policy_names(&self) -> Result<Vec<String>> {
-        let (aws, own) = tokio::try_join!(self.policies_in(PolicyScope::Aws), self.policies_in(PolicyScope::Local))?;
-        Ok(aws.iter().chain(&own).map(|policy| policy.arn.name().to_owned()).collect())
     }
 
     async fn quotas(&self) -> Result<Quotas> {
