@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use irsa_core::backend::{CallerIdentity, ClusterDescription, IdentityBackend, Session, TokenExchange};
+use irsa_core::backend::{CallerIdentity, ClusterDescription, IdentityBackend};
 use irsa_core::name::ClusterRef;
 use irsa_core::{Client, Error, ErrorKind, IrsaBinding, Request, Result, Sandbox};
 
@@ -25,10 +25,6 @@ impl IdentityBackend for SelfHosted {
         let arn = &self.description.arn;
         let (partition, account) = (arn.partition().clone(), arn.account().clone());
         Ok(CallerIdentity { partition, account, arn: "arn:aws:iam::123456789012:user/admin".to_owned() })
-    }
-
-    async fn exchange(&self, _: &TokenExchange) -> Result<Session> {
-        Err(Error::new(ErrorKind::Unavailable, "this back end exchanges no tokens"))
     }
 }
 

@@ -25,12 +25,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::FutureExt;
 use irsa_core::Sandbox;
-use irsa_core::backend::{ClusterBackend, ConfigMapReader, IamBackend, IdentityBackend, NewRole, ServiceAccount};
+use irsa_core::backend::{
+    ClusterBackend, ConfigMapReader, IamBackend, IdentityBackend, NewRole, ServiceAccount, TokenExchanger,
+};
 use irsa_core::name::{ClusterArn, ClusterRef, Issuer, Namespace, RoleArn, RoleName, ServiceAccountName};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use self::hands::{BedHands, Hands, SandboxHands};
+
+/// Everything that EKS and STS are asked.
+trait Identity: IdentityBackend + TokenExchanger {}
+
+impl<T: IdentityBackend + TokenExchanger> Identity for T {}
 
 /// Everything that an API server is asked.
 trait Server: ClusterBackend + ConfigMapReader {}
@@ -40,7 +47,7 @@ impl<T: ClusterBackend + ConfigMapReader> Server for T {}
 /// One implementation of each trait, and what a case must know of the account and the cluster that they speak for.
 struct World {
     label: &'static str,
-    identity: Arc<dyn IdentityBackend>,
+    identity: Arc<dyn Identity>,
     iam: Arc<dyn IamBackend>,
     cluster: Arc<dyn Server>,
     /// The same cluster for a user who may do nothing.

@@ -105,7 +105,7 @@ impl World {
     /// What STS says to a token of the account: whether the binding works. Asked of a copy, which gets the account where
     /// it is missing.
     pub(crate) async fn can_assume(&self, cluster: &str, place: &str, role: &str) -> bool {
-        use irsa_core::backend::{IdentityBackend, TokenExchange};
+        use irsa_core::backend::{TokenExchange, TokenExchanger};
         let (namespace, name) = place.split_once('/').unwrap();
         let Some(state) = self.role(role) else { return false };
         let copy = Sandbox::from_state(self.sandbox.state().unwrap()).unwrap();

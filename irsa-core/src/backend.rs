@@ -42,7 +42,7 @@ pub use self::iam::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, PolicyFilter, Quotas, ROLE_UNFINISHED, Role,
     RoleDetail, RoleSettings,
 };
-pub use self::identity::{CallerIdentity, ClusterDescription, IdentityBackend, Session, TokenExchange};
+pub use self::identity::{CallerIdentity, ClusterDescription, IdentityBackend, Session, TokenExchange, TokenExchanger};
 pub(crate) use self::server_warnings::collect_warnings;
 pub use self::server_warnings::pass_on_warning;
 

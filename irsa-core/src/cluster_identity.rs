@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::backend::{CallerIdentity, ClusterDescription, IdentityBackend, Session, TokenExchange};
+use crate::backend::{CallerIdentity, ClusterDescription, IdentityBackend};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
 use crate::name::{AccountId, ClusterArn, ClusterRef, Issuer, Partition, ProviderArn, Region, RoleArn};
@@ -226,10 +226,6 @@ impl IdentityBackend for CachedIdentityBackend {
 
     async fn caller_identity(&self) -> Result<CallerIdentity> {
         self.inner.caller_identity().await
-    }
-
-    async fn exchange(&self, request: &TokenExchange) -> Result<Session> {
-        self.inner.exchange(request).await
     }
 }
 

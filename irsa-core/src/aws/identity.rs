@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 
 use super::AwsBackend;
 use super::call::Call;
-use crate::backend::{CallerIdentity, ClusterDescription, IdentityBackend, Session, TokenExchange};
+use crate::backend::{CallerIdentity, ClusterDescription, IdentityBackend, Session, TokenExchange, TokenExchanger};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::ClusterRef;
 
@@ -45,7 +45,10 @@ impl IdentityBackend for AwsBackend {
             arn,
         })
     }
+}
 
+#[async_trait]
+impl TokenExchanger for AwsBackend {
     async fn exchange(&self, request: &TokenExchange) -> Result<Session> {
         let doing = format!("cannot exchange a token for a session of role {}", request.role.name());
         let call = self.sts_call("AssumeRoleWithWebIdentity", doing).with_token(&request.token);

@@ -75,7 +75,11 @@ pub trait IdentityBackend: Debug + Send + Sync {
 
     /// Who is calling. One call; any valid credentials may make it. Errors: `AccessDenied` for expired or wrong ones.
     async fn caller_identity(&self) -> Result<CallerIdentity>;
+}
 
+/// The exchange of a projected token at STS; bindings do not need it.
+#[async_trait]
+pub trait TokenExchanger: Debug + Send + Sync {
     /// Exchanges a token for a session, as a pod does. One call, unsigned.
     ///
     /// Errors: `AccessDenied` with code `AccessDenied` when the trust policy does not let the subject in (or there is no

@@ -6,7 +6,7 @@ use super::responses::{Answer, Refusal};
 use super::state::{ClusterState, SandboxState};
 use super::sts::exchange;
 use super::{Request, Sandbox};
-use crate::backend::{CallerIdentity, ClusterDescription, IdentityBackend, Session, TokenExchange};
+use crate::backend::{CallerIdentity, ClusterDescription, IdentityBackend, Session, TokenExchange, TokenExchanger};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{ClusterArn, ClusterRef};
 
@@ -28,7 +28,10 @@ impl IdentityBackend for Sandbox {
         })
         .await
     }
+}
 
+#[async_trait]
+impl TokenExchanger for Sandbox {
     async fn exchange(&self, request: &TokenExchange) -> Result<Session> {
         let operation = format!("cannot exchange a token for a session of role {}", request.role.name());
         self.read(Request::read("exchange", &request.role, operation), |state| exchange(state, request)).await

@@ -1,7 +1,9 @@
 //! EKS and STS by boto3.
 
 use async_trait::async_trait;
-use irsa_core::backend::{AwsCall, CallerIdentity, ClusterDescription, IdentityBackend, Session, TokenExchange};
+use irsa_core::backend::{
+    AwsCall, CallerIdentity, ClusterDescription, IdentityBackend, Session, TokenExchange, TokenExchanger,
+};
 use irsa_core::name::ClusterRef;
 use irsa_core::{Error, ErrorKind, Result};
 use secrecy::ExposeSecret;
@@ -60,7 +62,10 @@ impl IdentityBackend for Boto3Backend {
             arn: caller.arn,
         })
     }
+}
 
+#[async_trait]
+impl TokenExchanger for Boto3Backend {
     async fn exchange(&self, request: &TokenExchange) -> Result<Session> {
         let doing = format!("cannot exchange a token for a session of role {}", request.role.name());
         let call = AwsCall::sts("AssumeRoleWithWebIdentity", doing).with_token(&request.token);
