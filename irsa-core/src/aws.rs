@@ -41,7 +41,7 @@ use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 
-use self::bound::{BoundedAnswers, MOST_BYTES};
+use self::bound::{BoundedAnswers, MAX_BYTES};
 pub use self::checked::check_endpoint_url;
 use self::checked::{CheckedCredentials, endpoint_url};
 pub use self::credentials::credentials_provider;
@@ -73,7 +73,7 @@ impl AwsBackend {
     /// # Errors
     /// `InvalidInput` when the configuration names no region, or none that can be one, or an endpoint URL that is not one.
     pub fn new(config: &SdkConfig) -> Result<Self> {
-        Self::bounded(config, MOST_BYTES)
+        Self::bounded(config, MAX_BYTES)
     }
 
     /// The same, where no answer may have more than so many bytes.

@@ -25,7 +25,7 @@ mod identity;
 mod server_warnings;
 
 pub use self::bulk::{PolicyScope, join_settings, policies_named, version_to_read};
-pub use self::call::{AwsCall, MOST_PAGES, is_finished};
+pub use self::call::{AwsCall, MAX_PAGES, is_finished};
 pub use self::cluster::{
     AccessReview, ApiServerFingerprint, ClusterBackend, ClusterNamespace, ConfigMapReader, DRY_RUN_UNSUPPORTED, DryRun,
     FIELD_MANAGER, FieldOwner, NewServiceAccount, Precondition, ServiceAccount, Takeover,

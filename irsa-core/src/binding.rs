@@ -14,7 +14,7 @@ pub use self::annotations::{
     TOKEN_EXPIRATION_ANNOTATION,
 };
 pub use self::builder::IrsaBindingBuilder;
-pub(crate) use self::checks::{INLINE_QUOTA, MOST_TAGS, check_documents, check_policy_place, check_together};
+pub(crate) use self::checks::{INLINE_QUOTA, MAX_TAGS, check_documents, check_policy_place, check_together};
 use crate::document::PolicyDocument;
 use crate::name::{
     AnnotationKey, Audience, ClusterRef, Description, InlinePolicyName, LabelKey, LabelValue, Namespace, PolicyArn,

@@ -17,7 +17,7 @@ use crate::hint::Hint;
 use crate::name::{AccountId, ClusterArn, ClusterRef, Issuer, Partition, ProviderArn, Region, RoleArn};
 
 /// How long the description of a cluster is kept.
-const KEEP: Duration = Duration::from_secs(600);
+const CACHE_TTL: Duration = Duration::from_secs(600);
 
 /// What stands for a cluster in tags and hashes: its ARN, or the issuer's host and path where it has none.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -214,7 +214,7 @@ impl IdentityBackend for CachedIdentityBackend {
         let slot = Arc::clone(self.clusters.lock().await.entry(cluster.clone()).or_default());
         let mut slot = slot.lock().await;
         if let Some((since, description)) = slot.as_ref()
-            && since.elapsed() < KEEP
+            && since.elapsed() < CACHE_TTL
         {
             return Ok(Some(description.clone()));
         }

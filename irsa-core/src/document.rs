@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::name::Partition;
 
 /// The most characters that IAM takes on the wire for any policy document (IAM API reference, `policyDocumentType`).
-pub(crate) const LONGEST_DOCUMENT: usize = 131_072;
+pub(crate) const MAX_DOCUMENT_LENGTH: usize = 131_072;
 
 /// What a document is for: the two kinds have different grammars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,8 +145,8 @@ pub(crate) fn check_text(field: &'static str, value: &Value) -> Result<()> {
     if let Some(c) = seen.foreign {
         return Err(Error::invalid(field, c.to_string(), "IAM takes no character beyond Latin-1 (U+00FF)"));
     }
-    if seen.count > LONGEST_DOCUMENT {
-        return Err(refused(field, value, format!("must have at most {LONGEST_DOCUMENT} characters")));
+    if seen.count > MAX_DOCUMENT_LENGTH {
+        return Err(refused(field, value, format!("must have at most {MAX_DOCUMENT_LENGTH} characters")));
     }
     Ok(())
 }

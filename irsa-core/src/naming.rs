@@ -6,13 +6,13 @@ use crate::name::{ClusterName, InlinePolicyName, Namespace, RoleName, ServiceAcc
 use crate::ownership::hash;
 
 /// The longest name of a role (IAM API reference, `CreateRole`).
-const LONGEST: usize = 64;
+const MAX_LENGTH: usize = 64;
 /// So many characters the script left of a longer name.
 const LEFT_BY_SCRIPT: usize = 63;
 /// The digits of the hash at the end of a name that was cut.
 const HASH: usize = 8;
 /// So many characters of a default name are never replaced by a hash.
-pub(crate) const KEPT_OF_NAME: usize = LONGEST - HASH - 1;
+pub(crate) const KEPT_OF_NAME: usize = MAX_LENGTH - HASH - 1;
 
 /// How the role of a binding is named where no name is given, and what else is known as the binding's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -23,7 +23,7 @@ pub(crate) const SET_TAG: &str = "irsa.gen3.org/set";
 pub(crate) const SUBJECT_TAG_PREFIX: &str = "irsa.gen3.org/subject.";
 
 /// The longest value of a tag (IAM API reference, `Tag`).
-const LONGEST_VALUE: usize = 256;
+const MAX_VALUE_LENGTH: usize = 256;
 
 /// How the role came to irsa.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -62,11 +62,11 @@ impl Member {
     /// The value of its tag: cut where it is too long, with a hash at the end that tells it from others.
     pub(crate) fn tag_value(&self) -> String {
         let value = self.value();
-        if value.chars().count() <= LONGEST_VALUE {
+        if value.chars().count() <= MAX_VALUE_LENGTH {
             return value;
         }
         let hash = hash(&value, 16);
-        let head: String = value.chars().take(LONGEST_VALUE - hash.len() - 1).collect();
+        let head: String = value.chars().take(MAX_VALUE_LENGTH - hash.len() - 1).collect();
         format!("{head}.{hash}")
     }
 
@@ -86,7 +86,7 @@ impl Member {
             name: SubjectName::parse(name).ok()?,
         };
         // A cut value would read as a name that ends in a hash, so one of full length is known by its hash only.
-        (value.chars().count() < LONGEST_VALUE).then_some(member)
+        (value.chars().count() < MAX_VALUE_LENGTH).then_some(member)
     }
 
     /// The `sub` claim of its tokens, or the pattern for it.

@@ -11,7 +11,7 @@ use crate::invariants::Invariant;
 
 /// How long IAM may take until a write is seen everywhere, before its answer is believed (AWS gives no number; terraform
 /// waits longer, but it waits for cases that are checked before the first write here).
-const LONGEST: Duration = Duration::from_secs(30);
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// The waits between tries: jittered, doubling from 0.2 s to 5 s.
 pub(crate) fn waits() -> ExponentialBuilder {
@@ -19,7 +19,7 @@ pub(crate) fn waits() -> ExponentialBuilder {
         .with_jitter()
         .with_min_delay(Duration::from_millis(200))
         .with_max_delay(Duration::from_secs(5))
-        .with_total_delay(Some(LONGEST))
+        .with_total_delay(Some(MAX_WAIT))
         .without_max_times()
 }
 
@@ -84,6 +84,6 @@ mod tests {
     async fn waiting_ends() {
         let begun = tokio::time::Instant::now();
         let (result, _) = tries(ErrorKind::Conflict, "DeleteConflict", false, u32::MAX).await;
-        assert!(result.is_err() && begun.elapsed() <= LONGEST + Duration::from_secs(6));
+        assert!(result.is_err() && begun.elapsed() <= MAX_WAIT + Duration::from_secs(6));
     }
 }

@@ -7,11 +7,11 @@ pub(crate) use self::nearest::{did_you_mean, nearest};
 
 /// A value as it stands in a message: quoted, control characters escaped, cut when it is long.
 pub(crate) fn shown(value: &str) -> String {
-    const LONGEST: usize = 120;
-    if value.chars().count() <= LONGEST {
+    const MAX_SHOWN: usize = 120;
+    if value.chars().count() <= MAX_SHOWN {
         return format!("{value:?}");
     }
-    let head: String = value.chars().take(LONGEST).collect();
+    let head: String = value.chars().take(MAX_SHOWN).collect();
     format!("{head:?}… ({} characters)", value.chars().count())
 }
 

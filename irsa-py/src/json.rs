@@ -17,7 +17,7 @@ const DEEPEST: usize = 127;
 
 /// The most values of one argument: more than the roles of an account at their quotas have. A structure that holds its parts
 /// in many places can be far larger than what Python keeps of it.
-const MOST_VALUES: usize = 2_000_000;
+const MAX_VALUES: usize = 2_000_000;
 
 /// JSON as it was given: text, so that errors can give line and column, or an object.
 #[derive(Clone, Debug)]
@@ -49,12 +49,12 @@ impl Input {
 
 /// Takes a value that is nothing but JSON: dict, list, tuple, str, int, float, bool, None. `argument` is how errors call it.
 pub(crate) fn from_python(argument: &str, object: &Bound<'_, PyAny>) -> Result<Value> {
-    read(&Place::argument(argument, object), Dates::Refused, &Cell::new(MOST_VALUES))
+    read(&Place::argument(argument, object), Dates::Refused, &Cell::new(MAX_VALUES))
 }
 
 /// As [`from_python`], for what boto3 answers: dates are taken as text, but not inside of policy documents.
 pub(crate) fn from_answer(argument: &str, object: &Bound<'_, PyAny>) -> Result<Value> {
-    read(&Place::argument(argument, object), Dates::Text, &Cell::new(MOST_VALUES))
+    read(&Place::argument(argument, object), Dates::Text, &Cell::new(MAX_VALUES))
 }
 
 /// Gives plain Python values: dict, list, str, int, float, bool, None.
@@ -160,7 +160,7 @@ fn read(place: &Place<'_, '_>, dates: Dates, left: &Cell<usize>) -> Result<Value
     let object = place.object;
     match left.get().checked_sub(1) {
         Some(rest) => left.set(rest),
-        None => return Err(invalid(format!("{}: holds more than {MOST_VALUES} values", place.root()))),
+        None => return Err(invalid(format!("{}: holds more than {MAX_VALUES} values", place.root()))),
     }
     if object.is_none() {
         return Ok(Value::Null);

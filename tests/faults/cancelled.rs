@@ -12,13 +12,13 @@ use super::scenario::{Scenario, scenarios};
 use super::{block_on, count, in_parallel, none_of, sandbox};
 
 /// In how many steps a run may end.
-const MOST_STEPS: u64 = 400;
+const MAX_STEPS: u64 = 400;
 
 /// Polls a run so often, then drops it. Whether it had ended before.
 ///
 /// Each call waits before and after its effect, and no two for the same time, so that each step is one of one call.
 async fn drop_after(steps: u64, scenario: &Scenario, sandbox: &irsa_core::Sandbox) -> bool {
-    for number in 1..=MOST_STEPS {
+    for number in 1..=MAX_STEPS {
         sandbox.faults().delay(At::call(number), Duration::from_millis(1 + 37 * number % 101));
         sandbox.faults().answer_late(At::call(number), Duration::from_millis(1 + 53 * number % 89));
     }
@@ -38,7 +38,7 @@ async fn drop_after(steps: u64, scenario: &Scenario, sandbox: &irsa_core::Sandbo
 fn dropped_everywhere(scenario: &Scenario) -> (u64, Vec<String>) {
     let course = Course::new(scenario.clone());
     let mut complaints = Vec::new();
-    for steps in 1..MOST_STEPS {
+    for steps in 1..MAX_STEPS {
         let start = sandbox(&scenario.before);
         if block_on(drop_after(steps, scenario, &start)) {
             return (steps, complaints);
@@ -52,7 +52,7 @@ fn dropped_everywhere(scenario: &Scenario) -> (u64, Vec<String>) {
             complaints.push(format!("{} dropped after {steps} steps: {second:?}, {differs:?}", scenario.name));
         }
     }
-    (MOST_STEPS, vec![format!("{} does not end", scenario.name)])
+    (MAX_STEPS, vec![format!("{} does not end", scenario.name)])
 }
 
 /// The number of steps after which a run was dropped, and what went wrong.

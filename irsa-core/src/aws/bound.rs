@@ -11,7 +11,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use http_body_util::Limited;
 
 /// The most bytes of an answer. A page of 1,000 roles, each with its documents at their quotas and URL-encoded, is 60 MB.
-pub(super) const MOST_BYTES: usize = 128 << 20;
+pub(super) const MAX_BYTES: usize = 128 << 20;
 
 /// Ends an answer that has more bytes.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use tracing::field::Empty;
 use super::AwsBackend;
 use super::error::error_of;
 pub(super) use crate::backend::AwsCall as Call;
-use crate::backend::MOST_PAGES;
+use crate::backend::MAX_PAGES;
 use crate::error::Result;
 
 /// What the SDK's `send` gives.
@@ -82,7 +82,7 @@ impl Call<'_> {
     {
         let mut all = Vec::new();
         let mut marker = None;
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let Some(page) = self.find(request(marker.clone()), absent).await? else {
                 return Ok(None);
             };
@@ -96,7 +96,7 @@ impl Call<'_> {
             }
             marker = next;
         }
-        Err(self.malformed(format!("it has more than {MOST_PAGES} pages")))
+        Err(self.malformed(format!("it has more than {MAX_PAGES} pages")))
     }
 
     async fn observed<T, E>(&self, request: impl Future<Output = Sent<T, E>>) -> Sent<T, E>

@@ -23,7 +23,7 @@ use crate::name::{ClusterName, Partition, Region};
 /// aws-iam-authenticator, `pkg/token/token.go`: `v1Prefix`, `clusterIDHeader`, `maxTokenLenBytes`.
 const PREFIX: &str = "k8s-aws-v1.";
 const CLUSTER_HEADER: &str = "x-k8s-aws-id";
-const LONGEST: usize = 4096;
+const MAX_LENGTH: usize = 4096;
 
 /// awscli, `eks/get_token.py`: `URL_TIMEOUT`. The server goes by the date of the signature, not by this.
 const URL_EXPIRES: Duration = Duration::from_secs(60);
@@ -94,9 +94,9 @@ impl EksTokenSource {
     fn presigned(&self, credentials: Credentials, now: SystemTime) -> Result<SecretString> {
         let url = presigned_url(&self.cluster, &self.region, credentials, now)?;
         let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(url));
-        if token.len() > LONGEST {
+        if token.len() > MAX_LENGTH {
             return Err(Error::new(ErrorKind::Unexpected, doing(&self.cluster))
-                .with_cause(format!("it has {} characters, and the API server takes {LONGEST}", token.len()))
+                .with_cause(format!("it has {} characters, and the API server takes {MAX_LENGTH}", token.len()))
                 .with_hint("the session token of the AWS credentials is too long: use a session with fewer tags"));
         }
         Ok(token.into())

@@ -23,7 +23,7 @@ pub enum PolicyScope {
 const AWS_PATHS: [&str; 4] = ["/", "/service-role/", "/job-function/", "/aws-service-role/"];
 
 /// Up to so many names are asked for one by one; for more, the list of the AWS-managed policies (two pages) is read.
-const FEW: usize = 8;
+const LIST_THRESHOLD: usize = 8;
 
 /// Joins the two lists that have every role: `details` of `GetAccountAuthorizationDetails`, and the `settings` by name
 /// of `ListRoles`, which alone has description and longest session (IAM API reference, `RoleDetail` lacks both).
@@ -94,7 +94,7 @@ where
     }
     let own = async { LookUp { name: None, found: list(PolicyScope::Local).await } };
     let aws = async {
-        if names.len() > FEW {
+        if names.len() > LIST_THRESHOLD {
             return vec![LookUp { name: None, found: list(PolicyScope::Aws).await }];
         }
         let candidates = names.iter().flat_map(|name| AWS_PATHS.iter().map(move |path| (name, path)));

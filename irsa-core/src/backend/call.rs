@@ -17,7 +17,7 @@ use crate::name::{ClusterRef, RoleArn};
 
 /// The most pages of one list. Quotas end far below (10,000 roles); IAM may answer with fewer entries than it was asked
 /// for (IAM API reference, `MaxItems`).
-pub const MOST_PAGES: usize = 500;
+pub const MAX_PAGES: usize = 500;
 
 /// What IAM takes for the longest session of a role that names none, in seconds (IAM API reference, `Role`,
 /// `MaxSessionDuration`).

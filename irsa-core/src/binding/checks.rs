@@ -18,7 +18,7 @@ use crate::name::{
 use crate::trust::{trust_statements as trust_policy_statements, trust_statements_of_text};
 
 /// The most tags that a role can have (IAM user guide, "IAM and AWS STS quotas"); not adjustable.
-pub(crate) const MOST_TAGS: usize = 50;
+pub(crate) const MAX_TAGS: usize = 50;
 /// The most characters of all inline policies of a role together (same source); not adjustable.
 pub(crate) const INLINE_QUOTA: usize = 10_240;
 /// The most bytes of all annotations of an object together (Kubernetes, `ValidateAnnotationsSize`).
@@ -70,8 +70,8 @@ pub(super) fn tags(pairs: Vec<(String, String)>) -> Result<BTreeMap<TagKey, TagV
     }
     // Owner and origin are tags too.
     const OWN_TAGS: usize = 2;
-    if tags.len() + OWN_TAGS > MOST_TAGS {
-        let rule = format!("a role has at most {MOST_TAGS} tags, and irsa needs {OWN_TAGS} of them");
+    if tags.len() + OWN_TAGS > MAX_TAGS {
+        let rule = format!("a role has at most {MAX_TAGS} tags, and irsa needs {OWN_TAGS} of them");
         return Err(Error::invalid("tags", format!("{} tags", tags.len()), rule));
     }
     Ok(tags)

@@ -24,7 +24,7 @@ use crate::name::{Namespace, ServiceAccountName};
 /// The size of a page: what kubectl asks for.
 const PAGE: u32 = 500;
 /// The most pages of one list: a million objects.
-pub(super) const MOST_PAGES: usize = 2_000;
+pub(super) const MAX_PAGES: usize = 2_000;
 
 type HttpRequest = http::Request<Vec<u8>>;
 
@@ -197,7 +197,7 @@ impl KubeCluster {
     {
         let connection = self.connection().await?;
         let (mut items, mut token, mut begun_again) = (Vec::new(), None, false);
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let params = ListParams { limit: Some(PAGE), continue_token: token.take(), ..ListParams::default() };
             let request = buildable(operation, path.list(&params))?;
             match connection.read::<List<T>>(operation, request, ONE_PAGE).await {
@@ -216,7 +216,7 @@ impl KubeCluster {
                 Err(failure) => return Err(failure.into_error()),
             }
         }
-        let cause = format!("the list has not ended after {MOST_PAGES} pages");
+        let cause = format!("the list has not ended after {MAX_PAGES} pages");
         Err(Error::new(ErrorKind::Unexpected, operation.to_owned()).with_cause(cause))
     }
 }

@@ -25,9 +25,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::name::EksHost;
 
 /// The longest that one request may take, from connecting to the last byte; the API server itself gives up after 60 s.
-const LONGEST_REQUEST: Duration = Duration::from_secs(30);
+const MAX_REQUEST: Duration = Duration::from_secs(30);
 /// The longest wait that the server may ask for before the next try.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const MAX_WAIT: Duration = Duration::from_secs(10);
 /// The largest answer about one object: etcd holds at most 1.5 MB of one.
 pub(super) const ONE_OBJECT: usize = 8 << 20;
 /// The largest page of a list.
@@ -186,7 +186,7 @@ impl Connection {
             status = tracing::field::Empty,
             audit_id = tracing::field::Empty,
         );
-        let backoff = ExponentialBuilder::default().with_max_times(4).with_max_delay(LONGEST_WAIT).with_jitter();
+        let backoff = ExponentialBuilder::default().with_max_times(4).with_max_delay(MAX_WAIT).with_jitter();
         (|| self.attempt(operation, &request, most))
             .retry(backoff)
             .when(|failure: &Failure| {
@@ -263,8 +263,8 @@ impl Connection {
             warning::pass_on(&head.headers);
             Ok(Answer { status: head.status, retry_after: retry_after(&head.headers), body })
         };
-        tokio::time::timeout(LONGEST_REQUEST, exchange).await.unwrap_or_else(|_| {
-            let cause = format!("{} gave no answer within {} s", self.server(), LONGEST_REQUEST.as_secs());
+        tokio::time::timeout(MAX_REQUEST, exchange).await.unwrap_or_else(|_| {
+            let cause = format!("{} gave no answer within {} s", self.server(), MAX_REQUEST.as_secs());
             Err(Error::new(ErrorKind::Timeout, operation.to_owned()).with_cause(cause))
         })
     }
@@ -361,7 +361,7 @@ fn broken_off(operation: &str, most: usize, error: &(dyn StdError + 'static)) ->
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+    Some(Duration::from_secs(seconds).min(MAX_WAIT))
 }
 
 #[cfg(test)]

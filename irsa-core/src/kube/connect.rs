@@ -26,7 +26,7 @@ use crate::text::shown;
 use crate::url;
 
 /// The longest wait for a TCP connection: an endpoint that is private to a VPC gives no answer at all.
-const LONGEST_CONNECT: Duration = Duration::from_secs(10);
+const MAX_CONNECT: Duration = Duration::from_secs(10);
 
 /// What beside its configuration decides how an API server is reached.
 #[derive(Clone, Debug, Default)]
@@ -106,7 +106,7 @@ fn build(mut config: Config, proxy: Option<ProxyAddress>) -> Result<Connection> 
     tcp.enforce_http(false);
     // kube leaves Nagle's algorithm on (kube issue 2056): the first request would wait 40 ms for a delayed ACK.
     tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(config.connect_timeout.unwrap_or(LONGEST_CONNECT).min(LONGEST_CONNECT)));
+    tcp.set_connect_timeout(Some(config.connect_timeout.unwrap_or(MAX_CONNECT).min(MAX_CONNECT)));
     let http = match &proxy {
         None => {
             let tls = config.rustls_https_connector_with_connector(tcp).map_err(unusable)?;

@@ -240,7 +240,7 @@ async fn an_expired_list_is_begun_again_once() {
 
 #[tokio::test]
 async fn a_list_without_end_is_given_up() {
-    let server = Server::new(std::iter::repeat_n(page(&[], "more"), super::backend::MOST_PAGES));
+    let server = Server::new(std::iter::repeat_n(page(&[], "more"), super::backend::MAX_PAGES));
     let error = server.cluster().service_accounts().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unexpected);
     server.seen();

@@ -80,7 +80,7 @@ fn is_prologue(text: &str) -> bool {
 }
 
 /// The most keys, values, lists and mappings of a document: those of some 100,000 bindings.
-const MOST_NODES: usize = 8_000_000;
+const MAX_NODES: usize = 8_000_000;
 
 fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
@@ -88,8 +88,8 @@ fn options() -> serde_saphyr::Options {
         strict_booleans: true,
         // As many as the bytes that a file may have can hold; what aliases multiply is bounded by itself.
         budget: serde_saphyr::budget! {
-            max_events: MOST_NODES * 2,
-            max_nodes: MOST_NODES,
+            max_events: MAX_NODES * 2,
+            max_nodes: MAX_NODES,
             // One boundary may well be that of hundreds of bindings.
             enforce_alias_anchor_ratio: false,
         },

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// The longest ARN (IAM API reference, `arnType`).
-const LONGEST_ARN: usize = 2048;
+const MAX_ARN_LENGTH: usize = 2048;
 
 /// The ARN of a role: `arn:PARTITION:iam::ACCOUNT:role[/PATH]/NAME`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -169,8 +169,8 @@ struct Parts<'a> {
 }
 
 fn parts<'a>(field: &'static str, text: &'a str, form: &'static str) -> Result<Parts<'a>> {
-    if text.len() > LONGEST_ARN {
-        return Err(InvalidName::new(field, text, format!("must have at most {LONGEST_ARN} characters")));
+    if text.len() > MAX_ARN_LENGTH {
+        return Err(InvalidName::new(field, text, format!("must have at most {MAX_ARN_LENGTH} characters")));
     }
     let split: Vec<&str> = text.splitn(6, ':').collect();
     let [arn, partition, service, region, account, resource] = split[..] else {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::binding::{MOST_TAGS, check_documents, check_policy_place};
+use crate::binding::{MAX_TAGS, check_documents, check_policy_place};
 use crate::cluster_identity::{ClusterId, ClusterIdentity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::invariants::Invariant;
@@ -101,7 +101,7 @@ impl<'a> Goal<'a> {
             |key: &str| [OWNER_TAG, ORIGIN_TAG, OVERFLOW_TAG].contains(&key) || key.starts_with(SUBJECT_TAG_PREFIX);
         let others = standing.keys().filter(|key| !ours(key) && !tags.contains_key(*key)).count();
         let own = [OWNER_TAG, ORIGIN_TAG].len();
-        let room = MOST_TAGS.saturating_sub(others + tags.len() + own);
+        let room = MAX_TAGS.saturating_sub(others + tags.len() + own);
         tags.insert(OWNER_TAG.to_owned(), owner.tag_value());
         if let Some(origin) = origin {
             tags.insert(ORIGIN_TAG.to_owned(), origin.as_str().to_owned());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Plan, Step};
 use crate::backend::Quotas;
-use crate::binding::{INLINE_QUOTA, MOST_TAGS};
+use crate::binding::{INLINE_QUOTA, MAX_TAGS};
 use crate::document::PolicyDocument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::invariants::Invariant;
@@ -179,7 +179,7 @@ pub(super) fn tags(before: usize, after: usize) -> Use {
     Use {
         what: "tags on a role",
         words: "The number of tags has reached the maximum limit",
-        quota: Some(count(MOST_TAGS)),
+        quota: Some(count(MAX_TAGS)),
         before: count(before),
         after: count(after),
         way_out: "take tags away; irsa needs one for the owner, one for the origin, and one for each further subject",

@@ -14,7 +14,7 @@ use crate::hint::Hint;
 use crate::name::{AnnotationKey, LabelKey, LabelValue, Namespace, ServiceAccountName};
 
 /// The most bytes of all annotations of an object (Kubernetes documentation, "Annotations").
-const MOST_ANNOTATIONS: usize = 262_144;
+const MAX_ANNOTATIONS: usize = 262_144;
 
 /// What to do about a write that met another one.
 const SEE_AGAIN: &str = "somebody changed it at the same time; the same command again sees what is there now";
@@ -279,8 +279,8 @@ fn check_metadata(
         AnnotationKey::new(key).map_err(|error| invalid("annotations", &value(key), error.to_string()))?;
     }
     let total: usize = annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
-    if total > MOST_ANNOTATIONS {
-        return Err(invalid("annotations", "Too long: ", format!("may not be more than {MOST_ANNOTATIONS} bytes")));
+    if total > MAX_ANNOTATIONS {
+        return Err(invalid("annotations", "Too long: ", format!("may not be more than {MAX_ANNOTATIONS} bytes")));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::backend::OidcProvider;
 use crate::name::{Audience, ProviderArn};
 
 /// The most audiences of a provider (IAM user guide, "IAM and AWS STS quotas").
-const MOST_AUDIENCES: usize = 100;
+const MAX_AUDIENCES: usize = 100;
 
 impl SandboxState {
     pub(super) fn provider(&self, arn: &ProviderArn) -> Option<&ProviderState> {
@@ -26,7 +26,7 @@ impl SandboxState {
         for audience in &provider.audiences {
             check_audience(audience)?;
         }
-        if provider.audiences.len() > MOST_AUDIENCES {
+        if provider.audiences.len() > MAX_AUDIENCES {
             return Err(too_many_audiences());
         }
         let tags = super::roles::merge_tags(&Default::default(), &provider.tags, self.quotas.tags_per_role)?;
@@ -53,7 +53,7 @@ impl SandboxState {
         if provider.audiences.iter().any(|known| known == audience.as_str()) {
             return Ok(());
         }
-        if provider.audiences.len() >= MOST_AUDIENCES {
+        if provider.audiences.len() >= MAX_AUDIENCES {
             return Err(too_many_audiences());
         }
         provider.audiences.push(audience.to_string());
@@ -78,7 +78,7 @@ fn check_audience(audience: &str) -> Answer<()> {
 }
 
 fn too_many_audiences() -> Refusal {
-    let message = format!("Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: {MOST_AUDIENCES}");
+    let message = format!("Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: {MAX_AUDIENCES}");
     Refusal::aws("LimitExceeded", message)
 }
 

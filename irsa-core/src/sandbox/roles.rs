@@ -12,7 +12,7 @@ use crate::document::{DocumentKind, check, check_principals, misplaced, parse_st
 use crate::name::{Description, InlinePolicyName, PolicyArn, RoleArn, RoleName, SessionDuration, TagKey, TagValue};
 
 /// The most tags of one request (IAM API reference, `tagListType`).
-const MOST_TAGS_AT_ONCE: usize = 50;
+const MAX_TAGS_AT_ONCE: usize = 50;
 
 impl SandboxState {
     /// The role of a name, whatever its case.
@@ -259,8 +259,8 @@ pub(super) fn merge_tags(
     more: &BTreeMap<String, String>,
     quota: u64,
 ) -> Answer<BTreeMap<String, String>> {
-    if more.len() > MOST_TAGS_AT_ONCE {
-        let rule = format!("must have length less than or equal to {MOST_TAGS_AT_ONCE}");
+    if more.len() > MAX_TAGS_AT_ONCE {
+        let rule = format!("must have length less than or equal to {MAX_TAGS_AT_ONCE}");
         return Err(Refusal::validation("tags", &format!("{more:?}"), &rule));
     }
     let keys: BTreeSet<String> = more.keys().map(|key| key.to_lowercase()).collect();

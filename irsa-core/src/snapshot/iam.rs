@@ -16,7 +16,7 @@ use crate::name::{Audience, InlinePolicyName, PolicyArn, PolicyRef, ProviderArn,
 use crate::request::Request;
 
 /// Up to so many policies are looked up by ARN one by one; for more, the list of names is read.
-const FEW: usize = 8;
+const LIST_THRESHOLD: usize = 8;
 
 /// The path of policies that belong to services and cannot be attached to roles of others.
 const OF_SERVICES: &str = "/aws-service-role/";
@@ -55,7 +55,7 @@ impl IamSnapshot {
             }
         }
         unknown.retain(|arn| !attached.contains(*arn));
-        if unknown.len() > FEW {
+        if unknown.len() > LIST_THRESHOLD {
             names.extend(unknown.iter().map(|arn| arn.name().to_owned()));
         }
         let by_name = |detail: RoleDetail| (detail.role.arn.name().as_str().to_ascii_lowercase(), detail);

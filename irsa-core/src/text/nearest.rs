@@ -3,7 +3,7 @@
 /// The names nearest to a misspelt one: edit distance at most 3, at most 3 names, nearest first.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     const FARTHEST: usize = 3;
-    const MOST: usize = 3;
+    const MAX_NAMES: usize = 3;
     let wanted = name.to_lowercase();
     let mut near: Vec<(usize, &str)> = known
         .into_iter()
@@ -13,7 +13,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .collect();
     near.sort_unstable();
     near.dedup();
-    near.into_iter().take(MOST).map(|(_, candidate)| candidate).collect()
+    near.into_iter().take(MAX_NAMES).map(|(_, candidate)| candidate).collect()
 }
 
 /// "did you mean a, b or c?", or nothing when nothing is near.

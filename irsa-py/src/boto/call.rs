@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use irsa_core::Result;
-use irsa_core::backend::{AwsCall, MOST_PAGES};
+use irsa_core::backend::{AwsCall, MAX_PAGES};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::de::DeserializeOwned;
@@ -114,7 +114,7 @@ impl Method<'_> {
     ) -> Result<Option<Vec<T>>> {
         let mut all = Vec::new();
         let mut marker: Option<String> = None;
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let mut keywords = keywords.clone();
             keywords.insert("MaxItems".to_owned(), PAGE.into());
             if let Some(marker) = &marker {
@@ -136,7 +136,7 @@ impl Method<'_> {
             }
             marker = next;
         }
-        Err(self.call.malformed(format!("it has more than {MOST_PAGES} pages")))
+        Err(self.call.malformed(format!("it has more than {MAX_PAGES} pages")))
     }
 
     /// What it is called as in errors.

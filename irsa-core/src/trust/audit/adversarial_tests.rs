@@ -13,7 +13,7 @@ use super::{AuditedRole, Surroundings, audit, who_can};
 
 const APP: &str = "system:serviceaccount:ns:app";
 /// Generous: a bound that is missing costs minutes.
-const LONGEST: Duration = Duration::from_secs(20);
+const MAX_DURATION: Duration = Duration::from_secs(20);
 
 fn with_principal(mut statement: Value, principal: Value) -> Value {
     statement["Principal"] = principal;
@@ -128,7 +128,7 @@ fn small_documents_take_little_time() {
     ] {
         let begun = Instant::now();
         let found = found_in(&role(statements), &around());
-        assert!(begun.elapsed() < LONGEST, "{name}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < MAX_DURATION, "{name}: {:?}", begun.elapsed());
         assert!(!found.is_empty(), "{name}");
     }
 }

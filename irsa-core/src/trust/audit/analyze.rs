@@ -168,7 +168,7 @@ impl Judging<'_> {
         if let (Some(accounts), true) = (self.ground.accounts(self.provider), id != FindingId::StaleSubject) {
             let mut parts: Vec<&Seen> = subjects.iter().map(|(seen, _)| *seen).collect();
             parts.dedup_by_key(|seen| &seen.part.pattern);
-            for seen in parts.iter().take(messages::MOST).filter(|seen| !seen.part.is_one_subject()) {
+            for seen in parts.iter().take(messages::MAX_LISTED).filter(|seen| !seen.part.is_one_subject()) {
                 found.evidence.push(accounts.fitting(&seen.part.pattern, &seen.part.except).shown());
             }
         }
@@ -284,7 +284,9 @@ fn anybody(reading: &Reading<'_>, open: Truth, others: &[OtherPrincipal], raw: &
             found.severity = Severity::Medium;
         }
         found.evidence = wild.iter().map(|other| messages::principal(other)).collect();
-        found.evidence.extend(statement.tests.iter().take(messages::MOST).map(crate::trust::evaluate::explain::shown));
+        found
+            .evidence
+            .extend(statement.tests.iter().take(messages::MAX_LISTED).map(crate::trust::evaluate::explain::shown));
         found.repair = Repair::Principal;
         raw.push(found);
     }
@@ -364,7 +366,7 @@ fn other_sides(others: &[OtherPrincipal], seen: &[Seen], raw: &mut Vec<Raw>) {
         if foreign.iter().all(|other| other.conditional) {
             found.severity = Severity::Info;
         }
-        found.evidence = foreign.iter().take(messages::MOST).map(|other| messages::principal(other)).collect();
+        found.evidence = foreign.iter().take(messages::MAX_LISTED).map(|other| messages::principal(other)).collect();
         raw.push(found);
     }
 }
@@ -390,9 +392,9 @@ fn placeholders(reading: &Reading<'_>, raw: &mut Vec<Raw>) {
         let mut found = Raw::new(FindingId::Placeholder, of_statement.first().map(|gap| gap.statement), message);
         let lines =
             of_statement.iter().map(|gap| format!("{} in {}", gap.placeholder, gap.place.trim_end_matches(',')));
-        found.evidence = lines.take(messages::MOST).collect();
-        if of_statement.len() > messages::MOST {
-            found.evidence.push(format!("and {} more", of_statement.len() - messages::MOST));
+        found.evidence = lines.take(messages::MAX_LISTED).collect();
+        if of_statement.len() > messages::MAX_LISTED {
+            found.evidence.push(format!("and {} more", of_statement.len() - messages::MAX_LISTED));
         }
         raw.push(found);
     }
@@ -421,6 +423,6 @@ fn powerful(reading: &Reading<'_>, seen: &[Seen], raw: &mut Vec<Raw>) {
     if reading.role.permissions_boundary.is_some() {
         found.severity = Severity::Medium;
     }
-    found.evidence = patterns.into_iter().take(messages::MOST).chain([why]).collect();
+    found.evidence = patterns.into_iter().take(messages::MAX_LISTED).chain([why]).collect();
     raw.push(found);
 }

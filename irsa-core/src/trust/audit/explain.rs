@@ -86,13 +86,13 @@ pub(in crate::trust) fn tests(statement: &Statement, provider: &ProviderArn, id:
             if of_subject.is_empty() {
                 lines.push(format!("no test of {key}"));
             }
-            lines.extend(of_subject.iter().take(messages::MOST).map(|test| shown(test)));
+            lines.extend(of_subject.iter().take(messages::MAX_LISTED).map(|test| shown(test)));
             let holds = |test: &&&Test| format!("{} holds, since its tokens do not have the key", shown(test));
-            lines.extend(foreign.iter().take(messages::MOST).map(|test| holds(&test)));
+            lines.extend(foreign.iter().take(messages::MAX_LISTED).map(|test| holds(&test)));
             lines
         }
         FindingId::StaleSubject | FindingId::DefaultServiceAccount | FindingId::Undecided => Vec::new(),
-        _ => of_subject.iter().take(messages::MOST).map(|test| shown(test)).collect(),
+        _ => of_subject.iter().take(messages::MAX_LISTED).map(|test| shown(test)).collect(),
     }
 }
 
@@ -118,7 +118,7 @@ pub(in crate::trust) fn nobody(reading: &Reading<'_>, ground: &Ground<'_>, seen:
         if of_statement.iter().any(|seen| is_seen(seen)) {
             let dead: Vec<&&Seen> = of_statement.iter().filter(|seen| !is_seen(seen)).collect();
             let lines: Vec<String> =
-                dead.iter().take(messages::MOST).map(|seen| dead_subject(seen, statement)).collect();
+                dead.iter().take(messages::MAX_LISTED).map(|seen| dead_subject(seen, statement)).collect();
             if !lines.is_empty() {
                 let mut found =
                     Raw::new(FindingId::AdmitsNobody, index, format!("some of its values let nobody in: {}", lines[0]));
@@ -146,7 +146,7 @@ pub(in crate::trust) fn nobody(reading: &Reading<'_>, ground: &Ground<'_>, seen:
         if let [first, ..] = &lines[..] {
             let mut found = Raw::new(FindingId::AdmitsNobody, index, format!("nobody gets in by it: {first}"));
             lines.dedup();
-            found.evidence = lines.into_iter().take(messages::MOST).collect();
+            found.evidence = lines.into_iter().take(messages::MAX_LISTED).collect();
             raw.push(found);
         }
     }

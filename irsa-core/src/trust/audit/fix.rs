@@ -26,7 +26,7 @@ use crate::trust::evaluate::policy_value::is_of_an_issuer;
 use crate::trust::issuers::{Coverage, IssuerKind};
 
 /// The most audiences of a document whose repairs are proved.
-const MOST_AUDIENCES: usize = 100;
+const MAX_AUDIENCES: usize = 100;
 
 /// The document with a finding repaired; `all` are the findings of the document as it is.
 pub(in crate::trust) fn repaired(
@@ -399,7 +399,7 @@ fn admits_no_more(old: &Reading<'_>, new: &Reading<'_>, providers: BTreeSet<Prov
         audiences.extend(new.audiences(Standing::NotKnown));
         audiences.insert(UNNAMED_AUDIENCE.to_owned());
         // What is not proved is not proposed.
-        if audiences.len() > MOST_AUDIENCES || old.work.is_spent() {
+        if audiences.len() > MAX_AUDIENCES || old.work.is_spent() {
             return false;
         }
         for audience in audiences {

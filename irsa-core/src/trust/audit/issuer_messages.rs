@@ -88,14 +88,14 @@ fn tenant(kind: IssuerKind) -> &'static str {
 /// The subjects that show a finding, and what those in doubt depend on.
 pub(in crate::trust) fn evidence(id: FindingId, subjects: &[Trusted<'_>]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for (seen, _) in subjects.iter().take(messages::MOST) {
+    for (seen, _) in subjects.iter().take(messages::MAX_LISTED) {
         let line = format!("trusts {}", messages::part(&seen.part));
         if !lines.contains(&line) {
             lines.push(line);
         }
     }
-    if subjects.len() > messages::MOST {
-        lines.push(format!("and {} more", subjects.len() - messages::MOST));
+    if subjects.len() > messages::MAX_LISTED {
+        lines.push(format!("and {} more", subjects.len() - messages::MAX_LISTED));
     }
     if id == FindingId::Undecided {
         let mut conditions: Vec<String> = Vec::new();
@@ -105,7 +105,7 @@ pub(in crate::trust) fn evidence(id: FindingId, subjects: &[Trusted<'_>]) -> Vec
                 conditions.push(line);
             }
         }
-        lines.extend(conditions.into_iter().take(messages::MOST));
+        lines.extend(conditions.into_iter().take(messages::MAX_LISTED));
     }
     lines
 }

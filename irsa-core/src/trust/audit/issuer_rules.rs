@@ -178,7 +178,7 @@ impl IssuerRules<'_> {
             let named = ["sub", "aud"].iter().any(|claim| json_edit::is_claim(&test.key, self.provider, claim));
             json_edit::is_of(&test.key, self.provider) && !named
         };
-        let tests = statement.tests.iter().filter(of_claim).take(messages::MOST);
+        let tests = statement.tests.iter().filter(of_claim).take(messages::MAX_LISTED);
         let why = |test: &Test| match self.claim(test) {
             Some(_) if test.of_absent() == Truth::True => "holds for a token without the claim",
             Some(_) => "can be met by tokens of everybody",
@@ -229,7 +229,7 @@ impl IssuerRules<'_> {
                 found.severity = Severity::Info;
             }
             found.provider = Some(self.provider.clone());
-            found.evidence = tests.iter().take(messages::MOST).map(|test| shown(test)).collect();
+            found.evidence = tests.iter().take(messages::MAX_LISTED).map(|test| shown(test)).collect();
             raw.push(found);
         }
     }

@@ -7,14 +7,14 @@ use super::subject_pattern::Place;
 use crate::trust::evaluate::subjects::SubjectPart;
 
 /// Longer lists are cut.
-pub(in crate::trust) const MOST: usize = 5;
+pub(in crate::trust) const MAX_LISTED: usize = 5;
 
 /// A list in a sentence, cut where it is long.
 pub(in crate::trust) fn few(texts: &[String]) -> String {
     match texts {
         [] => "nothing".to_owned(),
-        texts if texts.len() <= MOST => texts.join(", "),
-        texts => format!("{} and {} more", texts[..MOST].join(", "), texts.len() - MOST),
+        texts if texts.len() <= MAX_LISTED => texts.join(", "),
+        texts => format!("{} and {} more", texts[..MAX_LISTED].join(", "), texts.len() - MAX_LISTED),
     }
 }
 
@@ -103,13 +103,13 @@ pub(in crate::trust) fn message(id: FindingId, cluster: &str, subjects: &[(&Seen
 pub(in crate::trust) fn evidence(subjects: &[(&Seen, &Place)]) -> Vec<String> {
     let mut parts: Vec<&SubjectPart> = subjects.iter().map(|(seen, _)| &seen.part).collect();
     parts.dedup();
-    let mut lines: Vec<String> = parts.iter().take(MOST).map(|seen| format!("lets in {}", part(seen))).collect();
-    if parts.len() > MOST {
-        lines.push(format!("and {} more", parts.len() - MOST));
+    let mut lines: Vec<String> = parts.iter().take(MAX_LISTED).map(|seen| format!("lets in {}", part(seen))).collect();
+    if parts.len() > MAX_LISTED {
+        lines.push(format!("and {} more", parts.len() - MAX_LISTED));
     }
     let mut conditions: Vec<String> =
         parts.iter().flat_map(|part| &part.conditions).map(|condition| format!("if {condition}")).collect();
     conditions.dedup();
-    lines.extend(conditions.into_iter().take(MOST));
+    lines.extend(conditions.into_iter().take(MAX_LISTED));
     lines
 }

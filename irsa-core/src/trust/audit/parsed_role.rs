@@ -10,7 +10,7 @@ use super::context::{Ground, Standing};
 use super::json_edit;
 use super::subject_pattern::{Place, is_somebody, places};
 use super::template::Template;
-use crate::document::{LONGEST_DOCUMENT, one_or_many, parse_strict};
+use crate::document::{MAX_DOCUMENT_LENGTH, one_or_many, parse_strict};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Audience, Issuer, ProviderArn, RoleArn, SUBJECT_PREFIX};
 use crate::ownership::Ownership;
@@ -80,7 +80,7 @@ impl<'a> Reading<'a> {
             return Err(if causes.is_empty() { error } else { error.with_cause(causes.join(": ")) });
         }
         let text = &role.trust_policy;
-        if text.len() > LONGEST_DOCUMENT || !text.is_ascii() {
+        if text.len() > MAX_DOCUMENT_LENGTH || !text.is_ascii() {
             TrustDocument::parse(text)?;
         }
         let written = parse_strict("trust policy", text)?;

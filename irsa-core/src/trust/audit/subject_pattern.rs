@@ -9,9 +9,9 @@ use crate::trust::evaluate::subjects::SubjectPart;
 use crate::trust::issuers::{IssuerKind, is_of_a_cluster};
 
 /// The most places that one pattern is told by; one with so many wildcards is told as everything.
-const MOST: usize = 256;
+const MAX_PATTERNS: usize = 256;
 /// The longest pattern of a name: 253 characters, with a `*` beside each.
-const LONGEST_NAME: usize = 2 * 253 + 1;
+const MAX_NAME_LENGTH: usize = 2 * 253 + 1;
 
 /// Service accounts by a pattern of the namespace and one of the name, each on its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,14 +125,14 @@ fn split(pattern: &str) -> Vec<Place> {
                 '*' => (&rest[..=at], &rest[at..], true),
                 _ => continue,
             };
-            if tail.len() > LONGEST_NAME || tail.contains(&':') {
+            if tail.len() > MAX_NAME_LENGTH || tail.contains(&':') {
                 continue;
             }
             let (namespace, name): (String, String) = (head.iter().collect(), tail.iter().collect());
             if is_part(&namespace, 63, "-*?") && is_part(&name, 253, "-.*?") {
                 places.push(Place { namespace, name, runs_on });
             }
-            if places.len() > MOST {
+            if places.len() > MAX_PATTERNS {
                 let star = || "*".to_owned();
                 return vec![Place { namespace: star(), name: star(), runs_on: true }];
             }

@@ -31,7 +31,7 @@ pub(in crate::trust) fn unusable_principals(reading: &Reading<'_>, raw: &mut Vec
             statement.actions.join(", ")
         );
         let mut found = Raw::new(FindingId::AdmitsNobody, index, message);
-        found.evidence = unusable.into_iter().take(messages::MOST).collect();
+        found.evidence = unusable.into_iter().take(messages::MAX_LISTED).collect();
         raw.push(found);
     }
 }

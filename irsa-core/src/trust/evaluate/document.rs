@@ -10,7 +10,7 @@ use super::condition::Test;
 use super::glob::Glob;
 use super::operator::{Operator, Truth};
 use super::policy_value::Value;
-use crate::document::{DocumentKind, LONGEST_DOCUMENT, check, one_or_many, parse_strict, refused, unknown_key};
+use crate::document::{DocumentKind, MAX_DOCUMENT_LENGTH, check, one_or_many, parse_strict, refused, unknown_key};
 use crate::error::{Error, Result};
 use crate::name::{Issuer, ProviderArn};
 use crate::trust::issuers::is_built_in;
@@ -99,8 +99,8 @@ impl TrustDocument {
             let rule = format!("line {line}, column {column}: IAM takes no character beyond Latin-1 (U+00FF)");
             return Err(Error::invalid(FIELD, c.to_string(), rule));
         }
-        if text.chars().count() > LONGEST_DOCUMENT {
-            return Err(Error::invalid(FIELD, text, format!("must have at most {LONGEST_DOCUMENT} characters")));
+        if text.chars().count() > MAX_DOCUMENT_LENGTH {
+            return Err(Error::invalid(FIELD, text, format!("must have at most {MAX_DOCUMENT_LENGTH} characters")));
         }
         Self::from_value(&parse_strict(FIELD, text)?)
     }

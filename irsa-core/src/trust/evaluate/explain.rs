@@ -14,7 +14,7 @@ use crate::text::placeholder::{Placeholder, placeholders};
 use crate::trust::issuers::is_documented;
 
 /// Longer lists are cut in messages.
-const MOST_SHOWN: usize = 5;
+const MAX_SHOWN: usize = 5;
 
 /// Why the decision is what it is, one line for each statement that matters.
 pub(in crate::trust) fn because(weighed: &Weighed<'_>, caller: &WebIdentityCaller, decision: Decision) -> Vec<String> {
@@ -130,8 +130,8 @@ fn list(values: &[&str]) -> String {
         [] => "(no value)".to_owned(),
         [one] => (*one).to_owned(),
         many => {
-            let more = many.len().saturating_sub(MOST_SHOWN);
-            let shown = many.iter().take(MOST_SHOWN).copied().collect::<Vec<_>>().join(", ");
+            let more = many.len().saturating_sub(MAX_SHOWN);
+            let shown = many.iter().take(MAX_SHOWN).copied().collect::<Vec<_>>().join(", ");
             if more > 0 { format!("[{shown}, and {more} more]") } else { format!("[{shown}]") }
         }
     }

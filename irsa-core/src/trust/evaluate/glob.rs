@@ -27,11 +27,11 @@ pub(in crate::trust) enum Symbol {
 pub(in crate::trust) const WILDCARD: char = '\u{E000}';
 
 /// The most patterns that an intersection is told by.
-const MOST: usize = 64;
+const MAX_GLOBS: usize = 64;
 /// The most steps that are spent on one intersection.
 const STEPS: usize = 20_000;
 /// The longest patterns together, in characters, whose intersection is looked for.
-const LONGEST: usize = 1_000;
+const MAX_LENGTH: usize = 1_000;
 /// The most steps that are spent on a cover.
 const STEPS_OF_COVER: usize = 1_000_000;
 
@@ -283,7 +283,7 @@ impl Glob {
                 .collect::<Option<Vec<_>>>();
             return Some(met.filter(|_| self.symbols.len() == other.symbols.len()).map(Self::of).into_iter().collect());
         }
-        if self.symbols.len() + other.symbols.len() > LONGEST {
+        if self.symbols.len() + other.symbols.len() > MAX_LENGTH {
             return None;
         }
         let mut meeting = Meeting { prefix: Vec::new(), found: BTreeSet::new(), steps: STEPS };
@@ -346,7 +346,7 @@ impl Meeting {
             // What is left of the longer one must take the empty text.
             if a.iter().chain(b).all(|symbol| *symbol == Symbol::Many) {
                 self.found.insert(Glob::new(self.prefix.clone()));
-                return (self.found.len() <= MOST).then_some(());
+                return (self.found.len() <= MAX_GLOBS).then_some(());
             }
             return Some(());
         };

@@ -18,11 +18,11 @@ use super::policy_value::{Held, Resolved, Value, held};
 use super::typed_value::{Network, boolean, date, number};
 
 /// The most completions that are tried.
-const MOST: usize = 1 << 14;
+const MAX_WORLDS: usize = 1 << 14;
 /// The most comparisons that are spent on telling apart the numbers, dates or addresses that a key could have.
-const MOST_COMPARISONS: usize = 2_000_000;
+const MAX_COMPARISONS: usize = 2_000_000;
 /// The most kinds of values of a key that may have several at once.
-const MOST_KINDS: usize = 10;
+const MAX_KINDS: usize = 10;
 
 /// What keeps a statement in doubt: all of it must hold for the statement to apply.
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ pub(in crate::trust) fn refine(allowed: bool, allows: Vec<Open<'_>>, denies: Vec
     };
     let (allows, denies): (Vec<Vec<Place>>, Vec<Vec<Place>>) = (place(allows), place(denies));
     space.fill();
-    if space.size() > MOST {
+    if space.size() > MAX_WORLDS {
         return Decision::Unknown;
     }
     let (mut some_allow, mut some_deny) = (false, false);
@@ -263,7 +263,7 @@ fn rows(tests: &[(Test, Vec<Glob>)]) -> Option<Vec<Vec<bool>>> {
         tests.iter().enumerate().map(of).collect()
     };
     if tests.iter().any(|(test, _)| test.operator.set.is_some()) {
-        if kinds.len() > MOST_KINDS {
+        if kinds.len() > MAX_KINDS {
             return None;
         }
         for choice in 1..1_usize << kinds.len() {
@@ -306,7 +306,7 @@ fn kinds(tests: &[(Test, Vec<Glob>)]) -> Option<Vec<Vec<bool>>> {
             }
         }
         kinds = combined;
-        if kinds.len() > MOST {
+        if kinds.len() > MAX_WORLDS {
             return None;
         }
     }
@@ -394,7 +394,7 @@ fn ordered(tests: &[&(Test, Vec<Glob>)], read: fn(&str) -> Option<f64>) -> Optio
     let between = named.windows(2).filter_map(|pair| Some((pair.first()? + pair.last()?) / 2.0));
     let beyond = [named.first().map(|first| first - 1.0), named.last().map(|last| last + 1.0)];
     let candidates: Vec<f64> = between.chain(beyond.into_iter().flatten()).chain(named.iter().copied()).collect();
-    if candidates.len().saturating_mul(named.len()) > MOST_COMPARISONS {
+    if candidates.len().saturating_mul(named.len()) > MAX_COMPARISONS {
         return None;
     }
     let wanted: Vec<(Option<Order>, Vec<f64>)> = tests
@@ -427,7 +427,7 @@ fn addresses(tests: &[&(Test, Vec<Glob>)]) -> Option<BTreeSet<Vec<bool>>> {
         candidates.extend(network.first.checked_sub(1).map(|before| (network.v4, before)));
         candidates.extend(network.last.checked_add(1).filter(|after| *after <= most).map(|after| (network.v4, after)));
     }
-    if candidates.len().saturating_mul(networks.iter().map(Vec::len).sum()) > MOST_COMPARISONS {
+    if candidates.len().saturating_mul(networks.iter().map(Vec::len).sum()) > MAX_COMPARISONS {
         return None;
     }
     let fits = |(v4, address): &(bool, u128)| {

@@ -6,7 +6,7 @@ use super::budget::Work;
 use super::glob::Glob;
 
 /// The most parts that a set is told by; beyond, it is told too large, and says so.
-const MOST: usize = 1024;
+const MAX_PARTS: usize = 1024;
 
 /// What fits a pattern and none of the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Union {
                 });
                 let each = met.into_iter().map(|glob| Region { glob, except: region.except.clone() });
                 regions.extend(each.filter_map(|region| region.tidied(work)));
-                if regions.len() > MOST {
+                if regions.len() > MAX_PARTS {
                     // The whole of what there was is more, and true.
                     return Self { regions: self.regions, exact: false };
                 }
@@ -153,7 +153,7 @@ impl Union {
                     regions.extend(each.filter_map(|region| region.tidied(work)));
                 }
             }
-            if regions.len() > MOST {
+            if regions.len() > MAX_PARTS {
                 return Self { regions: whole, exact: false };
             }
             left = Self { regions, exact };
