@@ -24,7 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::invariants::Invariant;
 use crate::observe::Backends;
 use crate::plan::{Plan, Step};
-use crate::rate_limit::{Pace, PacedIam, Waited};
+use crate::rate_limit::{RateLimitedIam, RateLimiter, Waited};
 use crate::report::{Outcome, Report, StepReport, Warning};
 
 /// What became of a step.
@@ -69,7 +69,7 @@ pub(crate) struct Terms<'a> {
     /// The longest time from the first write, without what is spent waiting for turns to write.
     pub(crate) timeout: Duration,
     /// The limit of writes, shared with others.
-    pub(crate) pace: Option<&'a Arc<Pace>>,
+    pub(crate) rate_limiter: Option<&'a Arc<RateLimiter>>,
     /// Ends the work between two stages.
     pub(crate) cancellation: Option<&'a CancellationToken>,
 }
@@ -133,8 +133,8 @@ async fn run_in_time(
 ) -> (Result<Done>, Duration) {
     let begun = Instant::now();
     let waited = Arc::new(Waited::default());
-    let paced = terms.pace.map(|pace| {
-        let iam = PacedIam::new(Arc::clone(&context.backends.iam), Arc::clone(pace), Arc::clone(&waited));
+    let paced = terms.rate_limiter.map(|rate_limiter| {
+        let iam = RateLimitedIam::new(Arc::clone(&context.backends.iam), Arc::clone(rate_limiter), Arc::clone(&waited));
         Backends { iam: Arc::new(iam), ..context.backends.clone() }
     });
     let context = Context { backends: paced.as_ref().unwrap_or(context.backends), ..*context };

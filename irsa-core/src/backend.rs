@@ -23,6 +23,7 @@ mod difference;
 mod iam;
 mod identity;
 mod server_warnings;
+mod wrap;
 
 pub use self::bulk::{PolicyScope, join_settings, policies_named, version_to_read};
 pub use self::call::{AwsCall, MAX_PAGES, is_finished};
@@ -45,6 +46,7 @@ pub use self::iam::{
 pub use self::identity::{CallerIdentity, ClusterDescription, IdentityBackend, Session, TokenExchange, TokenExchanger};
 pub(crate) use self::server_warnings::collect_warnings;
 pub use self::server_warnings::pass_on_warning;
+pub(crate) use self::wrap::wrap_iam;
 
 #[cfg(test)]
 pub(crate) use self::{iam::MockIamBackend, identity::MockIdentityBackend};

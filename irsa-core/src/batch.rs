@@ -33,7 +33,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::name::ClusterRef;
 use crate::observe::Backends;
 use crate::plan::{Plan, check_roles};
-use crate::rate_limit::Pace;
+use crate::rate_limit::RateLimiter;
 use crate::report::Report;
 use crate::request::Request;
 use crate::snapshot::{ClusterSnapshot, IamSnapshot};
@@ -96,8 +96,9 @@ impl Client {
         let refused = plans.iter().filter(|plan| plan.is_err()).count();
         let unchanged = plans.iter().filter(|plan| plan.as_ref().is_ok_and(Plan::is_empty)).count();
         progress(Progress::Planned { changes: plans.len() - refused - unchanged, unchanged, refused });
-        let pace = Pace::of(options.writes_per_second);
-        let terms = Terms { pace: pace.as_ref(), cancellation: Some(&options.cancellation), ..known.terms() };
+        let rate_limiter = RateLimiter::of(options.writes_per_second);
+        let terms =
+            Terms { rate_limiter: rate_limiter.as_ref(), cancellation: Some(&options.cancellation), ..known.terms() };
         let fleet = Fleet { requests: &requests, terms, reviewed: is_many(&requests) };
         let groups = group_by_role(&requests, plans, &ResolvedClusters::of(&known.backends.given));
         let worked = stream::iter(0..groups.len())

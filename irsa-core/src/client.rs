@@ -215,7 +215,7 @@ impl Client {
 
     /// The terms of one binding by itself.
     pub(crate) fn terms(&self) -> Terms<'static> {
-        Terms { timeout: self.timeout, pace: None, cancellation: None }
+        Terms { timeout: self.timeout, rate_limiter: None, cancellation: None }
     }
 
     /// The queue of writers to a role.

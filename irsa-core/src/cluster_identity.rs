@@ -209,6 +209,7 @@ impl CachedIdentityBackend {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl IdentityBackend for CachedIdentityBackend {
     async fn cluster(&self, cluster: &ClusterRef) -> Result<Option<ClusterDescription>> {
         let slot = Arc::clone(self.clusters.lock().await.entry(cluster.clone()).or_default());

@@ -26,6 +26,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use serde::{Serialize, Serializer};
+
 use self::limits::Use;
 pub(crate) use self::limits::check_roles;
 pub(crate) use self::step::{Condemned, Step, TrustStep};
@@ -33,7 +35,7 @@ use crate::backend::Role;
 use crate::error::Result;
 use crate::name::{ClusterRef, RoleArn, RoleName};
 use crate::observe::Observed;
-use crate::report::{Extra, Outcome, Report, Warning};
+use crate::report::{Extra, Outcome, Report, StepReport, Warning};
 use crate::request::{Request, Verb};
 
 /// The steps that a request needs, in the order in which they are safe. Made by [`Client::plan`](crate::Client::plan),
@@ -114,6 +116,23 @@ impl Plan {
 
     pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
         self.stages.iter().flatten()
+    }
+}
+
+/// The steps as a report has them, each `planned`.
+impl IntoIterator for &Plan {
+    type Item = StepReport;
+    type IntoIter = std::vec::IntoIter<StepReport>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.report().steps.into_iter()
+    }
+}
+
+/// As the report of the plan.
+impl Serialize for Plan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.report().serialize(serializer)
     }
 }
 

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use crate::backend::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, PolicyFilter, Quotas, Role, RoleDetail,
-    RoleSettings,
+    RoleSettings, wrap_iam,
 };
 use crate::error::Result;
 use crate::name::{Audience, InlinePolicyName, PolicyArn, ProviderArn, RoleName};
@@ -22,9 +21,9 @@ const WORTH_LOGGING: Duration = Duration::from_secs(1);
 
 /// Gives turns to writers, first come, first served, at even distances.
 #[derive(Debug)]
-pub(crate) struct Pace(tokio::sync::Mutex<Interval>);
+pub(crate) struct RateLimiter(tokio::sync::Mutex<Interval>);
 
-impl Pace {
+impl RateLimiter {
     /// So many turns a second; nothing where that is no limit.
     pub(crate) fn of(per_second: f64) -> Option<Arc<Self>> {
         let limited = per_second.is_finite() && per_second > 0.0;
@@ -79,21 +78,21 @@ impl Waited {
 
 /// IAM for one step, which makes one write after the other: each waits for its turn.
 #[derive(Debug)]
-pub(crate) struct PacedIam {
+pub(crate) struct RateLimitedIam {
     inner: Arc<dyn IamBackend>,
-    pace: Arc<Pace>,
+    rate_limiter: Arc<RateLimiter>,
     waited: Arc<Waited>,
 }
 
-impl PacedIam {
-    pub(crate) fn new(inner: Arc<dyn IamBackend>, pace: Arc<Pace>, waited: Arc<Waited>) -> Self {
-        Self { inner, pace, waited }
+impl RateLimitedIam {
+    pub(crate) fn new(inner: Arc<dyn IamBackend>, rate_limiter: Arc<RateLimiter>, waited: Arc<Waited>) -> Self {
+        Self { inner, rate_limiter, waited }
     }
 
     async fn write(&self) -> &dyn IamBackend {
         self.waited.begin();
         let begun = Instant::now();
-        self.pace.turn().await;
+        self.rate_limiter.turn().await;
         self.waited.end();
         let waited = begun.elapsed();
         if waited >= WORTH_LOGGING {
@@ -103,8 +102,10 @@ impl PacedIam {
     }
 }
 
-#[async_trait]
-impl IamBackend for PacedIam {
+wrap_iam! {
+    impl IamBackend for RateLimitedIam;
+    writes by |limited| limited.write().await;
+
     async fn provider(&self, arn: &ProviderArn) -> Result<Option<OidcProvider>> {
         self.inner.provider(arn).await
     }
@@ -152,62 +153,6 @@ impl IamBackend for PacedIam {
     async fn quotas(&self) -> Result<Quotas> {
         self.inner.quotas().await
     }
-
-    async fn create_role(&self, role: &NewRole) -> Result<Role> {
-        self.write().await.create_role(role).await
-    }
-
-    async fn update_trust_policy(&self, name: &RoleName, document: &str) -> Result<()> {
-        self.write().await.update_trust_policy(name, document).await
-    }
-
-    async fn update_role(&self, name: &RoleName, settings: &RoleSettings) -> Result<()> {
-        self.write().await.update_role(name, settings).await
-    }
-
-    async fn put_permissions_boundary(&self, name: &RoleName, boundary: &PolicyArn) -> Result<()> {
-        self.write().await.put_permissions_boundary(name, boundary).await
-    }
-
-    async fn tag_role(&self, name: &RoleName, tags: &BTreeMap<String, String>) -> Result<()> {
-        self.write().await.tag_role(name, tags).await
-    }
-
-    async fn untag_role(&self, name: &RoleName, keys: &BTreeSet<String>) -> Result<()> {
-        self.write().await.untag_role(name, keys).await
-    }
-
-    async fn attach_policy(&self, name: &RoleName, policy: &PolicyArn) -> Result<()> {
-        self.write().await.attach_policy(name, policy).await
-    }
-
-    async fn detach_policy(&self, name: &RoleName, policy: &PolicyArn) -> Result<()> {
-        self.write().await.detach_policy(name, policy).await
-    }
-
-    async fn put_inline_policy(&self, name: &RoleName, policy: &InlinePolicyName, document: &str) -> Result<()> {
-        self.write().await.put_inline_policy(name, policy, document).await
-    }
-
-    async fn delete_inline_policy(&self, name: &RoleName, policy: &InlinePolicyName) -> Result<()> {
-        self.write().await.delete_inline_policy(name, policy).await
-    }
-
-    async fn delete_role(&self, name: &RoleName) -> Result<()> {
-        self.write().await.delete_role(name).await
-    }
-
-    async fn create_provider(&self, provider: &OidcProvider) -> Result<OidcProvider> {
-        self.write().await.create_provider(provider).await
-    }
-
-    async fn add_audience(&self, provider: &ProviderArn, audience: &Audience) -> Result<()> {
-        self.write().await.add_audience(provider, audience).await
-    }
-
-    async fn delete_provider(&self, provider: &ProviderArn) -> Result<()> {
-        self.write().await.delete_provider(provider).await
-    }
 }
 
 #[cfg(test)]
@@ -216,22 +161,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn turns_come_at_even_distances_and_are_not_saved_up() {
-        let pace = Pace::of(10.0).unwrap();
+        let rate_limiter = RateLimiter::of(10.0).unwrap();
         let begun = Instant::now();
-        futures::future::join_all((0..21).map(|_| pace.turn())).await;
+        futures::future::join_all((0..21).map(|_| rate_limiter.turn())).await;
         assert_eq!(begun.elapsed().as_millis(), 2000);
         tokio::time::advance(Duration::from_secs(60)).await;
         let begun = Instant::now();
-        futures::future::join_all((0..11).map(|_| pace.turn())).await;
+        futures::future::join_all((0..11).map(|_| rate_limiter.turn())).await;
         assert!(begun.elapsed().as_millis() >= 999, "{:?}", begun.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_no_limit_gives_no_pace() {
         for none in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(Pace::of(none).is_none(), "{none}");
+            assert!(RateLimiter::of(none).is_none(), "{none}");
         }
-        assert!(Pace::of(f64::MIN_POSITIVE).is_some() && Pace::of(f64::MAX).is_some());
+        assert!(RateLimiter::of(f64::MIN_POSITIVE).is_some() && RateLimiter::of(f64::MAX).is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -84,6 +84,7 @@ impl ClusterSnapshot {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl ClusterBackend for ClusterSnapshot {
     fn through_eks(&self) -> bool {
         self.inner.through_eks()

@@ -4,12 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use async_trait::async_trait;
-
 use super::memo::Memo;
 use crate::backend::{
     IamBackend, InlinePolicy, ManagedPolicy, NewRole, OidcProvider, PolicyFilter, Quotas, Role, RoleDetail,
-    RoleSettings,
+    RoleSettings, wrap_iam,
 };
 use crate::error::Result;
 use crate::name::{Audience, InlinePolicyName, PolicyArn, PolicyRef, ProviderArn, RoleName};
@@ -93,8 +91,10 @@ impl IamSnapshot {
     }
 }
 
-#[async_trait]
-impl IamBackend for IamSnapshot {
+wrap_iam! {
+    impl IamBackend for IamSnapshot;
+    writes by |snapshot| snapshot.inner;
+
     async fn provider(&self, arn: &ProviderArn) -> Result<Option<OidcProvider>> {
         self.providers.get_or_fetch(arn, self.inner.provider(arn)).await
     }
@@ -180,61 +180,5 @@ impl IamBackend for IamSnapshot {
 
     async fn quotas(&self) -> Result<Quotas> {
         self.quotas.get_or_fetch(&(), self.inner.quotas()).await
-    }
-
-    async fn create_role(&self, role: &NewRole) -> Result<Role> {
-        self.inner.create_role(role).await
-    }
-
-    async fn update_trust_policy(&self, name: &RoleName, document: &str) -> Result<()> {
-        self.inner.update_trust_policy(name, document).await
-    }
-
-    async fn update_role(&self, name: &RoleName, settings: &RoleSettings) -> Result<()> {
-        self.inner.update_role(name, settings).await
-    }
-
-    async fn put_permissions_boundary(&self, name: &RoleName, boundary: &PolicyArn) -> Result<()> {
-        self.inner.put_permissions_boundary(name, boundary).await
-    }
-
-    async fn tag_role(&self, name: &RoleName, tags: &BTreeMap<String, String>) -> Result<()> {
-        self.inner.tag_role(name, tags).await
-    }
-
-    async fn untag_role(&self, name: &RoleName, keys: &BTreeSet<String>) -> Result<()> {
-        self.inner.untag_role(name, keys).await
-    }
-
-    async fn attach_policy(&self, name: &RoleName, policy: &PolicyArn) -> Result<()> {
-        self.inner.attach_policy(name, policy).await
-    }
-
-    async fn detach_policy(&self, name: &RoleName, policy: &PolicyArn) -> Result<()> {
-        self.inner.detach_policy(name, policy).await
-    }
-
-    async fn put_inline_policy(&self, name: &RoleName, policy: &InlinePolicyName, document: &str) -> Result<()> {
-        self.inner.put_inline_policy(name, policy, document).await
-    }
-
-    async fn delete_inline_policy(&self, name: &RoleName, policy: &InlinePolicyName) -> Result<()> {
-        self.inner.delete_inline_policy(name, policy).await
-    }
-
-    async fn delete_role(&self, name: &RoleName) -> Result<()> {
-        self.inner.delete_role(name).await
-    }
-
-    async fn create_provider(&self, provider: &OidcProvider) -> Result<OidcProvider> {
-        self.inner.create_provider(provider).await
-    }
-
-    async fn add_audience(&self, provider: &ProviderArn, audience: &Audience) -> Result<()> {
-        self.inner.add_audience(provider, audience).await
-    }
-
-    async fn delete_provider(&self, provider: &ProviderArn) -> Result<()> {
-        self.inner.delete_provider(provider).await
     }
 }
