@@ -22,6 +22,7 @@ mod layers;
 mod logs;
 mod properties;
 mod prune;
+mod public_api;
 mod refusals;
 mod rights;
 mod shared;

@@ -68,6 +68,7 @@ pub mod input;
 #[cfg(not(irsa_mutants))]
 mod invariants;
 #[cfg(irsa_mutants)]
+#[doc(hidden)]
 pub mod invariants;
 mod inventory;
 #[cfg(feature = "kube")]
