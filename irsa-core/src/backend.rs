@@ -9,6 +9,8 @@
 //! - Back ends retry what the service asks to retry (throttling), nothing else; waits for consistency are above the seam.
 //! - Dropping a future is safe: the call either took effect or did not.
 //!
+//! What no binding needs is in traits of its own: [`ConfigMapReader`], [`TokenExchanger`].
+//!
 //! [`AwsCall`] and its neighbours are for back ends that reach AWS by a client of their own.
 //!
 //! Implementations: the in-memory [`Sandbox`](crate::Sandbox), `AwsBackend` (feature `aws`) and `KubeCluster` (feature
