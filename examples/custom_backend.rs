@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use irsa_core::async_trait::async_trait;
 use irsa_core::backend::{CallerIdentity, ClusterDescription, IdentityBackend};
 use irsa_core::name::ClusterRef;
 use irsa_core::{Client, Error, ErrorKind, IrsaBinding, Request, Result, Sandbox};

@@ -41,6 +41,10 @@ use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 
+// The crates of the signatures.
+#[doc(no_inline)]
+pub use {aws_config, aws_credential_types, aws_sdk_eks, aws_sdk_iam, aws_sdk_sts};
+
 use self::bound::{BoundedAnswers, MAX_BYTES};
 pub use self::checked::check_endpoint_url;
 use self::checked::{CheckedCredentials, endpoint_url};

@@ -33,6 +33,9 @@ mod warning;
 use std::fmt;
 use std::sync::Arc;
 
+// The crate of the signatures.
+#[doc(no_inline)]
+pub use ::kube;
 use ::kube::config::Kubeconfig;
 use ::kube::{Client, Config};
 use tokio::sync::{Mutex, OnceCell};

@@ -131,6 +131,14 @@ pub use self::status::{BindingState, BindingStatus, Issue, IssueId, ProviderStat
 #[doc(no_inline)]
 pub use tokio_util::sync::CancellationToken;
 
+// Crates whose types are in signatures, in the versions that fit; `aws` and `kube` re-export theirs.
+#[doc(no_inline)]
+pub use async_trait;
+#[doc(no_inline)]
+pub use secrecy;
+#[doc(no_inline)]
+pub use serde_json;
+
 /// The Rust of the README is compiled and run.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
