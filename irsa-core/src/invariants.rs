@@ -2,7 +2,7 @@
 //!
 //! All of them are enforced, at no cost. Built with `--cfg irsa_mutants`, as the tests of this workspace are, one of them can
 //! be disabled on the current thread ([`without`]) to prove that the failure simulation notices.
-#![cfg_attr(not(irsa_mutants), allow(unreachable_pub, reason = "public with `--cfg irsa_mutants` only"))]
+#![cfg_attr(not(irsa_mutants), allow(unreachable_pub, reason = "public with the cfg `irsa_mutants` only"))]
 
 /// A rule that keeps a binding from being lost, or permissions from being granted to someone else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
