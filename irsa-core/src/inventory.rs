@@ -29,6 +29,7 @@ impl Client {
     ///
     /// # Errors
     /// `NotFound` with the nearest bindings when there is neither; `Conflict` when annotation and owned role differ.
+    #[tracing::instrument(skip_all, fields(binding = %ServiceAccountRef::new(namespace, service_account)))]
     pub async fn get(
         &self,
         cluster: &ClusterRef,
@@ -46,6 +47,7 @@ impl Client {
     ///
     /// # Errors
     /// Those of [`get`](Self::get).
+    #[tracing::instrument(name = "get", skip_all, fields(binding = %binding))]
     pub async fn view(&self, binding: &IrsaBinding) -> Result<BindingStatus> {
         let role = (binding.role_name.as_ref(), binding.role_only);
         self.in_time("reading the binding", get(&self.backends, &binding.cluster, binding.naming(), role)).await

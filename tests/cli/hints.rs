@@ -62,6 +62,29 @@ fn an_annotation_that_names_another_role_is_replaced_by_what_the_hint_says() {
 }
 
 #[test]
+fn an_update_of_a_role_that_the_annotation_names_without_its_path_can_be_made_as_the_hint_says() {
+    let shell = shell();
+    let cluster = shell.sandbox.cluster(&"vpc1".parse().unwrap());
+    let annotation = "arn:aws:iam::123456789012:role/vpc1--default--audit-sqs-sender";
+    cluster.apply_as("argocd-controller", "default", "audit-sa", &[(ROLE_ARN_ANNOTATION, annotation)]).unwrap();
+    let refused = shell.run("update audit-sa --add-policy AmazonS3ReadOnlyAccess");
+    assert_eq!(refused.code, 1, "{refused}");
+    assert!(refused.stderr.contains("role/gen3_service/vpc1--default--audit-sqs-sender"), "{refused}");
+    assert!(!refused.stderr.contains("irsa create"), "it exists: {refused}");
+    assert_eq!(options(&hint(&refused)), ["--role-name"], "{refused}");
+    let mut line =
+        "update audit-sa --add-policy AmazonS3ReadOnlyAccess --role-name vpc1--default--audit-sqs-sender".to_owned();
+    for next in ["--force", "--adopt"] {
+        let refused = shell.run(&line);
+        assert!(refused.code == 1 && options(&hint(&refused)).contains(&next.to_owned()), "{refused}");
+        line = format!("{line} {next}");
+    }
+    let followed = shell.run(&line);
+    assert_eq!(followed.code, 0, "{followed}");
+    assert_eq!(shell.run("get audit-sa -o json").json()["state"], "ok");
+}
+
+#[test]
 fn hints_of_a_manifest_name_options_and_keys_that_it_has() {
     const HEAD: &str = "apiVersion: irsa.gen3.org/v1alpha1\nkind: IrsaBinding\nmetadata: ";
     let help = shell().run("apply --help").stdout;

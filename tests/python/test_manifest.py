@@ -192,7 +192,7 @@ def test_policies_that_eksctl_wrote_are_replaced_in_place(tmp_path: Path) -> Non
     loaded = irsa.load_manifest(path)
     for _ in range(2):
         assert not client.apply_all(irsa.Manifest.from_dict(loaded.to_dict())).failed
-        assert set(client.get("default", "external-dns").inline) == {written, f"{stack}-Other"}
+        assert set(client.get("default", "external-dns").inline_policies) == {written, f"{stack}-Other"}
     assert not client.plan_all(loaded).changed
     # A binding alone does not know what eksctl called its policies.
     assert client.plan_all(list(loaded)).changed

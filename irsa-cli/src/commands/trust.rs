@@ -244,7 +244,10 @@ fn provider_in(
         return Ok(one.clone());
     }
     let named = match &of_issuer[..] {
-        [] => "the document names no provider of this issuer".to_owned(),
+        [] => match document.incomplete_providers(&issuer).first() {
+            Some(open) => format!("the document names {open}, which is not the ARN of an OIDC provider"),
+            None => "the document names no provider of this issuer".to_owned(),
+        },
         all => {
             let all: Vec<String> = all.iter().map(ToString::to_string).collect();
             format!("the document names {}", all.join(", "))
@@ -307,7 +310,8 @@ mod tests {
             "arn:aws:iam::123456789012:oidc-provider/one.example",
             "arn:aws:iam::123456789012:oidc-provider/two.example",
             "arn:aws:iam::210987654321:oidc-provider/two.example",
-            "arn:aws-cn:iam::123456789012:oidc-provider/cn.example"]}}]}"#;
+            "arn:aws-cn:iam::123456789012:oidc-provider/cn.example",
+            "arn:aws:iam::ACCOUNT_ID:oidc-provider/open.example"]}}]}"#;
 
     fn provider(issuer: &str, account: Option<&str>, partition: Option<&str>) -> Result<String> {
         let account = account.map(str::parse).transpose()?;
@@ -331,6 +335,7 @@ mod tests {
         for (issuer, words) in [
             ("https://two.example", "give the account of the role with --account"),
             ("https://none.example", "names no provider of this issuer"),
+            ("https://open.example", "names arn:aws:iam::ACCOUNT_ID:oidc-provider/open.example, which is not the ARN"),
             ("https://cn.example", "--partition where it is not aws"),
         ] {
             let error = provider(issuer, None, None).unwrap_err();

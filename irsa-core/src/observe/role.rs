@@ -263,13 +263,17 @@ pub(super) async fn decide(
             Verb::Create | Verb::Update { .. } => Err(of_another_account(request, &arn)),
         },
         (Some(arn), None) => {
-            let role = read_for(backends, arn.name(), request).await?.map(by_convention);
+            let found = read_for(backends, arn.name(), request).await?.map(by_convention);
             // GetRole goes by name: a role of that name in another path is another role, unless it is this binding's.
-            let role = role.filter(|role| role.role.arn == arn || is_ours(role));
-            if role.is_none() && matches!(request.verb, Verb::Update { .. }) {
-                return Err(dangling(request, &arn));
+            match found {
+                Some(role) if role.role.arn == arn || is_ours(&role) => {
+                    Ok(Decided::of(Some(arn.name().clone()), Some(role)))
+                }
+                found if matches!(request.verb, Verb::Update { .. }) => {
+                    Err(dangling(request, &arn, found.map(|role| role.role.arn).as_ref()))
+                }
+                _ => Ok(Decided::of(Some(arn.name().clone()), None)),
             }
-            Ok(Decided::of(Some(arn.name().clone()), role))
         }
         (None, Some(role)) => Ok(Decided::of(Some(own_name(&role)), Some(role))),
         (None, None) if matches!(request.verb, Verb::Delete { .. }) => Ok(Decided::of(None, None)),
@@ -315,11 +319,17 @@ fn two_roles(request: &Request, annotated: &RoleArn, owned: &RoleArn) -> Error {
         .with_hint(Hint::NameRole)
 }
 
-fn dangling(request: &Request, arn: &RoleArn) -> Error {
-    Error::new(ErrorKind::NotFound, format!("role {arn} does not exist"))
-        .with_cause(format!("the annotation of service account {} names it", request.binding))
-        .with_code("NoSuchEntity")
-        .with_hint(Hint::CreateBinding)
+/// The role of the annotation does not exist, though one of its name may, in another path.
+fn dangling(request: &Request, arn: &RoleArn, namesake: Option<&RoleArn>) -> Error {
+    let annotation = format!("the annotation of service account {} names it", request.binding);
+    let error = Error::new(ErrorKind::NotFound, format!("role {arn} does not exist")).with_code("NoSuchEntity");
+    match namesake {
+        // Creating the binding would be refused because of the same annotation.
+        Some(found) => error
+            .with_cause(format!("{annotation}, and the role of that name is {found}"))
+            .with_hint(correct_annotation(request)),
+        None => error.with_cause(annotation).with_hint(Hint::CreateBinding),
+    }
 }
 
 /// Nothing there to update: names the nearest bindings of the namespace.

@@ -155,6 +155,8 @@ mod tests {
         assert!(wild.contains("StringLike as wildcards"), "{wild}");
         let arn = because(json!({"StringEquals": {format!("{PROVIDER}:sub"): "system:serviceaccount:ns:app"}}));
         assert!(arn.contains("the key is a whole ARN"), "{arn}");
+        let url = because(json!({"StringEquals": {format!("https://{HOST}:sub"): "system:serviceaccount:ns:app"}}));
+        assert!(url.contains(&format!("the key is a URL, and must be {HOST}:sub")), "{url}");
         let case = because(json!({"StringEquals": {key("sub"): "system:serviceaccount:ns:App"}}));
         assert!(case.contains("differ in case"), "{case}");
         let swapped = because(json!({"StringEquals": {key("aud"): "system:serviceaccount:ns:app"}}));

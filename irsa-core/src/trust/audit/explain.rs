@@ -14,6 +14,7 @@ use crate::trust::evaluate::condition::Test;
 use crate::trust::evaluate::document::{Effect, Statement, TrustDocument};
 use crate::trust::evaluate::explain::shown;
 use crate::trust::evaluate::operator::Family;
+use crate::trust::evaluate::policy_value::not_an_issuer;
 use crate::trust::evaluate::strangers::is_chosen_by_the_caller;
 use crate::trust::issuers::{IssuerKind, is_built_in, is_of_a_cluster};
 
@@ -203,8 +204,8 @@ fn why_nobody(
     for test in &statement.tests {
         let texts = || test.values.iter().map(|value| value.text.as_str());
         let positive = !test.operator.negated && matches!(test.operator.family, Family::Equals | Family::Like);
-        if test.key.to_ascii_lowercase().starts_with("arn:") {
-            lines.push(format!("the condition key {} is a whole ARN, and must be {host}:sub or {host}:aud", test.key));
+        if let Some(form) = not_an_issuer(&test.key) {
+            lines.push(format!("the condition key {} is {form}, and must be {host}:sub or {host}:aud", test.key));
         } else if positive && is_foreign(test, provider) {
             lines.push(format!("the condition key {} is that of another issuer than {host}", test.key));
         } else if positive && is_claim(test, provider, "sub") {
@@ -270,6 +271,8 @@ mod tests {
         );
         let whole = json!({"StringEquals": {format!("{}:sub", arn(HOST)): "system:serviceaccount:ns:app"}});
         assert!(said(allow(whole), &nothing).contains(&format!("is a whole ARN, and must be {HOST}:sub")));
+        let url = json!({"StringEquals": {format!("https://{HOST}:sub"): "system:serviceaccount:ns:app"}});
+        assert!(said(allow(url), &nothing).contains(&format!("is a URL, and must be {HOST}:sub")));
         let under_aud = json!({"StringEquals": {format!("{HOST}:aud"): "system:serviceaccount:ns:app"}});
         assert!(said(allow(under_aud), &nothing).contains("tested under the key of the audience"));
         let other = json!({"StringEquals": {"other.example:sub": "system:serviceaccount:ns:app"}});

@@ -154,6 +154,16 @@ impl TrustDocument {
         named.filter_map(|arn| arn.parse().ok()).collect()
     }
 
+    /// The principals of an issuer that are not the ARN of an OIDC provider, as where a template leaves the account open.
+    pub fn incomplete_providers(&self, issuer: &Issuer) -> BTreeSet<&str> {
+        let named = self.statements.iter().flat_map(|statement| &statement.principal.federated);
+        let of_issuer = |arn: &&String| {
+            let host = arn.split_once(":oidc-provider/").map(|(_, host)| host);
+            host.is_some_and(|host| host.eq_ignore_ascii_case(issuer.host_path()))
+        };
+        named.filter(of_issuer).filter(|arn| arn.parse::<ProviderArn>().is_err()).map(String::as_str).collect()
+    }
+
     /// The issuers that it names as principals and that AWS knows without a provider in the account, such as that of Amazon
     /// Cognito.
     pub fn built_in_issuers(&self) -> BTreeSet<Issuer> {

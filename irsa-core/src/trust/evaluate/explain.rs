@@ -7,7 +7,7 @@ use super::decision::Decision;
 use super::document::{Effect, Principal, Statement};
 use super::glob::Glob;
 use super::operator::{Family, Truth};
-use super::policy_value::{Held, held, is_of_an_issuer};
+use super::policy_value::{Held, held, is_of_an_issuer, not_an_issuer};
 use super::solver::OpenTest;
 use crate::name::SUBJECT_PREFIX;
 use crate::text::placeholder::{Placeholder, placeholders};
@@ -165,7 +165,7 @@ fn wrong_principal(principal: &Principal, provider: &str) -> String {
     let hint = if named.iter().any(|arn| arn.eq_ignore_ascii_case(provider)) {
         "; they differ in case"
     } else if named.iter().any(|arn| tail(arn) == tail(provider)) {
-        "; the issuer is the same, but not partition and account"
+        "; the issuer is the same, but not the partition or account"
     } else {
         ""
     };
@@ -182,8 +182,8 @@ fn failed(test: &Test, caller: &WebIdentityCaller) -> String {
     match held(&test.key, caller) {
         Held::Nothing => {
             let own = caller.provider.issuer().host_path();
-            let hint = if test.key.to_ascii_lowercase().starts_with("arn:") {
-                format!("; the key is a whole ARN, and must be {own}:sub or {own}:aud")
+            let hint = if let Some(form) = not_an_issuer(&test.key) {
+                format!("; the key is {form}, and must be {own}:sub or {own}:aud")
             } else if is_of_an_issuer(&test.key) {
                 format!("; the key is that of another issuer than {own}")
             } else {

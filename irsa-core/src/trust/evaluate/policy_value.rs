@@ -73,6 +73,13 @@ pub(in crate::trust) fn is_of_an_issuer(key: &str) -> bool {
     key.split_once(':').is_some_and(|(first, _)| first.contains(['.', '/']) || of_no_service(first))
 }
 
+/// What a condition key has in place of the issuer, where it is no key that a request can have.
+pub(in crate::trust) fn not_an_issuer(key: &str) -> Option<&'static str> {
+    let (first, _) = key.split_once(':')?;
+    let is = |word: &str| first.eq_ignore_ascii_case(word);
+    if is("arn") { Some("a whole ARN") } else { (is("https") || is("http")).then_some("a URL") }
+}
+
 impl Value {
     /// Reads a value as the operator takes it; policy variables are of Version 2012-10-17 only.
     pub(in crate::trust) fn parse(text: &str, family: Family, variables: bool) -> Self {
