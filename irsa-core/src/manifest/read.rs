@@ -296,7 +296,7 @@ metadata:
         assert!(refusal.contains("f.yaml:") && refusal.contains("anchors, or aliases"), "{refusal}");
         let deep = format!("a: {}{}\n", "[".repeat(100), "]".repeat(100));
         assert!(refused(&deep).contains("too deeply"), "{}", refused(&deep));
-        assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+        assert!(begun.elapsed().as_secs() < 60, "also on a busy machine: {:?}", begun.elapsed());
     }
 
     #[test]
