@@ -40,6 +40,9 @@ def test_calls_are_logged_at_debug_with_their_fields(caplog: pytest.LogCaptureFi
     assert made[0].getMessage().startswith("sandbox call method=create_role target=sandbox-default-worker")
     reads = [record for record in caplog.records if fields(record).get("method") == "role"]
     assert {fields(record)["binding"] for record in reads} == {"default/worker"}
+    caplog.clear()
+    client.get("default", "worker")
+    assert caplog.records and {fields(record).get("binding") for record in caplog.records} == {"default/worker"}
 
 
 def test_awaited_calls_are_logged_too(caplog: pytest.LogCaptureFixture) -> None:
