@@ -11,8 +11,11 @@ import sys
 
 def main() -> None:
     charts = {account: chart for chart, _, account in (argument.partition("=") for argument in sys.argv[1:])}
+    bindings = json.load(sys.stdin)
+    if not isinstance(bindings, list):  # what `irsa list` prints where it fails
+        sys.exit("there is no list of bindings: irsa says why")
     values = {}
-    for binding in json.load(sys.stdin):
+    for binding in bindings:
         account = binding["service_account"]
         values[charts.get(account, account.removesuffix("-sa"))] = {
             "serviceAccount": {

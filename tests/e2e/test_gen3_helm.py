@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,15 @@ def test_the_commands_of_the_readme(
     assert json.loads(statement) in argo
     checked = irsa("trust", "check", "--role", "demo-jobs-argo", "--subject", "elsewhere/argo", "-o", "json")
     assert checked.json()["decision"] == "allow"
+
+
+def test_no_values_are_made_of_a_list_that_failed(irsa: Irsa) -> None:
+    failed = irsa("list", "--role-only", "--cluster", "no-such-cluster", "-o", "json")
+    assert failed.code == 1
+    command = [sys.executable, ROOT / "examples" / "helm_values.py"]
+    ran = subprocess.run(command, input=failed.stdout, capture_output=True, text=True, check=False, timeout=60)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == "there is no list of bindings: irsa says why\n"
 
 
 def test_a_pattern_over_namespaces_is_refused_with_a_way_out(irsa: Irsa) -> None:
