@@ -35,7 +35,7 @@ print(client.get("default", "second").subjects)
 for subjects in client.who_can("sandbox-default-reader").subjects:
     print(subjects.decision, subjects.pattern, subjects.service_accounts)
 check = client.check_trust("sandbox-default-reader", subject="default/somebody")
-print(check.decision, *check.because)
+print(check.decision, *check.reasons)
 
 # %% Mistakes are found before the first write, and say what to do.
 try:

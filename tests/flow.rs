@@ -3,7 +3,7 @@
 use irsa_core::name::InlinePolicyName;
 use irsa_core::sandbox::{RoleState, ServiceAccountState};
 use irsa_core::{
-    CREATED_ANNOTATION, ErrorKind, Extra, Hint, IrsaBinding, Outcome, ROLE_ARN_ANNOTATION, Request, WarningId,
+    CREATED_ANNOTATION, ErrorKind, Hint, IrsaBinding, Outcome, ROLE_ARN_ANNOTATION, Request, Undeclared, WarningId,
 };
 use serde_json::json;
 
@@ -28,7 +28,7 @@ async fn from_nothing_to_a_binding_that_works_and_again_unchanged() {
     world.sandbox.faults().clear_calls();
     let again = world.create(World::binding()).await.unwrap();
     assert!(
-        !again.changed && again.steps.is_empty() && again.extra.is_empty() && again.warnings.is_empty(),
+        !again.changed && again.steps.is_empty() && again.undeclared.is_empty() && again.warnings.is_empty(),
         "{again:?}"
     );
     assert_eq!(world.writes(), [] as [&str; 0]);
@@ -72,7 +72,7 @@ async fn every_setting_arrives_and_stays_where_it_is_not_named_again() {
     assert!(!world.create(full).await.unwrap().changed);
     let less = world.create(World::bare().with_role_name("reader")).await.unwrap();
     assert!(!less.changed, "what is not named stays: {less:?}");
-    assert_eq!(less.extra.len(), 2, "both policies are kept and listed: {:?}", less.extra);
+    assert_eq!(less.undeclared.len(), 2, "both policies are kept and listed: {:?}", less.undeclared);
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn a_role_of_somebody_else_is_adopted_only_when_asked_and_loses_nothing() 
     assert!(role.trust_policy.to_string().contains("ec2.amazonaws.com"));
     assert_eq!(role.tags.get("irsa.gen3.org/origin").map(String::as_str), Some("adopted"));
     assert!(world.can_assume("sandbox", "default/sa", ROLE).await);
-    assert!(report.extra.iter().any(|extra| matches!(extra, Extra::TrustStatement { .. })));
+    assert!(report.undeclared.iter().any(|extra| matches!(extra, Undeclared::TrustStatement { .. })));
     assert!(!world.create(World::binding()).await.unwrap().changed);
 }
 

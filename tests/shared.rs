@@ -50,7 +50,7 @@ async fn settled(world: &World, requests: &[Request]) {
     assert!(report.is_complete(), "{report:?}");
     let again = run(world, requests).await;
     assert!(again.is_complete() && !again.changed(), "{again:?}");
-    assert!(again.entries.iter().all(|entry| entry.report().is_some_and(|report| report.extra.is_empty())));
+    assert!(again.entries.iter().all(|entry| entry.report().is_some_and(|report| report.undeclared.is_empty())));
 }
 
 fn owner(world: &World) -> String {

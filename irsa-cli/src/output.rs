@@ -222,7 +222,7 @@ pub(crate) fn unanswered(question: &Question, error: &Error, global: &Global, pr
         let mut document = failure(error, printer.spelling());
         if let Question::Check(_) = question {
             document["decision"] = json!(Decision::Unknown);
-            document["because"] = json!([]);
+            document["reasons"] = json!([]);
             document["conditions"] = json!([]);
         }
         printer.json(&document);

@@ -342,7 +342,7 @@ fn issues(
             Ok(check) => {
                 let message = format!(
                     "the trust policy does not let {sub} in with provider and audience {audience}: {}",
-                    check.because.join("; ")
+                    check.reasons.join("; ")
                 );
                 issue(IssueId::SubjectNotTrusted, message);
             }

@@ -123,7 +123,7 @@ pub use self::permissions::{Command, Holder, Permissions, Scope, permissions};
 pub use self::plan::Plan;
 #[cfg(feature = "kube")]
 pub use self::proxy::ProxySettings;
-pub use self::report::{Action, Extra, Outcome, Report, StepReport, Warning, WarningId};
+pub use self::report::{Action, Outcome, Report, StepReport, Undeclared, Warning, WarningId};
 pub use self::request::{Request, Verb};
 pub use self::sandbox::Sandbox;
 pub use self::status::{BindingState, BindingStatus, Issue, IssueId, ProviderStatus};

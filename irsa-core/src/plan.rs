@@ -35,7 +35,7 @@ use crate::backend::Role;
 use crate::error::Result;
 use crate::name::{ClusterRef, RoleArn, RoleName};
 use crate::observe::Observed;
-use crate::report::{Extra, Outcome, Report, StepReport, Warning};
+use crate::report::{Outcome, Report, StepReport, Undeclared, Warning};
 use crate::request::{Request, Verb};
 
 /// The steps that a request needs, in the order in which they are safe. Made by [`Client::plan`](crate::Client::plan),
@@ -50,7 +50,7 @@ pub struct Plan {
     /// The role as it was, where something changes: reports tell what is written over.
     was: Option<Box<Role>>,
     pub(crate) stages: Vec<Vec<Step>>,
-    pub(crate) extra: Vec<Extra>,
+    pub(crate) extra: Vec<Undeclared>,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) force: bool,
     /// What the steps need of IAM's quotas.
@@ -109,7 +109,7 @@ impl Plan {
             role_arn: self.role_arn.clone(),
             changed: !self.is_empty(),
             steps: self.steps().map(|step| step.report(self, Outcome::Planned)).collect(),
-            extra: self.extra.clone(),
+            undeclared: self.extra.clone(),
             warnings: self.warnings.clone(),
         }
     }

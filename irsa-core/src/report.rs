@@ -186,7 +186,7 @@ word_enum! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Extra {
+pub enum Undeclared {
     /// A managed policy.
     ManagedPolicy {
         /// Its ARN.
@@ -229,7 +229,7 @@ pub struct Report {
     /// What was changed, in the order in which it was begun.
     pub steps: Vec<StepReport>,
     /// What is there and was not declared.
-    pub extra: Vec<Extra>,
+    pub undeclared: Vec<Undeclared>,
     /// What the user should know.
     pub warnings: Vec<Warning>,
 }

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use irsa_core::name::{RoleArn, RoleName};
-use irsa_core::{Action, BindingState, Extra, Hint, IssueId, Outcome, Warning, WarningId};
+use irsa_core::{Action, BindingState, Hint, IssueId, Outcome, Undeclared, Warning, WarningId};
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ macro_rules! as_plain {
         })*
     };
 }
-as_plain!(Extra);
+as_plain!(Undeclared);
 
 data! {
     /// What one call did to a binding.
@@ -39,7 +39,7 @@ data! {
         /// What was changed, in the order in which it was begun; nothing where all was as wanted.
         steps,
         /// What is on the role and was not declared, as dicts.
-        extra,
+        undeclared,
         /// What one should know.
         warnings,
     }
@@ -80,7 +80,7 @@ data! {
         /// What would be changed, in a safe order; nothing where all is as wanted.
         steps,
         /// What is on the role and was not declared, as dicts.
-        extra,
+        undeclared,
         /// What one should know.
         warnings,
     }

@@ -17,7 +17,7 @@ data! {
         decision,
         |
         /// What led to it, statement by statement, in words.
-        because,
+        reasons,
         /// What an unknown decision depends on, in words; empty for the others.
         conditions,
         /// Why IAM itself would refuse to store the document, in words.

@@ -98,7 +98,7 @@ fn the_role_of_a_load_balancer_controller_is_adopted_in_place() {
     assert!(steps[0]["detail"]["before"]["Statement"].is_array(), "{}", steps[0]);
     let adopted = shell.role_of(role);
     assert_eq!(inline_names(&adopted), names, "CloudFormation finds it under its name");
-    assert_eq!(report["bindings"][0]["extra"], json!([]));
+    assert_eq!(report["bindings"][0]["undeclared"], json!([]));
     shell.assert_settled("cluster.yaml");
     shell.assert_settled("cluster.yaml --adopt");
 

@@ -15,7 +15,7 @@ fn reports_have_the_keys_of_the_contract() {
     assert_eq!(planned["steps"][0]["action"], "create_role");
     assert_eq!(planned["steps"][0]["target"], "sandbox-default-a");
     assert_eq!(planned["steps"][0]["outcome"], "planned");
-    assert_eq!((&planned["extra"], &planned["warnings"]), (&json!([]), &json!([])));
+    assert_eq!((&planned["undeclared"], &planned["warnings"]), (&json!([]), &json!([])));
 
     let done = shell.run("-o json create a -p AmazonS3ReadOnlyAccess");
     assert_eq!(done.json()["steps"][0]["outcome"], "done");

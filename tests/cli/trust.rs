@@ -69,7 +69,7 @@ fn a_check_has_the_keys_of_the_contract() {
     };
     let (code, allowed) = check("good.json", "jobs/worker");
     assert_eq!((code, &allowed["decision"], &allowed["conditions"]), (0, &json!("allow"), &json!([])));
-    assert!(!allowed["because"].as_array().unwrap().is_empty());
+    assert!(!allowed["reasons"].as_array().unwrap().is_empty());
     assert_eq!(allowed["provider"], "arn:aws:iam::123456789012:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/A");
     let (code, denied) = check("good.json", "jobs/other");
     assert_eq!((code, &denied["decision"], &denied["conditions"]), (1, &json!("deny"), &json!([])));

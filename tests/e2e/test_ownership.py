@@ -78,7 +78,7 @@ def test_role_of_nobody(irsa: Irsa, seen: Seen) -> None:
     report = irsa(*create, "--adopt").done()
     assert (seen.tags[ORIGIN], seen.attached, seen.subs) == ("adopted", {S3, SQS}, {seen.sub})
     assert EC2 in seen.statements, "adoption never removes"
-    assert {extra["kind"] for extra in report["extra"]} == {"managed_policy", "trust_statement"}
+    assert {extra["kind"] for extra in report["undeclared"]} == {"managed_policy", "trust_statement"}
     assert irsa(*create).done()["changed"] is False
 
     undone = irsa("delete", seen.place, "-o", "json").done()

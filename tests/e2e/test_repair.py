@@ -164,7 +164,7 @@ def test_replaced_trust(bed: Bed, irsa: Irsa, made: Seen) -> None:
     report = irsa("create", made.place, "-p", S3, "-o", "json").done()
     assert [step["action"] for step in report["steps"]] == ["update_trust_policy"]
     assert sorted(made.statements, key=str) == sorted([EC2, ours], key=str)
-    assert [extra["kind"] for extra in report["extra"]] == ["trust_statement"]
+    assert [extra["kind"] for extra in report["undeclared"]] == ["trust_statement"]
     bed.reset()
     assert irsa("create", made.place, "-p", S3, "--check", "-o", "json").done()["changed"] is False
     assert writes(bed.log()) == []
@@ -214,7 +214,7 @@ def test_what_nobody_declared_is_kept(bed: Bed, irsa: Irsa, made: Seen) -> None:
     before = made.whole()
     bed.reset()
     report = irsa("create", made.place, "-p", S3, "--check", "-o", "json").done()
-    assert report["extra"] == [{"kind": "managed_policy", "arn": SQS}, {"kind": "inline_policy", "name": "more"}]
+    assert report["undeclared"] == [{"kind": "managed_policy", "arn": SQS}, {"kind": "inline_policy", "name": "more"}]
     assert (made.whole(), writes(bed.log())) == (before, [])
     exact = irsa("create", made.place, "-p", S3, "--exact", "-o", "json").done()
     assert {(step["action"], step["target"]) for step in exact["steps"]} == {

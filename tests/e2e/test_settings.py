@@ -103,7 +103,7 @@ def test_exact_subjects(irsa: Irsa, seen: Seen) -> None:
     other = seen.other("other")
     irsa("create", seen.place, "-p", S3, "--subject", other.place, "-o", "json").done()
     report = irsa("create", seen.place, "-p", S3, "-o", "json").done()
-    assert (report["changed"], report["extra"]) == (False, [{"kind": "subject", "subject": other.place}])
+    assert (report["changed"], report["undeclared"]) == (False, [{"kind": "subject", "subject": other.place}])
     irsa("create", seen.place, "-p", S3, "--exact", "-o", "json").done()
     assert (seen.subs, other.account) == ({seen.sub}, None)
 

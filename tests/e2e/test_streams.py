@@ -36,7 +36,7 @@ def test_failure_in_json_has_the_report(bed: Bed, irsa: Irsa, seen: Seen) -> Non
     ran = irsa("create", seen.place, "-p", S3, "-o", "json")
     ran.refused("access_denied")
     document = ran.json()
-    assert set(document) >= {"binding", "role_name", "role_arn", "changed", "steps", "extra", "warnings", "error"}
+    assert set(document) >= {"binding", "role_name", "role_arn", "changed", "steps", "undeclared", "warnings", "error"}
     assert document["error"]["code"] == "AccessDenied"
     (failed,) = (step for step in document["steps"] if step["outcome"] == "failed")
     assert (failed["action"], failed["target"]) == ("attach_policy", S3)

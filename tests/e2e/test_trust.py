@@ -95,7 +95,7 @@ def test_check_offline(offline: Offline, name: str, subject: str, decision: str)
     ran = offline(*asked, document(name), "-o", "json")
     told = ran.json()
     assert (ran.code, told["decision"], ran.stderr) == (CODES[decision], decision, "")
-    assert told["because"] and bool(told["conditions"]) is (decision == "unknown")
+    assert told["reasons"] and bool(told["conditions"]) is (decision == "unknown")
     assert offline(*asked, "-", "-o", "json", stdin=Path(document(name)).read_bytes()).json() == told
     text = offline(*asked, document(name))
     assert (text.code, text.stdout.splitlines()[0]) == (ran.code, decision)
@@ -521,7 +521,7 @@ def test_check_names_placeholders(offline: Offline) -> None:
     answer = offline(*asked, "jobs/worker", "-o", "json").json()
     principal = f"arn:aws:iam::ACCOUNT_ID:oidc-provider/{HOST}"
     named = "statement 1 has a placeholder that was not filled in, and is evaluated as written: "
-    assert answer["because"][1:] == [f"{named}ACCOUNT_ID in {principal}"]
+    assert answer["reasons"][1:] == [f"{named}ACCOUNT_ID in {principal}"]
     assert "ACCOUNT_ID" in offline(*asked, "jobs/worker").stdout
 
 

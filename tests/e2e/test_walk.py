@@ -25,9 +25,9 @@ def test_the_command_of_the_document(irsa: Irsa, seen: Seen) -> None:
 
 def test_report(irsa: Irsa, seen: Seen) -> None:
     report = irsa("create", seen.place, "-p", "AmazonS3ReadOnlyAccess", "-o", "json").done()
-    assert set(report) >= {"binding", "role_name", "role_arn", "changed", "steps", "extra", "warnings"}
+    assert set(report) >= {"binding", "role_name", "role_arn", "changed", "steps", "undeclared", "warnings"}
     assert (report["binding"], report["role_name"], report["role_arn"]) == (seen.place, seen.role, seen.arn)
-    assert (report["changed"], report["extra"], report["warnings"]) == (True, [], [])
+    assert (report["changed"], report["undeclared"], report["warnings"]) == (True, [], [])
     steps = {(step["action"], step["target"], step["outcome"]) for step in report["steps"]}
     assert steps == {
         ("create_role", seen.role, "done"),

@@ -113,8 +113,8 @@ def test_placeholders_are_named() -> None:
     document = json.loads(json.dumps(exactly("jobs/worker")).replace(f":{ACCOUNT}:", ":ACCOUNT_ID:"))
     checked = check(document)
     assert checked.decision == "deny"
-    assert "a placeholder that was not filled in" in checked.because[1]
-    assert f"ACCOUNT_ID in arn:aws:iam::ACCOUNT_ID:oidc-provider/{ISSUER}" in checked.because[1]
+    assert "a placeholder that was not filled in" in checked.reasons[1]
+    assert f"ACCOUNT_ID in arn:aws:iam::ACCOUNT_ID:oidc-provider/{ISSUER}" in checked.reasons[1]
 
 
 def test_one_statement_twice_in_the_same_dict_is_no_cycle() -> None:
@@ -141,14 +141,14 @@ def test_the_answer_is_plain_immutable_data() -> None:
     assert checked != check(exactly("jobs/worker"), "jobs/other")
     assert checked != "allow"
     assert repr(checked).startswith("irsa.TrustCheck(decision='allow', because=('")
-    assert isinstance(checked.because, tuple)
+    assert isinstance(checked.reasons, tuple)
     with pytest.raises(AttributeError):
         checked.decision = "deny"  # type: ignore[misc]
     with pytest.raises(TypeError):
         irsa.TrustCheck()
 
 
-@pytest.mark.parametrize("data", [{}, {"decision": "maybe"}, {"decision": "allow", "because": 5}])
+@pytest.mark.parametrize("data", [{}, {"decision": "maybe"}, {"decision": "allow", "reasons": 5}])
 def test_data_that_is_no_answer_is_refused(data: Any) -> None:
     with pytest.raises(irsa.InvalidInputError, match=r"^data: "):
         irsa.TrustCheck.from_dict(data)

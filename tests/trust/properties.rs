@@ -33,7 +33,7 @@ fn agrees(document: &Value, subject: &str, audience: &str) -> Result<(), TestCas
     prop_assert!(check.decision != Decision::Deny || !found.allow, "denied, but may be allowed: {said}");
     prop_assert!(!found.complete || check.decision == found.decision(), "not the decision: {said}");
     prop_assert_eq!(check.conditions.is_empty(), check.decision != Decision::Unknown, "conditions: {}", said);
-    prop_assert!(!check.because.is_empty(), "no reason: {said}");
+    prop_assert!(!check.reasons.is_empty(), "no reason: {said}");
     Ok(())
 }
 

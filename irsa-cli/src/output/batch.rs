@@ -210,7 +210,7 @@ fn binding(entry: &FleetEntry, preview: bool, spelling: &Spelling) -> Value {
     let mut document = match entry.report() {
         Some(report) => report_document(report, spelling),
         None => json!({
-            "binding": entry.binding, "role_name": null, "role_arn": null, "changed": false, "steps": [], "extra": [],
+            "binding": entry.binding, "role_name": null, "role_arn": null, "changed": false, "steps": [], "undeclared": [],
             "warnings": [],
         }),
     };

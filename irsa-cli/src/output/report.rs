@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use irsa_core::{Action, Extra, IrsaBinding, Outcome, Report, StepReport, Verb};
+use irsa_core::{Action, IrsaBinding, Outcome, Report, StepReport, Undeclared, Verb};
 
 use crate::commands::operation::{Job, Work};
 use crate::printer::{BAD, CHANGED, ERROR, FAINT, GOOD, STRONG, plain, styled};
@@ -53,7 +53,7 @@ pub(super) fn text(report: &Report, told: Told) -> String {
     for step in &report.steps {
         text.push_str(&line(step, width));
     }
-    for extra in report.extra.iter().filter(|_| told == Told::Declared) {
+    for extra in report.undeclared.iter().filter(|_| told == Told::Declared) {
         let _ = writeln!(
             text,
             "  {} {}",
@@ -108,13 +108,13 @@ fn mark(step: &StepReport) -> (Style, &'static str) {
     }
 }
 
-fn kept(extra: &Extra) -> String {
+fn kept(extra: &Undeclared) -> String {
     plain(&match extra {
-        Extra::ManagedPolicy { arn } => format!("managed policy {arn}"),
-        Extra::InlinePolicy { name } => format!("inline policy {name}"),
-        Extra::Subject { subject } => format!("subject {subject}"),
-        Extra::TrustStatement { sid: Some(sid), .. } => format!("trust statement {sid}"),
-        Extra::TrustStatement { statement, .. } => format!("trust statement {statement}"),
+        Undeclared::ManagedPolicy { arn } => format!("managed policy {arn}"),
+        Undeclared::InlinePolicy { name } => format!("inline policy {name}"),
+        Undeclared::Subject { subject } => format!("subject {subject}"),
+        Undeclared::TrustStatement { sid: Some(sid), .. } => format!("trust statement {sid}"),
+        Undeclared::TrustStatement { statement, .. } => format!("trust statement {statement}"),
         _ => "something that this version has no word for".to_owned(),
     })
 }
@@ -154,7 +154,7 @@ mod tests {
     fn report(value: serde_json::Value) -> Report {
         let mut whole = json!({
             "binding": "default/a", "role_name": "r", "role_arn": "arn:aws:iam::123456789012:role/r",
-            "changed": true, "steps": [], "extra": [], "warnings": [],
+            "changed": true, "steps": [], "undeclared": [], "warnings": [],
         });
         for (key, value) in value.as_object().unwrap() {
             whole[key] = value.clone();
@@ -197,7 +197,7 @@ default/a: failed
 
     #[test]
     fn what_is_kept_is_told_where_a_whole_binding_was_declared() {
-        let extra = report(json!({"changed": false, "extra": [{"kind": "subject", "subject": "x/y"}]}));
+        let extra = report(json!({"changed": false, "undeclared": [{"kind": "subject", "subject": "x/y"}]}));
         assert!(shown(&extra, Told::Declared).contains("\n  = kept, not declared: subject x/y\n"));
         assert!(!shown(&extra, Told::Changed).contains("x/y"));
     }
@@ -225,7 +225,7 @@ default/a: failed
 
     #[test]
     fn what_others_wrote_cannot_move_the_cursor() {
-        let foreign = report(json!({"extra": [{"kind": "managed_policy", "arn": "x\u{1b}[2J"}]}));
+        let foreign = report(json!({"undeclared": [{"kind": "managed_policy", "arn": "x\u{1b}[2J"}]}));
         assert!(!shown(&foreign, Told::Declared).contains('\u{1b}'));
     }
 }

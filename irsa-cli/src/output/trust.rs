@@ -27,7 +27,7 @@ pub(super) fn check(checked: &Checked) -> String {
             ("audience", vec![plain(&checked.caller.audience)]),
             ("provider", vec![plain(&checked.provider)]),
             ("role", checked.role.iter().map(ToString::to_string).collect()),
-            ("because", all(&check.because)),
+            ("because", all(&check.reasons)),
             ("depends on", all(&check.conditions)),
             ("note", all(&check.notes)),
         ],

@@ -90,7 +90,7 @@ fn verified(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Obse
             }
             // Of another binding's role, the other binding has to share it.
             Decision::Deny if role.ownership.is_owned() => return Ok(None),
-            Decision::Deny => return Err(not_trusted(role, &shown, &check.because)),
+            Decision::Deny => return Err(not_trusted(role, &shown, &check.reasons)),
         }
     }
     let mut plan = annotating(request, observed, goal)?;
@@ -143,10 +143,10 @@ fn asks_of_role(binding: &IrsaBinding) -> Option<&'static str> {
     asked.into_iter().find_map(|(what, asked)| asked.then_some(what))
 }
 
-fn not_trusted(role: &ObservedRole, subject: &str, because: &[String]) -> Error {
+fn not_trusted(role: &ObservedRole, subject: &str, reasons: &[String]) -> Error {
     let arn = &role.role.arn;
     Error::new(ErrorKind::NotOwned, format!("role {} does not trust service account {subject}", arn.name()))
-        .with_cause(because.join("; "))
+        .with_cause(reasons.join("; "))
         .with_context("role", arn.to_string())
         .with_hint(Hint::AdoptRoleOrTrust)
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Audience, RoleName, SubjectName};
 use crate::observe::ObservedRole;
 use crate::ownership::{Member, Ownership};
-use crate::report::{Extra, Warning, WarningId};
+use crate::report::{Undeclared, Warning, WarningId};
 use crate::request::Request;
 use crate::trust::{Decision, TrustPolicy, WebIdentity, own_kind};
 
@@ -42,12 +42,12 @@ pub(super) fn extras(
     let statements = policy.statements().filter(|statement| own_kind(statement).is_none());
     // A foreign statement that only lets declared subjects in holds nothing that nobody declared.
     let statements = statements.filter(|statement| !lists_only_declared(statement, goal));
-    let mut extra: Vec<Extra> = managed.map(|arn| Extra::ManagedPolicy { arn: arn.to_string() }).collect();
-    extra.extend(inline.map(|name| Extra::InlinePolicy { name: name.to_string() }));
-    extra.extend(subjects.map(|member| Extra::Subject { subject: member.shown(&goal.home.cluster) }));
+    let mut extra: Vec<Undeclared> = managed.map(|arn| Undeclared::ManagedPolicy { arn: arn.to_string() }).collect();
+    extra.extend(inline.map(|name| Undeclared::InlinePolicy { name: name.to_string() }));
+    extra.extend(subjects.map(|member| Undeclared::Subject { subject: member.shown(&goal.home.cluster) }));
     extra.extend(statements.map(|statement| {
         let sid = statement.get("Sid").and_then(Value::as_str).filter(|sid| !sid.is_empty()).map(str::to_owned);
-        Extra::TrustStatement { sid, statement: Value::Object(statement.clone()) }
+        Undeclared::TrustStatement { sid, statement: Value::Object(statement.clone()) }
     }));
     plan.extra = extra;
 }
@@ -160,7 +160,7 @@ pub(super) fn check_let_in(
             continue;
         }
         return Err(Error::new(ErrorKind::Conflict, format!("the trust policy cannot let {shown} in"))
-            .with_cause(check.because.join("; "))
+            .with_cause(check.reasons.join("; "))
             .with_hint("change the statement that denies by hand, then run the command again"));
     }
     Ok(())

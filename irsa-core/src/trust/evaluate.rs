@@ -43,7 +43,7 @@ impl TrustDocument {
         let conditions = if decision == Decision::Unknown { weighed.conditions(caller) } else { Vec::new() };
         TrustCheck {
             decision,
-            because: explain::because(&weighed, caller, decision),
+            reasons: explain::reasons(&weighed, caller, decision),
             conditions,
             notes: self.notes().to_vec(),
         }
@@ -144,13 +144,13 @@ mod tests {
         let other = json!({"StringEquals": {key("sub"): "system:serviceaccount:ns:apps"}});
         let answer = check(allow(other));
         assert_eq!(answer.decision, Decision::Deny);
-        assert!(answer.because[0].contains("did you mean system:serviceaccount:ns:apps?"), "{:?}", answer.because);
+        assert!(answer.reasons[0].contains("did you mean system:serviceaccount:ns:apps?"), "{:?}", answer.reasons);
         assert_eq!(check(allow(json!({}))).decision, Decision::Allow);
     }
 
     #[test]
     fn usual_mistakes_are_named() {
-        let because = |condition: Value| check(allow(condition)).because.concat();
+        let because = |condition: Value| check(allow(condition)).reasons.concat();
         let wild = because(json!({"StringEquals": {key("sub"): "system:serviceaccount:ns:*"}}));
         assert!(wild.contains("StringLike as wildcards"), "{wild}");
         let arn = because(json!({"StringEquals": {format!("{PROVIDER}:sub"): "system:serviceaccount:ns:app"}}));
@@ -165,7 +165,7 @@ mod tests {
         assert!(other.contains("another issuer"), "{other}");
         let mut ordinary = allow(json!({}));
         ordinary["Action"] = json!("sts:AssumeRole");
-        assert!(check(ordinary).because.concat().contains("it is about sts:AssumeRole"));
+        assert!(check(ordinary).reasons.concat().contains("it is about sts:AssumeRole"));
     }
 
     #[test]
@@ -180,12 +180,12 @@ mod tests {
              ${{NAMESPACE}} in {subject}]",
             PROVIDER.replace("123456789012", "ACCOUNT_ID")
         );
-        assert_eq!(answer.because[1..], [named]);
+        assert_eq!(answer.reasons[1..], [named]);
 
         let mut action = allow(json!({}));
         action["Action"] = json!("${ACTION}");
         let named = "statement 1 has a placeholder that was not filled in, and is evaluated as written: ${ACTION}";
-        assert_eq!(check(json!([action])).because[1..], [named]);
+        assert_eq!(check(json!([action])).reasons[1..], [named]);
 
         // Neither a policy variable nor a statement that has no say is one.
         let variable = allow(json!({"StringEquals": {"aws:PrincipalTag/a": "${aws:PrincipalTag/b}"}}));
@@ -194,7 +194,7 @@ mod tests {
         ordinary["Principal"] = json!({"AWS": "arn:aws:iam::ACCOUNT_ID:root"});
         let denial = statement("Deny", json!({}));
         for statements in [json!([variable, ordinary]), json!([open, denial])] {
-            let because = check(statements).because;
+            let because = check(statements).reasons;
             assert!(!because.iter().any(|line| line.contains("placeholder")), "{because:?}");
         }
         // A Deny that does not apply as it is written may apply once it is filled in.
@@ -202,7 +202,7 @@ mod tests {
             statement("Deny", json!({"StringEquals": {key("sub"): "system:serviceaccount:{{namespace}}:app"}}));
         let answer = check(json!([allow(json!({})), denial]));
         assert_eq!(answer.decision, Decision::Allow);
-        assert!(answer.because[1].starts_with("statement 2 has a placeholder"), "{:?}", answer.because);
+        assert!(answer.reasons[1].starts_with("statement 2 has a placeholder"), "{:?}", answer.reasons);
     }
 
     #[test]

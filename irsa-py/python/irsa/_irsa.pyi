@@ -121,7 +121,7 @@ class TrustCheck:
     def decision(self) -> Literal["allow", "deny", "unknown"]:
         """`"allow"`, `"deny"`, or `"unknown"` where it depends on what is not known."""
     @property
-    def because(self) -> tuple[str, ...]:
+    def reasons(self) -> tuple[str, ...]:
         """What led to it, statement by statement, in words."""
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -659,7 +659,7 @@ class Plan:
     def steps(self) -> tuple[Step, ...]:
         """What would be changed, in a safe order; nothing where all is as wanted."""
     @property
-    def extra(self) -> tuple[dict[str, Any], ...]:
+    def undeclared(self) -> tuple[dict[str, Any], ...]:
         """What is on the role and was not declared, as dicts."""
     @property
     def warnings(self) -> tuple[WarningMessage, ...]:
@@ -746,7 +746,7 @@ class Report:
     def steps(self) -> tuple[Step, ...]:
         """What was changed, in the order in which it was begun; nothing where all was as wanted."""
     @property
-    def extra(self) -> tuple[dict[str, Any], ...]:
+    def undeclared(self) -> tuple[dict[str, Any], ...]:
         """What is on the role and was not declared, as dicts."""
     @property
     def warnings(self) -> tuple[WarningMessage, ...]:

@@ -104,7 +104,7 @@ fn b7_copies_that_mean_the_same_are_replaced() {
     assert!(position("put_inline_policy") < position("delete_inline_policy"), "{ran}");
     // What says something else stays, and is told.
     assert_eq!(shell.done("-l sa"), "AmazonS3ReadOnlyAccess\nother-1695000000\npol\npol-1695000000\n");
-    let extra = &shell.gen3("-u sa -p pol.json -a a -o json").json()["extra"];
+    let extra = &shell.gen3("-u sa -p pol.json -a a -o json").json()["undeclared"];
     assert!(extra.as_array().unwrap().contains(&json!({"kind": "inline_policy", "name": "pol-1695000000"})), "{extra}");
 }
 

@@ -40,7 +40,7 @@ pub struct TrustCheck {
     /// The decision.
     pub decision: Decision,
     /// What led to it, statement by statement, in words.
-    pub because: Vec<String>,
+    pub reasons: Vec<String>,
     /// What an unknown decision depends on, in words; empty for the others.
     pub conditions: Vec<String>,
     /// Why IAM itself would refuse to store the document, in words; it is evaluated all the same.

@@ -17,7 +17,7 @@ use crate::trust::issuers::is_documented;
 const MAX_SHOWN: usize = 5;
 
 /// Why the decision is what it is, one line for each statement that matters.
-pub(in crate::trust) fn because(weighed: &Weighed<'_>, caller: &WebIdentityCaller, decision: Decision) -> Vec<String> {
+pub(in crate::trust) fn reasons(weighed: &Weighed<'_>, caller: &WebIdentityCaller, decision: Decision) -> Vec<String> {
     let mut lines = Vec::new();
     let denied = weighed.of(Effect::Deny, Truth::True).next().is_some();
     for (statement, truth) in &weighed.statements {
