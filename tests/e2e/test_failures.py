@@ -45,7 +45,11 @@ def test_write_of_the_account_refused_late(bed: Bed, irsa: Irsa, seen: Seen, mes
     ran = irsa("create", seen.place, "-p", S3, "-o", "json")
     assert message in ran.refused(kind)["caused_by"][-1]
     outcomes = {step["action"]: step["outcome"] for step in ran.json()["steps"]}
-    assert outcomes == {"create_role": "rolled_back", "attach_policy": "rolled_back", "create_service_account": "failed"}
+    assert outcomes == {
+        "create_role": "rolled_back",
+        "attach_policy": "rolled_back",
+        "create_service_account": "failed",
+    }
     assert seen.nothing()
 
 
