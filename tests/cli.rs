@@ -2,10 +2,10 @@
 //! surroundings of whoever runs the tests.
 
 mod bad_input;
+mod batch;
 mod completion;
 mod eksctl;
 mod failures;
-mod fleet;
 mod flow;
 mod gen3;
 mod help;

@@ -37,6 +37,25 @@ const IRSA_CORE: Layers = Layers {
     ],
 };
 
+const IRSA_CLI: Layers = Layers {
+    sources: "../irsa-cli/src",
+    layers: &[
+        &["args", "console", "diff", "logging", "process", "source_map"],
+        &["complete", "files", "spelling"],
+        &["connect", "manifest_files", "printer"],
+        &["answer", "parse", "requests"],
+        &["commands", "exit", "output"],
+        &["main"],
+    ],
+};
+
+#[test]
+fn the_files_of_irsa_cli_use_what_is_below_them() {
+    let sources = read_sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(IRSA_CLI.sources));
+    assert!(sources.len() > 40, "{}", sources.len());
+    assert_eq!(faults(&sources, IRSA_CLI.layers), Vec::<String>::new());
+}
+
 #[test]
 fn the_files_of_irsa_core_use_what_is_below_them() {
     let sources = read_sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(IRSA_CORE.sources));

@@ -10,10 +10,12 @@ mod trust;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-pub(crate) use self::binding::{Account, CreateArgs, DeleteArgs, DryRun, GetArgs, ListArgs, SettingArgs, UpdateArgs};
+pub(crate) use self::binding::{
+    CreateArgs, DeleteArgs, DryRunArgs, GetArgs, ListArgs, Mode, ServiceAccountArgs, SettingArgs, UpdateArgs,
+};
 pub(crate) use self::gen3::Gen3Args;
 pub(crate) use self::global::{DEFAULT_SANDBOX_FILE, Global, OutputFormat};
-pub(crate) use self::manifest::{ApplyArgs, ExportArgs, FleetArgs, PlanArgs};
+pub(crate) use self::manifest::{ApplyArgs, ExportArgs, ManifestArgs, PlanArgs};
 pub(crate) use self::provider::{PermissionsArgs, ProviderCommand};
 pub(crate) use self::trust::{AuditArgs, CheckArgs, TrustCommand, WhoCanArgs};
 

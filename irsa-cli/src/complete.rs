@@ -1,4 +1,4 @@
-//! Completion in bash, zsh and fish: the words of a line in, the candidates for its last word out.
+//! Completion in bash, zsh and fish: returns the candidates for the last word of a line.
 //!
 //! ```text
 //! scripts/irsa.bash -> shell.rs -> line.rs            -> names.rs       -> shell.rs
@@ -13,7 +13,6 @@ mod names;
 mod shell;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 
 use clap::{Arg, Command, CommandFactory, ValueHint};
 use irsa_core::Command as Verb;
@@ -24,45 +23,35 @@ use self::names::Names;
 use self::shell::Typed;
 pub(crate) use self::shell::{Shell, script};
 use crate::args::Cli;
-use crate::exit::Exit;
 
-/// The variable by which a script asks for candidates; its value is the name of the shell.
+/// Variable by which a script asks for candidates; its value is the name of the shell.
 const VARIABLE: &str = "IRSA_COMPLETE";
 
-/// The shell whose script asks for candidates, if one does. It passes `--` first, as no other line does: where somebody
-/// exports the variable, commands run all the same.
+/// The shell whose script asks for candidates, if any. The script passes `--` first, so that commands still run if the
+/// variable is exported.
 pub(crate) fn requested(arguments: &[OsString], environment: &Environment) -> Option<Shell> {
     let shell = Shell::named(environment.variable(VARIABLE)?)?;
     (arguments.get(1)? == "--").then_some(shell)
 }
 
-/// Prints the candidates for the last word.
-pub(crate) fn run(shell: Shell, arguments: &[OsString], environment: &Environment, stdout: &mut dyn Write) -> Exit {
+/// The candidates for the last word, as the script of the shell reads them.
+pub(crate) fn candidates_for(shell: Shell, arguments: &[OsString], environment: &Environment) -> String {
     let typed = Typed::of(shell, arguments);
     let mut command = Cli::command();
     command.build();
-    let answer = candidates(&Line::of(&command, &typed.words), environment);
-    match print(&typed, &answer, stdout) {
-        Ok(()) => Exit::Done,
-        Err(_) => Exit::Failed,
-    }
+    typed.render(&candidates(&Line::of(&command, &typed.words), environment))
 }
 
-fn print(typed: &Typed, answer: &Answer, stdout: &mut dyn Write) -> io::Result<()> {
-    stdout.write_all(typed.render(answer).as_bytes())?;
-    stdout.flush()
-}
-
-/// What can be completed at the cursor.
+/// What can follow at the cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// Files, which the shell finds itself; the path begins after this part of the word.
+pub(crate) enum Candidates {
+    /// Files, which the shell completes itself; the path begins after this part of the word.
     Files(String),
     /// These words.
     Words(Vec<Candidate>),
 }
 
-/// A word that the line could go on with.
+/// Possible next word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {
     /// The whole word.
@@ -81,7 +70,7 @@ impl Candidate {
     }
 }
 
-/// Where the values of an argument come from.
+/// Source of the values of an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
     PossibleValues,
@@ -100,7 +89,7 @@ enum Source {
     ServiceAccounts,
     /// `NAMESPACE/NAME`
     Subjects,
-    /// Service accounts of the given namespace, by name alone.
+    /// Service accounts of the given namespace, without the namespace.
     Gen3ServiceAccounts,
     Roles,
     FreeText,
@@ -119,7 +108,7 @@ impl Source {
             "subject" | "subjects" | "remove_subjects" => Self::Subjects,
             "role" | "role_name" => Self::Roles,
             "policies" | "policy" => Self::Files,
-            "inline" => Self::NamedFile,
+            "inline_policies" => Self::NamedFile,
             "action" => Self::PolicyActions,
             "create" | "update" | "list" | "delete" => Self::Gen3ServiceAccounts,
             "command" => Self::Commands,
@@ -130,38 +119,38 @@ impl Source {
     }
 }
 
-/// The candidates for what is expected at the end of the line.
-fn candidates(line: &Line<'_>, environment: &Environment) -> Answer {
+/// Candidates for the end of the line.
+fn candidates(line: &Line<'_>, environment: &Environment) -> Candidates {
     match &line.expected {
         Expected::Value { arg, before } => values(arg, before, line, environment),
-        Expected::Option => Answer::Words(fitting(options(line), &line.word)),
+        Expected::Option => Candidates::Words(fitting(options(line), &line.word)),
         Expected::Word { positional, options_too } => {
             let mut words = subcommands(line);
             if let Some(arg) = positional {
                 match values(arg, "", line, environment) {
-                    Answer::Words(values) => words.extend(values),
+                    Candidates::Words(values) => words.extend(values),
                     files => return files,
                 }
             }
             if words.is_empty() && line.word.is_empty() && *options_too {
                 words = options(line);
             }
-            Answer::Words(fitting(words, &line.word))
+            Candidates::Words(fitting(words, &line.word))
         }
     }
 }
 
-/// The values of an argument; each begins with `before`, the part of the word that is not the value.
-fn values(arg: &Arg, before: &str, line: &Line<'_>, environment: &Environment) -> Answer {
+/// Values of an argument; each begins with `before`, the part of the word that is not the value.
+fn values(arg: &Arg, before: &str, line: &Line<'_>, environment: &Environment) -> Candidates {
     let value = line.word.strip_prefix(before).unwrap_or_default();
     let names = Names::of(line, environment);
     let plain = |words: Vec<String>| words.into_iter().map(Candidate::plain).collect::<Vec<_>>();
     let words = match Source::of(arg) {
-        Source::Files => return Answer::Files(before.to_owned()),
+        Source::Files => return Candidates::Files(before.to_owned()),
         Source::NamedFile => {
             return match value.split_once('=') {
-                Some((name, _)) => Answer::Files(format!("{before}{name}=")),
-                None => Answer::Words(Vec::new()),
+                Some((name, _)) => Candidates::Files(format!("{before}{name}=")),
+                None => Candidates::Words(Vec::new()),
             };
         }
         Source::PossibleValues => possible_values(arg),
@@ -169,7 +158,7 @@ fn values(arg: &Arg, before: &str, line: &Line<'_>, environment: &Environment) -
         Source::PolicyActions => vec![
             Candidate::new("a", "Add the policy"),
             Candidate::new("u", "Add the policy"),
-            Candidate::new("d", "Take the policy away"),
+            Candidate::new("d", "Remove the policy"),
         ],
         Source::Commands => plain(commands(&line.values("command"))),
         Source::Clusters => plain(names.clusters()),
@@ -185,10 +174,10 @@ fn values(arg: &Arg, before: &str, line: &Line<'_>, environment: &Environment) -
     };
     let whole =
         words.into_iter().map(|candidate| Candidate { word: format!("{before}{}", candidate.word), ..candidate });
-    Answer::Words(fitting(whole.collect(), &line.word))
+    Candidates::Words(fitting(whole.collect(), &line.word))
 }
 
-/// The candidates that go on from what was typed. A line feed in a name would be two candidates for the shell.
+/// Candidates that begin with the word. A line feed in a name would make two candidates.
 fn fitting(candidates: Vec<Candidate>, word: &str) -> Vec<Candidate> {
     let fits = |candidate: &Candidate| candidate.word.starts_with(word) && !candidate.word.contains(char::is_control);
     candidates.into_iter().filter(fits).collect()
@@ -199,7 +188,7 @@ fn possible_values(arg: &Arg) -> Vec<Candidate> {
     values.map(|value| Candidate::new(value.get_name(), first_line(value.get_help()))).collect()
 }
 
-/// The formats that the command has; all of them while no command is named.
+/// Formats of the command; all of them before the command is typed.
 fn output_formats(arg: &Arg, line: &Line<'_>) -> Vec<Candidate> {
     let mut formats = possible_values(arg);
     formats.retain(|format| match format.word.as_str() {
@@ -210,7 +199,7 @@ fn output_formats(arg: &Arg, line: &Line<'_>) -> Vec<Candidate> {
     formats
 }
 
-/// The next words of the commands whose rights can be printed.
+/// Next words of the commands whose permissions can be printed.
 fn commands(before: &[&str]) -> Vec<String> {
     let mut next: Vec<String> = Vec::new();
     for verb in Verb::ALL {
@@ -279,6 +268,7 @@ mod tests {
         const FREE_TEXT: [&str; 24] = [
             "account",
             "annotations",
+            "applyset",
             "audience",
             "audiences",
             "concurrency",
@@ -293,7 +283,6 @@ mod tests {
             "permissions_boundary",
             "remove_policies",
             "role_path",
-            "set",
             "subject_patterns",
             "tags",
             "timeout",
@@ -314,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn rights_are_printed_of_the_commands_that_exist() {
+    fn permissions_complete_existing_commands() {
         assert!(commands(&[]).contains(&"provider".to_owned()) && commands(&[]).contains(&"create".to_owned()));
         assert_eq!(commands(&["provider"]), ["create", "show", "delete"]);
         assert!(commands(&["create"]).is_empty() && commands(&["nope"]).is_empty());

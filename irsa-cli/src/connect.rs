@@ -1,4 +1,4 @@
-//! From options to back ends, and when to stop: the seam at which tests put their own back ends.
+//! Makes clients from options, and waits for interruptions. Tests put their own back ends here.
 
 use std::fmt::Debug;
 use std::io;
@@ -13,27 +13,26 @@ use irsa_core::{Client, Result, connect};
 use crate::process::Process;
 use crate::spelling::Spelling;
 
-/// Makes clients. [`Live`] is the real thing; tests give their own.
+/// Makes clients. [`Live`] connects to AWS and clusters; tests have their own.
 #[async_trait]
 pub trait Connect: Debug + Send + Sync {
-    /// A client for a target that can reach the API servers of these clusters.
+    /// Returns a client for a target, connected to the API servers of these clusters.
     ///
     /// # Errors
-    /// `InvalidInput` where the environment names nothing that can be reached (no region, no such kubeconfig); other kinds
-    /// where a call was made and failed.
+    /// `InvalidInput` if the configuration is incomplete (no region, no such kubeconfig); other kinds if a call failed.
     async fn connect(&self, environment: &Environment, target: &Target, servers: &[ClusterRef]) -> Result<Client>;
 
-    /// The config maps of the API server that kubectl would talk to, while it is not known yet which cluster that is.
+    /// Returns the config maps of the API server that kubectl would use, whichever cluster it belongs to.
     ///
     /// # Errors
-    /// `InvalidInput` where the environment names none.
+    /// `InvalidInput` if the configuration names none.
     async fn server(&self, environment: &Environment, target: &Target) -> Result<Arc<dyn ConfigMapReader>>;
 
-    /// Ends when the run is to stop: Ctrl-C, or SIGTERM as Kubernetes, systemd and CI send it.
+    /// Completes on Ctrl-C, or on SIGTERM, which Kubernetes, systemd and CI send.
     async fn interrupted(&self);
 }
 
-/// AWS and clusters as options, environment and kubeconfig name them, or the sandbox.
+/// AWS and clusters according to options, environment and kubeconfig, or the sandbox.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Live;
 
@@ -55,13 +54,13 @@ impl Connect for Live {
     }
 }
 
-/// The target of the options.
+/// Target that the options name.
 pub(crate) fn target(config: Config, process: &Process, need: Need) -> Result<Target> {
     config.check().map_err(|defect| defect.into_error(&Spelling::default()))?;
     Target::new(&config.with_plugins(process.plugins()), &process.environment, need)
 }
 
-/// Without a handler the signal ends the process as it always does.
+/// If the handler cannot be installed, the signal ends the process as usual.
 async fn ended(signal: impl Future<Output = io::Result<()>>) {
     if signal.await.is_err() {
         std::future::pending::<()>().await;

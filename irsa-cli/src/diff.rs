@@ -1,39 +1,39 @@
-//! What a repair changes in a document, line by line, as `diff -u` shows it.
+//! Line diff of two JSON documents, as `diff -u` shows it.
 
 use serde_json::Value;
 
-/// So many lines that stay are shown around those that change.
-const AROUND: usize = 2;
+/// Number of unchanged lines shown around changed ones.
+const CONTEXT_LINES: usize = 2;
 
-/// A line of a difference.
+/// Line of a diff.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Line {
-    /// It stays.
-    Kept(String),
-    /// It goes.
-    Gone(String),
-    /// It comes.
-    Come(String),
-    /// Lines that stay are left out.
-    Cut,
+pub(crate) enum DiffLine {
+    /// In both documents.
+    Context(String),
+    /// In the old document only.
+    Removed(String),
+    /// In the new document only.
+    Added(String),
+    /// Unchanged lines that are not shown.
+    Skipped,
 }
 
-/// The lines that differ, with some around them. Nothing for equal documents.
-pub(crate) fn difference(old: &Value, new: &Value) -> Vec<Line> {
+/// The lines that differ, with their context; empty for equal documents.
+pub(crate) fn diff(old: &Value, new: &Value) -> Vec<DiffLine> {
     let (old, new) = (format!("{old:#}"), format!("{new:#}"));
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let head = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
     let rest = old.len().min(new.len()) - head;
     let tail = old.iter().rev().zip(new.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
-    let kept = |line: &&str| Line::Kept((*line).to_owned());
-    let mut lines: Vec<Line> = old.iter().take(head).map(kept).collect();
+    let kept = |line: &&str| DiffLine::Context((*line).to_owned());
+    let mut lines: Vec<DiffLine> = old.iter().take(head).map(kept).collect();
     lines.extend(middle(&old[head..old.len() - tail], &new[head..new.len() - tail]));
     lines.extend(old.iter().skip(old.len() - tail).map(kept));
-    cut(lines)
+    with_context(lines)
 }
 
-/// The longest common subsequence stays.
-fn middle(old: &[&str], new: &[&str]) -> Vec<Line> {
+/// The longest common subsequence is context.
+fn middle(old: &[&str], new: &[&str]) -> Vec<DiffLine> {
     // The longest one of old[i..] and new[j..], row by row from the end.
     let mut lengths = vec![vec![0_usize; new.len() + 1]; old.len() + 1];
     for i in (0..old.len()).rev() {
@@ -47,34 +47,34 @@ fn middle(old: &[&str], new: &[&str]) -> Vec<Line> {
     let (mut i, mut j, mut lines) = (0, 0, Vec::new());
     while i < old.len() || j < new.len() {
         if i < old.len() && j < new.len() && old[i] == new[j] {
-            lines.push(Line::Kept(old[i].to_owned()));
+            lines.push(DiffLine::Context(old[i].to_owned()));
             (i, j) = (i + 1, j + 1);
         } else if i < old.len() && (j == new.len() || lengths[i + 1][j] >= lengths[i][j + 1]) {
-            lines.push(Line::Gone(old[i].to_owned()));
+            lines.push(DiffLine::Removed(old[i].to_owned()));
             i += 1;
         } else {
-            lines.push(Line::Come(new[j].to_owned()));
+            lines.push(DiffLine::Added(new[j].to_owned()));
             j += 1;
         }
     }
     lines
 }
 
-/// Leaves out what stays far from what changes.
-fn cut(lines: Vec<Line>) -> Vec<Line> {
+/// Skips the lines far from any change.
+fn with_context(lines: Vec<DiffLine>) -> Vec<DiffLine> {
     let changes: Vec<usize> =
-        lines.iter().enumerate().filter(|(_, line)| !matches!(line, Line::Kept(_))).map(|(at, _)| at).collect();
+        lines.iter().enumerate().filter(|(_, line)| !matches!(line, DiffLine::Context(_))).map(|(at, _)| at).collect();
     let near = |at: usize| {
         let next = changes.partition_point(|change| *change < at);
-        let close = |change: Option<&usize>| change.is_some_and(|change| change.abs_diff(at) <= AROUND);
+        let close = |change: Option<&usize>| change.is_some_and(|change| change.abs_diff(at) <= CONTEXT_LINES);
         close(changes.get(next)) || close(next.checked_sub(1).and_then(|before| changes.get(before)))
     };
     let mut shown = Vec::new();
     for (at, line) in lines.into_iter().enumerate() {
         if near(at) {
             shown.push(line);
-        } else if !changes.is_empty() && !matches!(shown.last(), Some(Line::Cut)) {
-            shown.push(Line::Cut);
+        } else if !changes.is_empty() && !matches!(shown.last(), Some(DiffLine::Skipped)) {
+            shown.push(DiffLine::Skipped);
         }
     }
     shown
@@ -87,17 +87,17 @@ mod tests {
     use serde_json::json;
 
     fn shown(old: &Value, new: &Value) -> String {
-        let line = |line: Line| match line {
-            Line::Kept(text) => format!(" {text}\n"),
-            Line::Gone(text) => format!("-{text}\n"),
-            Line::Come(text) => format!("+{text}\n"),
-            Line::Cut => "...\n".to_owned(),
+        let line = |line: DiffLine| match line {
+            DiffLine::Context(text) => format!(" {text}\n"),
+            DiffLine::Removed(text) => format!("-{text}\n"),
+            DiffLine::Added(text) => format!("+{text}\n"),
+            DiffLine::Skipped => "...\n".to_owned(),
         };
-        difference(old, new).into_iter().map(line).collect()
+        diff(old, new).into_iter().map(line).collect()
     }
 
     #[test]
-    fn what_changes_is_shown_with_what_is_around_it() {
+    fn changes_are_shown_with_their_context() {
         let old = json!({"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": [6, 7]});
         let new = json!({"a": 1, "b": 2, "c": 3, "d": 4, "e": 6, "f": [6, 7], "g": 8});
         assert_eq!(
@@ -112,17 +112,17 @@ mod tests {
     }
 
     proptest! {
-        /// Each document can be read off again: nothing is lost but what is cut, which is in both.
+        /// Nothing is lost but skipped lines, which are in both.
         #[test]
-        fn both_documents_are_in_it(old in documents(), new in documents()) {
+        fn both_documents_can_be_rebuilt(old in documents(), new in documents()) {
             let (text, new_text) = (format!("{old:#}"), format!("{new:#}"));
             let lines = middle(&text.lines().collect::<Vec<_>>(), &new_text.lines().collect::<Vec<_>>());
             let side = |come: bool| {
-                let of = |line: &Line| match line {
-                    Line::Kept(text) => Some(text.clone()),
-                    Line::Gone(text) => (!come).then(|| text.clone()),
-                    Line::Come(text) => come.then(|| text.clone()),
-                    Line::Cut => None,
+                let of = |line: &DiffLine| match line {
+                    DiffLine::Context(text) => Some(text.clone()),
+                    DiffLine::Removed(text) => (!come).then(|| text.clone()),
+                    DiffLine::Added(text) => come.then(|| text.clone()),
+                    DiffLine::Skipped => None,
                 };
                 lines.iter().filter_map(of).collect::<Vec<_>>().join("\n")
             };

@@ -1,8 +1,12 @@
-//! How a run ends: the one place that knows the exit codes.
+//! Exit codes: the one place that decides how the program ends.
 
 use std::process::ExitCode;
 
-use irsa_core::{Error, ErrorKind};
+use clap::error::ErrorKind as ClapKind;
+use irsa_core::trust::Decision;
+
+use crate::answer::{Answer, AuditAnswer, BatchAnswer, Failure, Outcome, Purpose};
+use crate::args::Mode;
 
 /// How a run ended. Scripts rely on the codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,34 +14,70 @@ use irsa_core::{Error, ErrorKind};
 pub enum Exit {
     /// 0: done, nothing to do, or allowed.
     Done,
-    /// 1: failed, refused by what was found, or denied.
+    /// 1: failed, refused because of the state found, or denied.
     Failed,
     /// 2: wrong usage, or refused from the input alone; nothing was called.
     Refused,
     /// 3: something would change (`--check`).
     Pending,
-    /// 4: could not be determined; of a question also every failure to find out.
+    /// 4: could not be determined; for a question also every failure to find out.
     Undetermined,
-    /// 130: interrupted by SIGINT or SIGTERM, as shells count the former.
+    /// 130: interrupted by SIGINT or SIGTERM; shells use this code for SIGINT.
     Interrupted,
 }
 
-/// What a command is for, as far as its exit code depends on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// It does or shows something.
-    Work,
-    /// It answers yes or no: 1 means no, and nothing else.
-    Question,
-}
-
 impl Exit {
-    /// How a command ends that failed; `before_any_call`: whether nothing had been called.
-    pub(crate) fn of_failure(error: &Error, purpose: Purpose, before_any_call: bool) -> Self {
-        match (before_any_call && error.kind() == ErrorKind::InvalidInput, purpose) {
-            (true, _) => Self::Refused,
-            (false, Purpose::Question) => Self::Undetermined,
-            (false, Purpose::Work) => Self::Failed,
+    pub(crate) fn of(outcome: &Outcome) -> Self {
+        // A loop around the program ends with it, even if no step was left to do.
+        if outcome.interrupted {
+            return Self::Interrupted;
+        }
+        match &outcome.result {
+            Ok(answer) => Self::of_answer(answer),
+            Err(Failure::Refused(_)) => Self::Refused,
+            Err(Failure::Failed(_)) => match outcome.purpose {
+                Purpose::Decision | Purpose::Gate => Self::Undetermined,
+                Purpose::Action | Purpose::Gen3Script => Self::Failed,
+            },
+            Err(Failure::Interrupted { .. }) => Self::Interrupted,
+        }
+    }
+
+    pub(crate) fn of_usage(error: &clap::Error) -> Self {
+        match error.kind() {
+            ClapKind::DisplayHelp | ClapKind::DisplayVersion => Self::Done,
+            _ => Self::Refused,
+        }
+    }
+
+    fn of_answer(answer: &Answer) -> Self {
+        match answer {
+            Answer::Report(answer) if answer.mode == Mode::Check && answer.report.changed => Self::Pending,
+            Answer::Batch(batch) => Self::of_batch(batch),
+            Answer::TrustCheck(answer) => match answer.check.decision {
+                Decision::Allow => Self::Done,
+                Decision::Deny => Self::Failed,
+                Decision::Unknown => Self::Undetermined,
+            },
+            Answer::Audit(answer) => Self::of_audit(answer),
+            _ => Self::Done,
+        }
+    }
+
+    fn of_batch(batch: &BatchAnswer) -> Self {
+        match () {
+            () if batch.stopped => Self::Interrupted,
+            () if batch.report.failed() > 0 => Self::Failed,
+            () if batch.mode == Mode::Check && batch.report.changed() => Self::Pending,
+            () => Self::Done,
+        }
+    }
+
+    fn of_audit(answer: &AuditAnswer) -> Self {
+        match (answer.options.fail_on, answer.audit.worst()) {
+            _ if answer.unread.is_some() => Self::Refused,
+            (Some(limit), Some(worst)) if worst >= limit => Self::Failed,
+            _ => Self::Done,
         }
     }
 
@@ -62,17 +102,36 @@ impl From<Exit> for ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use irsa_core::{Error, ErrorKind};
+
     use super::*;
 
+    fn exit(purpose: Purpose, failure: Failure) -> u8 {
+        Exit::of(&Outcome::new(purpose, Err(failure))).code()
+    }
+
     #[test]
-    fn a_question_that_failed_is_never_answered_with_no() {
+    fn a_question_that_fails_is_never_answered_with_no() {
         let kinds = [ErrorKind::InvalidInput, ErrorKind::NotFound, ErrorKind::AccessDenied, ErrorKind::Unavailable];
         for kind in kinds.into_iter().chain([ErrorKind::Throttled, ErrorKind::Timeout, ErrorKind::Unexpected]) {
-            let error = Error::new(kind, "x");
-            let of = |purpose, before_any_call| Exit::of_failure(&error, purpose, before_any_call).code();
-            assert_eq!((of(Purpose::Question, false), of(Purpose::Work, false)), (4, 1), "{kind}");
-            let early = if kind == ErrorKind::InvalidInput { (2, 2) } else { (4, 1) };
-            assert_eq!((of(Purpose::Question, true), of(Purpose::Work, true)), early, "{kind}");
+            let early = kind == ErrorKind::InvalidInput;
+            for (purpose, failed) in
+                [(Purpose::Decision, 4), (Purpose::Gate, 4), (Purpose::Action, 1), (Purpose::Gen3Script, 1)]
+            {
+                assert_eq!(exit(purpose, Failure::after_a_call(Error::new(kind, "x"))), failed, "{kind}");
+                let refused = if early { 2 } else { failed };
+                assert_eq!(exit(purpose, Failure::before_any_call(Error::new(kind, "x"))), refused, "{kind}");
+            }
         }
+    }
+
+    #[test]
+    fn an_interruption_exits_130_whatever_was_done() {
+        let error = Error::new(ErrorKind::Interrupted, "x");
+        assert_eq!(exit(Purpose::Decision, Failure::after_a_call(error)), 130);
+        let mut done = Outcome::answer(Answer::Script(String::new()));
+        assert_eq!(Exit::of(&done).code(), 0);
+        done.interrupted = true;
+        assert_eq!(Exit::of(&done).code(), 130);
     }
 }

@@ -1,10 +1,10 @@
-//! The log of `-v`, on standard error.
+//! The log of `-v`, on stderr.
 
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Logs until the guard goes: `-v` what is done, `-vv` every call. Nothing that the log holds is secret.
+/// Logs until the guard is dropped: progress with `-v`, every call with `-vv`. The log contains no secrets.
 pub(crate) fn start(verbose: u8, colour: bool) -> Option<DefaultGuard> {
     let directives = match verbose {
         0 => return None,

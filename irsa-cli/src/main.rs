@@ -1,4 +1,4 @@
-//! The program: the streams and the surroundings of this process around [`irsa_cli::run`].
+//! The program: [`irsa_cli::run`] with the arguments, streams and environment of this process.
 
 use std::io;
 use std::process::ExitCode;

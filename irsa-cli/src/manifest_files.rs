@@ -1,4 +1,4 @@
-//! Manifests of the command line, and errors with the places of what they declare.
+//! Reads manifests, and adds their locations to errors.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use irsa_core::{Error, ErrorKind, Request, Result, check_fleet};
 use crate::files;
 use crate::process::Process;
 
-/// Reads all files, those in all folders, and standard input. `cluster` is that of bindings that name none.
+/// Reads files, directories and standard input. `cluster` is the default for bindings that name none.
 ///
 /// # Errors
 /// `InvalidInput` with file, line and column of what is wrong.
@@ -21,27 +21,27 @@ pub(crate) fn read_all(process: &Process, paths: &[PathBuf], cluster: Option<&Cl
     read_sources(paths.iter().map(source), &process.environment.directory, cluster)
 }
 
-/// Refuses requests that contradict each other, naming the places of both.
+/// Refuses conflicting requests, with the locations of both.
 pub(crate) fn check(requests: &[Request], declared: &[Declared]) -> Result<()> {
     check_fleet(requests).map_err(|error| {
         let kind = error.kind();
-        placed(error, declared, kind)
+        located(error, declared, kind)
     })
 }
 
-/// An error of two requests as one of a kind, with their places; any other as it is.
-pub(crate) fn placed(error: Error, declared: &[Declared], kind: ErrorKind) -> Error {
-    let place = |which: &str| {
+/// Gives an error about two requests this kind and their locations; returns any other error as it is.
+pub(crate) fn located(error: Error, declared: &[Declared], kind: ErrorKind) -> Error {
+    let location = |which: &str| {
         let (_, at) = error.context().iter().find(|(key, _)| *key == which)?;
         declared.get(at.parse::<usize>().ok()?).map(|declared| declared.place.to_string())
     };
-    let (Some(first), Some(second)) = (place("first"), place("second")) else { return error };
-    let mut placed = Error::new(kind, format!("{second}: {error} (the other is at {first})"));
+    let (Some(first), Some(second)) = (location("first"), location("second")) else { return error };
+    let mut located = Error::new(kind, format!("{second}: {error} (see also {first})"));
     if let Some(cause) = error.causes().into_iter().next() {
-        placed = placed.with_cause(cause);
+        located = located.with_cause(cause);
     }
     match error.hint() {
-        Some(hint) => placed.with_hint(hint.clone()),
-        None => placed,
+        Some(hint) => located.with_hint(hint.clone()),
+        None => located,
     }
 }

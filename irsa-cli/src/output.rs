@@ -1,52 +1,64 @@
-//! What came of it, in words or as JSON, and the exit that goes with it.
+//! Prints the outcome of a command, as text or as JSON.
 
-pub(crate) mod batch;
-pub(crate) mod gen3;
+mod batch;
+mod console;
+mod gen3;
+mod progress;
 mod report;
 mod sarif;
 mod status;
+mod table;
 mod trust;
+pub(crate) mod usage;
 
-use irsa_core::trust::{Audit, Decision};
-use irsa_core::{Error, Report, Verb, Warning, WarningId};
+use irsa_core::trust::Decision;
+use irsa_core::{Error, Permissions, Report, Warning, WarningId};
 use serde_json::{Value, json};
 
-use self::report::Told;
-use crate::args::{Global, OutputFormat};
-use crate::commands::apply::Told as Fleet;
-use crate::commands::operation::{Answer, Job, Work};
-use crate::commands::trust::{Question, Told as Trusted, Wishes};
-use crate::exit::Exit;
-use crate::printer::{Complaint, Printer};
-use crate::source_map::Originals;
+pub(crate) use self::console::PrinterConsole;
+use crate::answer::{
+    Answer, AuditAnswer, BatchAnswer, Failure, Outcome, Purpose, ReportAnswer, ReportStyle, TrustCheckAnswer,
+    entry_name,
+};
+use crate::args::OutputFormat;
+use crate::printer::{ErrorMessage, Printer};
+use crate::source_map::SourceMaps;
 use crate::spelling::Spelling;
 
-/// Prints what came of a job that did not fail.
-pub(crate) fn answered(job: &Job, answer: &Answer, global: &Global, printer: &mut Printer<'_>) -> Exit {
-    let as_json = global.output == OutputFormat::Json;
-    match answer {
-        Answer::Report(report) => {
-            warn(&report.warnings, printer);
-            if as_json {
-                printer.json(&report_document(report, printer.spelling()));
-            } else {
-                printer.data(&report::text(report, Told::of(job)));
-                if let Some(next) = next(job, report) {
-                    printer.talk(&next);
-                }
+/// Prints an outcome: results to stdout, warnings and errors to stderr.
+pub(crate) fn print(outcome: &Outcome, format: OutputFormat, printer: &mut Printer<'_>) {
+    warn(&outcome.warnings, printer);
+    match &outcome.result {
+        Ok(answer) if outcome.purpose == Purpose::Gen3Script => gen3::print(answer, format, printer),
+        Ok(answer) => print_answer(answer, format, printer),
+        Err(Failure::Refused(error)) => print_error(error, format, printer),
+        Err(Failure::Failed(error)) if outcome.purpose == Purpose::Decision => print_undecided(error, format, printer),
+        Err(Failure::Failed(error)) => {
+            if let Some(report) = error.report() {
+                print_partial_report(report, outcome.purpose, format, printer);
             }
-            if job.dry_run.check && report.changed {
-                return Exit::Pending;
-            }
+            print_error(error, format, printer);
         }
+        Err(Failure::Interrupted { report, writes }) => {
+            if let Some(report) = report {
+                print_partial_report(report, outcome.purpose, format, printer);
+            }
+            print_interruption(report.as_deref(), *writes, format, printer);
+        }
+    }
+}
+
+fn print_answer(answer: &Answer, format: OutputFormat, printer: &mut Printer<'_>) {
+    let as_json = format == OutputFormat::Json;
+    match answer {
+        Answer::Report(answer) => print_report(answer, as_json, printer),
         Answer::Binding(binding) if as_json => printer.json(&document(binding)),
         Answer::Binding(binding) => printer.data(&status::binding(binding)),
-        Answer::Bindings(bindings) if as_json => printer.json(&document(bindings)),
-        Answer::Bindings(bindings) if bindings.is_empty() => {
-            let cluster = job.target.cluster.as_ref().map(ToString::to_string).unwrap_or_default();
-            printer.talk(&format!("no bindings on cluster {cluster}\n"));
+        Answer::Bindings { bindings, .. } if as_json => printer.json(&document(bindings)),
+        Answer::Bindings { bindings, cluster } if bindings.is_empty() => {
+            printer.status(&format!("no bindings found on cluster {cluster}\n"));
         }
-        Answer::Bindings(bindings) => printer.data(&status::bindings(bindings)),
+        Answer::Bindings { bindings, .. } => printer.data(&status::bindings(bindings)),
         Answer::Export(export) => {
             for what in &export.left_out {
                 printer.warn(&Warning::new(WarningId::NotExpressed, what.clone()));
@@ -60,27 +72,46 @@ pub(crate) fn answered(job: &Job, answer: &Answer, global: &Global, printer: &mu
         Answer::Provider(provider) => {
             printer.data(&status::provider(provider));
             if !provider.exists {
-                printer.talk("make it with `irsa provider create`\n");
+                printer.status("hint: create it with `irsa provider create`\n");
             }
         }
-        Answer::Gen3(told) => return gen3::answered(told, job.dry_run, global, printer),
-        Answer::Trust(told) => {
-            let Work::Trust(question) = &job.work else { return Exit::Done };
-            return trusted(question, told, global, printer);
+        Answer::Batch(batch) => print_batch(batch, as_json, printer),
+        Answer::TrustCheck(answer) if as_json => printer.json(&trust_check_document(answer)),
+        Answer::TrustCheck(answer) => printer.data(&trust::check(answer)),
+        Answer::WhoCan(who) => {
+            warn(&who.warnings, printer);
+            match as_json {
+                true => printer.json(&document(who)),
+                false => printer.data(&trust::who_can(who)),
+            }
         }
+        Answer::Audit(answer) => print_audit(answer, format, printer),
+        Answer::Permissions(needed) if as_json => printer.json(&json!({"iam": needed.iam, "rbac": needed.rbac})),
+        Answer::Permissions(needed) => printer.data(&permissions(needed)),
+        Answer::Schema(schema) => printer.json(schema),
+        Answer::Script(script) => printer.data(script),
     }
-    Exit::Done
 }
 
-/// Prints what became of a fleet.
-pub(crate) fn fleet(told: &Fleet, global: &Global, printer: &mut Printer<'_>) -> Exit {
-    let (report, preview) = (&told.report, told.dry_run.preview());
-    let several = batch::has_several_clusters(report.entries.iter().map(|entry| &entry.cluster));
-    let of_bindings = report.entries.iter().filter_map(|entry| Some((entry, entry.report()?)));
-    warn(&told.warnings, printer);
+fn print_report(answer: &ReportAnswer, as_json: bool, printer: &mut Printer<'_>) {
+    warn(&answer.report.warnings, printer);
+    if as_json {
+        printer.json(&report_document(&answer.report, printer.spelling()));
+        return;
+    }
+    printer.data(&report::text(&answer.report, answer.style));
+    if let Some(next) = report::next_steps(answer) {
+        printer.status(&next);
+    }
+}
+
+fn print_batch(batch: &BatchAnswer, as_json: bool, printer: &mut Printer<'_>) {
+    let with_cluster = batch.has_several_clusters();
+    let entries = &batch.report.entries;
+    warn(&batch.warnings, printer);
     let mut of_clusters: Vec<&Warning> = Vec::new();
-    for (entry, of_binding) in of_bindings {
-        for warning in &of_binding.warnings {
+    for (entry, report) in entries.iter().filter_map(|entry| Some((entry, entry.report()?))) {
+        for warning in &report.warnings {
             if warning.id == WarningId::PluginReplaced {
                 // It is about a cluster, and so the same for each binding.
                 if !of_clusters.contains(&warning) {
@@ -90,44 +121,122 @@ pub(crate) fn fleet(told: &Fleet, global: &Global, printer: &mut Printer<'_>) ->
                 continue;
             }
             let mut warning = warning.clone();
-            warning.message = format!("{}: {}", batch::name(entry, several), warning.message);
+            warning.message = with_name(&entry_name(entry, with_cluster), &warning.message);
             printer.warn(&warning);
         }
     }
-    if global.output == OutputFormat::Json {
-        printer.json(&batch::document(told, printer.spelling()));
+    if as_json {
+        printer.json(&batch::document(batch, printer.spelling()));
     } else {
-        for entry in &report.entries {
-            printer.data(&batch::text(entry, several, preview));
+        for entry in entries {
+            printer.data(&batch::text(entry, with_cluster, batch.mode));
         }
-        printer.data(&batch::summary(told));
+        printer.data(&batch::summary(batch));
     }
-    for entry in &report.entries {
+    for entry in entries {
         if let Some(error) = entry.error() {
-            printer.complain(&complaint(error, Some(&batch::name(entry, several)), printer.spelling()));
+            let mut message = error_message(error, printer.spelling());
+            message.what = with_name(&entry_name(entry, with_cluster), &message.what);
+            printer.error(&message);
         }
-    }
-    match () {
-        () if told.stopped => Exit::Interrupted,
-        () if report.failed() > 0 => Exit::Failed,
-        () if told.dry_run.check && report.changed() => Exit::Pending,
-        () => Exit::Done,
     }
 }
 
-fn complaint(error: &Error, binding: Option<&str>, spelling: &Spelling) -> Complaint {
-    let what = match binding {
-        Some(binding) => format!("{binding}: {error}"),
-        None => error.to_string(),
-    };
-    Complaint { what, causes: error.causes(), hint: hint(error, spelling) }
+/// A message that begins with the name of its binding, unless it names the binding itself.
+fn with_name(name: &str, message: &str) -> String {
+    let mut words = message.split([' ', ',', ':', ';']);
+    if words.any(|word| word == name) { message.to_owned() } else { format!("{name}: {message}") }
+}
+
+fn print_audit(answer: &AuditAnswer, format: OutputFormat, printer: &mut Printer<'_>) {
+    let sources = SourceMaps::new(&answer.files);
+    warn(&answer.audit.warnings, printer);
+    match format {
+        OutputFormat::Json => {
+            let mut found = document(&answer.audit);
+            if let Some(error) = &answer.unread {
+                found["error"] = error_document(error, printer.spelling());
+            }
+            printer.json(&found);
+        }
+        OutputFormat::Sarif => printer.json(&sarif::log(&answer.audit, &sources)),
+        OutputFormat::Text | OutputFormat::Yaml => {
+            printer.data(&trust::audit(&answer.audit, &sources, answer.options.show_fixes));
+        }
+    }
+    printer.status(&trust::summary(&answer.audit));
+    if let Some(error) = &answer.unread {
+        printer.error(&error_message(error, printer.spelling()));
+    }
+}
+
+fn trust_check_document(answer: &TrustCheckAnswer) -> Value {
+    let mut document = document(&answer.check);
+    document["subject"] = json!(answer.caller.subject);
+    document["audience"] = json!(answer.caller.audience);
+    document["provider"] = json!(answer.provider);
+    document["role_arn"] = json!(answer.role);
+    document
+}
+
+/// Prints why a question has no answer. What reads only `decision` must not find a no.
+fn print_undecided(error: &Error, format: OutputFormat, printer: &mut Printer<'_>) {
+    if format == OutputFormat::Json {
+        let mut document = failure(error, printer.spelling());
+        document["decision"] = json!(Decision::Unknown);
+        document["reasons"] = json!([]);
+        document["conditions"] = json!([]);
+        printer.json(&document);
+    }
+    printer.error(&error_message(error, printer.spelling()));
+}
+
+/// Prints what was done before a failure: to stderr for callers that read only names from stdout.
+fn print_partial_report(report: &Report, purpose: Purpose, format: OutputFormat, printer: &mut Printer<'_>) {
+    warn(&report.warnings, printer);
+    if format == OutputFormat::Json {
+        return;
+    }
+    let text = report::text(report, ReportStyle::Failed);
+    match purpose {
+        Purpose::Gen3Script => printer.status(&text),
+        _ => printer.data(&text),
+    }
+}
+
+fn print_interruption(report: Option<&Report>, writes: bool, format: OutputFormat, printer: &mut Printer<'_>) {
+    if format == OutputFormat::Json {
+        let mut document = report.map_or_else(|| json!({}), |report| report_document(report, printer.spelling()));
+        document["error"] = interruption_document(writes);
+        printer.json(&document);
+    }
+    let hint = writes.then(|| RERUN.to_owned());
+    printer.error(&ErrorMessage { what: "interrupted".to_owned(), causes: Vec::new(), hint });
+}
+
+const RERUN: &str = "rerun the command to finish";
+
+fn interruption_document(writes: bool) -> Value {
+    let hint = writes.then_some(RERUN);
+    json!({"kind": "interrupted", "code": null, "message": "interrupted", "caused_by": [], "hint": hint})
+}
+
+fn print_error(error: &Error, format: OutputFormat, printer: &mut Printer<'_>) {
+    if format == OutputFormat::Json {
+        printer.json(&failure(error, printer.spelling()));
+    }
+    printer.error(&error_message(error, printer.spelling()));
+}
+
+fn error_message(error: &Error, spelling: &Spelling) -> ErrorMessage {
+    ErrorMessage { what: error.to_string(), causes: error.causes(), hint: hint(error, spelling) }
 }
 
 fn hint(error: &Error, spelling: &Spelling) -> Option<String> {
     Some(error.hint()?.spelt(spelling)?.to_string())
 }
 
-/// An error as it stands in JSON.
+/// An error as JSON.
 fn error_document(error: &Error, spelling: &Spelling) -> Value {
     let mut document = json!({
         "kind": error.kind(),
@@ -142,153 +251,6 @@ fn error_document(error: &Error, spelling: &Spelling) -> Value {
     document
 }
 
-/// Prints what trust policies allow.
-pub(crate) fn trusted(question: &Question, told: &Trusted, global: &Global, printer: &mut Printer<'_>) -> Exit {
-    let as_json = global.output == OutputFormat::Json;
-    match told {
-        Trusted::Checked(checked) => {
-            if as_json {
-                let mut decided = document(&checked.check);
-                decided["subject"] = json!(checked.caller.subject);
-                decided["audience"] = json!(checked.caller.audience);
-                decided["provider"] = json!(checked.provider);
-                decided["role_arn"] = json!(checked.role);
-                printer.json(&decided);
-            } else {
-                printer.data(&trust::check(checked));
-            }
-            match checked.check.decision {
-                Decision::Allow => Exit::Done,
-                Decision::Deny => Exit::Failed,
-                Decision::Unknown => Exit::Undetermined,
-            }
-        }
-        Trusted::WhoCan(who) => {
-            warn(&who.warnings, printer);
-            if as_json {
-                printer.json(&document(who));
-            } else {
-                printer.data(&trust::who_can(who));
-            }
-            Exit::Done
-        }
-        Trusted::Audit(audit, documents, unread) => {
-            let Question::Audit(wishes) = question else { return Exit::Done };
-            audited(audit, (&Originals::new(documents), unread.as_ref()), wishes, global, printer)
-        }
-    }
-}
-
-fn audited(
-    audit: &Audit,
-    (originals, unread): (&Originals<'_>, Option<&Error>),
-    wishes: &Wishes,
-    global: &Global,
-    printer: &mut Printer<'_>,
-) -> Exit {
-    warn(&audit.warnings, printer);
-    match global.output {
-        OutputFormat::Json => {
-            let mut found = document(audit);
-            if let Some(error) = unread {
-                found["error"] = error_document(error, printer.spelling());
-            }
-            printer.json(&found);
-        }
-        OutputFormat::Sarif => printer.json(&sarif::log(audit, originals)),
-        OutputFormat::Text | OutputFormat::Yaml => {
-            printer.data(&trust::audit(audit, wishes.show_fixes.then_some(originals)))
-        }
-    }
-    printer.talk(&trust::summary(audit));
-    if let Some(error) = unread {
-        printer.complain(&complaint(error, None, printer.spelling()));
-        return Exit::Refused;
-    }
-    match (wishes.fail_on, audit.worst()) {
-        (Some(limit), Some(worst)) if worst >= limit => Exit::Failed,
-        _ => Exit::Done,
-    }
-}
-
-/// Prints why a job failed, and what had been done before.
-pub(crate) fn failed(error: &Error, global: &Global, printer: &mut Printer<'_>) -> Exit {
-    failed_as(Printer::data, error, global, printer)
-}
-
-/// Prints why a question about trust policies has no answer. What decides on `decision` alone must not find a no.
-pub(crate) fn unanswered(question: &Question, error: &Error, global: &Global, printer: &mut Printer<'_>) {
-    if global.output == OutputFormat::Json {
-        let mut document = failure(error, printer.spelling());
-        if let Question::Check(_) = question {
-            document["decision"] = json!(Decision::Unknown);
-            document["reasons"] = json!([]);
-            document["conditions"] = json!([]);
-        }
-        printer.json(&document);
-    }
-    printer.complain(&complaint(error, None, printer.spelling()));
-}
-
-/// The same, with what had been done before as data or as talk.
-fn failed_as<'a>(tell: fn(&mut Printer<'a>, &str), error: &Error, global: &Global, printer: &mut Printer<'a>) -> Exit {
-    if let Some(report) = error.report() {
-        warn(&report.warnings, printer);
-        if global.output == OutputFormat::Text {
-            tell(printer, &report::text(report, Told::Failed));
-        }
-    }
-    explain(error, global, printer);
-    Exit::Failed
-}
-
-/// Prints why a line was refused before anything was called.
-pub(crate) fn refused(error: &Error, global: &Global, printer: &mut Printer<'_>) -> Exit {
-    let in_file = error.context().iter().any(|(key, _)| *key == "file");
-    let error = match error.hint() {
-        None if !in_file => error.clone().with_hint("--help says what each option takes"),
-        _ => error.clone(),
-    };
-    explain(&error, global, printer);
-    Exit::Refused
-}
-
-/// Prints what an interruption means.
-pub(crate) fn interrupted(report: Option<&Report>, writes: bool, global: &Global, printer: &mut Printer<'_>) -> Exit {
-    interrupted_as(Printer::data, report, writes, global, printer)
-}
-
-/// The same, with what had been done before as data or as talk.
-fn interrupted_as<'a>(
-    tell: fn(&mut Printer<'a>, &str),
-    report: Option<&Report>,
-    writes: bool,
-    global: &Global,
-    printer: &mut Printer<'a>,
-) -> Exit {
-    let hint = writes.then_some("the same command again finishes the work");
-    if let Some(report) = report {
-        warn(&report.warnings, printer);
-    }
-    if global.output == OutputFormat::Json {
-        let mut document = report.map_or_else(|| json!({}), |report| report_document(report, printer.spelling()));
-        document["error"] =
-            json!({"kind": "interrupted", "code": null, "message": "interrupted", "caused_by": [], "hint": hint});
-        printer.json(&document);
-    } else if let Some(report) = report {
-        tell(printer, &report::text(report, Told::Failed));
-    }
-    printer.complain(&Complaint { what: "interrupted".to_owned(), causes: Vec::new(), hint: hint.map(str::to_owned) });
-    Exit::Interrupted
-}
-
-fn explain(error: &Error, global: &Global, printer: &mut Printer<'_>) {
-    if global.output == OutputFormat::Json {
-        printer.json(&failure(error, printer.spelling()));
-    }
-    printer.complain(&complaint(error, None, printer.spelling()));
-}
-
 /// The report as far as there is one, plus the error.
 fn failure(error: &Error, spelling: &Spelling) -> Value {
     let mut document = error.report().map_or_else(|| json!({}), |report| report_document(report, spelling));
@@ -296,25 +258,44 @@ fn failure(error: &Error, spelling: &Spelling) -> Value {
     document
 }
 
-/// A report with its hints as this command spells them.
+/// A report as JSON, with hints as this command spells them.
 fn report_document(report: &Report, spelling: &Spelling) -> Value {
     document(&report.spelt(spelling))
 }
 
 fn document(answer: &impl serde::Serialize) -> Value {
-    // Plain data of the core: names, texts, lists.
+    // Plain data of the library: names, texts, lists.
     serde_json::to_value(answer).unwrap_or_default()
 }
 
-pub(crate) fn warn(warnings: &[Warning], printer: &mut Printer<'_>) {
+fn warn(warnings: &[Warning], printer: &mut Printer<'_>) {
     for warning in warnings {
         printer.warn(warning);
     }
 }
 
-/// What is left to do by hand after a binding was written.
-fn next(job: &Job, report: &Report) -> Option<String> {
-    let Work::Bind(request) = &job.work else { return None };
-    let delete = matches!(request.verb, Verb::Delete { .. });
-    (!delete && request.dry_run() == irsa_core::DryRun::No).then(|| report::next(report, &request.binding)).flatten()
+/// The IAM policy as JSON, then the Kubernetes objects as YAML.
+fn permissions(needed: &Permissions) -> String {
+    let mut text = format!("{:#}\n", needed.iam);
+    for object in &needed.rbac {
+        // JSON is YAML too.
+        let yaml = serde_saphyr::to_string(object).unwrap_or_else(|_| format!("{object:#}"));
+        text.push_str(&format!("---\n{}\n", yaml.trim_end()));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_name;
+
+    #[test]
+    fn a_message_names_its_binding_once() {
+        assert_eq!(with_name("default/a", "role r is missing"), "default/a: role r is missing");
+        assert_eq!(
+            with_name("default/a", "cannot read service account default/a"),
+            "cannot read service account default/a"
+        );
+        assert_eq!(with_name("default/a", "default/ab is missing"), "default/a: default/ab is missing");
+    }
 }

@@ -1,14 +1,13 @@
-//! Parses the command line, and prints help and usage errors.
+//! Parses the command line.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::error::ErrorKind as ClapKind;
 use clap::{CommandFactory, FromArgMatches};
-use serde_json::json;
 
 use crate::args::Cli;
-use crate::exit::Exit;
-use crate::printer::{Manner, Printer};
+use crate::printer::PrinterOptions;
 use crate::process::Process;
 
 /// Width of the help if standard output is not a terminal.
@@ -65,43 +64,21 @@ pub(crate) fn names(matches: &clap::ArgMatches) -> Vec<String> {
     names
 }
 
-/// Prints why the command line could not be parsed, or the help that was asked for.
-pub(crate) fn explain(error: &clap::Error, as_json: bool, printer: &mut Printer<'_>) -> Exit {
-    let text = error.render().ansi().to_string();
-    match error.kind() {
-        ClapKind::DisplayHelp | ClapKind::DisplayVersion => {
-            printer.data(&text);
-            Exit::Done
-        }
-        _ => {
-            if as_json {
-                let plain = error.render().to_string();
-                // The arguments concerned stand indented below the first line.
-                let mut lines = plain.lines();
-                let first = lines.next().unwrap_or_default();
-                let more = lines.take_while(|line| line.starts_with("  ")).map(str::trim).collect::<Vec<_>>();
-                let first = first.strip_prefix("error: ").unwrap_or(first);
-                let message = format!("{first} {}", more.join(", "));
-                let message = message.trim_end();
-                let tip = plain.lines().find_map(|line| line.trim_start().strip_prefix("tip: "));
-                let error = json!({
-                    "kind": "invalid_input",
-                    "code": null,
-                    "message": message,
-                    "caused_by": [],
-                    "hint": tip.unwrap_or("try --help"),
-                });
-                printer.json(&json!({"error": error}));
-            }
-            printer.say(&text);
-            Exit::Refused
-        }
+/// Name of gen3's script, and of the command that replaces it.
+const DROP_IN: &str = "iam-serviceaccount";
+
+/// Adds the command to the arguments if the program was called by the name of gen3's script.
+pub(crate) fn with_drop_in(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let program = arguments.first().map(Path::new).and_then(Path::file_stem);
+    if program.is_some_and(|program| program == DROP_IN) {
+        arguments.insert(1, DROP_IN.into());
     }
+    arguments
 }
 
 /// Options that are needed even if the command line cannot be parsed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Early {
+pub(crate) struct PreParse {
     /// `-o json` was given.
     pub(crate) json: bool,
     quiet: bool,
@@ -109,10 +86,10 @@ pub(crate) struct Early {
     colour: Option<bool>,
 }
 
-impl Early {
+impl PreParse {
     /// Finds the options that decide how errors are printed.
     pub(crate) fn of(arguments: &[OsString]) -> Self {
-        let mut early = Self::default();
+        let mut options = Self::default();
         let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| word != "--");
         while let Some(word) = words.next() {
             let (name, value) = match word.split_once('=') {
@@ -120,10 +97,12 @@ impl Early {
                 None => (&*word, None),
             };
             match name {
-                "--output" => early.json = value.or_else(|| words.next().map(Into::into)).is_some_and(|v| v == "json"),
-                "--quiet" => early.quiet = true,
+                "--output" => {
+                    options.json = value.or_else(|| words.next().map(Into::into)).is_some_and(|v| v == "json")
+                }
+                "--quiet" => options.quiet = true,
                 "--color" => {
-                    early.colour = match value.or_else(|| words.next().map(Into::into)).as_deref() {
+                    options.colour = match value.or_else(|| words.next().map(Into::into)).as_deref() {
                         Some("always") => Some(true),
                         Some("never") => Some(false),
                         _ => None,
@@ -134,22 +113,21 @@ impl Early {
                     // Short options may stand together: -qo json, -ojson.
                     let Some(letters) = word.strip_prefix('-') else { continue };
                     let flags = letters.len() - letters.trim_start_matches(['q', 'v']).len();
-                    early.quiet |= letters[..flags].contains('q');
+                    options.quiet |= letters[..flags].contains('q');
                     if let Some(rest) = letters[flags..].strip_prefix('o') {
                         let rest = rest.strip_prefix('=').unwrap_or(rest).to_owned();
                         let format = if rest.is_empty() { words.next().map(Into::into) } else { Some(rest) };
-                        early.json = format.is_some_and(|format| format == "json");
+                        options.json = format.is_some_and(|format| format == "json");
                     }
                 }
             }
         }
-        early
+        options
     }
 
-    /// How to print.
-    pub(crate) fn manner(self, process: &Process) -> Manner {
+    pub(crate) fn printer_options(self, process: &Process) -> PrinterOptions {
         let wanted = |terminal| self.colour.unwrap_or_else(|| process.takes_colour(terminal));
-        Manner {
+        PrinterOptions {
             colour_out: wanted(process.stdout_is_terminal),
             colour_err: wanted(process.stderr_is_terminal),
             quiet: self.quiet,
@@ -161,23 +139,35 @@ impl Early {
 mod tests {
     use super::*;
 
-    fn early(line: &str) -> Early {
-        Early::of(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>())
+    fn pre_parse(line: &str) -> PreParse {
+        PreParse::of(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>())
     }
 
     #[test]
-    fn the_form_of_errors_is_known_before_the_line_is_parsed() {
+    fn output_options_are_found_before_the_line_is_parsed() {
         for line in
             ["irsa -o json", "irsa get -ojson", "irsa --output=json x", "irsa -qo json", "irsa --bad --output json"]
         {
-            assert!(early(line).json, "{line}");
+            assert!(pre_parse(line).json, "{line}");
         }
         for line in ["irsa", "irsa -o text", "irsa -- -o json", "irsa --outputs json", "irsa -o"] {
-            assert!(!early(line).json, "{line}");
+            assert!(!pre_parse(line).json, "{line}");
         }
-        assert!(early("irsa -qv list").quiet && early("irsa --quiet").quiet && !early("irsa -v").quiet);
-        assert_eq!(early("irsa --color never").colour, Some(false));
-        assert_eq!(early("irsa --color=always").colour, Some(true));
+        assert!(pre_parse("irsa -qv list").quiet && pre_parse("irsa --quiet").quiet && !pre_parse("irsa -v").quiet);
+        assert_eq!(pre_parse("irsa --color never").colour, Some(false));
+        assert_eq!(pre_parse("irsa --color=always").colour, Some(true));
+    }
+
+    #[test]
+    fn called_by_the_name_of_the_script_the_program_is_the_drop_in() {
+        let line = |words: &str| with_drop_in(words.split(' ').map(OsString::from).collect());
+        for program in ["iam-serviceaccount", "/opt/gen3/bin/iam-serviceaccount", "./iam-serviceaccount.sh"] {
+            assert_eq!(line(&format!("{program} -l x")), [program, DROP_IN, "-l", "x"].map(OsString::from));
+        }
+        for program in ["irsa", "/iam-serviceaccount/irsa", "iam-serviceaccounts"] {
+            assert_eq!(line(&format!("{program} -l x")), [program, "-l", "x"].map(OsString::from));
+        }
+        assert!(with_drop_in(Vec::new()).is_empty());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The one printer: data to standard output, talk to standard error. Nothing else writes.
+//! Writes to the two streams: data to stdout, everything else to stderr.
 
 use std::io::{self, Write};
 
@@ -8,22 +8,22 @@ use irsa_core::Warning;
 
 use crate::spelling::Spelling;
 
-/// The style of what went wrong.
+/// Style of errors.
 pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
-/// The style of what may go wrong.
+/// Style of warnings.
 pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-/// The style of what helps, and of what is added.
+/// Style of help and additions.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-/// The style of what is taken away.
+/// Style of removals.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default();
-/// The style of what is changed.
+/// Style of changes.
 pub(crate) const CHANGED: Style = AnsiColor::Yellow.on_default();
-/// The style of what is pointed at.
+/// Style of names.
 pub(crate) const STRONG: Style = Style::new().bold();
-/// The style of what matters less.
+/// Style of details.
 pub(crate) const FAINT: Style = Style::new().dimmed();
 
-/// Text in a style; the printer takes the style away where colour is not wanted.
+/// Text in a style, which the printer strips if color is off.
 pub(crate) fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
@@ -41,10 +41,10 @@ pub(crate) fn plain(text: &str) -> String {
     plain
 }
 
-/// What went wrong, in the words of the person who will read it.
+/// Error as it is printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Complaint {
-    /// What was being done.
+pub(crate) struct ErrorMessage {
+    /// What cannot be done.
     pub(crate) what: String,
     /// Why it failed, outermost first.
     pub(crate) causes: Vec<String>,
@@ -52,32 +52,32 @@ pub(crate) struct Complaint {
     pub(crate) hint: Option<String>,
 }
 
-/// What the printer is told at its start.
+/// Options of the printer.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Manner {
+pub(crate) struct PrinterOptions {
     /// Whether standard output takes colour.
     pub(crate) colour_out: bool,
     /// Whether standard error takes colour.
     pub(crate) colour_err: bool,
-    /// Whether talk is left out.
+    /// Whether warnings and progress are left out.
     pub(crate) quiet: bool,
 }
 
 pub(crate) struct Printer<'a> {
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
-    manner: Manner,
+    options: PrinterOptions,
     spelling: Spelling,
     broken: Option<io::Error>,
 }
 
 impl<'a> Printer<'a> {
-    pub(crate) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, manner: Manner) -> Self {
-        Self { out, err, manner, spelling: Spelling::default(), broken: None }
+    pub(crate) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, options: PrinterOptions) -> Self {
+        Self { out, err, options, spelling: Spelling::default(), broken: None }
     }
 
-    /// Hints are spelt for this command from now on.
-    pub(crate) fn spell(&mut self, spelling: Spelling) {
+    /// Sets how hints are spelt.
+    pub(crate) fn set_spelling(&mut self, spelling: Spelling) {
         self.spelling = spelling;
     }
 
@@ -91,7 +91,7 @@ impl<'a> Printer<'a> {
         if self.broken.is_some() {
             return;
         }
-        let written = if self.manner.colour_out {
+        let written = if self.options.colour_out {
             self.out.write_all(text.as_bytes())
         } else {
             write!(self.out, "{}", strip_str(text))
@@ -106,39 +106,39 @@ impl<'a> Printer<'a> {
         self.data(&format!("{text}\n"));
     }
 
-    /// Says something on standard error, unless it is to be quiet.
-    pub(crate) fn talk(&mut self, text: &str) {
-        if !self.manner.quiet {
-            self.say(text);
+    /// Writes to stderr, unless quiet.
+    pub(crate) fn status(&mut self, text: &str) {
+        if !self.options.quiet {
+            self.message(text);
         }
     }
 
-    /// Warns on standard error, unless it is to be quiet.
+    /// Writes a warning to stderr, unless quiet.
     pub(crate) fn warn(&mut self, warning: &Warning) {
         let id = styled(FAINT, &format!("[{}]", warning.id.as_str()));
         let mut text = format!("{} {} {id}\n", styled(WARNING, "warning:"), indented(&plain(&warning.message)));
         if let Some(hint) = warning.hint.as_ref().and_then(|hint| hint.spelt(&self.spelling)) {
             text.push_str(&hint_line(&hint.to_string()));
         }
-        self.talk(&text);
+        self.status(&text);
     }
 
-    /// Says on standard error what went wrong, quiet or not.
-    pub(crate) fn complain(&mut self, complaint: &Complaint) {
-        let mut text = format!("{} {}\n", styled(ERROR, "error:"), indented(&plain(&complaint.what)));
-        for cause in &complaint.causes {
+    /// Writes an error to stderr.
+    pub(crate) fn error(&mut self, message: &ErrorMessage) {
+        let mut text = format!("{} {}\n", styled(ERROR, "error:"), indented(&plain(&message.what)));
+        for cause in &message.causes {
             text.push_str(&format!("  {} {}\n", styled(STRONG, "caused by:"), indented(&plain(cause))));
         }
-        if let Some(hint) = &complaint.hint {
+        if let Some(hint) = &message.hint {
             text.push_str(&hint_line(hint));
         }
-        self.say(&text);
+        self.message(&text);
     }
 
-    /// Writes to standard error, quiet or not.
-    pub(crate) fn say(&mut self, text: &str) {
-        // There is no third stream to complain on.
-        let _ = if self.manner.colour_err {
+    /// Writes to stderr, quiet or not.
+    pub(crate) fn message(&mut self, text: &str) {
+        // There is no third stream to report this on.
+        let _ = if self.options.colour_err {
             self.err.write_all(text.as_bytes())
         } else {
             write!(self.err, "{}", strip_str(text))
@@ -146,7 +146,7 @@ impl<'a> Printer<'a> {
         let _ = self.err.flush();
     }
 
-    /// Why standard output could not be written; a reader that went away, as `head` does, is no failure.
+    /// Why stdout could not be written; a closed pipe, as of `head`, is not an error.
     pub(crate) fn broken(&mut self) -> Option<io::Error> {
         self.broken.take().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
     }
@@ -156,7 +156,7 @@ fn hint_line(hint: &str) -> String {
     format!("  {} {}\n", styled(GOOD.bold(), "hint:"), indented(&plain(hint)))
 }
 
-/// Further lines of a message stand below its first one.
+/// Indents the further lines of a message.
 fn indented(text: &str) -> String {
     text.trim_end().replace('\n', "\n    ")
 }
@@ -166,40 +166,40 @@ mod tests {
     use super::*;
     use irsa_core::WarningId;
 
-    fn printed(manner: Manner, print: impl FnOnce(&mut Printer<'_>)) -> (String, String) {
+    fn printed(options: PrinterOptions, print: impl FnOnce(&mut Printer<'_>)) -> (String, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        print(&mut Printer::new(&mut out, &mut err, manner));
+        print(&mut Printer::new(&mut out, &mut err, options));
         (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 
     fn all(printer: &mut Printer<'_>) {
         printer.data(&styled(GOOD, "data\n"));
-        printer.talk("talk\n");
+        printer.status("status\n");
         printer.warn(&Warning::new(WarningId::NoPolicies, "role r\nhas none"));
         let causes = vec!["AccessDenied: \u{1b}[31mno".to_owned()];
-        printer.complain(&Complaint { what: "cannot".to_owned(), causes, hint: Some("ask".to_owned()) });
+        printer.error(&ErrorMessage { what: "cannot".to_owned(), causes, hint: Some("ask".to_owned()) });
     }
 
     #[test]
-    fn data_and_talk_go_apart() {
-        let (out, err) = printed(Manner::default(), all);
+    fn data_and_messages_go_to_different_streams() {
+        let (out, err) = printed(PrinterOptions::default(), all);
         assert_eq!(out, "data\n");
         assert_eq!(
             err,
-            "talk\nwarning: role r\n    has none [no-policies]\nerror: cannot\n  caused by: AccessDenied: \\u{1b}[31mno\n  hint: ask\n"
+            "status\nwarning: role r\n    has none [no-policies]\nerror: cannot\n  caused by: AccessDenied: \\u{1b}[31mno\n  hint: ask\n"
         );
     }
 
     #[test]
     fn quiet_leaves_data_and_errors() {
-        let (out, err) = printed(Manner { quiet: true, ..Manner::default() }, all);
+        let (out, err) = printed(PrinterOptions { quiet: true, ..PrinterOptions::default() }, all);
         assert_eq!(out, "data\n");
         assert!(err.starts_with("error: cannot"), "{err}");
     }
 
     #[test]
     fn colour_is_kept_where_it_is_wanted() {
-        let (out, err) = printed(Manner { colour_out: true, colour_err: true, quiet: false }, all);
+        let (out, err) = printed(PrinterOptions { colour_out: true, colour_err: true, quiet: false }, all);
         assert!(out.contains('\u{1b}') && err.contains("\u{1b}[1m"), "{out:?} {err:?}");
         // What comes from outside never reaches the terminal as an escape sequence.
         assert!(err.contains("\\u{1b}[31mno"), "{err:?}");
@@ -217,10 +217,10 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_went_away_is_no_failure() {
+    fn a_closed_pipe_is_not_an_error() {
         for (kind, fails) in [(io::ErrorKind::BrokenPipe, false), (io::ErrorKind::StorageFull, true)] {
             let (mut out, mut err) = (Closed(kind), Vec::new());
-            let mut printer = Printer::new(&mut out, &mut err, Manner::default());
+            let mut printer = Printer::new(&mut out, &mut err, PrinterOptions::default());
             printer.data("a");
             printer.data("b");
             assert_eq!(printer.broken().is_some(), fails, "{kind}");

@@ -1,11 +1,11 @@
-//! What a run sees of its process: the environment, the terminals and standard input. Tests pass their own.
+//! The environment, terminals and standard input of a run. Tests pass their own.
 
 use std::io::{self, IsTerminal, Read, Write};
 
 use irsa_core::connect::Environment;
 use irsa_core::kube::Plugins;
 
-/// What a run sees of its process. The default one is empty, without terminals.
+/// Environment, terminals and standard input of a run. The default is empty, without terminals.
 #[derive(Clone, Debug, Default)]
 pub struct Process {
     /// The variables and directories.
@@ -16,7 +16,7 @@ pub struct Process {
     pub stderr_is_terminal: bool,
     /// Whether standard input is a terminal, so that the user can be asked.
     pub stdin_is_terminal: bool,
-    /// What can be read from standard input.
+    /// Standard input.
     pub stdin: Stdin,
 }
 
@@ -26,7 +26,7 @@ pub enum Stdin {
     /// Nothing.
     #[default]
     Empty,
-    /// That of this process; read only where the command line says so.
+    /// Standard input of this process; read only if the command line says so.
     OfProcess,
     /// A text.
     Text(String),
@@ -38,13 +38,13 @@ impl Stdin {
             Self::Empty => Ok(Box::new(io::empty())),
             Self::Text(text) => Ok(Box::new(text.as_bytes())),
             Self::OfProcess if io::stdin().is_terminal() => {
-                Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a terminal; send a file to it"))
+                Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a terminal; redirect a file to it"))
             }
             Self::OfProcess => Ok(Box::new(io::stdin())),
         }
     }
 
-    /// One line that somebody types.
+    /// One line of input.
     pub(crate) fn line(&self) -> io::Result<String> {
         let mut line = String::new();
         match self {
@@ -69,20 +69,19 @@ impl Process {
         }
     }
 
-    /// Credential plug-ins that may ask the user at the terminal, if there is one, and whose messages the user sees as they
-    /// come.
+    /// Credential plug-ins, which may prompt on the terminal and whose messages are shown immediately.
     pub(crate) fn plugins(&self) -> Plugins {
         let plugins = if self.stdin_is_terminal { Plugins::new().with_terminal() } else { Plugins::new() };
         if !self.stderr_is_terminal {
             return plugins;
         }
         plugins.with_stderr(|bytes| {
-            // There is no other stream to complain on.
+            // There is no other stream to report this on.
             let _ = io::stderr().write_all(bytes);
         })
     }
 
-    /// Whether text in colour is wanted on a stream, if no option says (no-color.org).
+    /// Whether a stream takes color, unless an option decides (no-color.org).
     pub(crate) fn takes_colour(&self, terminal: bool) -> bool {
         let environment = &self.environment;
         terminal && environment.variable("NO_COLOR").is_none() && environment.variable("TERM") != Some("dumb")

@@ -1,4 +1,4 @@
-//! From what was typed to what is asked for: bindings and requests, with every check that needs no call.
+//! Bindings and requests made from the arguments, with every check that needs no call.
 
 use std::path::Path;
 
@@ -6,11 +6,11 @@ use irsa_core::connect::Environment;
 use irsa_core::name::{ClusterRef, Namespace, RoleName, ServiceAccountName};
 use irsa_core::{Error, ErrorKind, IrsaBinding, IrsaBindingBuilder, Request, Result};
 
-use crate::args::{Account, CreateArgs, DeleteArgs, DryRun, GetArgs, SettingArgs, UpdateArgs};
+use crate::args::{CreateArgs, DeleteArgs, DryRunArgs, GetArgs, ServiceAccountArgs, SettingArgs, UpdateArgs};
 use crate::files;
 use crate::process::Process;
 
-/// A policy as it was typed.
+/// Policy as it was typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PolicyInput<'a> {
     /// An ARN or a name.
@@ -39,17 +39,17 @@ pub(crate) fn inline_name(path: &str) -> String {
     stem.chars().map(|c| if c.is_ascii_alphanumeric() || "_+=,.@-".contains(c) { c } else { '-' }).collect()
 }
 
-impl Account {
+impl ServiceAccountArgs {
     /// Namespace and name, each as it was typed.
-    pub(crate) fn place(&self) -> Result<(&str, &str)> {
+    fn split(&self) -> Result<(&str, &str)> {
         let (inside, name) = match self.service_account.split_once('/') {
             Some((namespace, name)) => (Some(namespace), name),
             None => (None, self.service_account.as_str()),
         };
         match (inside, self.namespace.as_deref()) {
-            (Some(one), Some(other)) if one != other => Err(contradiction(
+            (Some(one), Some(other)) if one != other => Err(conflicting_options(
                 &format!("--namespace {other}"),
-                &format!("the namespace {one} of {}", self.service_account),
+                &format!("the namespace of {}", self.service_account),
             )),
             (one, other) => Ok((one.or(other).unwrap_or("default"), name)),
         }
@@ -57,40 +57,32 @@ impl Account {
 
     /// Namespace and name, parsed.
     pub(crate) fn names(&self) -> Result<(Namespace, ServiceAccountName)> {
-        let (namespace, name) = self.place()?;
+        let (namespace, name) = self.split()?;
         Ok((Namespace::new(namespace)?, ServiceAccountName::new(name)?))
     }
 
     fn builder(&self, cluster: &ClusterRef) -> Result<IrsaBindingBuilder> {
-        let (namespace, name) = self.place()?;
+        let (namespace, name) = self.split()?;
         Ok(IrsaBinding::builder(cluster.to_string(), namespace, name))
     }
 }
 
-/// Two wishes that cannot both be met.
-pub(crate) fn contradiction(one: &str, other: &str) -> Error {
-    Error::new(ErrorKind::InvalidInput, format!("{one} contradicts {other}")).with_hint("give only one of them")
-}
-
-impl DryRun {
-    /// Whether nothing is to be written.
-    pub(crate) fn preview(self) -> bool {
-        self.dry_run || self.check
-    }
+pub(crate) fn conflicting_options(one: &str, other: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, format!("{one} conflicts with {other}")).with_hint("use only one of them")
 }
 
 /// The request of `irsa create`.
 pub(crate) fn create(process: &Process, args: &CreateArgs, cluster: &ClusterRef) -> Result<Request> {
     let builder = args.account.builder(cluster)?;
     let builder = with_settings(process, builder, &args.policies, &args.subjects, &args.settings)?;
-    Ok(switched(Request::create(builder.build()?), &args.settings, args.dry_run))
+    Ok(with_switches(Request::create(builder.build()?), &args.settings, args.dry_run))
 }
 
 /// The request of `irsa update`.
 pub(crate) fn update(process: &Process, args: &UpdateArgs, cluster: &ClusterRef) -> Result<Request> {
     let builder = args.account.builder(cluster)?;
     let builder = with_settings(process, builder, &args.policies, &args.subjects, &args.settings)?;
-    let mut request = switched(Request::update(builder.build()?), &args.settings, args.dry_run);
+    let mut request = with_switches(Request::update(builder.build()?), &args.settings, args.dry_run);
     for policy in &args.remove_policies {
         request = request.removing_policy(policy)?;
     }
@@ -109,10 +101,10 @@ pub(crate) fn delete(args: &DeleteArgs, cluster: &ClusterRef) -> Result<Request>
     Ok(Request::delete(builder.build()?)
         .with_keep_role(args.keep_role)
         .with_force(args.force)
-        .with_dry_run(args.dry_run.preview().into()))
+        .with_dry_run(args.dry_run.mode().dry_run()))
 }
 
-/// What `irsa get` looks at where only the role is asked for.
+/// The binding of `irsa get --role-only`.
 pub(crate) fn role_only(args: &GetArgs, cluster: &ClusterRef) -> Result<IrsaBinding> {
     let mut builder = args.account.builder(cluster)?.with_role_only(true);
     if let Some(name) = &args.role_name {
@@ -126,13 +118,14 @@ pub(crate) fn role_name(name: Option<&str>) -> Result<Option<RoleName>> {
     Ok(name.map(RoleName::new).transpose()?)
 }
 
-pub(crate) fn switched(request: Request, settings: &SettingArgs, dry_run: DryRun) -> Request {
+/// Adds the settings that are of the request and not of the binding.
+pub(crate) fn with_switches(request: Request, settings: &SettingArgs, dry_run: DryRunArgs) -> Request {
     request
         .with_adopt(settings.adopt)
         .with_force(settings.force)
         .with_create_namespace(settings.create_namespace)
         .with_create_provider(settings.create_provider)
-        .with_dry_run(dry_run.preview().into())
+        .with_dry_run(dry_run.mode().dry_run())
 }
 
 pub(crate) fn with_settings(
@@ -143,10 +136,10 @@ pub(crate) fn with_settings(
     settings: &SettingArgs,
 ) -> Result<IrsaBindingBuilder> {
     if settings.role_only && settings.create_namespace {
-        return Err(contradiction("--create-namespace", "--role-only"));
+        return Err(conflicting_options("--create-namespace", "--role-only"));
     }
     builder = builder.with_role_only(settings.role_only).with_exact(settings.exact);
-    builder = with_policies(&process.environment, builder, policies, &settings.inline)?;
+    builder = with_policies(&process.environment, builder, policies, &settings.inline_policies)?;
     builder = with_subjects(builder, subjects, &settings.subject_patterns)?;
     for path in &settings.trust_statements {
         builder = builder.with_trust_statement(files::trust_statement(process, path)?);
@@ -210,13 +203,13 @@ fn with_policies(
         }
     }
     for pair in inline {
-        let (name, path) = split("--inline", pair, "NAME=FILE")?;
+        let (name, path) = split("--inline-policy", pair, "NAME=FILE")?;
         files.push((name.to_owned(), path));
     }
     for (at, (name, path)) in files.iter().enumerate() {
         if let Some((_, other)) = files[..at].iter().find(|(known, _)| known == name) {
-            let error = Error::invalid("inline policy name", name, format!("is given twice: by {other} and by {path}"));
-            return Err(error.with_hint("name one of them otherwise, with --inline NAME=FILE"));
+            let error = Error::invalid("inline policy name", name, format!("is used for both {other} and {path}"));
+            return Err(error.with_hint("rename one of them with --inline-policy NAME=FILE"));
         }
     }
     for (name, path) in &files {
@@ -225,19 +218,18 @@ fn with_policies(
     Ok(builder)
 }
 
-/// A name that is also that of a file here was hardly meant as the name of a policy, which could then only be missing.
+/// Refuses a policy name that is also the name of a file here: the file was probably meant.
 fn check_no_file(environment: &Environment, policy: &str) -> Result<()> {
     if policy.starts_with("arn:") || !policy.contains(['.', '/']) || !environment.path(Path::new(policy)).is_file() {
         return Ok(());
     }
     let is_yaml = [".yaml", ".yml"].iter().any(|end| policy.to_ascii_lowercase().ends_with(end));
     Err(match is_yaml {
-        true => Error::invalid("policy", policy, "is a YAML file, and policy documents are JSON").with_hint(format!(
-            "convert it, for example with `yq -o json {policy}`, and give the file that ends in .json"
-        )),
+        true => Error::invalid("policy", policy, "is a YAML file, but policy documents are JSON")
+            .with_hint(format!("convert it to a .json file, for example with `yq -o json {policy}`")),
         false => {
-            Error::invalid("policy", policy, "is taken for the name of a policy, and there is a file of that name")
-                .with_hint(format!("for the file, write ./{policy}; for the policy, its ARN"))
+            Error::invalid("policy", policy, "is ambiguous: it is a policy name, but a file with that name exists")
+                .with_hint(format!("use ./{policy} for the file, or the ARN for the policy"))
         }
     })
 }
@@ -247,20 +239,20 @@ fn with_subjects(
     subjects: &[String],
     patterns: &[String],
 ) -> Result<IrsaBindingBuilder> {
-    let wild = |text: &str| text.contains(['*', '?']);
+    let has_wildcard = |text: &str| text.contains(['*', '?']);
     for subject in subjects {
-        if wild(subject) {
-            let error = Error::invalid("subject", subject, "must name one service account, without * and ?");
-            return Err(
-                error.with_hint("a pattern lets in whatever fits, also later; if you mean that, use --subject-pattern")
-            );
+        if has_wildcard(subject) {
+            let error = Error::invalid("subject", subject, "must name one service account, without * or ?");
+            return Err(error.with_hint(
+                "use --subject-pattern to trust all service accounts that match, including ones created later",
+            ));
         }
         builder = builder.with_subject(subject);
     }
     for pattern in patterns {
-        if !wild(pattern) {
-            let error = Error::invalid("subject pattern", pattern, "must have at least one * or ?");
-            return Err(error.with_hint("one service account is named with --subject"));
+        if !has_wildcard(pattern) {
+            let error = Error::invalid("subject pattern", pattern, "must contain * or ?");
+            return Err(error.with_hint("use --subject for a single service account"));
         }
         builder = builder.with_subject(pattern);
     }
@@ -300,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn policies_are_told_from_files() {
+    fn policies_and_files_are_distinguished() {
         use PolicyInput::{File, Managed};
         for (text, input) in [
             ("arn:aws:iam::aws:policy/X", Managed("arn:aws:iam::aws:policy/X")),
@@ -332,18 +324,18 @@ mod tests {
     }
 
     #[test]
-    fn the_account_is_named_in_one_way() {
-        for (line, place) in [
+    fn forms_of_a_service_account() {
+        for (line, binding) in [
             ("delete a", "default/a"),
             ("delete jobs/a", "jobs/a"),
             ("delete a -n jobs", "jobs/a"),
             ("delete jobs/a -n jobs", "jobs/a"),
         ] {
-            assert_eq!(request(line).unwrap().binding.to_string(), place, "{line}");
+            assert_eq!(request(line).unwrap().binding.to_string(), binding, "{line}");
         }
         assert_eq!(
             refusal("delete jobs/a -n other"),
-            "--namespace other contradicts the namespace jobs of jobs/a give only one of them"
+            "--namespace other conflicts with the namespace of jobs/a use only one of them"
         );
         assert!(refusal("delete a/b/c").contains("service account name \"b/c\""));
     }
@@ -360,26 +352,21 @@ mod tests {
         assert_eq!(binding.role_name.as_ref().map(RoleName::as_str), Some("r"));
         assert_eq!(binding.subjects.len(), 2);
         assert_eq!((binding.sts_regional_endpoints, binding.automount_token), (Some(false), Some(false)));
-        assert!(
-            binding.exact
-                && request.adopt
-                && request.force
-                && request.create_namespace
-                && request.dry_run() == irsa_core::DryRun::Yes
-        );
+        assert!(binding.exact && request.adopt && request.force && request.create_namespace);
+        assert_eq!(request.dry_run(), irsa_core::DryRun::Yes);
         assert!(!request.create_provider);
     }
 
     #[test]
-    fn wishes_that_contradict_each_other_are_refused() {
+    fn conflicting_settings_are_refused() {
         for (line, words) in [
             ("create a --tag k", "--tag \"k\": must have the form KEY=VALUE"),
             ("create a --label =v", "--label \"=v\": must have the form KEY=VALUE"),
-            ("create a --inline x", "--inline \"x\": must have the form NAME=FILE"),
+            ("create a --inline-policy x", "--inline-policy \"x\": must have the form NAME=FILE"),
             ("create a --subject b/*", "--subject-pattern"),
             ("create a --subject-pattern b/c", "--subject"),
-            ("create a --role-only --create-namespace", "--create-namespace contradicts --role-only"),
-            ("create a -p ./x.json --inline x=y.json", "is given twice: by ./x.json and by y.json"),
+            ("create a --role-only --create-namespace", "--create-namespace conflicts with --role-only"),
+            ("create a -p ./x.json --inline-policy x=y.json", "is used for both ./x.json and y.json"),
             ("create a -p ./x.json", "cannot read ./x.json there is no such file"),
             ("update a -p P --remove-policy P", "added and removed at once"),
             ("update a --remove-subject default/a", "named by"),

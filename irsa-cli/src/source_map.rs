@@ -1,38 +1,38 @@
-//! Where the roles and statements of a JSON text stand, for tools that point at lines.
+//! Maps the roles and statements of a JSON text to lines.
 //!
-//! The text has been read before, so that it is known to be JSON; of any other text nothing is found, or nonsense.
+//! The text must have been parsed as JSON before; in any other text, nothing or nonsense is found.
 
 mod audited_files;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-pub(crate) use self::audited_files::{Document, Originals};
+pub(crate) use self::audited_files::{AuditedFile, SourceMaps};
 
-/// The keys below which dumps of the aws CLI hold roles.
-const HOLDERS: [&str; 3] = ["RoleDetailList", "Roles", "Role"];
+/// Keys of the lists of roles in the output of the aws CLI.
+const ROLE_KEYS: [&str; 3] = ["RoleDetailList", "Roles", "Role"];
 
-/// The places of one text.
+/// Spans of the roles and documents of one text.
 #[derive(Debug)]
-pub(crate) struct Places<'a> {
+pub(crate) struct SourceMap<'a> {
     text: &'a str,
-    /// Where each line begins.
+    /// Start of each line.
     lines: Vec<usize>,
     /// By ARN or name.
-    roles: BTreeMap<String, Place>,
+    roles: BTreeMap<String, RoleSpan>,
     /// Documents of no role: the only one, or those of a list, counted from 1.
-    documents: BTreeMap<Option<usize>, Place>,
+    documents: BTreeMap<Option<usize>, RoleSpan>,
 }
 
 #[derive(Debug)]
-struct Place {
+struct RoleSpan {
     whole: Range<usize>,
     document: Range<usize>,
 }
 
-/// A part of a text.
+/// Range of lines of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Spot<'a> {
+pub(crate) struct Span<'a> {
     /// Its first line; lines are counted from 1.
     pub(crate) first: usize,
     /// Its last line.
@@ -41,7 +41,7 @@ pub(crate) struct Spot<'a> {
     pub(crate) text: &'a str,
 }
 
-/// A part of a text that is audited for itself.
+/// Part of a text that is audited on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part<'a> {
     /// A role by its ARN, or by its name where it has none.
@@ -64,29 +64,29 @@ impl<'a> Part<'a> {
     }
 }
 
-impl<'a> Places<'a> {
+impl<'a> SourceMap<'a> {
     pub(crate) fn of(text: &'a str) -> Self {
         let begins = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(begins).collect();
-        let mut places = Self { text, lines, roles: BTreeMap::new(), documents: BTreeMap::new() };
+        let mut map = Self { text, lines, roles: BTreeMap::new(), documents: BTreeMap::new() };
         let whole = value(text, 0);
         match text.as_bytes().get(whole.start) {
             Some(b'[') => {
                 for (at, element) in elements(text, whole).into_iter().enumerate() {
-                    places.add(element, Some(at + 1), 0);
+                    map.add(element, Some(at + 1), 0);
                 }
             }
-            _ => places.add(whole, None, 0),
+            _ => map.add(whole, None, 0),
         }
-        places
+        map
     }
 
     fn add(&mut self, span: Range<usize>, element: Option<usize>, depth: usize) {
-        // A dump holds lists of roles, and nothing that holds roles in it.
-        const DEEPEST: usize = 3;
+        // The output of the aws CLI has lists of roles, not nested further.
+        const MAX_DEPTH: usize = 3;
         let text = self.text;
         match text.as_bytes().get(span.start) {
-            Some(b'[') if depth < DEEPEST => {
+            Some(b'[') if depth < MAX_DEPTH => {
                 for element in elements(text, span) {
                     self.add(element, None, depth + 1);
                 }
@@ -96,11 +96,11 @@ impl<'a> Places<'a> {
                 let policy = member(text, span.clone(), "AssumeRolePolicyDocument");
                 if let Some(name) = named("Arn").or_else(|| named("RoleName")) {
                     let document = policy.unwrap_or(span.clone());
-                    self.roles.entry(name).or_insert(Place { whole: span, document });
+                    self.roles.entry(name).or_insert(RoleSpan { whole: span, document });
                 } else if member(text, span.clone(), "Statement").is_some() {
-                    self.documents.entry(element).or_insert(Place { whole: span.clone(), document: span });
-                } else if depth < DEEPEST {
-                    for held in HOLDERS.iter().filter_map(|key| member(text, span.clone(), key)) {
+                    self.documents.entry(element).or_insert(RoleSpan { whole: span.clone(), document: span });
+                } else if depth < MAX_DEPTH {
+                    for held in ROLE_KEYS.iter().filter_map(|key| member(text, span.clone(), key)) {
                         self.add(held, None, depth + 1);
                     }
                 }
@@ -109,7 +109,7 @@ impl<'a> Places<'a> {
         }
     }
 
-    fn place(&self, part: Part<'_>) -> Option<&Place> {
+    fn span_of(&self, part: Part<'_>) -> Option<&RoleSpan> {
         match part {
             Part::Role(name) => self.roles.get(name),
             Part::Element(number) => self.documents.get(&Some(number)),
@@ -118,20 +118,20 @@ impl<'a> Places<'a> {
     }
 
     /// A statement of a part, by its label; without one, or where it is not found, the whole part.
-    pub(crate) fn find(&self, part: Part<'_>, statement: Option<&str>) -> Option<Spot<'a>> {
-        let place = self.place(part)?;
-        let span = statement.and_then(|label| self.statement(place, label)).unwrap_or_else(|| place.whole.clone());
+    pub(crate) fn find(&self, part: Part<'_>, statement: Option<&str>) -> Option<Span<'a>> {
+        let role = self.span_of(part)?;
+        let span = statement.and_then(|label| self.statement(role, label)).unwrap_or_else(|| role.whole.clone());
         let text = self.text.get(span.clone())?;
-        Some(Spot { first: self.line(span.start), last: self.line(span.end.saturating_sub(1)), text })
+        Some(Span { first: self.line(span.start), last: self.line(span.end.saturating_sub(1)), text })
     }
 
     /// The trust policy of a part.
     pub(crate) fn document(&self, part: Part<'_>) -> Option<&'a str> {
-        self.text.get(self.place(part)?.document.clone())
+        self.text.get(self.span_of(part)?.document.clone())
     }
 
-    fn statement(&self, place: &Place, label: &str) -> Option<Range<usize>> {
-        let held = member(self.text, place.document.clone(), "Statement")?;
+    fn statement(&self, role: &RoleSpan, label: &str) -> Option<Range<usize>> {
+        let held = member(self.text, role.document.clone(), "Statement")?;
         let list = match self.text.as_bytes().get(held.start) {
             Some(b'[') => elements(self.text, held),
             _ => vec![held],
@@ -248,7 +248,7 @@ mod tests {
 "#;
 
     fn lines(text: &str, part: Part<'_>, statement: Option<&str>) -> Option<(usize, usize)> {
-        Places::of(text).find(part, statement).map(|spot| (spot.first, spot.last))
+        SourceMap::of(text).find(part, statement).map(|span| (span.first, span.last))
     }
 
     #[test]
@@ -260,8 +260,8 @@ mod tests {
         // What is not found, and what is about the whole, is the whole.
         assert_eq!(lines(DOCUMENT, Part::Only, Some("statement 9")), Some((1, 10)));
         assert_eq!(lines(DOCUMENT, Part::Only, None), Some((1, 10)));
-        let spot = Places::of(DOCUMENT).find(Part::Only, Some("Third")).unwrap();
-        assert_eq!(spot.text, r#"{"S\u0069d": "Third"}"#);
+        let span = SourceMap::of(DOCUMENT).find(Part::Only, Some("Third")).unwrap();
+        assert_eq!(span.text, r#"{"S\u0069d": "Third"}"#);
     }
 
     #[test]
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_of_dumps_are_told_apart() {
+    fn roles_of_lists_are_distinguished() {
         let role = |name: &str| {
             format!("{{\"Arn\": \"{name}\",\n\"AssumeRolePolicyDocument\": {{\n\"Statement\": [\n{{}}]}}}}")
         };
@@ -311,7 +311,7 @@ mod tests {
     fn documents_of_a_list_are_counted() {
         let text = "[{\"Statement\": []},\n{\"Statement\": [{}]}]";
         assert_eq!(lines(text, Part::of(None, ", element 2"), Some("statement 1")), Some((2, 2)));
-        assert_eq!(Places::of(text).document(Part::Element(1)), Some("{\"Statement\": []}"));
+        assert_eq!(SourceMap::of(text).document(Part::Element(1)), Some("{\"Statement\": []}"));
         let odd = "[1, {\"Roles\": [\n{\"RoleName\": \"odd\", \"AssumeRolePolicyDocument\": 7}]}]";
         assert_eq!(lines(odd, Part::of(None, ", element 2, role odd"), None), Some((2, 2)));
         assert_eq!(Part::of(Some("arn"), ", element 2"), Part::Role("arn"));
@@ -320,7 +320,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_text_is_too_much(text in r#"[\[\]{}",:\\ a\n"Statment]{0,60}"#) {
-            let _ = Places::of(&text).find(Part::Only, Some("statement 1"));
+            let _ = SourceMap::of(&text).find(Part::Only, Some("statement 1"));
         }
     }
 }

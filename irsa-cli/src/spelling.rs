@@ -1,11 +1,11 @@
-//! How hints of the library spell settings and operations on the command line: by the options that the command has.
+//! Renders hints of the library with the options and commands of this program.
 
 use clap::CommandFactory;
 use irsa_core::hint::{Call, Dialect, Operation, Setting};
 
 use crate::args::{Cli, Command, Global};
 
-/// The options and manifest keys of one command.
+/// Options and manifest keys of one command.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Spelling {
     /// The names of the command and its subcommands, such as `trust check`.
@@ -15,7 +15,7 @@ pub(crate) struct Spelling {
 }
 
 impl Spelling {
-    /// That of a command that was parsed.
+    /// Spelling for a parsed command.
     pub(crate) fn of(command: &Command, names: &[String], global: &Global) -> Self {
         Self {
             command: names.to_vec(),
@@ -77,7 +77,7 @@ impl Dialect for Spelling {
     }
 }
 
-/// The option (empty where there is none), what stands for its value in a hint, and the key of a manifest.
+/// Option (empty if there is none), placeholder for its value in hints, and manifest key of a setting.
 fn forms(setting: Setting) -> Option<(&'static str, Option<&'static str>, Option<&'static str>)> {
     Some(match setting {
         Setting::Adopt => ("adopt", None, None),
@@ -88,7 +88,7 @@ fn forms(setting: Setting) -> Option<(&'static str, Option<&'static str>, Option
         Setting::PermissionsBoundary => ("permissions-boundary", None, Some("spec.permissionsBoundary")),
         Setting::Tags => ("tag", None, Some("spec.tags")),
         Setting::Policies => ("policy", None, Some("spec.policies")),
-        Setting::InlinePolicies => ("inline", Some("NAME=FILE"), Some("spec.inlinePolicies")),
+        Setting::InlinePolicies => ("inline-policy", Some("NAME=FILE"), Some("spec.inlinePolicies")),
         Setting::AddSubjects => ("add-subject", None, None),
         Setting::RemoveSubjects => ("remove-subject", None, None),
         Setting::TrustStatements => ("trust-statement", None, Some("spec.trustStatements")),
@@ -106,7 +106,7 @@ fn forms(setting: Setting) -> Option<(&'static str, Option<&'static str>, Option
         Setting::EndpointUrl => ("endpoint-url", None, None),
         Setting::Sandbox => ("sandbox", None, None),
         Setting::Timeout => ("timeout", None, None),
-        Setting::Set => ("set", None, None),
+        Setting::Set => ("applyset", None, None),
         Setting::Prune => ("prune", None, None),
         _ => return None,
     })

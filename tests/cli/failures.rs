@@ -58,7 +58,7 @@ fn an_interruption_says_how_to_go_on() {
     -- stdout
     -- stderr
     error: interrupted
-      hint: the same command again finishes the work
+      hint: rerun the command to finish
     ");
     assert_snapshot!(shell.run("list"), @r"
     exit 130

@@ -11,7 +11,7 @@ fn a_binding_from_its_dry_run_to_its_end() {
     assert_snapshot!(shell.run("create my-serviceaccount -p AmazonS3ReadOnlyAccess --dry-run"), @r"
     exit 0
     -- stdout
-    default/my-serviceaccount: would change
+    default/my-serviceaccount: created (dry run)
       + create role             sandbox-default-my-serviceaccount
       + attach policy           arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
       + create service account  default/my-serviceaccount
@@ -22,21 +22,21 @@ fn a_binding_from_its_dry_run_to_its_end() {
     assert_snapshot!(shell.run("create my-serviceaccount -p AmazonS3ReadOnlyAccess"), @r"
     exit 0
     -- stdout
-    default/my-serviceaccount: changed
+    default/my-serviceaccount: created
       + create role             sandbox-default-my-serviceaccount
       + attach policy           arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
       + create service account  default/my-serviceaccount
     role arn:aws:iam::123456789012:role/sandbox-default-my-serviceaccount
     -- stderr
 
-    Pods get the role by the name of their service account:
+    Pods get the role through their service account:
 
         spec:
           template:
             spec:
               serviceAccountName: my-serviceaccount
 
-    Pods that already run get it when they are started again:
+    Restart running pods to give them the role:
 
         kubectl -n default rollout restart deployment NAME
     ");
@@ -55,7 +55,7 @@ fn a_binding_from_its_dry_run_to_its_end() {
       state             ok
       cluster           arn:aws:eks:us-east-1:123456789012:cluster/sandbox
       role              arn:aws:iam::123456789012:role/sandbox-default-my-serviceaccount
-      made by           irsa (created)
+      managed by        irsa (created)
       annotation        arn:aws:iam::123456789012:role/sandbox-default-my-serviceaccount
       managed policies  arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
       inline policies   none
@@ -67,7 +67,7 @@ fn a_binding_from_its_dry_run_to_its_end() {
     assert_snapshot!(shell.run(update), @r"
     exit 0
     -- stdout
-    default/my-serviceaccount: changed
+    default/my-serviceaccount: updated
       - detach policy  arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
       + attach policy  arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess
     role arn:aws:iam::123456789012:role/sandbox-default-my-serviceaccount
@@ -86,9 +86,9 @@ fn a_binding_from_its_dry_run_to_its_end() {
     assert_snapshot!(shell.run("create my-serviceaccount -p AmazonS3ReadOnlyAccess"), @r"
     exit 0
     -- stdout
-    default/my-serviceaccount: changed
+    default/my-serviceaccount: updated
       + attach policy  arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
-      = kept, not declared: managed policy arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess
+      = keep managed policy arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess (undeclared)
     role arn:aws:iam::123456789012:role/sandbox-default-my-serviceaccount
     -- stderr
     ");
@@ -104,7 +104,7 @@ fn a_binding_from_its_dry_run_to_its_end() {
     assert_snapshot!(shell.run("delete my-serviceaccount"), @r"
     exit 0
     -- stdout
-    default/my-serviceaccount: nothing to delete
+    default/my-serviceaccount: unchanged (nothing to delete)
     -- stderr
     ");
     assert_snapshot!(shell.run("list"), @r"
@@ -147,12 +147,12 @@ fn the_provider_of_a_cluster() {
     "#);
     let shown = shell.run("provider show");
     assert!(shown.stdout.contains("exists            no"), "{shown}");
-    assert_eq!(shown.stderr, "make it with `irsa provider create`\n");
+    assert_eq!(shown.stderr, "hint: create it with `irsa provider create`\n");
     assert_eq!(shell.run("provider create --check").code, 3);
     assert_snapshot!(named(shell.run("provider create").to_string()), @r"
     exit 0
     -- stdout
-    arn:aws:eks:us-east-1:123456789012:cluster/sandbox: changed
+    arn:aws:eks:us-east-1:123456789012:cluster/sandbox: created
       + create provider  [PROVIDER]
     -- stderr
     ");

@@ -306,7 +306,7 @@ fn a_file_that_is_no_policy_hides_no_other() {
     let results = sarif.json()["runs"][0]["results"].as_array().unwrap().len();
     assert_eq!((sarif.code, results), (2, told["findings"].as_array().unwrap().len()), "{sarif}");
     let text = shell.run("trust audit -f .");
-    assert!(text.code == 2 && text.stderr.contains("2 files cannot be audited") && text.stdout.contains("open.json"));
+    assert!(text.code == 2 && text.stderr.contains("cannot audit 2 files") && text.stdout.contains("open.json"));
 }
 
 #[test]
@@ -609,7 +609,7 @@ fn a_check_takes_any_subject_of_its_issuer() {
     let of_cluster = shell.run(&format!("trust check --role r --subject {main} --cluster demo"));
     assert_eq!(of_cluster.code, 2, "{of_cluster}");
     assert!(
-        of_cluster.stderr.contains("hint: for a subject of another issuer, such as GitHub Actions, give --issuer"),
+        of_cluster.stderr.contains("hint: for a subject of another issuer, such as GitHub Actions, use --issuer"),
         "{of_cluster}"
     );
     assert!(shell.sandbox.calls().is_empty());

@@ -72,7 +72,7 @@ def test_the_whole_installation(
     planned = irsa("plan", *fleet).done()
     assert len(planned["bindings"]) == 30 and all(b["changed"] for b in planned["bindings"])
     assert (roles(iam), accounts(core)) == before
-    applied = irsa("apply", *fleet, "--writes-per-second", "0", "--set", "gen3").done()
+    applied = irsa("apply", *fleet, "--writes-per-second", "0", "--applyset", "gen3").done()
     assert (applied["succeeded"], applied["failed"]) == (30, 0)
     made = roles(iam) - before[0]
     assert len(made) == 30 and all(len(name) <= 64 for name in made)
@@ -80,7 +80,7 @@ def test_the_whole_installation(
     assert len(bound) == 34 and len({place.split("/")[0] for place in bound}) == 6
 
     bed.reset()
-    assert irsa("apply", *fleet, "--set", "gen3", "--check").done()["changed"] is False
+    assert irsa("apply", *fleet, "--applyset", "gen3", "--check").done()["changed"] is False
     assert writes(bed.log()) == []
 
     # Drift, as people make it by hand.
@@ -101,10 +101,10 @@ def test_the_whole_installation(
         "default/fence-sa": ["create_service_account"],
         "argo/argo": ["annotate_service_account"],
     }
-    ran = irsa("plan", *fleet, "--set", "gen3", "--check")
+    ran = irsa("plan", *fleet, "--applyset", "gen3", "--check")
     assert (ran.code, changes(ran.json())) == (3, drift)
-    assert changes(irsa("apply", *fleet, "--set", "gen3").done()) == drift
-    assert irsa("plan", *fleet, "--set", "gen3", "--check").code == 0
+    assert changes(irsa("apply", *fleet, "--applyset", "gen3").done()) == drift
+    assert irsa("plan", *fleet, "--applyset", "gen3", "--check").code == 0
 
     # What is exported plans to no change.
     exported = irsa("export", "-q")
@@ -117,7 +117,7 @@ def test_the_whole_installation(
     # A manifest of one is left: the set loses all others, and both sides are as they were.
     one = tmp_path / "one.yaml"
     one.write_text(EXAMPLE.read_text().split("---")[0].replace("gen3-fleet/", f"{EXAMPLE.parent}/gen3-fleet/"))
-    prune = ("apply", "-f", str(one), "--set", "gen3", "--prune", "--writes-per-second", "0", "-o", "json")
+    prune = ("apply", "-f", str(one), "--applyset", "gen3", "--prune", "--writes-per-second", "0", "-o", "json")
     assert irsa(*prune).refused("conflict")
     irsa(*prune, "--confirm-prune").done()
     assert roles(iam) - before[0] == {"demo-batch-export-sa-role"}

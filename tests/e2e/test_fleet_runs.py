@@ -126,10 +126,10 @@ def test_a_bar_on_a_terminal(bed: Bed, irsa: Irsa, manifest: Path, ns: str) -> N
 
 
 def test_a_prune_asks_on_a_terminal(irsa: Irsa, iam: Any, core: Any, ns: str, manifest: Path) -> None:
-    irsa("apply", "-f", str(manifest), "--set", ns, "-o", "json").done()
+    irsa("apply", "-f", str(manifest), "--applyset", ns, "-o", "json").done()
     kept = manifest.with_name("kept.yaml")
     kept.write_text("---\n".join(manifest.read_text().split("---\n")[:10]))
-    prune = ("apply", "-f", str(kept), "--set", ns, "--prune")
+    prune = ("apply", "-f", str(kept), "--applyset", ns, "--prune")
     code, shown = on_terminal(irsa, *prune, answer="n\n")
     assert code == 1 and "Remove them? [y/N]" in shown and f"{ns}/app-10" in shown, shown
     assert all(seen.found for seen in bindings(iam, core, ns))

@@ -32,7 +32,7 @@ def test_all_settings(irsa: Irsa, seen: Seen, own_policy: Any) -> None:
     settings += ["--tag", "team=data", "--tag", "cost=a=b", "--token-expiration", "3600"]
     settings += ["--sts-regional-endpoints", "false", "--label", "app=x", "--annotation", "example.com/note=a b"]
     settings += ["-p", own_policy["PolicyName"], "-p", S3, "-p", "file://by file.json"]
-    settings += ["--inline", "second=./by file.json", "--trust-statement", "ec2"]
+    settings += ["--inline-policy", "second=./by file.json", "--trust-statement", "ec2"]
     settings += ["--subject-pattern", f"{seen.ns}/job-*"]
     create = ["create", seen.place, *settings, "-o", "json"]
     report = irsa(*create).done()

@@ -101,7 +101,7 @@ def test_a_role_is_pruned_after_its_account_moved(irsa: Irsa, iam: Any, core: An
     def declared(role: str) -> tuple[str, ...]:
         binding = {"metadata": {"name": "app", "namespace": ns}, "spec": {"roleName": role, "policies": [SQS]}}
         path = manifest(tmp_path / f"{role}.json", binding)
-        return ("-f", path, "--set", old, "-o", "json")
+        return ("-f", path, "--applyset", old, "-o", "json")
 
     irsa("apply", *declared(old)).done()
     moved = irsa("apply", *declared(new), "--prune", "--force").done()

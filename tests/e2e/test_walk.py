@@ -16,7 +16,7 @@ from test_testbed import claims
 def test_the_command_of_the_document(irsa: Irsa, seen: Seen) -> None:
     ran = irsa("create", SA, "-p", "AmazonS3ReadOnlyAccess", "-n", seen.ns)
     assert ran.code == 0, ran
-    assert f"{seen.place}: changed" in ran.stdout
+    assert f"{seen.place}: created" in ran.stdout
     assert f"role {seen.arn}" in ran.stdout
     assert f"serviceAccountName: {SA}" in ran.stderr, "what is left to do is talk"
     assert "started again" in ran.stderr

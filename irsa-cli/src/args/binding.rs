@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use irsa_core::DryRun;
 
 /// The service account to work on.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct Account {
+pub(crate) struct ServiceAccountArgs {
     /// Service account, [NAMESPACE/]NAME
     #[arg(value_name = "SERVICE_ACCOUNT")]
     pub(crate) service_account: String,
@@ -18,7 +19,7 @@ pub(crate) struct Account {
 
 /// Dry-run options.
 #[derive(Clone, Copy, Debug, Default, Args)]
-pub(crate) struct DryRun {
+pub(crate) struct DryRunArgs {
     /// Print what would change without writing anything
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -26,6 +27,37 @@ pub(crate) struct DryRun {
     /// Like --dry-run, but exit 3 if anything would change
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+impl DryRunArgs {
+    pub(crate) fn mode(self) -> Mode {
+        match (self.check, self.dry_run) {
+            (true, _) => Mode::Check,
+            (false, true) => Mode::DryRun,
+            (false, false) => Mode::Apply,
+        }
+    }
+}
+
+/// Whether a command writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    #[default]
+    Apply,
+    DryRun,
+    /// A dry run that exits 3 if anything would change.
+    Check,
+}
+
+impl Mode {
+    pub(crate) fn is_dry_run(self) -> bool {
+        self != Self::Apply
+    }
+
+    /// The mode as the library takes it.
+    pub(crate) fn dry_run(self) -> DryRun {
+        self.is_dry_run().into()
+    }
 }
 
 /// Create or repair the IAM role for a service account
@@ -41,7 +73,7 @@ Examples:
   irsa create my-serviceaccount -p AmazonS3ReadOnlyAccess --check     exit 3 if anything would change")]
 pub(crate) struct CreateArgs {
     #[command(flatten)]
-    pub(crate) account: Account,
+    pub(crate) account: ServiceAccountArgs,
 
     /// Policy: an ARN, a managed policy name, or a file (./FILE, /FILE, file://FILE, *.json) [repeatable]
     #[arg(short, long = "policy", value_name = "POLICY")]
@@ -55,7 +87,7 @@ pub(crate) struct CreateArgs {
     pub(crate) settings: SettingArgs,
 
     #[command(flatten)]
-    pub(crate) dry_run: DryRun,
+    pub(crate) dry_run: DryRunArgs,
 }
 
 /// Change an existing binding
@@ -70,7 +102,7 @@ Examples:
   irsa update my-serviceaccount --max-session-duration 7200")]
 pub(crate) struct UpdateArgs {
     #[command(flatten)]
-    pub(crate) account: Account,
+    pub(crate) account: ServiceAccountArgs,
 
     /// Policy to add: an ARN, a managed policy name, or a file (./FILE, /FILE, file://FILE, *.json) [repeatable]
     #[arg(short = 'p', long = "add-policy", visible_alias = "policy", value_name = "POLICY")]
@@ -92,7 +124,7 @@ pub(crate) struct UpdateArgs {
     pub(crate) settings: SettingArgs,
 
     #[command(flatten)]
-    pub(crate) dry_run: DryRun,
+    pub(crate) dry_run: DryRunArgs,
 }
 
 fn seconds(text: &str) -> Result<u32, String> {
@@ -103,8 +135,8 @@ fn seconds(text: &str) -> Result<u32, String> {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub(crate) struct SettingArgs {
     /// Inline policy from a file [repeatable]
-    #[arg(long = "inline", value_name = "NAME=FILE")]
-    pub(crate) inline: Vec<String>,
+    #[arg(long = "inline-policy", value_name = "NAME=FILE")]
+    pub(crate) inline_policies: Vec<String>,
 
     /// Trust every service account matching [CLUSTER:]NAMESPACE/GLOB, including ones created later [repeatable]
     #[arg(long = "subject-pattern", value_name = "PATTERN")]
@@ -199,7 +231,7 @@ Examples:
   irsa delete jobs/worker --cluster arn:aws:eks:us-east-1:123456789012:cluster/gone   the cluster no longer exists")]
 pub(crate) struct DeleteArgs {
     #[command(flatten)]
-    pub(crate) account: Account,
+    pub(crate) account: ServiceAccountArgs,
 
     /// Name of the role [default: the role of the annotation, or else the default name]
     #[arg(long, value_name = "NAME")]
@@ -218,7 +250,7 @@ pub(crate) struct DeleteArgs {
     pub(crate) role_only: bool,
 
     #[command(flatten)]
-    pub(crate) dry_run: DryRun,
+    pub(crate) dry_run: DryRunArgs,
 }
 
 /// Show a binding: role, trust, policies, annotation, and whether they agree
@@ -229,7 +261,7 @@ Examples:
   irsa get jobs/worker -o json | jq -r .role_arn")]
 pub(crate) struct GetArgs {
     #[command(flatten)]
-    pub(crate) account: Account,
+    pub(crate) account: ServiceAccountArgs,
 
     /// Name of the role [default: the role of the annotation, or else the default name]
     #[arg(long, value_name = "NAME")]

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{DryRun, SettingArgs};
+use super::{DryRunArgs, SettingArgs};
 
 /// Drop-in replacement for gen3's `iam-serviceaccount` script
 #[derive(Clone, Debug, Args)]
@@ -69,5 +69,5 @@ pub(crate) struct Gen3Args {
     pub(crate) settings: SettingArgs,
 
     #[command(flatten)]
-    pub(crate) dry_run: DryRun,
+    pub(crate) dry_run: DryRunArgs,
 }

@@ -1,25 +1,25 @@
-//! Arguments of the manifest commands: plan, apply and export.
+//! Arguments of plan, apply and export.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use irsa_core::FleetOptions;
 
-use super::DryRun;
+use super::DryRunArgs;
 
 /// Manifests, and how they are applied.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct FleetArgs {
+pub(crate) struct ManifestArgs {
     /// Manifest: a file, a directory of *.yaml, *.yml and *.json, or - for stdin [repeatable]
     #[arg(short, long = "file", value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
 
-    /// Set that the bindings belong to; stored as a tag on each role
+    /// Applyset that the bindings belong to; stored as a tag on each role
     #[arg(long, value_name = "NAME")]
-    pub(crate) set: Option<String>,
+    pub(crate) applyset: Option<String>,
 
-    /// Delete bindings of the set that are no longer declared
-    #[arg(long, requires = "set")]
+    /// Delete bindings of the applyset that are no longer declared
+    #[arg(long, requires = "applyset")]
     pub(crate) prune: bool,
 
     /// Remove policies and subjects that are not declared, from every binding
@@ -50,12 +50,12 @@ Writes nothing.
 
 Examples:
   irsa plan -f bindings.yaml
-  irsa plan -f bindings/ --set production --prune
+  irsa plan -f bindings/ --applyset production --prune
   irsa plan -f bindings.yaml --check -q                               for CI: exit 3 on drift
   irsa plan -f cluster.yaml                                           a ClusterConfig of eksctl")]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
-    pub(crate) fleet: FleetArgs,
+    pub(crate) manifest: ManifestArgs,
 
     /// Exit 3 if anything would change
     #[arg(long)]
@@ -99,19 +99,19 @@ account, or is in another account, only the annotation is written.
 Bindings may share a roleName if one of them lists the other service accounts under `subjects`. Role settings are
 merged; labels stay per binding.
 
-With --prune, bindings of the set that are no longer declared are deleted, each with its role and all its service
+With --prune, bindings of the applyset that are no longer declared are deleted, each with its role and all its service
 accounts. They are listed first, and you are asked to confirm on a terminal. If a role is still declared, service
 accounts that are not are reported but kept. If the service accounts of a role have moved to another role, a later
 prune deletes the old one, so that you can restart their pods first.
 
 Examples:
   irsa apply -f bindings.yaml
-  irsa apply -f bindings/ --set production --prune                    also delete what is no longer declared
+  irsa apply -f bindings/ --applyset production --prune               also delete what is no longer declared
   irsa apply -f bindings.yaml --dry-run -o json | jq '.bindings[].steps'
   irsa apply -f cluster.yaml --adopt                                  adopt the roles of eksctl")]
 pub(crate) struct ApplyArgs {
     #[command(flatten)]
-    pub(crate) fleet: FleetArgs,
+    pub(crate) manifest: ManifestArgs,
 
     /// Delete without asking, even more than 10 bindings
     #[arg(long, requires = "prune")]
@@ -126,7 +126,7 @@ pub(crate) struct ApplyArgs {
     pub(crate) writes_per_second: f64,
 
     #[command(flatten)]
-    pub(crate) dry_run: DryRun,
+    pub(crate) dry_run: DryRunArgs,
 }
 
 fn concurrency(text: &str) -> Result<usize, String> {

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::DryRun;
+use super::DryRunArgs;
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum ProviderCommand {
@@ -17,7 +17,7 @@ Examples:
         audiences: Vec<String>,
 
         #[command(flatten)]
-        dry_run: DryRun,
+        dry_run: DryRunArgs,
     },
     /// Show the OIDC provider of the cluster
     #[command(after_help = "\
@@ -35,7 +35,7 @@ Examples:
         force: bool,
 
         #[command(flatten)]
-        dry_run: DryRun,
+        dry_run: DryRunArgs,
     },
 }
 

@@ -1,4 +1,4 @@
-//! `irsa trust`: what trust policies really allow. Questions about files are answered here, the others by a [`Job`].
+//! `irsa trust`: what trust policies really allow. Offline questions are answered here, the others by [`query`].
 
 mod audit_files;
 mod query;
@@ -8,45 +8,42 @@ use std::path::Path;
 use irsa_core::connect::{Need, Target};
 use irsa_core::name::{AccountId, Audience, EksHost, Issuer, Partition, ProviderArn, RoleArn, RoleName};
 use irsa_core::trust::{
-    Audit, Ignore, Severity, Surroundings, TrustCheck, TrustDocument, WebIdentityCaller, WhoCan, audit,
-    service_account_claim, subject_claim, trust_document_of_text, usual_audience,
+    Ignore, Surroundings, TrustDocument, WebIdentityCaller, audit, service_account_claim, subject_claim,
+    trust_document_of_text, usual_audience,
 };
 use irsa_core::{Error, ErrorKind, Hint, Result};
 
-pub(crate) use self::query::ask;
-
+use super::Context;
+use super::runner::{Task, run as run_task};
+use crate::answer::{Answer, AuditAnswer, AuditOptions, Outcome, Purpose, TrustCheckAnswer};
 use crate::args::{AuditArgs, CheckArgs, Global, TrustCommand, WhoCanArgs};
-use crate::commands::operation::{Job, Work};
-use crate::connect::{Connect, target};
-use crate::exit::{Exit, Purpose};
-use crate::printer::Printer;
+use crate::connect::target;
+use crate::console::Console;
+use crate::files;
 use crate::process::Process;
-use crate::source_map::Document;
 use crate::spelling::Spelling;
-use crate::{files, output};
 
-/// What is asked.
+/// Question about trust policies.
 #[derive(Clone, Debug)]
-pub(crate) enum Question {
+enum Query {
     Check(Box<Check>),
     WhoCan(Role),
-    Audit(Wishes),
+    Audit { options: AuditOptions, ignores: Vec<Ignore> },
 }
 
-impl Question {
-    /// A check says yes or no; so does an audit that is to fail on findings.
-    pub(crate) fn purpose(&self) -> Purpose {
+impl Query {
+    fn purpose(&self) -> Purpose {
         match self {
-            Self::Check(_) => Purpose::Question,
-            Self::Audit(wishes) if wishes.fail_on.is_some() => Purpose::Question,
-            Self::Audit(_) | Self::WhoCan(_) => Purpose::Work,
+            Self::Check(_) => Purpose::Decision,
+            Self::Audit { options, .. } if options.fail_on.is_some() => Purpose::Gate,
+            Self::Audit { .. } | Self::WhoCan(_) => Purpose::Action,
         }
     }
 }
 
-/// Whether a caller may assume a role.
+/// Whether the holder of a token can assume a role.
 #[derive(Clone, Debug)]
-pub(crate) struct Check {
+struct Check {
     policy: Policy,
     provider: Provider,
     /// The `sub` claim.
@@ -54,19 +51,19 @@ pub(crate) struct Check {
     audience: Audience,
 }
 
-/// The trust policy that is asked about.
+/// Trust policy that a check is about.
 #[derive(Clone, Debug)]
 enum Policy {
-    /// With the role that the document says it is of.
+    /// A document, with its role if the document names it.
     Given(TrustDocument, Option<RoleArn>),
     Of(Role),
 }
 
-/// The OIDC provider of the caller.
+/// OIDC provider of the token.
 #[derive(Clone, Debug)]
 enum Provider {
-    /// In the account and the partition of the role, where they are not given.
-    Of {
+    /// Provider of an issuer; account and partition default to those of the role.
+    OfIssuer {
         issuer: Issuer,
         account: Option<AccountId>,
         partition: Option<Partition>,
@@ -74,38 +71,11 @@ enum Provider {
     OfCluster,
 }
 
-/// A role as it was typed.
+/// Role as it was typed.
 #[derive(Clone, Debug)]
-pub(crate) enum Role {
+enum Role {
     Named(RoleName),
     Arn(RoleArn),
-}
-
-/// How an audit is told.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Wishes {
-    pub(crate) fail_on: Option<Severity>,
-    pub(crate) show_fixes: bool,
-    ignores: Vec<Ignore>,
-}
-
-/// What came of it.
-#[derive(Clone, Debug)]
-pub(crate) enum Told {
-    Checked(Box<Checked>),
-    WhoCan(Box<WhoCan>),
-    /// With the texts, and why some of the files could not be audited.
-    Audit(Audit, Vec<Document>, Option<Error>),
-}
-
-/// A decision, and what it was about.
-#[derive(Clone, Debug)]
-pub(crate) struct Checked {
-    pub(crate) caller: WebIdentityCaller,
-    /// The provider as trust policies name it.
-    pub(crate) provider: String,
-    pub(crate) role: Option<RoleArn>,
-    pub(crate) check: TrustCheck,
 }
 
 impl Role {
@@ -121,36 +91,36 @@ impl Role {
     }
 }
 
-/// Runs one of the commands.
-pub(crate) fn run(
-    command: &TrustCommand,
-    global: &Global,
-    process: &Process,
-    connect: &dyn Connect,
-    printer: &mut Printer<'_>,
-) -> Exit {
-    let asked = match command {
-        TrustCommand::Check(args) => check(args, global, process),
-        TrustCommand::WhoCan(args) => who_can(args, global, process),
-        TrustCommand::Audit(args) => audited(args, global, process),
+pub(super) fn run(command: &TrustCommand, context: &Context<'_>, console: &mut dyn Console) -> Result<Outcome> {
+    let (query, dispatch) = match command {
+        TrustCommand::Check(args) => check(args, context)?,
+        TrustCommand::WhoCan(args) => who_can(args, context)?,
+        TrustCommand::Audit(args) => audit_roles(args, context)?,
     };
-    match asked {
-        Ok((question, Way::Answered(told))) => output::trusted(&question, &told, global, printer),
-        Ok((question, Way::Ask(target))) => {
-            let job = Job { target: *target, work: Work::Trust(question), dry_run: Default::default() };
-            job.run(global, process, connect, printer)
-        }
-        Err(error) => output::refused(&error, global, printer),
-    }
+    let target = match dispatch {
+        Dispatch::Answered(answer) => return Ok(Outcome::new(query.purpose(), Ok(*answer))),
+        Dispatch::Ask(target) => target,
+    };
+    let cluster = target.cluster.as_ref().map_or_else(|| "the account".to_owned(), ToString::to_string);
+    let task = Task {
+        target: &target,
+        purpose: query.purpose(),
+        title: format!("trust policies of {cluster}"),
+        writes: false,
+    };
+    Ok(run_task(&task, context, console, async |_| query::answer(&query, context, &target).await))
 }
 
-/// How a question gets its answer.
-enum Way {
-    Answered(Told),
+/// How a query gets its answer.
+enum Dispatch {
+    /// From files alone.
+    Answered(Box<Answer>),
+    /// From AWS, and perhaps from a cluster.
     Ask(Box<Target>),
 }
 
-fn check(args: &CheckArgs, global: &Global, process: &Process) -> Result<(Question, Way)> {
+fn check(args: &CheckArgs, context: &Context<'_>) -> Result<(Query, Dispatch)> {
+    let (global, process) = (context.global, context.process);
     let partition: Option<Partition> = args.partition.as_deref().map(str::parse).transpose()?;
     let policy = match (&args.document, &args.role) {
         (Some(file), _) => {
@@ -169,11 +139,11 @@ fn check(args: &CheckArgs, global: &Global, process: &Process) -> Result<(Questi
     };
     let Some(issuer) = issuer else {
         if partition.is_some() {
-            let error = Error::new(ErrorKind::InvalidInput, "--partition needs --issuer");
-            return Err(error.with_hint("the partition of a cluster is that of its ARN"));
+            let error = Error::new(ErrorKind::InvalidInput, "--partition requires --issuer");
+            return Err(error.with_hint("for a cluster, the partition is that of its ARN"));
         }
-        let target = target(global.config(), process, Need::Cluster).map_err(or_issuer)?;
-        return Ok((Question::Check(Box::new(check)), Way::Ask(Box::new(target))));
+        let target = context.target(Need::Cluster).map_err(or_issuer)?;
+        return Ok((Query::Check(Box::new(check)), Dispatch::Ask(Box::new(target))));
     };
     global.config().check_sandbox().map_err(|defect| defect.into_error(&Spelling::default()))?;
     let account: Option<AccountId> = global.account.as_deref().map(str::parse).transpose()?;
@@ -187,17 +157,17 @@ fn check(args: &CheckArgs, global: &Global, process: &Process) -> Result<(Questi
             ),
             None => provider_in(document, issuer, account, partition)?,
         };
-        let told = Told::Checked(Box::new(check.decide(document, provider, role.clone())));
-        return Ok((Question::Check(Box::new(check)), Way::Answered(told)));
+        let answer = Answer::TrustCheck(Box::new(check.decide(document, provider, role.clone())));
+        return Ok((Query::Check(Box::new(check)), Dispatch::Answered(Box::new(answer))));
     }
-    // The issuer says whose tokens they are, and nothing of how AWS is reached but for the region.
-    let around = Global { issuer: None, account: None, ..global.clone() };
-    let target = target(around.config(), process, Need::ClusterIfNamed)?.or_region_of(&issuer);
-    check.provider = Provider::Of { issuer, account, partition };
-    Ok((Question::Check(Box::new(check)), Way::Ask(Box::new(target))))
+    // Apart from the region, the issuer of the token says nothing about how to reach AWS.
+    let global = Global { issuer: None, account: None, ..global.clone() };
+    let target = target(global.config(), process, Need::ClusterIfNamed)?.or_region_of(&issuer);
+    check.provider = Provider::OfIssuer { issuer, account, partition };
+    Ok((Query::Check(Box::new(check)), Dispatch::Ask(Box::new(target))))
 }
 
-/// Here an issuer will do as well.
+/// Adds to the hint that a check works without a cluster too.
 fn or_issuer(error: Error) -> Error {
     match error.hint() {
         Some(Hint::NameClusterOrTrySandbox { .. }) => {
@@ -207,23 +177,23 @@ fn or_issuer(error: Error) -> Error {
     }
 }
 
-/// A trust policy, and the role that it is of where the file says so.
+/// Trust policy of a file, with its role if the file names it.
 fn document(process: &Process, file: &Path) -> Result<(Option<RoleArn>, TrustDocument)> {
-    trust_document_of_text(&files::shown(file), &files::document(process, file, audit_files::LONGEST)?)
+    trust_document_of_text(&files::shown(file), &files::document(process, file, audit_files::MAX_BYTES)?)
 }
 
-/// The `sub` claim that is meant: of a service account, or of whatever the issuer signs tokens for.
+/// The `sub` claim of a service account, or of whatever the issuer signs tokens for.
 fn subject(text: &str, issuer: Option<&Issuer>) -> Result<String> {
     match issuer {
         Some(issuer) => subject_claim(issuer, text),
         None => service_account_claim(text).map_err(|error| match text.contains(':') {
-            true => error.with_hint("for a subject of another issuer, such as GitHub Actions, give --issuer"),
+            true => error.with_hint("for a subject of another issuer, such as GitHub Actions, use --issuer"),
             false => error,
         }),
     }
 }
 
-/// The provider of an issuer; without an account, the only one that the document names.
+/// Provider of an issuer; without an account, the only one that the document names.
 fn provider_in(
     document: &TrustDocument,
     issuer: Issuer,
@@ -232,9 +202,9 @@ fn provider_in(
 ) -> Result<ProviderArn> {
     let of_issuer = || EksHost::of_issuer(&issuer).map(|host| host.partition);
     let partition = partition.or_else(of_issuer).map_or_else(|| "aws".parse(), Ok)?;
-    // Those that are built in are in no account.
-    let nobody = || document.built_in_issuers().contains(&issuer).then(|| "000000000000".parse().ok()).flatten();
-    if let Some(account) = account.or_else(nobody) {
+    // Built-in providers belong to no account.
+    let no_account = || document.built_in_issuers().contains(&issuer).then(|| "000000000000".parse().ok()).flatten();
+    if let Some(account) = account.or_else(no_account) {
         return Ok(ProviderArn::new(partition, account, issuer));
     }
     let of_issuer: Vec<ProviderArn> =
@@ -246,58 +216,58 @@ fn provider_in(
     let named = match &of_issuer[..] {
         [] => match document.incomplete_providers(&issuer).first() {
             Some(open) => format!("the document names {open}, which is not the ARN of an OIDC provider"),
-            None => "the document names no provider of this issuer".to_owned(),
+            None => "the document names no provider for this issuer".to_owned(),
         },
         all => {
             let all: Vec<String> = all.iter().map(ToString::to_string).collect();
             format!("the document names {}", all.join(", "))
         }
     };
-    let error = Error::new(ErrorKind::InvalidInput, format!("the account of issuer {} is not known", issuer.url()));
+    let error = Error::new(ErrorKind::InvalidInput, format!("cannot tell the account of issuer {}", issuer.url()));
     let hint = match here.is_empty() && !of_issuer.is_empty() {
-        true => "give --account, or --partition where it is not aws",
-        false => "give the account of the role with --account",
+        true => "use --account, and --partition if it is not aws",
+        false => "name the account of the role with --account",
     };
     Err(error.with_cause(named).with_hint(hint))
 }
 
-fn who_can(args: &WhoCanArgs, global: &Global, process: &Process) -> Result<(Question, Way)> {
+fn who_can(args: &WhoCanArgs, context: &Context<'_>) -> Result<(Query, Dispatch)> {
     let role = Role::parse(&args.role)?;
-    let target = target(global.config(), process, Need::ClusterIfKnown)?;
-    Ok((Question::WhoCan(role), Way::Ask(Box::new(target))))
+    let target = context.target(Need::ClusterIfKnown)?;
+    Ok((Query::WhoCan(role), Dispatch::Ask(Box::new(target))))
 }
 
-fn audited(args: &AuditArgs, global: &Global, process: &Process) -> Result<(Question, Way)> {
+fn audit_roles(args: &AuditArgs, context: &Context<'_>) -> Result<(Query, Dispatch)> {
+    let global = context.global;
     let ignores = args.ignores.iter().map(|text| text.parse()).collect::<Result<Vec<Ignore>>>()?;
-    let wishes = Wishes { fail_on: args.fail_on, show_fixes: args.show_fixes, ignores };
+    let options = AuditOptions { fail_on: args.fail_on, show_fixes: args.show_fixes };
     if args.files.is_empty() {
-        let target = target(global.config(), process, Need::ClusterIfNamed)?;
-        return Ok((Question::Audit(wishes), Way::Ask(Box::new(target))));
+        let target = context.target(Need::ClusterIfNamed)?;
+        return Ok((Query::Audit { options, ignores }, Dispatch::Ask(Box::new(target))));
     }
-    if let Some(cluster) = &global.cluster {
-        let error = Error::new(ErrorKind::InvalidInput, format!("--cluster {cluster} contradicts --file"));
-        return Err(error.with_hint("files are audited without asking anybody; leave one of them out"));
+    let given = [
+        ("--cluster", global.cluster.is_some()),
+        ("--sandbox", global.sandbox.is_some()),
+        ("--account", global.account.is_some()),
+    ];
+    if let Some((option, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
+        let error = Error::new(ErrorKind::InvalidInput, format!("{option} cannot be used with --file"));
+        return Err(error.with_hint("files are audited offline; omit one of the two options"));
     }
-    let (option, given) =
-        (global.sandbox.is_some().then_some("--sandbox"), global.account.is_some().then_some("--account"));
-    if let Some(option) = option.or(given) {
-        let error = Error::new(ErrorKind::InvalidInput, format!("{option} contradicts --file"));
-        return Err(error.with_hint("files are audited without asking anybody; leave one of them out"));
-    }
-    let audit_files::Files { roles, documents, unread, warning } = audit_files::read(process, &args.files)?;
-    let mut audit = audit(roles, &Surroundings::default(), &wishes.ignores);
+    let audit_files::Files { roles, files, unread, warning } = audit_files::read(context.process, &args.files)?;
+    let mut audit = audit(roles, &Surroundings::default(), &ignores);
     audit.warnings.extend(warning);
-    let told = Told::Audit(audit, documents, unread);
-    Ok((Question::Audit(wishes), Way::Answered(told)))
+    let answer = Answer::Audit(Box::new(AuditAnswer { audit, files, unread, options }));
+    Ok((Query::Audit { options, ignores }, Dispatch::Answered(Box::new(answer))))
 }
 
 impl Check {
-    fn decide(&self, document: &TrustDocument, provider: ProviderArn, role: Option<RoleArn>) -> Checked {
+    fn decide(&self, document: &TrustDocument, provider: ProviderArn, role: Option<RoleArn>) -> TrustCheckAnswer {
         let built_in = document.built_in_issuers().contains(provider.issuer());
         let name = if built_in { provider.issuer().host_path().to_owned() } else { provider.to_string() };
         let caller = WebIdentityCaller::new(provider, &self.subject, self.audience.to_string());
         let check = document.check(&caller);
-        Checked { caller, provider: name, role, check }
+        TrustCheckAnswer { caller, provider: name, role, check }
     }
 }
 
@@ -333,10 +303,10 @@ mod tests {
         let arn = format!("arn:aws-cn:iam::999999999999:oidc-provider/{china}");
         assert_eq!(provider(&format!("https://{china}"), Some("999999999999"), None).unwrap(), arn);
         for (issuer, words) in [
-            ("https://two.example", "give the account of the role with --account"),
-            ("https://none.example", "names no provider of this issuer"),
+            ("https://two.example", "name the account of the role with --account"),
+            ("https://none.example", "names no provider for this issuer"),
             ("https://open.example", "names arn:aws:iam::ACCOUNT_ID:oidc-provider/open.example, which is not the ARN"),
-            ("https://cn.example", "--partition where it is not aws"),
+            ("https://cn.example", "--partition if it is not aws"),
         ] {
             let error = provider(issuer, None, None).unwrap_err();
             let text = format!(

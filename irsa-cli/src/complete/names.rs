@@ -217,7 +217,7 @@ fn region(line: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Answer, candidates};
+    use super::super::{Candidates, candidates};
     use super::*;
     use crate::args::Cli;
     use clap::CommandFactory;
@@ -272,8 +272,8 @@ sso_region = us-west-1
         command.build();
         let words = line.split(' ').map(str::to_owned).collect::<Vec<_>>();
         match candidates(&Line::of(&command, &words), environment) {
-            Answer::Words(candidates) => candidates.into_iter().map(|candidate| candidate.word).collect(),
-            Answer::Files(before) => vec![format!("FILES {before}")],
+            Candidates::Words(candidates) => candidates.into_iter().map(|candidate| candidate.word).collect(),
+            Candidates::Files(before) => vec![format!("FILES {before}")],
         }
     }
 
@@ -365,9 +365,9 @@ sso_region = us-west-1
             ("--sandbox cr", &["create"]),
             ("--sandbox --sand", &[]),
             ("schema --colo", &["--color"]),
-            ("create a --inline x", &[]),
-            ("create a --inline x=./", &["FILES x="]),
-            ("create a --inline=x=./", &["FILES --inline=x="]),
+            ("create a --inline-policy x", &[]),
+            ("create a --inline-policy x=./", &["FILES x="]),
+            ("create a --inline-policy=x=./", &["FILES --inline-policy=x="]),
             ("--sandbox=", &["FILES --sandbox="]),
             ("apply -f ", &["FILES "]),
             ("trust audit -f", &["-f"]),

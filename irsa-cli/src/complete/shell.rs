@@ -6,7 +6,10 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
-use super::Answer;
+use clap::CommandFactory;
+
+use super::Candidates;
+use crate::args::Cli;
 
 /// A shell that asks the program for candidates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +30,17 @@ impl Shell {
     }
 }
 
-/// The script that completes in a shell, for those that ask the program.
-pub(crate) fn script(shell: clap_complete::Shell) -> Option<&'static str> {
+/// The completion script of a shell; scripts of other shells do not ask the program.
+pub(crate) fn script(shell: clap_complete::Shell) -> String {
     match shell {
-        clap_complete::Shell::Bash => Some(include_str!("scripts/irsa.bash")),
-        clap_complete::Shell::Zsh => Some(include_str!("scripts/irsa.zsh")),
-        clap_complete::Shell::Fish => Some(include_str!("scripts/irsa.fish")),
-        _ => None,
+        clap_complete::Shell::Bash => include_str!("scripts/irsa.bash").to_owned(),
+        clap_complete::Shell::Zsh => include_str!("scripts/irsa.zsh").to_owned(),
+        clap_complete::Shell::Fish => include_str!("scripts/irsa.fish").to_owned(),
+        other => {
+            let mut script = Vec::new();
+            clap_complete::generate(other, &mut Cli::command(), "irsa", &mut script);
+            String::from_utf8_lossy(&script).into_owned()
+        }
     }
 }
 
@@ -73,11 +80,11 @@ impl Typed {
     }
 
     /// The answer as the script reads it.
-    pub(super) fn render(&self, answer: &Answer) -> String {
+    pub(super) fn render(&self, answer: &Candidates) -> String {
         let replaced = |word: &str| word.strip_prefix(&self.kept).unwrap_or_default().to_owned();
         match answer {
-            Answer::Files(before) => format!("files\t{}\n", replaced(before)),
-            Answer::Words(candidates) => {
+            Candidates::Files(before) => format!("files\t{}\n", replaced(before)),
+            Candidates::Words(candidates) => {
                 let mut text = "words\n".to_owned();
                 for candidate in candidates {
                     let word = replaced(&candidate.word);
@@ -185,10 +192,10 @@ mod tests {
             ("irsa list --context 'my c", "my c", "my context", "my context"),
             ("irsa list --context ", "", "$(reboot); `x`", "\\$\\(reboot\\)\\;\\ \\`x\\`"),
         ] {
-            let answer = Answer::Words(vec![Candidate::new(candidate, "description")]);
+            let answer = Candidates::Words(vec![Candidate::new(candidate, "description")]);
             assert_eq!(bash(line, part).render(&answer), format!("words\n{given}\n"), "{line} | {part}");
         }
-        let files = Answer::Files("--sandbox=".to_owned());
+        let files = Candidates::Files("--sandbox=".to_owned());
         assert_eq!(bash("irsa --sandbox=x", "x").render(&files), "files\t\n");
         assert_eq!(bash("irsa --sandbox=x", "--sandbox=x").render(&files), "files\t--sandbox=\n");
     }
@@ -197,7 +204,7 @@ mod tests {
     fn zsh_and_fish_get_whole_words_with_descriptions() {
         let typed = Typed::of(Shell::Fish, &["irsa", "--", "irsa", "list", r"my\ c"].map(OsString::from));
         assert_eq!(typed.words, ["list", "my c"]);
-        let answer = Answer::Words(vec![Candidate::new("my context", "one"), Candidate::plain("b")]);
+        let answer = Candidates::Words(vec![Candidate::new("my context", "one"), Candidate::plain("b")]);
         assert_eq!(typed.render(&answer), "words\nmy context\tone\nb\t\n");
     }
 }

@@ -1,63 +1,39 @@
-//! What callers of gen3's script read: the name of a role, or names of policies. All else is talk.
+//! What callers of gen3's script read from stdout: the name of a role, or names of policies.
 
-use irsa_core::{BindingStatus, Error, Report, Request};
+use irsa_core::BindingStatus;
 
-use super::report::{self, Told as Teller};
-use super::{document, failed_as, interrupted_as, report_document, warn};
-use crate::args::{DryRun, Global, OutputFormat};
-use crate::commands::gen3::{Kind, Told};
-use crate::exit::Exit;
+use super::{document, print_answer, report, report_document, warn};
+use crate::answer::{Answer, ReportAnswer, ReportStyle};
+use crate::args::OutputFormat;
 use crate::printer::{Printer, plain};
 
-/// Prints what came of a wish.
-pub(super) fn answered(told: &Told, dry_run: DryRun, global: &Global, printer: &mut Printer<'_>) -> Exit {
-    let as_json = global.output == OutputFormat::Json;
-    match told {
-        Told::View(view) if as_json => printer.json(&document(view)),
-        Told::View(view) => printer.data(&names(view)),
-        Told::Report { report, .. } if as_json => {
-            warn(&report.warnings, printer);
-            printer.json(&report_document(report, printer.spelling()));
+pub(super) fn print(answer: &Answer, format: OutputFormat, printer: &mut Printer<'_>) {
+    match (answer, format) {
+        (Answer::Binding(binding), OutputFormat::Json) => printer.json(&document(binding)),
+        (Answer::Binding(binding), _) => printer.data(&policy_names(binding)),
+        (Answer::Report(answer), OutputFormat::Json) => {
+            warn(&answer.report.warnings, printer);
+            printer.json(&report_document(&answer.report, printer.spelling()));
         }
-        Told::Report { kind, request, report } => reported(*kind, request, report, printer),
-    }
-    match told {
-        Told::Report { report, .. } if dry_run.check && report.changed => Exit::Pending,
-        _ => Exit::Done,
+        (Answer::Report(answer), _) => print_report(answer, printer),
+        _ => print_answer(answer, format, printer),
     }
 }
 
-fn reported(kind: Kind, request: &Request, report: &Report, printer: &mut Printer<'_>) {
-    warn(&report.warnings, printer);
-    let teller = match kind {
-        Kind::Create => Teller::Declared,
-        Kind::Delete => Teller::Deleted,
-        _ => Teller::Changed,
-    };
-    printer.talk(&report::text(report, teller));
-    if let (Kind::Create, Some(name)) = (kind, &report.role_name) {
+fn print_report(answer: &ReportAnswer, printer: &mut Printer<'_>) {
+    warn(&answer.report.warnings, printer);
+    printer.status(&report::text(&answer.report, answer.style));
+    if let (ReportStyle::Declare, Some(name)) = (answer.style, &answer.report.role_name) {
         printer.data(&format!("{name}\n"));
     }
-    if let Some(next) = report::next(report, &request.binding)
-        .filter(|_| kind != Kind::Delete && request.dry_run() == irsa_core::DryRun::No)
-    {
-        printer.talk(&next);
+    if let Some(next) = report::next_steps(answer) {
+        printer.status(&next);
     }
 }
 
 /// Managed policies, then inline ones, each by its name.
-fn names(view: &BindingStatus) -> String {
-    let managed = view.managed_policies.iter().filter_map(|arn| arn.rsplit('/').next());
-    let inline = view.inline_policies.iter().map(String::as_str);
+fn policy_names(binding: &BindingStatus) -> String {
+    let managed = binding.managed_policies.iter().filter_map(|arn| arn.rsplit('/').next());
+    let inline = binding.inline_policies.iter().map(String::as_str);
     managed.chain(inline).map(|name| plain(name) + "\n").collect()
-}
-
-/// Prints what an interruption left; a caller reads nothing then.
-pub(crate) fn interrupted(report: Option<&Report>, global: &Global, printer: &mut Printer<'_>) -> Exit {
-    interrupted_as(Printer::talk, report, true, global, printer)
-}
-
-/// Prints why a wish was not granted; a caller reads nothing then.
-pub(crate) fn failed(error: &Error, global: &Global, printer: &mut Printer<'_>) -> Exit {
-    failed_as(Printer::talk, error, global, printer)
 }

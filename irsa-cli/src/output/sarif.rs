@@ -8,16 +8,16 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::source_map::{Originals, Spot, numbered};
+use crate::source_map::{SourceMaps, Span, numbered};
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
-/// What needs no escape in a segment of a path (RFC 3986, section 2.3).
+/// Everything but the unreserved characters (RFC 3986, section 2.3).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The whole log, with one run.
-pub(super) fn log(audit: &Audit, originals: &Originals<'_>) -> Value {
-    let mut told: BTreeMap<String, usize> = BTreeMap::new();
-    let results: Vec<Value> = audit.findings.iter().map(|finding| result(finding, originals, &mut told)).collect();
+pub(super) fn log(audit: &Audit, sources: &SourceMaps<'_>) -> Value {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let results: Vec<Value> = audit.findings.iter().map(|finding| result(finding, sources, &mut counts)).collect();
     let driver = json!({
         "name": "irsa",
         "semanticVersion": env!("CARGO_PKG_VERSION"),
@@ -65,15 +65,15 @@ fn score(severity: Severity) -> &'static str {
     }
 }
 
-fn result(finding: &Finding, originals: &Originals<'_>, told: &mut BTreeMap<String, usize>) -> Value {
-    let place = originals.place(finding);
-    let uri = match (place, &finding.role_arn) {
-        (Some((document, _)), _) => uri(&document.path),
+fn result(finding: &Finding, sources: &SourceMaps<'_>, counts: &mut BTreeMap<String, usize>) -> Value {
+    let found = sources.location(finding);
+    let uri = match (found, &finding.role_arn) {
+        (Some((file, _)), _) => uri(&file.path),
         (None, Some(arn)) => synthetic(arn),
         (None, None) => uri(Path::new(finding.source.as_deref().unwrap_or_default())),
     };
-    let spot = place.and_then(|(_, spot)| spot);
-    let (first, last) = spot.map_or((1, 1), |spot| (spot.first, spot.last));
+    let span = found.and_then(|(_, span)| span);
+    let (first, last) = span.map_or((1, 1), |span| (span.first, span.last));
     let mut location = json!({"physicalLocation": {
         "artifactLocation": {"uri": uri, "uriBaseId": "%SRCROOT%"},
         "region": {"startLine": first, "endLine": last},
@@ -87,7 +87,7 @@ fn result(finding: &Finding, originals: &Originals<'_>, told: &mut BTreeMap<Stri
         "level": level(finding.severity),
         "message": {"text": message(finding)},
         "locations": [location],
-        "partialFingerprints": {"primaryLocationLineHash": fingerprint(finding, &uri, spot, told)},
+        "partialFingerprints": {"primaryLocationLineHash": fingerprint(finding, &uri, span, counts)},
         "properties": {"severity": finding.severity.as_str()},
     })
 }
@@ -97,7 +97,7 @@ fn message(finding: &Finding) -> String {
     std::iter::once(finding.message.clone()).chain(evidence).collect()
 }
 
-/// A relative URI; what could lead out of the folder is left out.
+/// A relative URI that stays within the directory.
 fn uri(path: &Path) -> String {
     let parts = path.components().filter_map(|part| match part {
         Component::Normal(name) => Some(utf8_percent_encode(&name.to_string_lossy(), ESCAPED).to_string()),
@@ -106,24 +106,24 @@ fn uri(path: &Path) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// What stands for a role that was read from AWS, since a result without a file is not shown.
+/// File name for a role that was read from AWS, since code scanning hides results without a file.
 fn synthetic(arn: &str) -> String {
     let parts: Vec<&str> = arn.splitn(6, ':').filter(|part| !part.is_empty()).collect();
     format!("{}.json", uri(Path::new(&parts.join("/"))))
 }
 
-/// The same for the same finding, wherever in its file it stands: of rule, role and statement alone.
-fn fingerprint(finding: &Finding, uri: &str, spot: Option<Spot<'_>>, told: &mut BTreeMap<String, usize>) -> String {
+/// Identity of a finding, wherever it is in its file: made of rule, role and statement alone.
+fn fingerprint(finding: &Finding, uri: &str, span: Option<Span<'_>>, counts: &mut BTreeMap<String, usize>) -> String {
     let label = finding.statement.as_deref();
-    let statement = match (label.map(|label| (label, numbered(label))), spot) {
+    let statement = match (label.map(|label| (label, numbered(label))), span) {
         (Some((_, Some((_, Some(sid)))) | (sid, None)), _) => sid.to_owned(),
-        (Some(_), Some(spot)) => serde_json::from_str::<Value>(spot.text).unwrap_or_default().to_string(),
+        (Some(_), Some(span)) => serde_json::from_str::<Value>(span.text).unwrap_or_default().to_string(),
         (label, _) => label.map(|(label, _)| label.to_owned()).unwrap_or_default(),
     };
     let whose = finding.role_arn.as_deref().unwrap_or(uri);
     let digest = Sha256::digest([finding.id.as_str(), whose, &statement].join("\0"));
     let hash: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    let count = told.entry(hash.clone()).or_default();
+    let count = counts.entry(hash.clone()).or_default();
     *count += 1;
     format!("{hash}:{count}")
 }
@@ -131,7 +131,7 @@ fn fingerprint(finding: &Finding, uri: &str, spot: Option<Spot<'_>>, told: &mut 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source_map::Document;
+    use crate::source_map::AuditedFile;
 
     const TEXT: &str = r#"{
   "Statement": [
@@ -155,8 +155,8 @@ mod tests {
 
     fn results(findings: Value, text: &str) -> Vec<Value> {
         let (name, path) = ("p/a b.json".to_owned(), "p/a b.json".into());
-        let documents = [Document { name, path, text: text.to_owned() }];
-        let log = log(&audit(findings), &Originals::new(&documents));
+        let files = [AuditedFile { name, path, text: text.to_owned() }];
+        let log = log(&audit(findings), &SourceMaps::new(&files));
         log["runs"][0]["results"].as_array().unwrap().clone()
     }
 
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_rule_is_found_by_its_index_and_never_milder_than_its_findings() {
-        let log = log(&audit(json!([finding(json!({"id": "any-name", "severity": "high"}))])), &Originals::new(&[]));
+        let log = log(&audit(json!([finding(json!({"id": "any-name", "severity": "high"}))])), &SourceMaps::new(&[]));
         let run = &log["runs"][0];
         let index = usize::try_from(run["results"][0]["ruleIndex"].as_u64().unwrap()).unwrap();
         let rule = &run["tool"]["driver"]["rules"][index];

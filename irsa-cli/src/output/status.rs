@@ -1,100 +1,66 @@
-//! What exists, for people: a block for one binding or provider, a table for many.
-
-use std::fmt::Write as _;
+//! Bindings and providers as they exist: a block for one, a table for many.
 
 use anstyle::Style;
-use comfy_table::{ContentArrangement, Table, presets};
 use irsa_core::{BindingState, BindingStatus, ProviderStatus};
 
+use super::table::{block, table};
 use crate::printer::{CHANGED, ERROR, FAINT, GOOD, STRONG, plain, styled};
 
-/// One binding.
-pub(super) fn binding(view: &BindingStatus) -> String {
-    let owned = match (view.owned, &view.origin) {
+pub(super) fn binding(binding: &BindingStatus) -> String {
+    let manager = match (binding.owned, &binding.origin) {
         (true, Some(origin)) => format!("irsa ({origin})"),
         (true, None) => "irsa".to_owned(),
-        (false, _) => "somebody else".to_owned(),
+        (false, _) => "not irsa".to_owned(),
     };
-    let state = styled(style_of(view.state), view.state.as_str());
-    let mut text = format!("{}\n", styled(STRONG, &plain(&format!("{}/{}", view.namespace, view.service_account))));
-    block(
-        &mut text,
-        &[
-            ("state", vec![state]),
-            ("cluster", vec![plain(&view.cluster)]),
-            (
-                "role",
-                view.role_arn
-                    .iter()
-                    .chain(view.role_name.iter().filter(|_| view.role_arn.is_none()))
-                    .map(|r| plain(r))
-                    .collect(),
-            ),
-            ("made by", view.role_name.iter().map(|_| owned.clone()).collect()),
-            ("annotation", vec![view.annotation.as_deref().map_or_else(none, plain)]),
-            ("automount token", view.automount_token.iter().map(ToString::to_string).collect()),
-            ("managed policies", listed(&view.managed_policies)),
-            ("inline policies", listed(&view.inline_policies)),
-            ("subjects", listed(&view.subjects)),
-        ],
-    );
-    let issues = view.issues.iter().map(|p| format!("{} {}", plain(&p.message), styled(FAINT, &format!("[{}]", p.id))));
-    block(&mut text, &[("issues", issues.collect())]);
-    text
+    let has_role = binding.role_name.is_some();
+    let role = binding.role_arn.as_ref().or(binding.role_name.as_ref());
+    let issues = binding.issues.iter().map(|issue| {
+        let id = styled(FAINT, &format!("[{}]", issue.id));
+        format!("{} {id}", plain(&issue.message))
+    });
+    let name = plain(&format!("{}/{}", binding.namespace, binding.service_account));
+    let rows = [
+        ("state", vec![styled(style_of(binding.state), binding.state.as_str())]),
+        ("cluster", vec![plain(&binding.cluster)]),
+        ("role", role.map(|role| plain(role)).into_iter().collect()),
+        ("managed by", if has_role { vec![plain(&manager)] } else { Vec::new() }),
+        ("annotation", vec![binding.annotation.as_deref().map_or_else(none, plain)]),
+        ("automount token", binding.automount_token.iter().map(ToString::to_string).collect()),
+        ("managed policies", listed(&binding.managed_policies)),
+        ("inline policies", listed(&binding.inline_policies)),
+        ("subjects", listed(&binding.subjects)),
+        ("issues", issues.collect()),
+    ];
+    format!("{}\n{}", styled(STRONG, &name), block(&rows))
 }
 
-/// Many bindings.
-pub(super) fn bindings(views: &[BindingStatus]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["SERVICE ACCOUNT", "ROLE", "POLICIES", "STATE", "ISSUES"]);
-    for view in views {
-        let issues: Vec<&str> = view.issues.iter().map(|issue| issue.id.as_str()).collect();
-        table.add_row([
-            plain(&format!("{}/{}", view.namespace, view.service_account)),
-            view.role_name.as_deref().or(view.role_arn.as_deref()).map_or_else(|| "-".to_owned(), plain),
-            (view.managed_policies.len() + view.inline_policies.len()).to_string(),
-            view.state.as_str().to_owned(),
+pub(super) fn bindings(bindings: &[BindingStatus]) -> String {
+    let row = |binding: &BindingStatus| {
+        let role = binding.role_name.as_deref().or(binding.role_arn.as_deref());
+        let issues: Vec<&str> = binding.issues.iter().map(|issue| issue.id.as_str()).collect();
+        [
+            plain(&format!("{}/{}", binding.namespace, binding.service_account)),
+            role.map_or_else(|| "-".to_owned(), plain),
+            (binding.managed_policies.len() + binding.inline_policies.len()).to_string(),
+            binding.state.as_str().to_owned(),
             if issues.is_empty() { "-".to_owned() } else { issues.join(", ") },
-        ]);
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.lines().fold(String::new(), |text, line| text + line.trim_end() + "\n")
+        ]
+    };
+    table(["SERVICE ACCOUNT", "ROLE", "POLICIES", "STATE", "ISSUES"], bindings.iter().map(row))
 }
 
-/// The OIDC provider of a cluster.
-pub(super) fn provider(view: &ProviderStatus) -> String {
-    let mut text = format!("{}\n", styled(STRONG, &plain(&view.cluster)));
-    let exists = if view.exists { styled(GOOD, "yes") } else { styled(ERROR, "no") };
-    let tags: Vec<String> = view.tags.iter().map(|(key, value)| plain(&format!("{key}={value}"))).collect();
-    let audiences = if view.exists { listed(&view.audiences) } else { Vec::new() };
-    block(
-        &mut text,
-        &[
-            ("exists", vec![exists]),
-            ("provider", vec![plain(&view.arn)]),
-            ("issuer", vec![plain(&view.issuer)]),
-            ("audiences", audiences),
-            ("tags", tags),
-            ("trusted by", view.trusted_by.iter().flatten().map(|role| plain(role)).collect()),
-        ],
-    );
-    text
-}
-
-/// Names and values, one below the other; a name without values is left out.
-pub(super) fn block(text: &mut String, rows: &[(&str, Vec<String>)]) {
-    const WIDTH: usize = 16;
-    for (name, values) in rows {
-        for (at, value) in values.iter().enumerate() {
-            let name = if at == 0 { *name } else { "" };
-            let value = value.replace('\n', &format!("\n{:1$}", "", WIDTH + 4));
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "  {name:WIDTH$}  {value}");
-        }
-    }
+pub(super) fn provider(provider: &ProviderStatus) -> String {
+    let exists = if provider.exists { styled(GOOD, "yes") } else { styled(ERROR, "no") };
+    let tags = provider.tags.iter().map(|(key, value)| plain(&format!("{key}={value}")));
+    let rows = [
+        ("exists", vec![exists]),
+        ("provider", vec![plain(&provider.arn)]),
+        ("issuer", vec![plain(&provider.issuer)]),
+        ("audiences", if provider.exists { listed(&provider.audiences) } else { Vec::new() }),
+        ("tags", tags.collect()),
+        ("trusted by", provider.trusted_by.iter().flatten().map(|role| plain(role)).collect()),
+    ];
+    format!("{}\n{}", styled(STRONG, &plain(&provider.cluster)), block(&rows))
 }
 
 fn listed(values: &[String]) -> Vec<String> {
@@ -134,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_binding_is_a_block() {
-        let drifted = view(json!({"state": "drifted", "issues": [{"id": "trust-wide", "message": "it does not fit"}]}));
+        let drifted = view(json!({"state": "drifted", "issues": [{"id": "trust-wide", "message": "the two differ"}]}));
         assert_eq!(
             strip_str(&binding(&drifted)).to_string(),
             "\
@@ -142,13 +108,13 @@ default/a
   state             drifted
   cluster           arn:aws:eks:us-east-1:123456789012:cluster/demo
   role              arn:aws:iam::123456789012:role/r
-  made by           irsa (created)
+  managed by        irsa (created)
   annotation        arn:aws:iam::123456789012:role/r
   managed policies  p
                     q
   inline policies   none
   subjects          default/a
-  issues            it does not fit [trust-wide]
+  issues            the two differ [trust-wide]
 "
         );
     }
@@ -168,7 +134,7 @@ default/much-longer  arn:aws:iam::123456789012:role/r  0         dangling  role-
     }
 
     #[test]
-    fn a_provider_that_does_not_exist_is_shown_as_it_would_be() {
+    fn a_missing_provider_is_shown_with_its_future_arn() {
         let view: ProviderStatus = serde_json::from_value(json!({
             "cluster": "c", "issuer": "https://i", "arn": "arn", "exists": false, "audiences": [], "tags": {},
         }))

@@ -1,4 +1,4 @@
-//! The texts of an audit, looked up by finding.
+//! The files of an audit, looked up by finding.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,49 +6,48 @@ use std::path::PathBuf;
 use irsa_core::trust::Finding;
 use serde_json::Value;
 
-use super::{Part, Places, Spot};
+use super::{Part, SourceMap, Span};
 
-/// A text that was audited.
+/// File that was audited.
 #[derive(Clone, Debug)]
-pub(crate) struct Document {
-    /// Its name as the user knows it.
+pub(crate) struct AuditedFile {
+    /// Name as the user gave it.
     pub(crate) name: String,
-    /// Its name as seen from the current folder, without what is of this machine alone.
+    /// Path relative to the current directory, without anything specific to this machine.
     pub(crate) path: PathBuf,
-    /// The text.
     pub(crate) text: String,
 }
 
-/// The texts, by the names of their files.
-#[derive(Debug)]
-pub(crate) struct Originals<'a>(BTreeMap<&'a str, (&'a Document, Places<'a>)>);
+/// Source maps by file name.
+#[derive(Debug, Default)]
+pub(crate) struct SourceMaps<'a>(BTreeMap<&'a str, (&'a AuditedFile, SourceMap<'a>)>);
 
-impl<'a> Originals<'a> {
-    pub(crate) fn new(documents: &'a [Document]) -> Self {
-        let each = documents.iter().map(|document| (document.name.as_str(), (document, Places::of(&document.text))));
+impl<'a> SourceMaps<'a> {
+    pub(crate) fn new(files: &'a [AuditedFile]) -> Self {
+        let each = files.iter().map(|file| (file.name.as_str(), (file, SourceMap::of(&file.text))));
         Self(each.collect())
     }
 
-    /// The file of a finding, and where in it the statement stands; nothing for a role that was read from AWS.
-    pub(crate) fn place(&self, finding: &Finding) -> Option<(&'a Document, Option<Spot<'a>>)> {
-        let (document, places, part) = self.find(finding)?;
-        Some((document, places.find(part, finding.statement.as_deref())))
+    /// File and lines of a finding; nothing for a role that was read from AWS.
+    pub(crate) fn location(&self, finding: &Finding) -> Option<(&'a AuditedFile, Option<Span<'a>>)> {
+        let (file, map, part) = self.find(finding)?;
+        Some((file, map.find(part, finding.statement.as_deref())))
     }
 
-    /// The trust policy that a finding is about, as it is.
+    /// Trust policy that a finding is about.
     pub(crate) fn document(&self, finding: &Finding) -> Option<Value> {
-        let (_, places, part) = self.find(finding)?;
-        serde_json::from_str(places.document(part)?).ok().filter(Value::is_object)
+        let (_, map, part) = self.find(finding)?;
+        serde_json::from_str(map.document(part)?).ok().filter(Value::is_object)
     }
 
-    fn find<'f>(&self, finding: &'f Finding) -> Option<(&'a Document, &Places<'a>, Part<'f>)> {
+    fn find<'f>(&self, finding: &'f Finding) -> Option<(&'a AuditedFile, &SourceMap<'a>, Part<'f>)> {
         let source = finding.source.as_deref()?;
-        // The core says after the name of a file which part of it is meant.
+        // The library names the part of the file after the file.
         let cuts = source.match_indices(", ").map(|(at, _)| at);
-        let (document, places, rest) = std::iter::once(source.len()).chain(cuts).find_map(|at| {
+        let (file, map, rest) = std::iter::once(source.len()).chain(cuts).find_map(|at| {
             let (name, rest) = source.split_at_checked(at)?;
-            self.0.get(name).map(|(document, places)| (*document, places, rest))
+            self.0.get(name).map(|(file, map)| (*file, map, rest))
         })?;
-        Some((document, places, Part::of(finding.role_arn.as_deref(), rest)))
+        Some((file, map, Part::of(finding.role_arn.as_deref(), rest)))
     }
 }

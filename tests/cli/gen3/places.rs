@@ -43,12 +43,12 @@ fn the_environment_is_that_of_the_config_map() {
 fn an_environment_that_nothing_tells_is_named() {
     let shell = shell().with_variable("vpc_name", "");
     let line = format!("-c sa -p {S3}");
-    shell.fails(1, &line, "hint: set the variable vpc_name, or name the cluster: --cluster");
+    shell.fails(1, &line, "hint: set the variable vpc_name, or name the cluster with --cluster");
     let cluster = shell.sandbox.default_cluster();
     cluster.put_config_map("default", "global", &[("environment", "")]).unwrap();
     shell.fails(1, &line, "there is no key environment in a config map default/global");
     cluster.put_config_map("default", "global", &[("environment", "a b")]).unwrap();
-    shell.fails(1, &line, "key environment of config map default/global names no environment");
+    shell.fails(1, &line, "key environment of config map default/global is not the name of an environment");
     cluster.deny("get", "configmaps").unwrap();
     shell.fails(1, &line, "configmaps \"global\" is forbidden");
     assert!(shell.roles().is_empty());

@@ -44,7 +44,7 @@ fn b6_a_binding_is_deleted_whole() {
     shell.done("-u sa -p AmazonSQSReadOnlyAccess -a a");
     shell.done("-u sa -p pol.json -a a");
     let planned = shell.gen3("--delete sa --dry-run");
-    assert!(planned.code == 0 && planned.stderr.contains("would be deleted"), "{planned}");
+    assert!(planned.code == 0 && planned.stderr.contains("deleted (dry run)"), "{planned}");
     assert_eq!(shell.roles(), ["sandbox-sa-role"]);
     assert_eq!(shell.done("--delete sa"), "");
     assert!(shell.roles().is_empty() && shell.annotation("default", "sa").is_none());

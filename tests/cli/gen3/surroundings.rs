@@ -41,8 +41,8 @@ fn b19_variables_of_the_script_do_not_leak_in() {
     ] {
         shell = shell.with_variable(name, value);
     }
-    shell.fails(2, "-c sa", "-c needs a policy");
-    shell.fails(2, "", "no service account is named");
+    shell.fails(2, "-c sa", "-c requires a policy");
+    shell.fails(2, "", "no service account given");
     assert_eq!(shell.done(&format!("-c sa -p {S3}")), "sandbox-sa-role\n");
     assert!(shell.annotation("default", "sa").is_some());
 }
@@ -98,7 +98,7 @@ fn b25_a_dry_run_and_a_document_for_programs() {
     -- stdout
     sandbox-sa-role
     -- stderr
-    default/sa: would change
+    default/sa: created (dry run)
       + create role             sandbox-sa-role
       + attach policy           arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
       + create service account  default/sa
@@ -124,20 +124,20 @@ fn b26_pods_that_run_are_spoken_of() {
     -- stdout
     sandbox-sa-role
     -- stderr
-    default/sa: changed
+    default/sa: created
       + create role             sandbox-sa-role
       + attach policy           arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
       + create service account  default/sa
     role arn:aws:iam::123456789012:role/sandbox-sa-role
 
-    Pods get the role by the name of their service account:
+    Pods get the role through their service account:
 
         spec:
           template:
             spec:
               serviceAccountName: sa
 
-    Pods that already run get it when they are started again:
+    Restart running pods to give them the role:
 
         kubectl -n default rollout restart deployment NAME
     ");
@@ -146,7 +146,7 @@ fn b26_pods_that_run_are_spoken_of() {
     exit 0
     -- stdout
     -- stderr
-    default/sa: changed
+    default/sa: updated
       + attach policy  arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess
     role arn:aws:iam::123456789012:role/sandbox-sa-role
     ");

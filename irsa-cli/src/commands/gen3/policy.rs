@@ -1,4 +1,4 @@
-//! What `-p` means: an existing file first, as the script had it, then an ARN, then a name.
+//! The meaning of `-p`: an existing file first, as in the script, then an ARN, then a name.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use irsa_core::{Error, Request, Result};
 use crate::files;
 use crate::requests::{PolicyInput, inline_name};
 
-/// The policy as `irsa create -p` takes it: what is a file is spelt as one.
-pub(super) fn spelt(environment: &Environment, policy: &str) -> Result<String> {
+/// The policy as `irsa create -p` takes it: files get a `file://` prefix.
+pub(super) fn as_create_takes_it(environment: &Environment, policy: &str) -> Result<String> {
     if policy.is_empty() {
         return Err(Error::invalid("policy", policy, "must be a file, an ARN or a name"));
     }
@@ -18,13 +18,13 @@ pub(super) fn spelt(environment: &Environment, policy: &str) -> Result<String> {
     Ok(if file { format!("file://{policy}") } else { policy.to_owned() })
 }
 
-/// A request that takes a policy away: by a file, which need not be there any more where the role still has its policy, the
-/// inline policy that it became; otherwise whatever the name or ARN means.
-pub(super) fn removed(environment: &Environment, request: Request, policy: &str) -> Result<Request> {
-    let spelt = spelt(environment, policy)?;
-    match PolicyInput::of(&spelt) {
+/// A request that removes a policy. A file removes the inline policy that it became, even if the file no longer exists;
+/// everything else is a name or an ARN.
+pub(super) fn remove(environment: &Environment, request: Request, policy: &str) -> Result<Request> {
+    let input = as_create_takes_it(environment, policy)?;
+    match PolicyInput::of(&input) {
         PolicyInput::File(path) => {
-            // A file that says nothing any more still has its name.
+            // The name is enough if the file can no longer be read.
             let document = files::policy(environment, Path::new(path)).ok();
             request.removing_inline_policy(&inline_name(path), document)
         }

@@ -1,4 +1,4 @@
-//! The files of an offline audit: found in folders, read, and named so that the names mean something elsewhere.
+//! Finds and reads the files of an offline audit.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -9,23 +9,23 @@ use irsa_core::{Error, ErrorKind, Result, Warning};
 
 use crate::files;
 use crate::process::Process;
-use crate::source_map::Document;
+use crate::source_map::AuditedFile;
 
-/// The most bytes of a dump: that of an account of 50,000 roles with long policies.
-pub(super) const LONGEST: u64 = 1024 * 1024 * 1024;
-/// So many files that cannot be read are named.
-const NAMED: usize = 10;
+/// Size limit of a file in bytes: enough for an account of 50,000 roles with long policies.
+pub(super) const MAX_BYTES: u64 = 1024 * 1024 * 1024;
+/// Number of unreadable files that an error lists.
+const MAX_LISTED: usize = 10;
 
-/// What the files hold.
+/// Content of the files.
 #[derive(Debug)]
 pub(crate) struct Files {
-    /// The roles. What cannot be read is one too, so that it is found unreadable.
+    /// The roles; an unreadable one is kept, to be reported as a finding.
     pub(crate) roles: Vec<AuditedRole>,
-    /// The texts that they are in.
-    pub(crate) documents: Vec<Document>,
+    /// The files that were read.
+    pub(crate) files: Vec<AuditedFile>,
     /// Why some files could not be audited.
     pub(crate) unread: Option<Error>,
-    /// What was skipped.
+    /// Warning about documents that were skipped.
     pub(crate) warning: Option<Warning>,
 }
 
@@ -35,17 +35,17 @@ pub(crate) struct Files {
 /// `InvalidInput` that names each file that cannot be read, where there is no other; where none of them holds a role.
 pub(crate) fn read(process: &Process, paths: &[PathBuf]) -> Result<Files> {
     let mut found = RoleDocuments::default();
-    let (files, failures) = files(&process.environment, paths);
-    let mut documents = Vec::new();
+    let (paths, failures) = expand(&process.environment, paths);
+    let mut files = Vec::new();
     for (path, error) in failures {
         found.fail(&files::shown(&path), error);
     }
-    for (file, path) in files {
+    for (file, path) in paths {
         let name = files::shown(&file);
-        match files::document(process, &file, LONGEST) {
+        match files::document(process, &file, MAX_BYTES) {
             Ok(text) => {
                 found.extend(roles_of_text(&name, &text));
-                documents.push(Document { name, path, text });
+                files.push(AuditedFile { name, path, text });
             }
             Err(error) => found.fail(&name, error),
         }
@@ -61,27 +61,27 @@ pub(crate) fn read(process: &Process, paths: &[PathBuf]) -> Result<Files> {
     match (unread, nothing) {
         (Some(error), _) if !read => Err(error),
         (None, Some(error)) => Err(error),
-        (unread, _) => Ok(Files { roles, documents, unread, warning }),
+        (unread, _) => Ok(Files { roles, files, unread, warning }),
     }
 }
 
 fn refused(many: usize, failures: &[Error]) -> Error {
-    let lines = failures.iter().take(NAMED).map(|error| {
+    let lines = failures.iter().take(MAX_LISTED).map(|error| {
         let causes = error.causes();
         std::iter::once(error.to_string()).chain(causes).collect::<Vec<_>>().join(": ")
     });
-    let more = many.saturating_sub(NAMED);
+    let more = many.saturating_sub(MAX_LISTED);
     let more = (more > 0).then(|| format!("and {more} more"));
     let cause = lines.chain(more).collect::<Vec<_>>().join("\n");
-    let hint = "name the files with trust policies one by one, or their folder";
-    Error::new(ErrorKind::InvalidInput, format!("{many} files cannot be audited")).with_cause(cause).with_hint(hint)
+    let hint = "name the files with trust policies, or their directory";
+    Error::new(ErrorKind::InvalidInput, format!("cannot audit {many} files")).with_cause(cause).with_hint(hint)
 }
 
 /// A file, or why it, or the folder that it is, cannot be read.
 type Failures = Vec<(PathBuf, Error)>;
 
 /// Every file once: as it is opened and shown, and as it is called elsewhere.
-fn files(environment: &Environment, paths: &[PathBuf]) -> (Vec<(PathBuf, PathBuf)>, Failures) {
+fn expand(environment: &Environment, paths: &[PathBuf]) -> (Vec<(PathBuf, PathBuf)>, Failures) {
     let (mut found, mut failures, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for path in paths {
         let inside = match environment.path(path).is_dir() && path.as_os_str() != files::STDIN {
@@ -109,13 +109,13 @@ fn folder(environment: &Environment, path: &Path, failures: &mut Failures) -> Ve
     while let Some(folder) = folders.pop() {
         if let Err(error) = list(environment, &folder, &mut files, &mut folders) {
             let shown = if folder.as_os_str().is_empty() { path.to_owned() } else { folder };
-            let what = format!("cannot read the folder {}", shown.display());
+            let what = format!("cannot read directory {}", shown.display());
             failures.push((shown, Error::new(ErrorKind::InvalidInput, what).with_cause(error.to_string())));
         }
     }
     if files.is_empty() && failures.len() == known {
-        let error = Error::new(ErrorKind::InvalidInput, format!("{} holds no *.json file", path.display()));
-        failures.push((path.to_owned(), error.with_hint("name a file with a trust policy, or a folder of them")));
+        let error = Error::new(ErrorKind::InvalidInput, format!("no *.json files in {}", path.display()));
+        failures.push((path.to_owned(), error.with_hint("name a file with a trust policy, or a directory of them")));
     }
     files.sort();
     files
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_file_that_is_named_twice_is_read_once() {
         let named = [PathBuf::from("a.json"), PathBuf::from("./b/../a.json"), PathBuf::from("b.json")];
-        let (found, failures) = files(&environment(), &named);
+        let (found, failures) = expand(&environment(), &named);
         assert!(failures.is_empty());
         let found: Vec<PathBuf> = found.into_iter().map(|(file, _)| file).collect();
         assert_eq!(found, [PathBuf::from("a.json"), PathBuf::from("b.json")]);

@@ -1,53 +1,47 @@
-//! The questions that need AWS or a cluster.
+//! The queries that need AWS or a cluster.
 
-use irsa_core::connect::{Environment, Target};
+use irsa_core::connect::Target;
 use irsa_core::name::{ClusterRef, ProviderArn, RoleArn};
 use irsa_core::trust::WhoCan;
 use irsa_core::{Client, Error, ErrorKind, Result, Warning, WarningId};
 
-use super::{Check, Checked, Policy, Provider, Question, Role, Told};
-use crate::connect::Connect;
+use super::{Check, Policy, Provider, Query, Role};
+use crate::answer::{Answer, AuditAnswer, Failure, TrustCheckAnswer};
+use crate::commands::Context;
 
-/// An error, and whether it came before any call of the work itself.
-type Early = (bool, Error);
-
-/// Asks.
-pub(crate) async fn ask(
-    question: &Question,
-    environment: &Environment,
-    target: &Target,
-    connect: &dyn Connect,
-) -> Result<Told, Early> {
-    let client = async |servers: &[ClusterRef]| {
-        connect.connect(environment, target, servers).await.map_err(|error| (true, error))
-    };
+pub(super) async fn answer(query: &Query, context: &Context<'_>, target: &Target) -> Result<Answer, Failure> {
+    let client =
+        async |servers: &[ClusterRef]| connect_to(context, target, servers).await.map_err(Failure::before_any_call);
     let clusters = target.cluster.as_slice();
-    match question {
-        Question::Check(check) => {
-            let checked = check.ask(&client(&[]).await?, target).await.map_err(late)?;
-            Ok(Told::Checked(Box::new(checked)))
+    match query {
+        Query::Check(check) => {
+            let answer = check.ask(&client(&[]).await?, target).await.map_err(Failure::after_a_call)?;
+            Ok(Answer::TrustCheck(Box::new(answer)))
         }
-        Question::WhoCan(role) => {
-            let whole = async { who_can(&client(clusters).await?, role, clusters).await.map_err(late) };
-            let error = match whole.await {
-                Ok(told) if clusters.is_empty() => return Ok(unmatched(told, "no cluster is named".to_owned())),
-                Ok(told) => return Ok(Told::WhoCan(Box::new(told))),
-                Err((_, error)) => error,
+        Query::WhoCan(role) => {
+            let complete = async {
+                let client = connect_to(context, target, clusters).await?;
+                who_can(&client, role, clusters).await
+            };
+            let error = match complete.await {
+                Ok(who) if clusters.is_empty() => return Ok(unmatched(who, "no cluster is named")),
+                Ok(who) => return Ok(Answer::WhoCan(Box::new(who))),
+                Err(error) => error,
             };
             // The trust policy answers most of the question without the cluster.
-            let told = who_can(&client(&[]).await?, role, &[]).await.map_err(late)?;
+            let who = who_can(&client(&[]).await?, role, &[]).await.map_err(Failure::after_a_call)?;
             let why = std::iter::once(error.to_string()).chain(error.causes()).collect::<Vec<_>>().join(": ");
-            Ok(unmatched(told, why))
+            Ok(unmatched(who, &why))
         }
-        Question::Audit(wishes) => {
-            let audit = client(clusters).await?.audit_trust(clusters, &wishes.ignores).await.map_err(late)?;
-            Ok(Told::Audit(audit, Vec::new(), None))
+        Query::Audit { options, ignores } => {
+            let audit = client(clusters).await?.audit_trust(clusters, ignores).await.map_err(Failure::after_a_call)?;
+            Ok(Answer::Audit(Box::new(AuditAnswer { audit, files: Vec::new(), unread: None, options: *options })))
         }
     }
 }
 
-fn late(error: Error) -> Early {
-    (false, error)
+async fn connect_to(context: &Context<'_>, target: &Target, servers: &[ClusterRef]) -> Result<Client> {
+    context.connect.connect(&context.process.environment, target, servers).await
 }
 
 async fn who_can(client: &Client, role: &Role, clusters: &[ClusterRef]) -> Result<WhoCan> {
@@ -56,18 +50,18 @@ async fn who_can(client: &Client, role: &Role, clusters: &[ClusterRef]) -> Resul
     Ok(found)
 }
 
-fn unmatched(mut told: WhoCan, why: String) -> Told {
-    let message = format!("service accounts were not looked at, only the trust policy: {why}");
-    told.warnings.push(Warning::new(WarningId::ClusterUnread, message));
-    Told::WhoCan(Box::new(told))
+fn unmatched(mut who: WhoCan, why: &str) -> Answer {
+    let message = format!("only the trust policy was analyzed, not the service accounts: {why}");
+    who.warnings.push(Warning::new(WarningId::ClusterUnread, message));
+    Answer::WhoCan(Box::new(who))
 }
 
 impl Check {
-    async fn ask(&self, client: &Client, target: &Target) -> Result<Checked> {
+    async fn ask(&self, client: &Client, target: &Target) -> Result<TrustCheckAnswer> {
         let of_cluster = async {
             match &self.provider {
                 Provider::OfCluster => client.provider_arn(target.cluster()?).await.map(Some),
-                Provider::Of { .. } => Ok(None),
+                Provider::OfIssuer { .. } => Ok(None),
             }
         };
         let read = async {
@@ -88,26 +82,26 @@ impl Check {
         Ok(self.decide(&document, provider, arn))
     }
 
-    /// The provider of the issuer that was given, in the account of the role where no other is given.
+    /// Provider of the issuer that was given, by default in the account of the role.
     fn provider_of(&self, role: Option<&RoleArn>) -> Result<ProviderArn> {
         match (&self.provider, role) {
-            (Provider::Of { issuer, account, partition }, Some(role)) => Ok(ProviderArn::new(
+            (Provider::OfIssuer { issuer, account, partition }, Some(role)) => Ok(ProviderArn::new(
                 partition.clone().unwrap_or_else(|| role.partition().clone()),
                 account.clone().unwrap_or_else(|| role.account().clone()),
                 issuer.clone(),
             )),
-            _ => Err(Error::new(ErrorKind::Unexpected, "the provider is not known")),
+            _ => Err(Error::new(ErrorKind::Unexpected, "the OIDC provider of the check is unknown")),
         }
     }
 }
 
 impl Role {
-    /// IAM finds a role by its name alone; what was typed may be an ARN of another account or path.
+    /// IAM finds a role by its name alone; the ARN that was typed may be of another account or path.
     pub(super) fn check(&self, found: &str) -> Result<()> {
         match self {
             Self::Arn(arn) if arn.to_string() != found => {
                 let error = Error::new(ErrorKind::NotFound, format!("role {arn} does not exist"));
-                Err(error.with_cause(format!("the role of that name is {found}")))
+                Err(error.with_cause(format!("the role with that name is {found}")))
             }
             _ => Ok(()),
         }
