@@ -35,20 +35,149 @@ async fn role_policies_and_account_go_and_twice_is_fine() {
     assert!(!again.changed && again.role_arn.is_none());
 }
 
-#[tokio::test]
-async fn a_role_that_is_being_deleted_is_let_be_until_it_is_gone() {
+/// The delete breaks off before its `nth` call of a method.
+async fn broken_off(world: &World, method: &'static str) {
+    world.sandbox.faults().fail_before((method, 1), ("ServiceFailure", "try later"));
+    world.delete(of("sa")).await.unwrap_err();
+    world.sandbox.faults().clear();
+}
+
+fn origin(world: &World) -> String {
+    world.role(ROLE).unwrap().tags["irsa.gen3.org/origin"].clone()
+}
+
+/// Two policies, so that the delete has something to break off between.
+fn with_two_policies() -> IrsaBindingBuilder {
+    let document = serde_json::json!({"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]});
+    World::binding().with_inline_document("s3", document)
+}
+
+async fn is_whole(world: &World) -> bool {
+    let role = world.role(ROLE).unwrap();
+    let own_tags = role.tags.keys().filter(|key| key.starts_with("irsa.gen3.org/")).count();
+    role.attached.len() == 1
+        && role.inline.len() == 1
+        && own_tags == 2
+        && origin(world) == "created"
+        && world.can_assume("sandbox", "default/sa", ROLE).await
+        && world.annotation("default/sa").await.is_some()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_after_a_delete_that_broke_off_makes_the_binding_whole() {
+    for method in ["role", "update_trust_policy", "detach_policy", "delete_inline_policy", "delete_role"] {
+        let world = World::new();
+        world.create(with_two_policies()).await.unwrap();
+        if method == "role" {
+            // Between the mark and the second look: the first read of the role is that of the plan.
+            world.sandbox.faults().fail_before((method, 2), ("ServiceFailure", "try later"));
+            world.delete(of("sa")).await.unwrap_err();
+            world.sandbox.faults().clear();
+        } else {
+            broken_off(&world, method).await;
+        }
+        assert!(origin(&world).starts_with("deleting:created:"), "{method}");
+        let report = world.create(with_two_policies()).await.unwrap();
+        assert!(warned(&report, WarningId::DeleteUndone).is_some(), "{method}: {report:?}");
+        assert!(is_whole(&world).await, "{method}: {:?}", world.role(ROLE));
+        assert!(!world.create(with_two_policies()).await.unwrap().changed, "{method}");
+        world.delete(of("sa")).await.unwrap();
+        assert!(world.role(ROLE).is_none(), "{method}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_after_a_delete_that_broke_off_undoes_it() {
     let world = World::new();
     world.create(World::binding()).await.unwrap();
-    world.sandbox.faults().fail_before(("delete_role", 1), ("ServiceFailure", "try later"));
-    world.delete(of("sa")).await.unwrap_err();
-    for refused in [world.create(World::binding()).await, world.update(World::bare().with_subject("default/b")).await] {
-        let error = refused.unwrap_err();
-        assert!(error.kind() == ErrorKind::Conflict && error.report().is_none(), "{error:?}");
-        assert_eq!(error.hint(), Some(&Hint::FinishDelete));
+    broken_off(&world, "delete_role").await;
+    world.update(World::bare().with_subject("default/b")).await.unwrap();
+    assert_eq!(origin(&world), "created");
+    for subject in ["default/sa", "default/b"] {
+        assert!(world.can_assume("sandbox", subject, ROLE).await, "{subject}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adopted_role_whose_forced_delete_broke_off_is_adopted_again() {
+    let world = World::new();
+    world.create(World::binding()).await.unwrap();
+    world.edit_role(ROLE, |role| drop(role.tags.insert("irsa.gen3.org/origin".to_owned(), "adopted".to_owned())));
+    world.sandbox.faults().fail_before(("delete_role", 1), ("ServiceFailure", "try later"));
+    world.client.run(&Request::delete(of("sa").build().unwrap()).with_force(true)).await.unwrap_err();
+    world.create(World::binding()).await.unwrap();
+    assert_eq!(origin(&world), "adopted");
+}
+
+/// A delete may still be running for a while; a mark that is old by the clock is nobody's any more.
+#[tokio::test(start_paused = true)]
+async fn a_create_waits_for_a_delete_that_may_be_running_and_for_no_other() {
+    let seconds = |ago: u64| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        format!("deleting:created:{}:5f", now - ago)
+    };
+    // A minute ago by a clock that may be wrong; eleven minutes; and a mark without an age.
+    for (mark, waits) in [(seconds(60), true), (seconds(660), false), ("deleting".to_owned(), false)] {
+        let world = World::new();
+        world.create(World::binding()).await.unwrap();
+        world.edit_role(ROLE, |role| drop(role.tags.insert("irsa.gen3.org/origin".to_owned(), mark.clone())));
+        let begun = tokio::time::Instant::now();
+        world.create(World::binding()).await.unwrap();
+        let waited = begun.elapsed().as_secs();
+        assert_eq!(waited, if waits { 25 } else { 0 }, "{mark}");
+        assert_eq!(origin(&world), "created");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_another_run_deletes_meanwhile_is_not_restored() {
+    let world = World::new();
+    world.create(World::binding()).await.unwrap();
+    broken_off(&world, "delete_role").await;
+    // The create has waited, and announces that it restores the role: another delete begins just then.
+    world.sandbox.faults().just_before(("tag_role", 1), |sandbox| {
+        let edited = sandbox.edit(|state| {
+            let tags = &mut state.roles.get_mut(ROLE).unwrap().tags;
+            tags.insert("irsa.gen3.org/origin".to_owned(), "deleting:created:1:another".to_owned());
+            Ok(())
+        });
+        edited.unwrap();
+    });
+    let error = world.create(World::binding()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    let tags = world.role(ROLE).unwrap().tags;
+    assert_eq!(tags["irsa.gen3.org/origin"], "deleting:created:1:another");
+    assert_eq!(tags.keys().filter(|key| key.starts_with("irsa.gen3.org/")).count(), 2, "{tags:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_delete_renews_its_mark() {
+    let world = World::new();
+    world.create(with_two_policies()).await.unwrap();
+    world.sandbox.faults().clear_calls();
+    world.sandbox.faults().delay(("detach_policy", 1), std::time::Duration::from_secs(55));
     world.delete(of("sa")).await.unwrap();
     assert!(world.role(ROLE).is_none());
-    world.create(World::binding()).await.unwrap();
+    let marks = world.writes().iter().filter(|method| **method == "tag_role").count();
+    assert_eq!(marks, 6, "one at the beginning, and one every ten seconds");
+}
+
+/// Its mark cannot be renewed: it stops before another run may restore the role.
+#[tokio::test(start_paused = true)]
+async fn a_delete_that_stalls_writes_nothing_more() {
+    let world = World::new();
+    world.create(with_two_policies()).await.unwrap();
+    world.sandbox.faults().clear_calls();
+    world.sandbox.faults().delay(("detach_policy", 1), std::time::Duration::from_secs(30));
+    world.sandbox.faults().hang(("role", 4));
+    let begun = tokio::time::Instant::now();
+    let error = world.delete(of("sa")).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Conflict && error.report().is_some(), "{error:?}");
+    assert_eq!(begun.elapsed().as_secs(), 20);
+    assert!(!world.writes().contains(&"delete_role"));
+    world.sandbox.faults().clear();
+    world.create(with_two_policies()).await.unwrap();
+    assert!(is_whole(&world).await);
 }
 
 /// The annotation goes last. Where a delete broke off before it, nothing else tells of the binding.

@@ -5,6 +5,8 @@
 //! or not begun, also on failure. A role made here whose later write is refused for good is rolled back; so is one whose
 //! account turns out to belong to another role, and what is stored otherwise than it was asked for.
 
+mod current;
+mod deletion;
 mod run;
 mod stored;
 mod take_back;
@@ -14,9 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use futures::future::{Either, join_all, select};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::deletion::Deadline;
 use self::run::{Done, run_step};
 use self::take_back::take_back;
 use crate::backend::collect_warnings;
@@ -61,6 +65,8 @@ pub(crate) struct Context<'a> {
     pub(crate) plan: &'a Plan,
     /// Whether the plan makes the role, so that IAM may not know it everywhere yet.
     pub(crate) fresh: bool,
+    /// How long the step has waited for turns to write and for other runs.
+    waited: Arc<Waited>,
 }
 
 /// On what terms a plan is applied.
@@ -91,7 +97,8 @@ pub(crate) async fn apply(backends: &Backends, plan: &Plan, terms: Terms<'_>) ->
 
 async fn apply_stages(backends: &Backends, plan: &Plan, terms: Terms<'_>) -> Result<Report> {
     let fresh = plan.steps().any(|step| matches!(step, Step::CreateRole(_)));
-    let context = Context { backends, plan, fresh };
+    let context = Context { backends, plan, fresh, waited: Arc::default() };
+    let deadline = Deadline::new(None);
     let mut left = terms.timeout;
     let mut stopped = false;
     let mut stages: Vec<Vec<State>> =
@@ -101,10 +108,21 @@ async fn apply_stages(backends: &Backends, plan: &Plan, terms: Terms<'_>) -> Res
         if stopped {
             break;
         }
-        let runs = steps.iter().map(|step| run_in_time(&context, step, left, &terms));
+        let runs = steps.iter().map(|step| run_in_time(&context, step, left, (&terms, &deadline)));
+        let (work, keep) = (pin!(join_all(runs)), pin!(deletion::keep(&context, &deadline)));
+        let results = match select(work, keep).await {
+            Either::Left((results, _)) => results,
+            Either::Right((never, _)) => match never {},
+        };
         let (mut failed, mut longest) = (false, Duration::ZERO);
-        for (state, (result, took)) in states.iter_mut().zip(futures::future::join_all(runs).await) {
+        for ((step, state), (result, took)) in steps.iter().zip(states.iter_mut()).zip(results) {
             longest = longest.max(took);
+            match (step, &result) {
+                (Step::BeginDelete(_), Ok(done)) => drop(deadline.send_replace(done.deadline)),
+                // Without its role, nobody can be in the way any more.
+                (Step::DeleteRole, Ok(_)) => drop(deadline.send_replace(None)),
+                _ => {}
+            }
             *state = match result {
                 Ok(mut done) => match done.altered.take() {
                     None => State::Done(done),
@@ -129,7 +147,7 @@ async fn run_in_time(
     context: &Context<'_>,
     step: &Step,
     left: Duration,
-    terms: &Terms<'_>,
+    (terms, deletion): (&Terms<'_>, &Deadline),
 ) -> (Result<Done>, Duration) {
     let begun = Instant::now();
     let waited = Arc::new(Waited::default());
@@ -137,15 +155,27 @@ async fn run_in_time(
         let iam = RateLimitedIam::new(Arc::clone(&context.backends.iam), Arc::clone(rate_limiter), Arc::clone(&waited));
         Backends { iam: Arc::new(iam), ..context.backends.clone() }
     });
-    let context = Context { backends: paced.as_ref().unwrap_or(context.backends), ..*context };
-    let mut run = pin!(async { run_step(&context, step).await.map_err(|error| context.plan.explained(error)) });
+    let backends = paced.as_ref().unwrap_or(context.backends);
+    let context = Context { backends, waited: Arc::clone(&waited), ..*context };
+    let stopped = async {
+        match Invariant::DeletionDeadline.is_enforced() {
+            true => deletion::passed(deletion).await,
+            false => std::future::pending().await,
+        }
+        Err(deletion::too_late(context.plan.role_name.as_ref()))
+    };
+    let run = async { run_step(&context, step).await.map_err(|error| context.plan.explained(error)) };
+    let mut run = pin!(async {
+        // The end of the term goes first: what is done then may meet another run.
+        tokio::select! { biased; late = stopped => late, done = run => done }
+    });
     // Time spent waiting for a turn moves the deadline. A time that no clock can tell is no deadline.
-    let deadline = || left.checked_add(waited.total()).and_then(|allowed| begun.checked_add(allowed));
+    let ends = || left.checked_add(waited.total()).and_then(|allowed| begun.checked_add(allowed));
     let result = loop {
-        let Some(end) = deadline() else { break run.await };
+        let Some(end) = ends() else { break run.await };
         match tokio::time::timeout_at(end, &mut run).await {
             Ok(result) => break result,
-            Err(_) if deadline().is_none_or(|moved| moved > end) => {}
+            Err(_) if ends().is_none_or(|moved| moved > end) => {}
             Err(_) => {
                 let timeout = terms.timeout.as_secs_f64();
                 break Err(Error::new(ErrorKind::Timeout, format!("{} did not end in time", step.action()))

@@ -110,8 +110,6 @@ pub enum Hint {
     },
     /// Keep the path of the role: IAM cannot change it.
     KeepRolePath,
-    /// Finish the delete that was begun, then create the binding.
-    FinishDelete,
     /// Remove the role from its instance profiles, or keep the role.
     KeepRole,
     /// Delete a role that irsa did not create.
@@ -553,9 +551,6 @@ impl Hint {
                 vec![text("choose another name with "), setting(S::RoleName)],
                 vec![text("delete the binding and create it again")],
             ],
-            Self::FinishDelete => {
-                vec![vec![text("finish it with "), operation(O::Delete), text(", then create the binding again")]]
-            }
             Self::KeepRole => vec![
                 vec![text("remove the role from the instance profile first")],
                 vec![text("keep the role with "), setting(S::KeepRole)],

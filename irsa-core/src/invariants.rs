@@ -17,6 +17,10 @@ pub enum Invariant {
     TrustReadBack,
     /// A role is marked as being deleted, and read again, before it is deleted.
     DeletionMark,
+    /// A delete writes only while its mark is young.
+    DeletionDeadline,
+    /// The mark of a delete is removed only when it is old.
+    DeletionAwaited,
     /// Subjects are removed before permissions are added.
     RemoveSubjectsBeforeGrants,
     /// Permissions are removed before subjects are added.
@@ -75,12 +79,14 @@ mod mutants {
 
     impl Invariant {
         /// Every invariant.
-        pub const ALL: [Self; 21] = [
+        pub const ALL: [Self; 23] = [
             Self::TrustBeforeAnnotation,
             Self::ServiceAccountLast,
             Self::SubjectTags,
             Self::TrustReadBack,
             Self::DeletionMark,
+            Self::DeletionDeadline,
+            Self::DeletionAwaited,
             Self::RemoveSubjectsBeforeGrants,
             Self::RevokeBeforeAddingSubjects,
             Self::DenyingDocuments,

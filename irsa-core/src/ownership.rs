@@ -13,8 +13,10 @@ use crate::name::{Namespace, SubjectName};
 pub(crate) const OWNER_TAG: &str = "irsa.gen3.org/owner";
 /// The tag that tells whether irsa made the role.
 pub(crate) const ORIGIN_TAG: &str = "irsa.gen3.org/origin";
-/// The value of the origin tag while the role is being deleted: who adds a subject at that time sees it, and gives way.
+/// First word of the origin tag while the role is being deleted: a run that adds a subject at that time sees it and gives way.
 pub(crate) const DELETING: &str = "deleting";
+/// Prefix of the tag of a run that reinstates a role whose delete broke off; a random word follows.
+pub(crate) const REINSTATED_TAG_PREFIX: &str = "irsa.gen3.org/reinstated.";
 /// The tag that says that more subjects stand in the trust policy than the tags of a role have room for.
 pub(crate) const OVERFLOW_TAG: &str = "irsa.gen3.org/more-subjects";
 /// The tag that names the set of bindings that the role belongs to.
@@ -43,6 +45,49 @@ impl Origin {
             Self::Adopted => "adopted",
         }
     }
+}
+
+/// Value of the origin tag while the role is being deleted: `deleting:ORIGIN BEFORE:SECONDS:WORD`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DeletionMark {
+    /// The origin before the delete.
+    pub(crate) origin: Option<Origin>,
+    /// When the mark was written, in seconds since the epoch, by the clock of its writer.
+    pub(crate) since: u64,
+    /// Random word that tells this mark from every other.
+    word: String,
+}
+
+impl DeletionMark {
+    /// A new mark of a role that had this origin.
+    pub(crate) fn new(origin: Option<Origin>, since: u64) -> Self {
+        Self { origin, since, word: random_word() }
+    }
+
+    /// Reads the value of an origin tag; a bare `deleting` has no age and no word.
+    fn from_tag_value(value: &str) -> Option<Self> {
+        let mut parts = value.split(':');
+        if parts.next() != Some(DELETING) {
+            return None;
+        }
+        let origin = match parts.next() {
+            Some("adopted") => Some(Origin::Adopted),
+            Some("") => None,
+            _ => Some(Origin::Created),
+        };
+        let since = parts.next().and_then(|since| since.parse().ok()).unwrap_or_default();
+        Some(Self { origin, since, word: parts.next().unwrap_or_default().to_owned() })
+    }
+
+    pub(crate) fn tag_value(&self) -> String {
+        let origin = self.origin.map(Origin::as_str).unwrap_or_default();
+        format!("{DELETING}:{origin}:{}:{}", self.since, self.word)
+    }
+}
+
+/// A word that no other run chooses.
+pub(crate) fn random_word() -> String {
+    format!("{:016x}", fastrand::u64(..))
 }
 
 /// A subject of a role, with what stands for its cluster: the unit that tags record.
@@ -114,8 +159,8 @@ pub(crate) struct Ownership {
     owner_member: Option<Member>,
     /// Further subjects by the key of their tag; the member is unknown where the value was cut.
     further: BTreeMap<String, Option<Member>>,
-    /// Whether a delete has begun to take the role away.
-    pub(crate) deleting: bool,
+    /// Mark of a delete that has begun to take the role away.
+    pub(crate) deletion: Option<DeletionMark>,
     /// Whether irsa's own statements may hold subjects without a tag, because there was no room for more tags.
     pub(crate) overflow: bool,
 }
@@ -123,9 +168,11 @@ pub(crate) struct Ownership {
 impl Ownership {
     pub(crate) fn from_tags(tags: &BTreeMap<String, String>) -> Self {
         let owner = tags.get(OWNER_TAG).cloned();
+        let deletion = tags.get(ORIGIN_TAG).and_then(|origin| DeletionMark::from_tag_value(origin));
         let origin = match tags.get(ORIGIN_TAG).map(String::as_str) {
             // Only a role that irsa made is deleted; one that was forced to go goes all the more.
-            Some("created" | DELETING) => Some(Origin::Created),
+            _ if deletion.is_some() => Some(Origin::Created),
+            Some("created") => Some(Origin::Created),
             Some("adopted") => Some(Origin::Adopted),
             _ => None,
         };
@@ -135,8 +182,7 @@ impl Ownership {
             .map(|(key, value)| (key.clone(), Member::from_tag_value(value).filter(|member| member.tag_key() == *key)))
             .collect();
         let owner_member = owner.as_deref().and_then(Member::from_tag_value);
-        let deleting = tags.get(ORIGIN_TAG).is_some_and(|origin| origin == DELETING);
-        Self { owner, origin, owner_member, further, deleting, overflow: tags.contains_key(OVERFLOW_TAG) }
+        Self { owner, origin, owner_member, further, deletion, overflow: tags.contains_key(OVERFLOW_TAG) }
     }
 
     /// That of a role of one subject.
@@ -277,8 +323,22 @@ mod tests {
             (ORIGIN_TAG.to_owned(), DELETING.to_owned()),
         ]);
         let ownership = Ownership::from_tags(&tags);
-        assert!(ownership.deleting && ownership.origin == Some(Origin::Created));
+        assert!(ownership.deletion.is_some() && ownership.origin == Some(Origin::Created));
         assert_eq!(ownership.owner_tag_key(), Some(member("a").tag_key()));
+    }
+
+    #[test]
+    fn deletion_marks_are_tag_values_and_read_back() {
+        for origin in [None, Some(Origin::Created), Some(Origin::Adopted)] {
+            let mark = DeletionMark::new(origin, 1_764_540_000);
+            assert_ne!(mark, DeletionMark::new(origin, 1_764_540_000), "no two runs write the same mark");
+            assert!(crate::name::TagValue::new(mark.tag_value()).is_ok());
+            assert_eq!(DeletionMark::from_tag_value(&mark.tag_value()), Some(mark));
+        }
+        assert_eq!(DeletionMark::from_tag_value("created"), None);
+        let bare = DeletionMark { origin: Some(Origin::Created), since: 0, word: String::new() };
+        assert_eq!(DeletionMark::from_tag_value("deleting"), Some(bare));
+        assert!(crate::name::TagKey::new(format!("{REINSTATED_TAG_PREFIX}{}", random_word())).is_ok());
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod prerequisites;
 mod replaced;
 mod standing;
 mod step;
+mod undo_delete;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use serde::{Serialize, Serializer};
 
 use self::limits::Use;
 pub(crate) use self::limits::check_roles;
-pub(crate) use self::step::{Condemned, Step, TrustStep};
+pub(crate) use self::step::{RoleSnapshot, Step, TrustStep};
 use crate::backend::Role;
 use crate::error::Result;
 use crate::name::{ClusterRef, RoleArn, RoleName};

@@ -42,7 +42,7 @@ impl RateLimiter {
     }
 }
 
-/// How long a step has waited for its turns: that time does not count against its deadline.
+/// How long a step has waited for its turns and for other runs: that time does not count against its deadline.
 #[derive(Debug, Default)]
 pub(crate) struct Waited(Mutex<Waiting>);
 
@@ -59,11 +59,13 @@ impl Waited {
         waiting.ended + waiting.since.map(|since| since.elapsed()).unwrap_or_default()
     }
 
-    fn begin(&self) {
+    /// Something is waited for from now on.
+    pub(crate) fn begin(&self) {
         self.waiting().since = Some(Instant::now());
     }
 
-    fn end(&self) {
+    /// Nothing is waited for any more.
+    pub(crate) fn end(&self) {
         let mut waiting = self.waiting();
         if let Some(since) = waiting.since.take() {
             waiting.ended += since.elapsed();

@@ -179,6 +179,8 @@ word_enum! {
         ApiServer = "api-server",
         /// The namespace of a service account is being deleted, and the service account with it.
         NamespaceTerminating = "namespace-terminating",
+        /// A delete of the role had begun and not ended, and was undone.
+        DeleteUndone = "delete-undone",
     }
 }
 

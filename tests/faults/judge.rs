@@ -16,6 +16,12 @@ pub(super) fn meaning(state: &SandboxState) -> SandboxState {
     for role in state.roles.values_mut() {
         role.id = String::new();
         role.trust_policy = sorted(&role.trust_policy);
+        // A mark of a delete has its time and a random word.
+        if let Some(origin) = role.tags.get_mut("irsa.gen3.org/origin")
+            && let Some((mark, _)) = origin.match_indices(':').nth(1).map(|(at, _)| origin.split_at(at))
+        {
+            *origin = mark.to_owned();
+        }
     }
     state.providers.values_mut().for_each(|provider| provider.audiences.sort());
     for cluster in state.clusters.values_mut() {

@@ -25,6 +25,7 @@ enum Part {
     RaceOfSubjects,
     RaceOfRoles,
     RaceWithDelete,
+    RaceWithCreate,
 }
 
 fn part(invariant: Invariant) -> Part {
@@ -34,6 +35,7 @@ fn part(invariant: Invariant) -> Part {
         Invariant::SubjectTags | Invariant::TrustReadBack => Part::RaceOfSubjects,
         Invariant::StillAbsent => Part::RaceOfRoles,
         Invariant::DeletionMark => Part::RaceWithDelete,
+        Invariant::DeletionDeadline | Invariant::DeletionAwaited => Part::RaceWithCreate,
         Invariant::RemoveSubjectsBeforeGrants
         | Invariant::RevokeBeforeAddingSubjects
         | Invariant::DenyingDocuments
@@ -91,6 +93,7 @@ fn violations(part: Part, invariant: Option<Invariant>) -> Vec<String> {
         Part::RaceOfSubjects => found(&|| races::different_subjects().complaints),
         Part::RaceOfRoles => found(&|| races::different_roles().complaints),
         Part::RaceWithDelete => found(&|| races::a_subject_against_the_delete_of_the_role().complaints),
+        Part::RaceWithCreate => found(&races::create_against_delete),
     }
 }
 

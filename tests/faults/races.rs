@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::judge::{meaning, subjects};
 use super::scenario::{Wish, after, bare, changed, create, world};
-use super::schedule::{Explored, Writer, explore};
+use super::schedule::{Explored, Writer, explore, explore_some};
 use super::{block_on, count};
 use crate::world::ROLE;
 
@@ -54,9 +54,19 @@ pub(super) struct Raced {
 /// Explores, and checks of each end that whoever says that it is done has it, and that the same commands, one after the
 /// other, then finish the work. Each end is looked at once.
 fn race(state: &SandboxState, wishes: &[Request], kept: impl Fn(&SandboxState, &[bool]) -> Vec<String>) -> Raced {
+    race_with_switches(state, wishes, kept, usize::MAX)
+}
+
+/// The same of the orders with few [switches](explore_some).
+fn race_with_switches(
+    state: &SandboxState,
+    wishes: &[Request],
+    kept: impl Fn(&SandboxState, &[bool]) -> Vec<String>,
+    most_switches: usize,
+) -> Raced {
     let mut seen: BTreeSet<String> = BTreeSet::new();
     let mut complaints = Vec::new();
-    let explored = explore(
+    let explored = explore_some(
         state,
         writers(wishes),
         |_| {},
@@ -81,6 +91,7 @@ fn race(state: &SandboxState, wishes: &[Request], kept: impl Fn(&SandboxState, &
                 complaints.push(format!("{found:?}\n    {}\n    {}", told.join("\n    "), calls.join(" ")));
             }
         },
+        most_switches,
     );
     Raced { explored, ends: seen.len(), complaints }
 }
@@ -195,27 +206,101 @@ fn one_who_adds_a_subject_and_one_who_deletes_the_role() {
     tell("add against delete of the role", &a_subject_against_the_delete_of_the_role());
 }
 
-#[test]
-fn one_who_makes_and_one_who_deletes() {
-    let drifted = changed(&after(&world(), create()), |state| state.roles.get_mut(ROLE).unwrap().attached.clear());
-    let halves = Cell::new(0);
-    let done = race(&drifted, &[create(), deletes("sa")], |end, done| {
-        // Both done is one after the other: the binding is whole, or nothing is left of it.
-        let nothing = !end.roles.contains_key(ROLE) && !is_there(end, "sa");
-        let whole = |end: &SandboxState| is_there(end, "sa") && end.roles[ROLE].attached.len() == 1;
-        if done != [true, true] || nothing || whole(end) {
-            return vec![];
-        }
-        // A role that is made anew between the last two writes of its delete loses the account: an API server cannot tie
-        // the delete of an account to a role. The same create again makes it.
-        halves.set(halves.get() + 1);
-        match whole(&after(end, create())) {
-            true => vec![],
-            false => vec!["half a binding although both are done, and it stays so".to_owned()],
-        }
+/// Races with a delete that broke off have too many orders: those with more switches find no more ends.
+const FEW_SWITCHES: usize = 2;
+
+/// With two policies, so that a delete takes several steps.
+fn with_two_policies() -> Request {
+    let document = json!({"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]});
+    let binding = bare("sa").with_policy("AmazonS3ReadOnlyAccess").with_inline_document("s3", document);
+    Request::create(binding.build().unwrap())
+}
+
+/// What a delete of the binding leaves that breaks off just before a call.
+fn after_broken_delete(method: &'static str) -> SandboxState {
+    let sandbox = super::sandbox(&after(&world(), with_two_policies()));
+    sandbox.faults().fail_before((method, 1), ("ServiceFailure", "try later"));
+    block_on(Wish::from(deletes("sa")).run(&sandbox)).unwrap_err();
+    sandbox.state().unwrap()
+}
+
+/// Whether the binding is there with all that its create asks for, and no delete is in the way.
+fn is_whole(state: &SandboxState) -> bool {
+    let complete = state.roles.get(ROLE).is_some_and(|role| {
+        role.attached.len() == 1 && role.inline.len() == 1 && role.tags["irsa.gen3.org/origin"] == "created"
     });
-    tell("create against delete", &done);
-    assert!(halves.get() <= 1, "{} ends with half a binding", halves.get());
+    complete && is_there(state, "sa")
+}
+
+/// A create against a delete of the same binding, from a state and with as many switches.
+fn create_against_delete_from(state: &SandboxState, most_switches: usize) -> (Raced, usize) {
+    let halves = Cell::new(0);
+    let wishes = [with_two_policies(), deletes("sa")];
+    let judge = |end: &SandboxState, done: &[bool]| {
+        let gone = !end.roles.contains_key(ROLE) && !is_there(end, "sa");
+        let mut found = Vec::new();
+        // Both done is one after the other: the binding is whole, or nothing is left of it.
+        if done == [true, true] && !gone && !is_whole(end) {
+            halves.set(halves.get() + 1);
+        }
+        if done == [true, false] && !is_whole(end) {
+            found.push("the create is done and the delete is not, but the binding is not whole".to_owned());
+        }
+        if done == [false, true] && !gone {
+            found.push("the delete is done and the create is not, but something is left".to_owned());
+        }
+        // Whatever came of it: the same create afterwards makes the binding whole, and the same delete deletes it.
+        let created = after(end, with_two_policies());
+        if !is_whole(&created) {
+            found.push("a create afterwards does not make the binding whole".to_owned());
+        }
+        let deleted = after(end, deletes("sa"));
+        if deleted.roles.contains_key(ROLE) || is_there(&deleted, "sa") {
+            found.push("a delete afterwards leaves something".to_owned());
+        }
+        found
+    };
+    let raced = race_with_switches(state, &wishes, judge, most_switches);
+    (raced, halves.get())
+}
+
+pub(super) fn create_against_delete() -> Vec<String> {
+    let whole = after(&world(), with_two_policies());
+    let half = after_broken_delete("delete_role");
+    [whole, half].iter().flat_map(|state| create_against_delete_from(state, FEW_SWITCHES).0.complaints).collect()
+}
+
+#[test]
+fn create_against_delete_of_the_same_binding() {
+    let whole = after(&world(), with_two_policies());
+    let drifted = changed(&whole, |state| state.roles.get_mut(ROLE).unwrap().attached.clear());
+    for (name, state) in [("whole", whole), ("drifted", drifted)] {
+        let (raced, halves) = create_against_delete_from(&state, usize::MAX);
+        tell(&format!("create against delete, {name}"), &raced);
+        // A role that is made again between the last two writes of its delete loses the account: an API server cannot tie
+        // the delete of an account to a role. The same create again makes it.
+        assert!(halves <= 1, "{halves} ends with half a binding");
+    }
+}
+
+#[test]
+fn create_against_delete_after_a_delete_that_broke_off() {
+    for method in ["update_trust_policy", "detach_policy", "delete_role"] {
+        let (raced, halves) = create_against_delete_from(&after_broken_delete(method), FEW_SWITCHES);
+        tell(&format!("create against delete, broken off before {method}"), &raced);
+        assert!(halves <= 1, "{halves} ends with half a binding");
+    }
+}
+
+#[test]
+fn two_who_create_after_a_delete_that_broke_off() {
+    let wishes = [with_two_policies(), with_two_policies()];
+    let judge = |end: &SandboxState, done: &[bool]| match done.contains(&true) && !is_whole(end) {
+        true => vec!["a create is done, and the binding is not whole".to_owned()],
+        false => vec![],
+    };
+    let raced = race_with_switches(&after_broken_delete("delete_role"), &wishes, judge, FEW_SWITCHES);
+    tell("two creates after a delete that broke off", &raced);
 }
 
 /// Without a record of subjects and a second look, the last writer wins: some order loses a subject although both are done.

@@ -2,7 +2,8 @@
 //!
 //! Orders that differ only in calls that do not touch each other are the same order: sleep sets leave all but one of them
 //! out (Godefroid, "Partial-Order Methods for the Verification of Concurrent Systems", 1996, chapter 5). A writer that
-//! waits for time to pass goes on at once, and its next call then waits like any other: so a wait is as long as one likes.
+//! waits for a short time goes on at once, and its next call then waits like any other. A long wait is a turn of its own: it
+//! may end before or after any call of another writer, and time passes for all writers when it does.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -11,11 +12,18 @@ use std::time::Duration;
 use irsa_core::sandbox::{Call, SandboxState};
 use irsa_core::{Report, Result, Sandbox};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::{block_on, sandbox};
 
 /// A writer at work.
 pub(super) type Writer = Pin<Box<dyn Future<Output = Result<Report>>>>;
+
+/// The method of a turn in which a long wait ends.
+const WAIT: &str = "wait";
+
+/// Waits that are longer are turns of their own: those between the tries of one call are shorter.
+const LONG: Duration = Duration::from_secs(8);
 
 /// A call that may be next: the `nth` of its writer with this method and target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,11 +57,19 @@ impl Turn {
 
     fn is_free(&self) -> bool {
         let (reads, writes) = self.touches();
-        reads.is_empty() && writes.is_empty()
+        reads.is_empty() && writes.is_empty() && !self.is_wait()
+    }
+
+    /// Whether it is a long wait that ends: others may be too late then.
+    fn is_wait(&self) -> bool {
+        self.method == WAIT
     }
 
     /// Whether the order of the two makes no difference.
     fn commutes_with(&self, other: &Self) -> bool {
+        if self.is_wait() || other.is_wait() {
+            return false;
+        }
         let ((reads, writes), (their_reads, their_writes)) = (self.touches(), other.touches());
         let meet = |some: &[String], more: &[String]| some.iter().any(|part| more.contains(part));
         !meet(&writes, &their_reads) && !meet(&writes, &their_writes) && !meet(&reads, &their_writes)
@@ -91,6 +107,19 @@ impl Gate {
     fn waits(&self, writer: usize) -> bool {
         self.waiting.iter().any(|(turn, _)| turn.writer == writer)
     }
+
+    /// A writer waits for time to pass.
+    fn wait(&mut self, writer: usize) {
+        let what = (writer, WAIT, String::new());
+        let nth = self.seen.iter().filter(|known| **known == what).count();
+        self.seen.push(what);
+        self.waiting.push((Turn { writer, method: WAIT, target: String::new(), nth }, oneshot::channel().0));
+    }
+
+    /// Calls that were given up do not wait any more.
+    fn forget_given_up(&mut self) {
+        self.waiting.retain(|(turn, open)| turn.is_wait() || !open.is_closed());
+    }
 }
 
 /// What an exploration has seen.
@@ -109,13 +138,26 @@ pub(super) fn explore(
     state: &SandboxState,
     writers: impl Fn(&Sandbox) -> Vec<Writer>,
     disturb: impl Fn(&Sandbox),
+    check: impl FnMut(&Sandbox, &[Result<Report>]),
+) -> Explored {
+    explore_some(state, writers, disturb, check, usize::MAX)
+}
+
+/// The same of the orders in which the turn goes from a writer that could go on to another only so often.
+pub(super) fn explore_some(
+    state: &SandboxState,
+    writers: impl Fn(&Sandbox) -> Vec<Writer>,
+    disturb: impl Fn(&Sandbox),
     mut check: impl FnMut(&Sandbox, &[Result<Report>]),
+    most_switches: usize,
 ) -> Explored {
     let mut explored = Explored::default();
     let mut path: Vec<Choice> = Vec::new();
     loop {
+        // Waits between tries are jittered, and each path has to be the same every time.
+        fastrand::seed(0);
         let sandbox = sandbox(state);
-        let ended = block_on(run(&sandbox, writers(&sandbox), &disturb, &mut path));
+        let ended = block_on(run(&sandbox, writers(&sandbox), &disturb, (&mut path, most_switches)));
         if let Some(results) = ended {
             explored.orders += 1;
             let calls = sandbox.calls();
@@ -145,7 +187,7 @@ async fn run(
     sandbox: &Sandbox,
     mut writers: Vec<Writer>,
     disturb: &impl Fn(&Sandbox),
-    path: &mut Vec<Choice>,
+    (path, most_switches): (&mut Vec<Choice>, usize),
 ) -> Option<Vec<Result<Report>>> {
     let gate: Arc<Mutex<Gate>> = Arc::default();
     let arrivals = Arc::clone(&gate);
@@ -158,6 +200,7 @@ async fn run(
         results[index] = advance(&gate, index, &mut writers[index]).await;
     }
     let mut depth = 0;
+    let (mut last, mut switches) = (None, 0);
     loop {
         let enabled: Vec<Turn> = gate.lock().unwrap().waiting.iter().map(|(turn, _)| turn.clone()).collect();
         if enabled.is_empty() {
@@ -167,11 +210,23 @@ async fn run(
         let chosen = match enabled.iter().find(|turn| turn.is_free()) {
             Some(free) => free.clone(),
             None => {
+                let goes_on = last.filter(|last| enabled.iter().any(|turn| turn.writer == *last));
+                let mut turns = enabled;
+                if let Some(last) = goes_on {
+                    if switches >= most_switches {
+                        turns.retain(|turn| turn.writer == last);
+                    }
+                    // Where switches are counted, those who go on are tried first.
+                    turns.sort_by_key(|turn| most_switches < usize::MAX && turn.writer != last);
+                }
                 if depth == path.len() {
-                    path.push(choose(path.last(), enabled)?);
+                    path.push(choose(path.last(), turns)?);
                 }
                 depth += 1;
-                path[depth - 1].chosen.clone()
+                let chosen = path[depth - 1].chosen.clone();
+                switches += usize::from(goes_on.is_some_and(|last| last != chosen.writer));
+                last = Some(chosen.writer);
+                chosen
             }
         };
         let open = {
@@ -180,8 +235,19 @@ async fn run(
                 gate.waiting.iter().position(|(turn, _)| *turn == chosen).expect("the same path, the same calls");
             gate.waiting.swap_remove(index).1
         };
-        open.send(()).unwrap();
+        if !chosen.is_wait() {
+            open.send(()).unwrap();
+        }
+        let begun = Instant::now();
         results[chosen.writer] = advance(&gate, chosen.writer, &mut writers[chosen.writer]).await;
+        if begun.elapsed() > Duration::ZERO {
+            // Time has passed for the others too: some may be too late for the calls that they wait with.
+            for index in (0..writers.len()).filter(|index| *index != chosen.writer) {
+                if results[index].is_none() {
+                    results[index] = look(&gate, index, &mut writers[index]).await;
+                }
+            }
+        }
         disturb(sandbox);
         assert!(depth < 200, "writers keep each other busy without end");
     }
@@ -201,7 +267,7 @@ fn choose(last: Option<&Choice>, enabled: Vec<Turn>) -> Option<Choice> {
     Some(Choice { chosen, left, tried: Vec::new(), asleep })
 }
 
-/// Lets a writer go on until one of its calls waits, or it ends. Time passes meanwhile.
+/// Lets a writer go on until one of its calls waits, it waits for long, or it ends. Time passes meanwhile.
 async fn advance(gate: &Mutex<Gate>, index: usize, writer: &mut Writer) -> Option<Result<Report>> {
     let step = std::future::poll_fn(|context| {
         gate.lock().unwrap().writer = index;
@@ -211,5 +277,32 @@ async fn advance(gate: &Mutex<Gate>, index: usize, writer: &mut Writer) -> Optio
             std::task::Poll::Pending => std::task::Poll::Pending,
         }
     });
-    tokio::time::timeout(Duration::from_secs(3600), step).await.expect("a writer waits for what never comes")
+    let result = tokio::time::timeout(LONG, step).await;
+    let mut gate = gate.lock().unwrap();
+    gate.forget_given_up();
+    match result {
+        Ok(result) => result,
+        Err(_) => {
+            gate.wait(index);
+            None
+        }
+    }
+}
+
+/// Lets a writer see that time has passed.
+async fn look(gate: &Mutex<Gate>, index: usize, writer: &mut Writer) -> Option<Result<Report>> {
+    gate.lock().unwrap().writer = index;
+    let result = match futures::poll!(writer.as_mut()) {
+        std::task::Poll::Ready(result) => Some(result),
+        std::task::Poll::Pending => None,
+    };
+    let waits = {
+        let mut gate = gate.lock().unwrap();
+        gate.forget_given_up();
+        gate.waits(index)
+    };
+    match result {
+        None if !waits => advance(gate, index, writer).await,
+        result => result,
+    }
 }

@@ -1,22 +1,24 @@
 //! One step: one write, repeated where IAM is not ready, and checked where IAM has no compare-and-swap.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use backon::BackoffBuilder;
+use tokio::time::Instant;
 
-use super::Context;
+use super::current::{MAX_WAITS, deleted_meanwhile, role_now};
 use super::stored::{check_provider, check_role};
+use super::{Context, deletion};
 use crate::backend::{
     Difference, DryRun, NewRole, NewServiceAccount, OidcProvider, Precondition, Role, ServiceAccount,
     changed_by_admission,
 };
-use crate::binding::{OWN_PREFIX, ROLE_ARN_ANNOTATION};
+use crate::binding::ROLE_ARN_ANNOTATION;
 use crate::error::{ConflictReason, Error, ErrorKind, Result};
 use crate::invariants::Invariant;
 use crate::name::{Audience, ClusterRef, Namespace, RoleName, ServiceAccountRef};
 use crate::observe::namespace_terminating;
-use crate::ownership::{DELETING, Member, ORIGIN_TAG, OWNER_TAG, Ownership};
-use crate::plan::{Condemned, Step, TrustStep};
+use crate::ownership::{Member, OWNER_TAG, Ownership};
+use crate::plan::{Step, TrustStep};
 use crate::report::{Warning, WarningId};
 use crate::retry::{pause, until_consistent, waits};
 use crate::service_account::{self, Release};
@@ -33,11 +35,10 @@ pub(super) struct Done {
     pub(super) found: Option<Box<ServiceAccount>>,
     /// Something else than was asked for is stored.
     pub(super) altered: Option<Error>,
+    /// Until when the steps of a delete may go on.
+    pub(super) deadline: Option<Instant>,
     pub(super) warnings: Vec<Warning>,
 }
-
-/// How often a read is repeated that does not show our own write yet.
-const MOST_WAITS: usize = 5;
 
 /// How often a write that collides with other writers is repeated.
 const MOST_REPEATS: usize = 10;
@@ -79,7 +80,11 @@ pub(super) async fn run_step(context: &Context<'_>, step: &Step) -> Result<Done>
             let role = role()?;
             until_consistent(fresh, || iam.untag_role(role, keys)).await?
         }
-        Step::Condemn(expected) => condemn(context, role()?, expected).await?,
+        Step::BeginDelete(expected) => {
+            let deadline = deletion::begin(context, role()?, expected).await?;
+            return Ok(Done { made: true, deadline: Some(deadline), ..Done::default() });
+        }
+        Step::UndoDelete(expected) => deletion::undo(context, role()?, expected).await?,
         Step::AttachPolicy(arn) => {
             let role = role()?;
             until_consistent(fresh, || iam.attach_policy(role, arn)).await?
@@ -135,7 +140,7 @@ async fn apply_account(context: &Context<'_>, cluster: &ClusterRef, account: &Ne
     let force = context.plan.force;
     let mut wanted = NewServiceAccount { precondition, ..account.clone() };
     let (mut found, mut wait) = (None, None);
-    let mut waits = waits().with_max_times(MOST_WAITS).build();
+    let mut waits = waits().with_max_times(MAX_WAITS).build();
     loop {
         if let Some(wait) = wait {
             pause(wait, "the service account was changed by others").await;
@@ -257,7 +262,7 @@ fn tags_refused(new: &NewRole, error: &Error) -> bool {
 /// writer's, and the next run decides.
 async fn accept_own(context: &Context<'_>, new: &NewRole, error: Error) -> Result<Done> {
     let name = new.arn.name();
-    let mut waits = waits().with_max_times(MOST_WAITS).build();
+    let mut waits = waits().with_max_times(MAX_WAITS).build();
     let there = loop {
         match (role_now(context, name).await?, waits.next()) {
             // It is not seen everywhere yet.
@@ -277,61 +282,6 @@ async fn accept_own(context: &Context<'_>, new: &NewRole, error: Error) -> Resul
             .with_source(error)
             .with_hint("run the same command again: it goes on from what is there")),
     }
-}
-
-/// Marks a role as going, and then makes sure that it is as it was read. Who adds a subject writes its tag first and looks
-/// for the mark afterwards: so of two who meet, at least one sees the other.
-async fn condemn(context: &Context<'_>, name: &RoleName, expected: &Condemned) -> Result<()> {
-    let iam = context.backends.iam.as_ref();
-    let mark = BTreeMap::from([(ORIGIN_TAG.to_owned(), DELETING.to_owned())]);
-    until_consistent(false, || iam.tag_role(name, &mark)).await?;
-    let role = read_marked(context, name).await?;
-    let own = |tags: &BTreeMap<String, String>| -> BTreeMap<String, String> {
-        let own = tags.iter().filter(|(key, _)| key.starts_with(OWN_PREFIX) && *key != ORIGIN_TAG);
-        own.map(|(key, value)| (key.clone(), value.clone())).collect()
-    };
-    let trust = TrustPolicy::from_stored(&role.trust_policy)?;
-    if role.id == expected.role_id && own(&role.tags) == own(&expected.tags) && trust == expected.trust {
-        return Ok(());
-    }
-    // Somebody else has a part in it now: it stays, and the next run sees what is there.
-    match expected.tags.get(ORIGIN_TAG) {
-        Some(origin) if role.id == expected.role_id => {
-            let before = BTreeMap::from([(ORIGIN_TAG.to_owned(), origin.clone())]);
-            until_consistent(false, || iam.tag_role(name, &before)).await?;
-        }
-        _ => {
-            let mark = BTreeSet::from([ORIGIN_TAG.to_owned()]);
-            until_consistent(false, || iam.untag_role(name, &mark)).await?;
-        }
-    }
-    Err(Error::new(ErrorKind::Conflict, format!("role {name} was changed by others at the same time"))
-        .with_cause("its tags or its trust policy are not what they were when the delete was planned")
-        .with_hint("run the same command again: it goes by what is there now"))
-}
-
-/// The role, once IAM shows the mark that was just written; after a few tries as it is.
-async fn read_marked(context: &Context<'_>, name: &RoleName) -> Result<Role> {
-    let mut waits = waits().with_max_times(MOST_WAITS).build();
-    loop {
-        let Some(role) = role_now(context, name).await? else { return Err(deleted_meanwhile(name)) };
-        match waits.next() {
-            Some(wait) if !Ownership::from_tags(&role.tags).deleting => {
-                pause(wait, "the tags of the role are not visible yet").await;
-            }
-            _ => return Ok(role),
-        }
-    }
-}
-
-async fn role_now(context: &Context<'_>, name: &RoleName) -> Result<Option<Role>> {
-    until_consistent(false, || context.backends.iam.role(name)).await
-}
-
-fn deleted_meanwhile(name: &RoleName) -> Error {
-    Error::new(ErrorKind::NotFound, format!("role {name} was deleted in the meantime"))
-        .with_code("NoSuchEntity")
-        .with_hint("run the same command again: it makes the role anew")
 }
 
 /// Writes the trust policy, then reads trust and tags again and writes again until they agree: IAM has no compare-and-swap
@@ -381,11 +331,11 @@ struct Seen {
 
 /// What stands after a write. While IAM still shows the state before our own writes, it is asked again, a few times.
 async fn read_back(context: &Context<'_>, name: &RoleName, step: &TrustStep, written: &TrustPolicy) -> Result<Seen> {
-    let mut waits = waits().with_max_times(MOST_WAITS).build();
+    let mut waits = waits().with_max_times(MAX_WAITS).build();
     loop {
         let Some(role) = role_now(context, name).await? else { return Err(deleted_meanwhile(name)) };
         let ownership = Ownership::from_tags(&role.tags);
-        if ownership.deleting && !step.derivation.joining.is_empty() {
+        if ownership.deletion.is_some() && !step.derivation.joining.is_empty() {
             return Err(Error::new(ErrorKind::Conflict, format!("role {name} is being deleted by somebody else"))
                 .with_hint("run the same command again when the delete has ended"));
         }

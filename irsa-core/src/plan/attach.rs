@@ -73,7 +73,7 @@ fn verified(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &Obse
     let adopted = request.adopt && !role.ownership.is_owned();
     let managed = adopted || role.ownership.records(&goal.first);
     let asks = !request.binding.trust_statements.is_empty() || !has_all(request, goal, role);
-    if managed || asks {
+    if managed || asks || role.ownership.deletion.is_some() {
         return Ok(None);
     }
     let mut warnings = Vec::new();

@@ -9,6 +9,7 @@ use super::managed::Managed;
 use super::permissions::{PolicyChanges, settings};
 use super::replaced::Replaced;
 use super::standing::{Standing, check_ownership, check_path, check_set, managed_elsewhere};
+use super::undo_delete::{self, undo_delete};
 use super::{Plan, Step, TrustStep, accounts, attach, findings, limits, prerequisites, tags_to_write};
 use crate::backend::NewRole;
 use crate::error::{Error, ErrorKind, Result};
@@ -127,15 +128,26 @@ fn update(
     plan: &mut Plan,
 ) -> Result<()> {
     let binding = &request.binding;
+    let undone = undo_delete(role);
     let standing = match check_ownership(request, goal, role) {
         Err(error) if error.kind() == ErrorKind::NotOwned => {
-            let fits = || -> Result<bool> { Ok(replaced.deleted.is_empty() && fits(request, observed, goal, role)?) };
+            let fits = || -> Result<bool> {
+                Ok(undone.is_none() && replaced.deleted.is_empty() && fits(request, observed, goal, role)?)
+            };
             return if plan.is_empty() && fits()? { leave(request, goal, role, plan) } else { Err(error) };
         }
         standing => standing?,
     };
     check_path(request, role)?;
     check_set(request, role)?;
+    let role = match &undone {
+        Some((undo, as_undone)) => {
+            plan.then(vec![undo.clone()]);
+            plan.warnings.push(undo_delete::warning(role));
+            as_undone
+        }
+        None => role,
+    };
     let adopted = standing == Standing::ToAdopt || (request.adopt && role.ownership.origin == Some(Origin::Adopted));
     // Adoption adds and never removes, also when the same command runs again.
     let exact = binding.exact && !adopted;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::accounts::released;
-use super::{Condemned, Plan, Step, TrustStep, findings};
+use super::{Plan, RoleSnapshot, Step, TrustStep, findings};
 use crate::binding::OWN_PREFIX;
 use crate::cluster_identity::ClusterId;
 use crate::error::{Error, ErrorKind, Result};
@@ -323,8 +323,9 @@ fn leave_others(
         }
     }
     // A delete that broke off, or met a subject that joined, may have left the role marked as going.
-    if role.ownership.deleting {
-        plan.then(vec![Step::TagRole(created())]);
+    if let Some(mark) = &role.ownership.deletion {
+        let origin = mark.origin.unwrap_or(Origin::Created).as_str().to_owned();
+        plan.then(vec![Step::TagRole(BTreeMap::from([(ORIGIN_TAG.to_owned(), origin)]))]);
     }
     // A run that broke off may have left the owner with the tag of a further subject too.
     struck.extend(Ownership::from_tags(&tags).owner_tag_key());
@@ -336,10 +337,6 @@ fn leave_others(
     let policy = derive(&role.trust, &Ownership::from_tags(&tags), derivation)?.policy;
     update_trust(role, &policy, derivation, plan);
     Ok(())
-}
-
-fn created() -> BTreeMap<String, String> {
-    BTreeMap::from([(ORIGIN_TAG.to_owned(), Origin::Created.as_str().to_owned())])
 }
 
 /// The role goes with all that is on it. Nobody is let in any more before the policies go: a managed one may deny. Accounts
@@ -365,8 +362,7 @@ fn go(
         plan.then(vec![Step::TagRole(owner)]);
     }
     if Invariant::DeletionMark.is_enforced() {
-        let (role_id, trust) = (role.role.id.clone(), role.trust.clone());
-        plan.then(vec![Step::Condemn(Box::new(Condemned { role_id, trust, tags }))]);
+        plan.then(vec![Step::BeginDelete(Box::new(RoleSnapshot { tags, ..RoleSnapshot::of(role) }))]);
     }
     if role.attached.len() + role.inline.len() > 1 {
         let everybody = role.ownership.members();

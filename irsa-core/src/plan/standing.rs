@@ -31,11 +31,6 @@ pub(super) enum Standing {
 pub(super) fn check_ownership(request: &Request, goal: &Goal<'_>, role: &ObservedRole) -> Result<Standing> {
     let name = role.role.arn.name();
     let ownership = &role.ownership;
-    if ownership.deleting && ownership.records(&goal.first) {
-        return Err(Error::new(ErrorKind::Conflict, format!("role {name} is being deleted"))
-            .with_cause("a delete has begun to take it away, and has not ended or broke off")
-            .with_hint(Hint::FinishDelete));
-    }
     if ownership.is_owner(&goal.first) || (ownership.is_owned() && !Invariant::Owner.is_enforced()) {
         return Ok(Standing::Owned);
     }

@@ -8,6 +8,7 @@ use super::Plan;
 use crate::backend::{NewRole, NewServiceAccount, OidcProvider, Role, RoleSettings, ServiceAccount};
 use crate::document::PolicyDocument;
 use crate::name::{Audience, ClusterRef, InlinePolicyName, Namespace, PolicyArn, ProviderArn, ServiceAccountRef};
+use crate::observe::ObservedRole;
 use crate::ownership::{DELETING, Member, ORIGIN_TAG, Ownership};
 use crate::report::{Action, Outcome, StepReport};
 use crate::service_account::Release;
@@ -37,12 +38,18 @@ impl TrustStep {
     }
 }
 
-/// What must still hold of a role when it is deleted: it is the one that was read, and nobody else has a part in it.
+/// A role as it was read: the steps that begin and undo a delete refuse a role that has changed since.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Condemned {
+pub(crate) struct RoleSnapshot {
     pub(crate) role_id: String,
     pub(crate) trust: TrustPolicy,
     pub(crate) tags: BTreeMap<String, String>,
+}
+
+impl RoleSnapshot {
+    pub(crate) fn of(role: &ObservedRole) -> Self {
+        Self { role_id: role.role.id.clone(), trust: role.trust.clone(), tags: role.role.tags.clone() }
+    }
 }
 
 /// One write.
@@ -64,8 +71,10 @@ pub(crate) enum Step {
     PutBoundary(PolicyArn),
     TagRole(BTreeMap<String, String>),
     UntagRole(BTreeSet<String>),
-    /// Marks the role as going, then makes sure that nobody has joined it.
-    Condemn(Box<Condemned>),
+    /// Marks the role as being deleted, then makes sure that nobody has joined it.
+    BeginDelete(Box<RoleSnapshot>),
+    /// Waits until a delete that has begun cannot go on any more, then removes its mark.
+    UndoDelete(Box<RoleSnapshot>),
     AttachPolicy(PolicyArn),
     DetachPolicy(PolicyArn),
     PutInlinePolicy {
@@ -107,7 +116,7 @@ impl Step {
             Self::UpdateTrust(_) => Action::UpdateTrustPolicy,
             Self::UpdateRole(_) => Action::UpdateRole,
             Self::PutBoundary(_) => Action::PutPermissionsBoundary,
-            Self::TagRole(_) | Self::Condemn(_) => Action::TagRole,
+            Self::TagRole(_) | Self::BeginDelete(_) | Self::UndoDelete(_) => Action::TagRole,
             Self::UntagRole(_) => Action::UntagRole,
             Self::AttachPolicy(_) => Action::AttachPolicy,
             Self::DetachPolicy(_) => Action::DetachPolicy,
@@ -192,7 +201,11 @@ impl Step {
                 let before = was.map(|role| written_over(&role.tags, tags)).filter(|before| !before.is_empty());
                 Some(with_before(json!({"tags": tags}), before.map(|before| json!({"tags": before}))))
             }
-            Self::Condemn(_) => Some(json!({"tags": {ORIGIN_TAG: DELETING}})),
+            Self::BeginDelete(_) => Some(json!({"tags": {ORIGIN_TAG: DELETING}})),
+            Self::UndoDelete(role) => {
+                let origin = Ownership::from_tags(&role.tags).deletion.and_then(|mark| mark.origin);
+                Some(json!({"tags": {ORIGIN_TAG: origin}, "before": {"tags": {ORIGIN_TAG: DELETING}}}))
+            }
             Self::UntagRole(keys) => Some(json!({"keys": keys})),
             Self::PutInlinePolicy { document, before: None, .. } => Some(json!({"document": document.as_value()})),
             Self::PutInlinePolicy { document, before: Some(before), .. } => {
