@@ -91,6 +91,13 @@ def settings(seen: Seen) -> None:
     seen.iam.put_role_permissions_boundary(RoleName=seen.role, PermissionsBoundary=S3)
 
 
+def broken_off_delete(seen: Seen) -> None:
+    """What a delete leaves that ended long ago, between its policies."""
+    seen.iam.tag_role(RoleName=seen.role, Tags=[{"Key": ORIGIN, "Value": "deleting:created:1764540000:5f"}])
+    trust(lose_subject)(seen)
+    seen.iam.detach_role_policy(RoleName=seen.role, PolicyArn=S3)
+
+
 STATES: dict[str, Callable[[Seen], None]] = {
     "account deleted": delete_account,
     "both accounts deleted": one_after_the_other(delete_account, lambda seen: delete_account(seen.other("worker"))),
@@ -108,6 +115,7 @@ STATES: dict[str, Callable[[Seen], None]] = {
     "record of a subject lost": untag(SUBJECT),
     "tag of the user removed": untag("team"),
     "role deleted": delete_role,
+    "delete broke off": broken_off_delete,
     "namespace made anew": remake_namespace,
     "all gone but the namespace": one_after_the_other(delete_role, remake_namespace),
 }

@@ -1,5 +1,7 @@
 //! What other actors do while a command runs: people, controllers, other tools, other runs of irsa.
 
+use std::time::Duration;
+
 use irsa_core::name::{ClusterRef, PolicyArn, RoleName};
 use irsa_core::sandbox::{ClusterState, Denial, RoleState, SandboxState, ServiceAccountState};
 use irsa_core::{IrsaBinding, ROLE_ARN_ANNOTATION, Request, Sandbox};
@@ -61,10 +63,13 @@ impl Other {
     }
 }
 
+/// How long another run lasts at most: one that waits until a delete is over does nothing in the middle of it.
+const MAX_DURATION: Duration = Duration::from_secs(3);
+
 /// A whole command by another process, with a clock of its own.
 fn by_another_run(sandbox: &Sandbox, wish: &Wish) {
     let copy = super::sandbox(&sandbox.state().unwrap());
-    let run = || super::block_on(wish.run(&copy)).is_ok();
+    let run = || super::block_on(async { tokio::time::timeout(MAX_DURATION, wish.run(&copy)).await.is_ok() });
     std::thread::scope(|scope| scope.spawn(run).join()).unwrap();
     let after = copy.state().unwrap();
     let edited = sandbox.edit(|state| {

@@ -31,6 +31,9 @@ const TERM: Duration = Duration::from_secs(20);
 /// How much longer others wait: for a request that was sent within the term and arrives after it.
 const MARGIN: Duration = Duration::from_secs(5);
 
+/// When a run that waits looks whether the other has ended.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+
 /// A mark or tag that is older than this by the clock is not waited for. Clocks may differ by less than that: AWS refuses
 /// requests that are signed more than five minutes off (IAM user guide, "Signature Version 4").
 const OLD: Duration = Duration::from_secs(600);
@@ -45,7 +48,8 @@ pub(super) async fn begin(context: &Context<'_>, name: &RoleName, expected: &Rol
     let left_over = reinstated_tags(&expected.tags);
     if !left_over.is_empty() {
         // Somebody reinstates the role, or broke off in between.
-        wait_until_over(context, left_over.values().filter_map(|since| since.parse().ok()).max()).await;
+        let since = left_over.values().filter_map(|since| since.parse().ok()).max();
+        wait_until_over(context, name, &expected, since).await?;
         untag(context, name, left_over.keys().cloned().collect()).await?;
         expected.tags.retain(|key, _| !left_over.contains_key(key));
     }
@@ -72,7 +76,7 @@ pub(super) async fn begin(context: &Context<'_>, name: &RoleName, expected: &Rol
 pub(super) async fn undo(context: &Context<'_>, name: &RoleName, expected: &RoleSnapshot) -> Result<()> {
     let Some(mark) = Ownership::from_tags(&expected.tags).deletion else { return Ok(()) };
     if Invariant::DeletionAwaited.is_enforced() {
-        wait_until_over(context, Some(mark.since)).await;
+        wait_until_over(context, name, expected, Some(mark.since)).await?;
     }
     let deadline = Instant::now() + TERM;
     match tokio::time::timeout_at(deadline, undo_in_time(context, name, (expected, &mark))).await {
@@ -189,14 +193,28 @@ async fn write_mark(context: &Context<'_>, name: &RoleName, mark: &DeletionMark)
 }
 
 /// Waits until whoever wrote a mark or tag at this time, in seconds since the epoch, may not go on any more.
-async fn wait_until_over(context: &Context<'_>, since: Option<u64>) {
-    let age = since.map(|since| seconds_now().saturating_sub(since));
-    if age.is_none_or(|age| age < OLD.as_secs()) {
-        // Not a part of the time that the binding has from its first write.
-        context.waited.begin();
-        pause(TERM + MARGIN, "another run has begun to delete or to restore the role, and may still be at it").await;
-        context.waited.end();
+///
+/// # Errors
+/// `NotFound` or `Conflict` once the role is seen to be gone or marked otherwise: a delete mostly ends soon.
+async fn wait_until_over(
+    context: &Context<'_>,
+    name: &RoleName,
+    expected: &RoleSnapshot,
+    since: Option<u64>,
+) -> Result<()> {
+    if since.is_some_and(|since| seconds_now().saturating_sub(since) >= OLD.as_secs()) {
+        return Ok(());
     }
+    // Not a part of the time that the binding has from its first write.
+    context.waited.begin();
+    pause(FIRST_LOOK, "another run has begun to delete or to restore the role, and may still be at it").await;
+    let role = role_now(context, name).await?.ok_or_else(|| deleted_meanwhile(name))?;
+    if role.id != expected.role_id || role.tags.get(ORIGIN_TAG) != expected.tags.get(ORIGIN_TAG) {
+        return Err(changed_meanwhile(name));
+    }
+    pause(TERM + MARGIN - FIRST_LOOK, "another run has not ended its delete of the role").await;
+    context.waited.end();
+    Ok(())
 }
 
 /// The role, once a write of ours is seen; after a few tries as it is.
