@@ -54,14 +54,15 @@ pub(super) struct Raced {
 /// Explores, and checks of each end that whoever says that it is done has it, and that the same commands, one after the
 /// other, then finish the work. Each end is looked at once.
 fn race(state: &SandboxState, wishes: &[Request], kept: impl Fn(&SandboxState, &[bool]) -> Vec<String>) -> Raced {
-    race_with_switches(state, wishes, kept, usize::MAX)
+    let done = |results: &[Result<Report>]| -> Vec<bool> { results.iter().map(Result::is_ok).collect() };
+    race_with_switches(state, wishes, |end, results| kept(end, &done(results)), usize::MAX)
 }
 
 /// The same of the orders with few [switches](explore_some).
 fn race_with_switches(
     state: &SandboxState,
     wishes: &[Request],
-    kept: impl Fn(&SandboxState, &[bool]) -> Vec<String>,
+    kept: impl Fn(&SandboxState, &[Result<Report>]) -> Vec<String>,
     most_switches: usize,
 ) -> Raced {
     let mut seen: BTreeSet<String> = BTreeSet::new();
@@ -76,7 +77,7 @@ fn race_with_switches(
             if !seen.insert(format!("{done:?} {}", serde_json::to_string(&meaning(&end)).unwrap())) {
                 return;
             }
-            let mut found = kept(&end, &done);
+            let mut found = kept(&end, results);
             for (wish, _) in wishes.iter().zip(&done).filter(|(_, done)| !**done) {
                 let again = block_on(Wish::from(wish.clone()).run(sandbox));
                 if let Err(error) = &again
@@ -225,27 +226,33 @@ fn after_broken_delete(method: &'static str) -> SandboxState {
     sandbox.state().unwrap()
 }
 
-/// Whether the binding is there with all that its create asks for, and no delete is in the way.
-fn is_whole(state: &SandboxState) -> bool {
-    let complete = state.roles.get(ROLE).is_some_and(|role| {
-        role.attached.len() == 1 && role.inline.len() == 1 && role.tags["irsa.gen3.org/origin"] == "created"
-    });
+/// Whether the binding is there with all that its create asks for.
+fn works(state: &SandboxState) -> bool {
+    let complete = state.roles.get(ROLE).is_some_and(|role| role.attached.len() == 1 && role.inline.len() == 1);
     complete && is_there(state, "sa")
+}
+
+/// The same, and no mark of a delete is on the role.
+fn is_whole(state: &SandboxState) -> bool {
+    works(state) && state.roles[ROLE].tags["irsa.gen3.org/origin"] == "created"
 }
 
 /// A create against a delete of the same binding.
 fn create_against_delete_from(state: &SandboxState) -> (Raced, usize) {
     let halves = Cell::new(0);
     let wishes = [with_two_policies(), deletes("sa")];
-    let judge = |end: &SandboxState, done: &[bool]| {
+    let judge = |end: &SandboxState, results: &[Result<Report>]| {
+        let done: Vec<bool> = results.iter().map(Result::is_ok).collect();
+        let begun = results[1].as_ref().is_err_and(|error| error.report().is_some_and(|report| report.changed));
         let gone = !end.roles.contains_key(ROLE) && !is_there(end, "sa");
         let mut found = Vec::new();
         // Both done is one after the other: the binding is whole, or nothing is left of it.
         if done == [true, true] && !gone && !is_whole(end) {
             halves.set(halves.get() + 1);
         }
-        if done == [true, false] && !is_whole(end) {
-            found.push("the create is done and the delete is not, but the binding is not whole".to_owned());
+        // A delete that was refused half-way leaves a half, and says so. One that gave up may leave the mark that it found.
+        if done == [true, false] && !begun && !works(end) {
+            found.push("the create is done and the delete did nothing, but the binding does not work".to_owned());
         }
         if done == [false, true] && !gone {
             found.push("the delete is done and the create is not, but something is left".to_owned());
@@ -296,10 +303,11 @@ fn create_against_delete_after_a_delete_that_broke_off() {
 #[test]
 fn two_who_create_after_a_delete_that_broke_off() {
     let wishes = [with_two_policies(), with_two_policies()];
-    let judge = |end: &SandboxState, done: &[bool]| match done.contains(&true) && !is_whole(end) {
-        true => vec!["a create is done, and the binding is not whole".to_owned()],
-        false => vec![],
-    };
+    let judge =
+        |end: &SandboxState, results: &[Result<Report>]| match results.iter().any(Result::is_ok) && !is_whole(end) {
+            true => vec!["a create is done, and the binding is not whole".to_owned()],
+            false => vec![],
+        };
     let raced = race_with_switches(&after_broken_delete("delete_role"), &wishes, judge, FEW_SWITCHES);
     tell("two creates after a delete that broke off", &raced);
 }

@@ -108,6 +108,11 @@ impl Gate {
         self.waiting.iter().any(|(turn, _)| turn.writer == writer)
     }
 
+    /// Whether a call of a writer waits.
+    fn calls(&self, writer: usize) -> bool {
+        self.waiting.iter().any(|(turn, _)| turn.writer == writer && !turn.is_wait())
+    }
+
     /// A writer waits for time to pass.
     fn wait(&mut self, writer: usize) {
         let what = (writer, WAIT, String::new());
@@ -299,6 +304,10 @@ async fn look(gate: &Mutex<Gate>, index: usize, writer: &mut Writer) -> Option<R
     let waits = {
         let mut gate = gate.lock().unwrap();
         gate.forget_given_up();
+        // Its long wait is over as well.
+        if result.is_some() || gate.calls(index) {
+            gate.waiting.retain(|(turn, _)| turn.writer != index || !turn.is_wait());
+        }
         gate.waits(index)
     };
     match result {

@@ -61,12 +61,19 @@ pub(super) async fn begin(context: &Context<'_>, name: &RoleName, expected: &Rol
         return Ok(deadline);
     }
     // Somebody else has a part in it now: it stays, and the next run sees what is there.
-    match expected.tags.get(ORIGIN_TAG) {
-        Some(origin) if role.id == expected.role_id => {
-            let before = BTreeMap::from([(ORIGIN_TAG.to_owned(), origin.clone())]);
-            until_consistent(false, || context.backends.iam.tag_role(name, &before)).await?;
+    if is_marked(&role, &mark) {
+        let before = match reinstated_tags(&role.tags).is_empty() {
+            true => expected.tags.get(ORIGIN_TAG).cloned(),
+            // The other run removes the mark that was there before this one.
+            false => mark.origin.map(|origin| origin.as_str().to_owned()),
+        };
+        match before.filter(|_| role.id == expected.role_id) {
+            Some(origin) => {
+                let before = BTreeMap::from([(ORIGIN_TAG.to_owned(), origin)]);
+                until_consistent(false, || context.backends.iam.tag_role(name, &before)).await?;
+            }
+            None => untag(context, name, BTreeSet::from([ORIGIN_TAG.to_owned()])).await?,
         }
-        _ => untag(context, name, BTreeSet::from([ORIGIN_TAG.to_owned()])).await?,
     }
     Err(changed_meanwhile(name))
 }
