@@ -22,6 +22,7 @@ const IRSA_CORE: Layers = Layers {
         &["error"],
         &["tolerance"],
         &["backend", "document", "input", "proxy"],
+        &["transport"],
         &["aws", "cluster_identity", "rate_limit", "retry"],
         &["kube", "ownership"],
         &["naming", "trust"],

@@ -53,10 +53,11 @@ pub use self::eks_token::EksTokenSource;
 pub use self::http::HttpOptions;
 pub use self::profiles::Profiles;
 use self::retries::LoggedRetries;
-pub use self::tls::{CaBundle, UNTRUSTED_CERTIFICATE};
+pub use self::tls::CaBundle;
 use crate::connection_limit::ConnectionLimit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Partition, Region};
+pub use crate::transport::tls::UNTRUSTED_CERTIFICATE;
 
 /// EKS, STS and IAM through the AWS SDK.
 ///
@@ -155,7 +156,7 @@ fn completed(config: &SdkConfig) -> SdkConfig {
         shared.set_behavior_version(Some(BehaviorVersion::latest()));
     }
     if config.http_client().is_none() {
-        shared.set_http_client(HttpOptions::new().client());
+        shared.set_http_client(Some(HttpOptions::new().client()));
     }
     shared.build()
 }
@@ -167,7 +168,7 @@ const ATTEMPT: Duration = Duration::from_secs(30);
 /// attempt of a call. Whatever it is given afterwards counts.
 ///
 /// Nothing is read until [`load`](aws_config::ConfigLoader::load) is called: that reads the environment and the profile,
-/// where the caller has not set something. `AWS_CA_BUNDLE` and `ca_bundle` of a profile are not read: see
+/// where the caller has not set something. Proxies, `AWS_CA_BUNDLE` and `ca_bundle` of a profile are not read: see
 /// [`config_loader_with`].
 pub fn config_loader() -> aws_config::ConfigLoader {
     config_loader_with(&HttpOptions::new())
@@ -176,9 +177,5 @@ pub fn config_loader() -> aws_config::ConfigLoader {
 /// The same, with an HTTP client of these options.
 pub fn config_loader_with(http: &HttpOptions) -> aws_config::ConfigLoader {
     let limits = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build();
-    let loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(limits);
-    match http.client() {
-        Some(client) => loader.http_client(client),
-        None => loader,
-    }
+    aws_config::defaults(BehaviorVersion::latest()).timeout_config(limits).http_client(http.client())
 }

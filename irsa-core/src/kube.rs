@@ -17,17 +17,14 @@ mod conversations;
 mod defect;
 mod eks;
 mod eks_plugin;
-mod error_chain;
 #[cfg(test)]
 mod fake;
 pub mod kubeconfig;
 mod message;
 mod pem;
 mod plugin;
-mod pool;
 mod refusal;
 mod token;
-mod tunnel;
 mod warning;
 
 use std::fmt;

@@ -81,7 +81,7 @@ mod ownership;
 mod permissions;
 mod plan;
 mod provider;
-#[cfg(feature = "kube")]
+#[cfg(any(feature = "aws", feature = "kube"))]
 mod proxy;
 mod rate_limit;
 mod report;
@@ -96,6 +96,8 @@ mod status;
 mod test_server;
 mod text;
 mod tolerance;
+#[cfg(any(feature = "aws", feature = "kube"))]
+mod transport;
 pub mod trust;
 #[cfg(any(feature = "aws", feature = "kube"))]
 mod url;
@@ -121,7 +123,7 @@ pub use self::naming::Convention;
 pub use self::ownership::Origin;
 pub use self::permissions::{Command, Holder, Permissions, Scope, permissions};
 pub use self::plan::Plan;
-#[cfg(feature = "kube")]
+#[cfg(any(feature = "aws", feature = "kube"))]
 pub use self::proxy::ProxySettings;
 pub use self::report::{Action, Outcome, Report, StepReport, Undeclared, Warning, WarningId};
 pub use self::request::{Request, Verb};

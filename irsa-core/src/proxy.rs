@@ -4,7 +4,7 @@
 //! `golang.org/x/net/http/httpproxy`.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use http::{HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
@@ -17,8 +17,8 @@ use crate::text::shown;
 ///
 /// `HTTPS_PROXY` is for URLs that begin with `https://`, `HTTP_PROXY` for `http://`; a name in upper case wins over the
 /// same name in lower case. A proxy is `[SCHEME://][USER:PASSWORD@]HOST[:PORT]` with the scheme `http` (the default),
-/// `https` or `socks5`. `localhost` and loopback addresses are never reached through a proxy. `NO_PROXY` lists what else
-/// is not, separated by commas: `*` (everything), `example.com` (it and all hosts below it), `.example.com` (only those
+/// `https` or `socks5`. `localhost`, loopback and link-local addresses are never reached through a proxy, nor are the
+/// metadata services of EC2, ECS and EKS, which give credentials. `NO_PROXY` lists what else is not, separated by commas: `*` (everything), `example.com` (it and all hosts below it), `.example.com` (only those
 /// below it), an address, a network such as `10.0.0.0/8`; a host or an address may end in `:PORT`.
 ///
 /// Nothing in it is printed: a URL may hold a password.
@@ -75,9 +75,21 @@ impl ProxySettings {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
         let address = host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
         host == "localhost"
-            || address.is_some_and(|address| address.is_loopback())
+            || address.is_some_and(is_of_this_machine)
             || self.bypasses.iter().any(|bypass| bypass.covers(&host, address, port))
     }
+}
+
+/// Whether an address means this machine, or the services beside it that give its credentials: the answer of a proxy would
+/// be about the proxy's machine.
+fn is_of_this_machine(address: IpAddr) -> bool {
+    /// EC2 has `fd00:ec2::254`, EKS Pod Identity `fd00:ec2::23`.
+    const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0);
+    let is_link_local = match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    address.is_loopback() || is_link_local || contains(METADATA.into(), 32, address)
 }
 
 impl fmt::Debug for ProxySettings {
@@ -267,6 +279,11 @@ impl ProxyAddress {
         }
     }
 
+    /// Whether requests for a server are given to the proxy itself: those without TLS, where it speaks HTTP.
+    pub(crate) fn forwards(&self, server: &Uri) -> bool {
+        self.scheme != ProxyScheme::Socks5 && server.scheme_str() == Some("http")
+    }
+
     /// The value of `Proxy-Authorization`, where there are credentials.
     pub(crate) fn basic_auth(&self) -> Option<HeaderValue> {
         use base64::Engine;
@@ -335,6 +352,9 @@ mod tests {
             ("[::1]:6443", true),
             ("[::ffff:127.0.0.1]", true),
             ("[::2]", false),
+            ("169.254.169.254:80", true),
+            ("[fd00:ec2::254]", true),
+            ("[fd00:ec3::254]", false),
             ("192.168.1.1", true),
             ("192.168.1.1:8443", true),
             ("192.168.1.2:80", false),
@@ -350,6 +370,8 @@ mod tests {
             ("[2002:db8:a::45]", false),
             ("[2002:db8:a::45]:80", true),
             ("[fe80::424b:c8be:1643:a1b6]", true),
+            ("[fea0::1]", true),
+            ("[fec0::1]", false),
             ("foobar.com", true),
             ("www.foobar.com", true),
             ("foofoobar.com", false),

@@ -114,6 +114,62 @@ impl TestServer {
     }
 }
 
+/// A proxy on loopback that connects everybody with one server, by `CONNECT` or SOCKS 5, and counts.
+pub(crate) struct TestProxy {
+    /// `HOST:PORT`.
+    pub(crate) place: String,
+    pub(crate) tunnels: Arc<AtomicUsize>,
+}
+
+impl TestProxy {
+    /// `server` is the URL of the server.
+    pub(crate) fn new(server: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let place = listener.local_addr().unwrap().to_string();
+        let server = server.split_once("://").unwrap().1.to_owned();
+        let tunnels = Arc::new(AtomicUsize::new(0));
+        let opened = Arc::clone(&tunnels);
+        thread::spawn(move || {
+            for mut client in listener.incoming().flatten() {
+                let (server, opened) = (server.clone(), Arc::clone(&opened));
+                thread::spawn(move || {
+                    if let Some(()) = agree(&mut client) {
+                        opened.fetch_add(1, Ordering::SeqCst);
+                        connect(client, TcpStream::connect(server).unwrap());
+                    }
+                });
+            }
+        });
+        Self { place, tunnels }
+    }
+}
+
+/// The words of a client that wants to be connected, and the answers.
+fn agree(client: &mut TcpStream) -> Option<()> {
+    let mut first = [0; 1];
+    client.read_exact(&mut first).ok()?;
+    if first == [5] {
+        let mut part = [0; 512];
+        let _ = client.read(&mut part).ok()?;
+        client.write_all(&[5, 0]).ok()?;
+        let _ = client.read(&mut part).ok()?;
+        return client.write_all(&[5, 0, 0, 1, 127, 0, 0, 1, 0, 80]).ok();
+    }
+    read_request(client).then_some(())?;
+    client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").ok()
+}
+
+/// Passes on what either side says.
+fn connect(mut client: TcpStream, mut server: TcpStream) {
+    let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    thread::spawn(move || {
+        let _ = std::io::copy(&mut from, &mut to);
+        let _ = to.shutdown(std::net::Shutdown::Both);
+    });
+    let _ = std::io::copy(&mut server, &mut client);
+    let _ = client.shutdown(std::net::Shutdown::Both);
+}
+
 fn tls(certificate: &[u8]) -> ServerConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     ServerConfig::builder_with_provider(provider)

@@ -31,7 +31,6 @@ pub(crate) fn parse_server(text: &str) -> Result<Uri, String> {
 }
 
 /// A URL without the user name and password that it may hold.
-#[cfg(feature = "kube")]
 pub(crate) fn redacted(text: &str) -> String {
     let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

@@ -167,8 +167,15 @@ impl Reach {
     /// A client that reaches what a call needs.
     pub(crate) async fn client(&self, reaching: &Reaching) -> Result<Client> {
         if let Some(wanted) = &reaching.region {
-            let _ = self.client_of(&[]).await?;
-            if let Some(own) = self.region().await.filter(|own| own != wanted) {
+            let own = match self.named_region() {
+                // Before credentials are looked for: they may be those of yet another place.
+                Some(named) => Some(named),
+                None => {
+                    let _ = self.client_of(&[]).await?;
+                    self.region().await
+                }
+            };
+            if let Some(own) = own.filter(|own| own != wanted) {
                 let what = format!("region {own} contradicts region {wanted} of the ClusterConfig");
                 return Err(Error::new(ErrorKind::InvalidInput, what).with_hint("make a client of that region"));
             }
@@ -179,6 +186,14 @@ impl Reach {
                 Ok(client) => Ok(client),
                 Err(_) => self.client_of(&reaching.needed).await,
             },
+        }
+    }
+
+    /// The region that options, cluster or kubeconfig name.
+    fn named_region(&self) -> Option<Region> {
+        match &self.origin {
+            Origin::Live(live) => live.target.region.clone(),
+            Origin::Memory(_) | Origin::File(_) => None,
         }
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import threading
@@ -71,8 +72,8 @@ def test_every_call_goes_to_the_endpoint(
     if setting == "profile":
         text = text.replace("[profile p]\n", f"[profile p]\nendpoint_url = {url}\n")
     with listener() as (elsewhere, heard):
-        # Whatever does not go to the endpoint goes through this proxy.
-        env = config(text, HTTPS_PROXY=elsewhere, HTTP_PROXY=elsewhere, NO_PROXY="127.0.0.1,localhost")
+        # Whatever does not go to the endpoint, which is local, goes through this proxy.
+        env = config(text, HTTPS_PROXY=elsewhere, HTTP_PROXY=elsewhere)
         env["AWS_ENDPOINT_URL"] = url if setting == "variable" else None
         options = ["--endpoint-url", url] if setting == "option" else []
         ran = irsa("list", "--role-only", "--profile", "p", *options, "-o", "json", env=env)
@@ -85,7 +86,7 @@ def test_every_call_goes_to_the_endpoint(
 def test_single_sign_on_goes_to_the_endpoint(irsa: Irsa, bed: Bed, config: Any) -> None:
     profile = "sso_start_url = https://x.awsapps.com/start\nsso_region = us-east-1\nsso_account_id = 123456789012\n"
     with listener() as (elsewhere, heard):
-        env = config(f"[profile p]\n{profile}sso_role_name = r\n", HTTPS_PROXY=elsewhere, NO_PROXY="127.0.0.1")
+        env = config(f"[profile p]\n{profile}sso_role_name = r\n", HTTPS_PROXY=elsewhere, HTTP_PROXY=elsewhere)
         ran = irsa("list", "--role-only", "--profile", "p", "--endpoint-url", bed["aws"], "-o", "json", env=env)
         error = ran.refused("access_denied")
         assert error["hint"] == "log in with `aws sso login --profile p`"
@@ -133,6 +134,31 @@ def test_a_certificate_that_is_not_trusted(irsa: Irsa, bed: Bed, config: Any) ->
     profile = config(f"[profile p]\nca_bundle = /nonexistent.pem\n{BASE}")
     missing = irsa(*command, "--profile", "p", env=profile).refused("invalid_input", 2)
     assert 'ca_bundle of profile "p"' in missing["message"]
+
+
+@pytest.mark.parametrize("where", ["sandbox", "servers", "tls"])
+def test_certificates_of_the_machine_are_read_only_where_they_are_needed(
+    irsa: Irsa, bed: Bed, ns: str, tmp_path: Path, where: str
+) -> None:
+    # A reader of a pipe waits for a writer, and a writer finds out whether there is a reader.
+    pipe = tmp_path / "certificates"
+    os.mkfifo(pipe)
+    command = {
+        "sandbox": ["create", "default/worker", "--sandbox=s.json"],
+        "servers": ["create", f"{ns}/worker"],
+        "tls": ["list", "--role-only", "--region", "us-east-1", "--endpoint-url", bed["clusters"]["demo"]["server"]],
+    }[where]
+    is_read = False
+    with irsa.start(*command, env={"SSL_CERT_FILE": str(pipe)}) as child:
+        until = time.monotonic() + 60
+        while child.poll() is None and time.monotonic() < until:
+            with contextlib.suppress(OSError):
+                os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+                is_read = True
+            time.sleep(0.002)
+        child.kill()
+    assert is_read == (where == "tls")
+    assert (child.returncode == 0) == (where != "tls")
 
 
 def test_a_missing_right_is_named(irsa: Irsa, bed: Bed) -> None:

@@ -39,10 +39,11 @@ def kubeconfig(bed: Bed, path: Path, host: str = "", **cluster: Any) -> Path:
 
 
 def test_local_servers_need_no_proxy(bed: Bed, irsa: Irsa, seen: Seen) -> None:
-    """An API server on loopback is not looked for behind a proxy that does not exist."""
+    """Neither API server nor endpoint of AWS on loopback is looked for behind a proxy that does not exist."""
     dead = f"http://127.0.0.1:{closed_port()}"
-    assert irsa("create", seen.place, "-p", S3, "-o", "json", env={**NONE, "HTTPS_PROXY": dead}).done()["changed"]
-    assert irsa("get", seen.place, "-o", "json", env={**NONE, "https_proxy": dead}).done()["state"] == "ok"
+    upper, lower = {"HTTPS_PROXY": dead, "HTTP_PROXY": dead}, {"https_proxy": dead, "http_proxy": dead}
+    assert irsa("create", seen.place, "-p", S3, "-o", "json", env={**NONE, **upper}).done()["changed"]
+    assert irsa("get", seen.place, "-o", "json", env={**NONE, **lower}).done()["state"] == "ok"
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy"])
@@ -97,6 +98,48 @@ def test_a_failure_names_the_proxy_and_not_the_password(
         "refuses": (
             "unavailable",
             f'proxy http://{place} refused to connect to api.example:{port} (HTTP 403: "By policy")',
+        ),
+        "credentials": ("unavailable", f"proxy http://{place} wants other credentials (HTTP 407)"),
+        "scheme": ("invalid_input", f'HTTPS_PROXY "socks4://***@{place}": proxies of this scheme are not supported'),
+    }[how]
+    error = ran.json()["error"]
+    assert error["kind"] == kind and any(cause.startswith(told) for cause in error["caused_by"]), ran
+    assert "HTTPS_PROXY" in error["hint"] or "NO_PROXY" in error["hint"], ran
+    assert "hunter22" not in ran.stdout + ran.stderr, ran
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
+def test_aws_elsewhere_is_reached_through_the_proxy(bed: Bed, irsa: Irsa, made: Seen, scheme: str) -> None:
+    demo, port = bed["clusters"]["demo"], urlsplit(bed["aws"]).port
+    url = f"http://aws.example:{port}"
+    get = ("get", made.place, "--role-only", "--endpoint-url", url, "-o", "json")
+    with Proxy("user", "p@ss/word", cert=Path(demo["cert"]) if scheme == "https" else None) as proxy:
+        named = proxy.url(scheme, "user:p%40ss%2Fword")
+        env = {**NONE, "HTTP_PROXY": named, "AWS_CA_BUNDLE": demo["ca"]}
+        assert irsa(*get, env=env).done()["role_name"] == made.role
+        place = f"aws.example:{port}"
+        assert all(asked == f"SOCKS {place}" or f" http://{place}/" in asked for asked in proxy.asked), proxy.asked
+        assert len(proxy.asked) > 0
+
+        # Each way of leaving the proxy out leads to a name that does not exist.
+        for exempt in ["*", "aws.example", ".example", place, "other, example"]:
+            proxy.asked.clear()
+            error = irsa(*get, env={**env, "NO_PROXY": exempt}).refused("unavailable")
+            assert proxy.asked == [] and "proxy http" not in str(error["caused_by"]), error
+
+
+@pytest.mark.parametrize("how", ["closed", "refuses", "credentials", "scheme"])
+def test_a_failure_on_the_way_to_aws_names_the_proxy_and_not_the_password(irsa: Irsa, how: str) -> None:
+    with Proxy("user" if how == "credentials" else "", "pass", status=403) as proxy:
+        place = f"127.0.0.1:{closed_port() if how == 'closed' else proxy.port}"
+        scheme = "socks4" if how == "scheme" else "http"
+        env = {**NONE, "HTTPS_PROXY": f"{scheme}://user:hunter22@{place}"}
+        ran = irsa("list", "--role-only", "--endpoint-url", "https://aws.example", "-o", "json", "-vv", env=env)
+    kind, told = {
+        "closed": ("unavailable", f"proxy http://{place} cannot be reached: "),
+        "refuses": (
+            "unavailable",
+            f'proxy http://{place} refused to connect to aws.example:443 (HTTP 403: "By policy")',
         ),
         "credentials": ("unavailable", f"proxy http://{place} wants other credentials (HTTP 407)"),
         "scheme": ("invalid_input", f'HTTPS_PROXY "socks4://***@{place}": proxies of this scheme are not supported'),

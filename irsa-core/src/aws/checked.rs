@@ -58,7 +58,7 @@ impl CheckedCredentials {
     }
 
     async fn provided(&self) -> Result<Credentials, CredentialsError> {
-        // A provider may panic on what it reads, such as a URL without a scheme in AWS_CONTAINER_CREDENTIALS_FULL_URI.
+        // A provider may panic on what it reads, as that of the SDK for containers does on a URL without a scheme.
         let provided = AssertUnwindSafe(async { self.0.provide_credentials().await }).catch_unwind().await;
         let credentials = provided
             .map_err(|_| CredentialsError::invalid_configuration("the provider broke down on its configuration"))??;

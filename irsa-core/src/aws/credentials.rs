@@ -259,6 +259,45 @@ region = eu-west-1
     }
 
     #[tokio::test]
+    async fn the_url_of_a_container_that_is_none_is_refused_with_its_variable_and_value() {
+        const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+        const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
+        let config = fake::config("http://127.0.0.1:1");
+        for (name, value, why) in [
+            (FULL, "169.254.170.23/v1/credentials", "has no scheme"),
+            (FULL, "localhost", "has no scheme"),
+            (FULL, "/v1/credentials", "has no scheme"),
+            (FULL, "http://", "is not a URL"),
+            (FULL, "http://a b/", "is not a URL"),
+            (FULL, "ftp://localhost/", "does not begin with https:// or http://"),
+            (FULL, "http://10.0.0.1/v1", "must begin with https://: only loopback"),
+            (FULL, "http://[fd00:ec2::24]/v1", "must begin with https://: only loopback"),
+            (RELATIVE, "v2/credentials", "does not begin with /"),
+            (RELATIVE, "http://10.0.0.1/", "does not begin with /"),
+            (RELATIVE, "/a b", "is not a URL"),
+        ] {
+            let error = provider(&config, "", &[(name, value)], None).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
+            assert!(error.causes()[0].starts_with(&format!("{name} {value:?} {why}")), "{error:?}");
+            assert_eq!(error.context()[..2], [("field", name.to_owned()), ("value", value.to_owned())]);
+        }
+        let secret = provider(&config, "", &[(FULL, "http://u:s3cr3t@127.0.0.1/")], None).await.unwrap_err();
+        assert!(!format!("{secret:?}").contains("s3cr3t"), "{secret:?}");
+        for (name, value) in [
+            (FULL, "http://169.254.170.23/v1/credentials"),
+            (FULL, "http://[fd00:ec2::23]/v1"),
+            (FULL, "http://localhost:8080/x?y"),
+            (FULL, "https://10.0.0.1/"),
+            (RELATIVE, "/v2/credentials/x"),
+        ] {
+            provider(&config, "", &[(name, value)], None).await.unwrap();
+        }
+        let role = "[profile p]\nrole_arn=arn:aws:iam::123456789012:role/R\ncredential_source=EcsContainer\n";
+        let error = provider(&config, role, &[], Some("p")).await.unwrap_err();
+        assert!(error.causes()[0].starts_with("neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor"), "{error:?}");
+    }
+
+    #[tokio::test]
     async fn a_web_identity_token_is_exchanged_unsigned() {
         let folder = tempfile::tempdir().unwrap();
         let token = folder.path().join("token");

@@ -9,18 +9,27 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 use http_body_util::LengthLimitError;
 
-use super::tls::TlsFailure;
 use crate::backend::AwsCall as Call;
 use crate::backend::kind_of_status;
 use crate::error::{Error, ErrorKind};
+use crate::transport::error_chain::find;
+use crate::transport::proxy_failure::ProxyFailure;
+use crate::transport::tls::TlsFailure;
 
 /// The error of a call. `SdkError` prints only "service error"; what the service said is in its metadata.
 pub(super) fn error_of<E>(call: &Call<'_>, failure: SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
-    if let Some(tls) = causes(&failure).find_map(|cause| cause.downcast_ref::<TlsFailure>()) {
-        return call.placed(tls.told(call.doing.clone()));
+    if let Some(tls) = find::<TlsFailure>(&failure) {
+        return call.placed(tls.error(call.doing.clone()));
+    }
+    if let Some(proxy) = find::<ProxyFailure>(&failure) {
+        return call.placed(proxy.error(&call.doing));
+    }
+    // Of our own credentials provider or HTTP client: it is whole.
+    if let Some(error) = find::<Error>(&failure) {
+        return call.placed(error.clone().during(call.doing.clone()));
     }
     let failure = match failure {
         failure if causes(&failure).any(|cause| cause.is::<CredentialsError>()) => match failure.into_source() {

@@ -1,21 +1,16 @@
-//! Which certificates are trusted, and what is said when a server's certificate is not.
+//! Which certificates are trusted for calls to AWS.
 
-use std::error::Error as StdError;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::{fmt, fs, io};
 
-use aws_smithy_http_client::tls::TrustStore;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{CertificateError, RootCertStore};
 
 use crate::error::{Error, ErrorKind, Result};
-
-/// The code of the error (kind `Unavailable`) of a server whose certificate is not trusted. Trying again does not help.
-pub const UNTRUSTED_CERTIFICATE: &str = "UntrustedCertificate";
+use crate::transport::roots::{self, usable};
+use crate::transport::tls::TrustWords;
 
 /// Certificates in a PEM file that are trusted in place of the machine's own, as `AWS_CA_BUNDLE` names one for the aws CLI.
 #[derive(Clone)]
@@ -71,140 +66,44 @@ impl fmt::Display for CaBundle {
     }
 }
 
-/// Those that a server's certificate can be checked against.
-fn usable(found: Vec<CertificateDer<'static>>) -> impl Iterator<Item = CertificateDer<'static>> {
-    found.into_iter().filter(|certificate| {
-        let added = RootCertStore::empty().add(certificate.clone());
-        if let Err(error) = &added {
-            tracing::debug!(%error, "a trusted certificate cannot be used and is skipped");
-        }
-        added.is_ok()
-    })
-}
-
-/// What the machine trusts. Read once; rustls-native-certs honours `SSL_CERT_FILE` and `SSL_CERT_DIR`.
-static MACHINE: LazyLock<Vec<CertificateDer<'static>>> = LazyLock::new(|| {
-    let read = rustls_native_certs::load_native_certs();
-    for error in &read.errors {
-        tracing::warn!(%error, "trusted certificates of this machine cannot be read");
-    }
-    usable(read.certs).collect()
-});
-
 /// The certificates that are trusted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Trusted {
     Machine,
     Bundle(CaBundle),
 }
 
 impl Trusted {
-    fn certificates(&self) -> &[CertificateDer<'static>] {
+    /// To check a server's certificate against. Those of the machine are read now, if they were not before.
+    pub(super) fn roots(&self) -> Arc<RootCertStore> {
         match self {
-            Self::Machine => &MACHINE,
-            Self::Bundle(bundle) => &bundle.certificates,
+            Self::Machine => roots::machine(),
+            Self::Bundle(bundle) => Arc::new(roots::store(bundle.certificates.iter().cloned())),
         }
     }
 
-    /// The store of the HTTP client, which takes PEM alone and panics on what cannot be used.
-    pub(super) fn store(&self) -> TrustStore {
-        let pem = |certificate: &CertificateDer<'_>| {
-            format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(certificate))
+    /// The same in words.
+    pub(super) fn words(&self) -> TrustWords {
+        let (which, is_machine, how_to_trust) = match self {
+            Self::Bundle(bundle) => {
+                let how_to_trust = format!("add the certificate of its authority to {bundle}");
+                (format!("of {bundle}"), false, how_to_trust)
+            }
+            Self::Machine => {
+                let how_to_trust = "if a proxy inspects TLS, name the certificate of its authority with AWS_CA_BUNDLE, or \
+                                    with ca_bundle in the profile";
+                ("that this machine trusts".to_owned(), true, how_to_trust.to_owned())
+            }
         };
-        let all: String = self.certificates().iter().map(pem).collect();
-        TrustStore::empty().with_pem_certificate(all)
+        TrustWords { which, is_machine, how_to_trust, where_named: "check the endpoint URL" }
     }
-}
-
-/// A TLS handshake that failed, and not for want of a network.
-#[derive(Debug)]
-pub(super) struct TlsFailure {
-    server: String,
-    error: rustls::Error,
-    trusted: Arc<Trusted>,
-}
-
-impl TlsFailure {
-    /// The failure of the handshake behind an error. `server` is the URL of the request.
-    pub(super) fn find(error: &(dyn StdError + 'static), server: &str, trusted: Arc<Trusted>) -> Option<Self> {
-        let error = chain(error).find_map(|cause| cause.downcast_ref::<rustls::Error>())?.clone();
-        let (scheme, rest) = server.split_once("://").unwrap_or(("https", server));
-        let host = rest.split(['/', '?']).next().unwrap_or_default();
-        Some(Self { server: format!("{scheme}://{host}"), error, trusted })
-    }
-
-    /// The error of a call that failed by it.
-    pub(super) fn told(&self, operation: String) -> Error {
-        let error = Error::new(ErrorKind::Unavailable, operation).with_cause(self.to_string());
-        match &self.error {
-            rustls::Error::InvalidCertificate(reason) => {
-                let error = error.with_code(UNTRUSTED_CERTIFICATE);
-                match reason {
-                    CertificateError::UnknownIssuer => error.with_hint(self.how_to_trust()),
-                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                        error.with_hint("check the endpoint URL")
-                    }
-                    CertificateError::Expired
-                    | CertificateError::ExpiredContext { .. }
-                    | CertificateError::NotValidYet
-                    | CertificateError::NotValidYetContext { .. } => error.with_hint("check the clock of this machine"),
-                    _ => error,
-                }
-            }
-            _ => error.with_hint("check that the server speaks TLS: is the URL or a proxy on the way meant for http?"),
-        }
-    }
-
-    fn how_to_trust(&self) -> String {
-        match &*self.trusted {
-            Trusted::Bundle(bundle) => format!("add the certificate of its authority to {bundle}"),
-            Trusted::Machine => {
-                "if a proxy inspects TLS, name the certificate of its authority with AWS_CA_BUNDLE, or with \
-                                 ca_bundle in the profile"
-                    .to_owned()
-            }
-        }
-    }
-}
-
-impl fmt::Display for TlsFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { server, error, trusted } = self;
-        let rustls::Error::InvalidCertificate(reason) = error else {
-            return write!(f, "the TLS handshake with {server} failed: {error}");
-        };
-        write!(f, "the certificate of {server} is not trusted: ")?;
-        match (reason, &**trusted) {
-            (CertificateError::UnknownIssuer, Trusted::Bundle(bundle)) => {
-                write!(f, "its authority is not among the certificates of {bundle}")
-            }
-            (CertificateError::UnknownIssuer, Trusted::Machine) if MACHINE.is_empty() => {
-                f.write_str("this machine has no trusted certificates (SSL_CERT_FILE and SSL_CERT_DIR name others)")
-            }
-            (CertificateError::UnknownIssuer, Trusted::Machine) => {
-                f.write_str("its authority is not among the certificates that this machine trusts")
-            }
-            (reason, _) => write!(f, "{reason}"),
-        }
-    }
-}
-
-impl StdError for TlsFailure {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.error)
-    }
-}
-
-/// An error and what is behind it; `io::Error` leaves out its own payload where it tells its source.
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| match error.downcast_ref::<io::Error>() {
-        Some(io) => io.get_ref().map(|payload| payload as &(dyn StdError + 'static)),
-        None => (**error).source(),
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
     use crate::test_server::authority;
 

@@ -9,8 +9,11 @@ use crate::aws::{CaBundle, HttpOptions, Profiles, config_loader_with, credential
 use crate::connection_limit::ConnectionLimit;
 use crate::error::Result;
 use crate::name::Region;
-use aws_config::default_provider::region::DefaultRegionChain;
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{AppName, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 
@@ -41,11 +44,12 @@ pub(super) async fn configuration(
         (Err(_), Some(_)) if target.profile.is_none() => None,
         (profiles, _) => Some(profiles?),
     };
-    let mut http = HttpOptions::new().with_connection_limit(limit.clone());
+    let mut http = HttpOptions::new().with_connection_limit(limit.clone()).with_proxies(environment.proxies());
     if let Some(bundle) = ca_bundle(environment, profiles.as_ref())? {
         http = http.with_ca_bundle(bundle);
     }
-    let mut loader = config_loader_with(&http).no_credentials();
+    let client = http.client();
+    let mut loader = config_loader_with(&http).http_client(client.clone()).no_credentials();
     if let Some(retries) = retries(environment, profiles.as_ref())? {
         loader = loader.retry_config(retries);
     }
@@ -61,8 +65,13 @@ pub(super) async fn configuration(
     match &target.region {
         Some(region) => loader = loader.region(aws_config::Region::new(region.to_string())),
         None if target.given.is_some() || target.cluster.is_none() => {
-            let named = DefaultRegionChain::builder().profile_name(selected(profiles.as_ref())).build();
-            loader = loader.region(RegionProviderChain::first_try(named).or_else(ANY_REGION));
+            // The SDK's own chain would ask the metadata service with a client of its own.
+            let around = ProviderConfig::default().with_http_client(client);
+            let profile = ProfileFileRegionProvider::builder().configure(&around);
+            let profile = profile.profile_name(selected(profiles.as_ref())).build();
+            let instance = ImdsRegionProvider::builder().configure(&around).build();
+            let named = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new());
+            loader = loader.region(named.or_else(profile).or_else(instance).or_else(ANY_REGION));
         }
         None => {}
     }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::proxy::ProxySettings;
+
 /// Kubernetes documentation, "Accessing the Kubernetes API from a Pod".
 const POD_DIRECTORY: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
@@ -66,6 +68,11 @@ impl Environment {
         }
         let home = self.variable("HOME").or_else(|| self.variable("USERPROFILE"));
         home.map(|home| Path::new(home).join(".kube").join("config")).into_iter().collect()
+    }
+
+    /// The proxies of the environment, for AWS and API servers alike.
+    pub(super) fn proxies(&self) -> ProxySettings {
+        ProxySettings::from_variables(|name| self.variable(name).map(str::to_owned))
     }
 
     /// The token of the pod that the program runs in. A pod has none where `automountServiceAccountToken` is off.

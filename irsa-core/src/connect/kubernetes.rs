@@ -18,7 +18,6 @@ use crate::hint::Hint;
 use crate::kube::kubeconfig::{cluster_of_context, context_for_cluster, context_for_description};
 use crate::kube::{KubeCluster, token_issuer};
 use crate::name::{ClusterRef, Region};
-use crate::proxy::ProxySettings;
 use crate::report::Warning;
 
 /// What decides how an API server is reached.
@@ -75,7 +74,7 @@ pub(super) async fn connect(client: Client, around: &Surroundings<'_>, servers: 
 
 /// The server with the proxies and credential plug-ins of the environment.
 fn outfitted(server: KubeCluster, environment: &Environment, target: &Target) -> KubeCluster {
-    server.with_proxies(proxies(environment)).with_plugins(target.plugins().clone())
+    server.with_proxies(environment.proxies()).with_plugins(target.plugins().clone())
 }
 
 /// The region of a cluster.
@@ -209,11 +208,6 @@ fn through_eks(client: &Client, around: &Surroundings<'_>, cluster: &ClusterRef)
     Ok(KubeCluster::from_eks(client.identity_backend(), cluster.clone(), Arc::new(tokens)))
 }
 
-/// The proxies that kubectl would take.
-fn proxies(environment: &Environment) -> ProxySettings {
-    ProxySettings::from_variables(|name| environment.variable(name).map(str::to_owned))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -337,8 +331,8 @@ mod tests {
     /// The script of gen3 forced the proxy of its own network on everybody (B27).
     #[test]
     fn b27_the_only_proxy_is_that_of_the_environment() {
-        let none = format!("{:?}", ProxySettings::default());
-        let shown = |variables: &[(&str, &str)]| format!("{:?}", proxies(&environment(variables)));
+        let none = format!("{:?}", crate::proxy::ProxySettings::default());
+        let shown = |variables: &[(&str, &str)]| format!("{:?}", environment(variables).proxies());
         for variables in [&[][..], &[("vpc_name", "demo")], &[("GEN3_HOME", "/cloud-automation")]] {
             assert_eq!(shown(variables), none);
         }

@@ -16,13 +16,14 @@ use serde::de::DeserializeOwned;
 use tracing::Instrument;
 
 use super::bearer::BearerSource;
-use super::error_chain::{chain, innermost};
 use super::plugin::{Credential, Plugin};
-use super::tunnel::ProxyFailure;
 use super::{refusal, warning};
 use crate::connection_limit::ConnectionLimit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::EksHost;
+use crate::transport::error_chain::{chain, find, innermost, is_timeout};
+use crate::transport::proxy_failure::ProxyFailure;
+use crate::transport::tls::{TlsFailure, TrustWords};
 
 /// The longest that one request may take, from connecting to the last byte; the API server itself gives up after 60 s.
 const MAX_REQUEST: Duration = Duration::from_secs(30);
@@ -49,6 +50,8 @@ pub(super) struct Connection {
     pub(super) proxy: Option<String>,
     /// The certificate authority, where one is configured: PEM in base64.
     pub(super) certificate_authority: Option<String>,
+    /// Which certificates the server is checked against.
+    pub(super) trust: TrustWords,
     /// The issuer of the service-account token in use, if it is one.
     pub(super) token_issuer: Option<String>,
 }
@@ -146,6 +149,7 @@ impl Connection {
             endpoint: None,
             proxy: None,
             certificate_authority: None,
+            trust: TrustWords::of_client(),
             token_issuer: None,
         }
     }
@@ -304,27 +308,24 @@ impl Connection {
 
     /// The request got no answer.
     fn unreachable(&self, operation: &str, error: ::kube::Error) -> Error {
-        if let Some(auth) = chain(&error).find_map(|cause| cause.downcast_ref::<AuthError>()) {
+        if let Some(auth) = find::<AuthError>(&error) {
             return legacy_provider_failed(operation, auth);
         }
-        if let Some(failure) = chain(&error).find_map(|cause| cause.downcast_ref::<ProxyFailure>()) {
-            return failure.error(operation, self.endpoint.as_deref());
+        if let Some(failure) = find::<ProxyFailure>(&error) {
+            return failure.error(operation);
         }
-        let timed_out = chain(&error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
-        let timed_out = timed_out.into_iter().any(|error| error.kind() == std::io::ErrorKind::TimedOut);
+        if let Some(failure) = TlsFailure::find(&error, self.endpoint.as_deref().unwrap_or_default(), &self.trust) {
+            return failure.error(operation);
+        }
+        let timed_out = is_timeout(&error);
         let kind = if timed_out { ErrorKind::Timeout } else { ErrorKind::Unavailable };
         let cause = match &error {
             // Its own text only says that a service failed.
             ::kube::Error::Service(source) => innermost(source.as_ref()),
             error => innermost(error),
         };
-        let untrusted = cause.contains("certificate");
         let cause = format!("{} cannot be reached: {cause}", self.server());
         let error = Error::new(kind, operation.to_owned()).with_summary(cause, Box::new(error));
-        if untrusted {
-            return error
-                .with_hint("the certificate does not fit the certificate authority or the name of the cluster");
-        }
         if timed_out && self.endpoint.as_deref().and_then(EksHost::of_endpoint).is_some() {
             return error.with_hint("an endpoint that is private to a VPC can be reached only from inside it");
         }

@@ -17,12 +17,14 @@ use super::authority;
 use super::bearer::BearerSource;
 use super::call::{Connection, Credentials, PluginAccess, legacy_provider_failed};
 use super::plugin::{Plugin, Plugins};
-use super::pool::{IDLE_TIMEOUT, Pool};
 use super::token::{self, TokenFile};
-use super::tunnel::Tunnel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::proxy::{ProxyAddress, ProxyScheme, ProxySettings};
 use crate::text::shown;
+use crate::transport::pool::{IDLE_TIMEOUT, Pool};
+use crate::transport::roots;
+use crate::transport::tls::TrustWords;
+use crate::transport::tunnel::Tunnel;
 use crate::url;
 
 /// The longest wait for a TCP connection: an endpoint that is private to a VPC gives no answer at all.
@@ -102,6 +104,10 @@ fn build(mut config: Config, proxy: Option<ProxyAddress>) -> Result<Connection> 
         config.auth_info.auth_provider = None;
     }
 
+    let trust = trust_words(&config);
+    let authorities = config.root_cert.clone();
+    let certificate_authority = config.root_cert.as_deref().map(authority::encode);
+    trust_machine_where_needed(&mut config);
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     // kube leaves Nagle's algorithm on (kube issue 2056): the first request would wait 40 ms for a delayed ACK.
@@ -113,18 +119,12 @@ fn build(mut config: Config, proxy: Option<ProxyAddress>) -> Result<Connection> 
             Pool::new(tls, IDLE_TIMEOUT).boxed_clone()
         }
         Some(proxy) => {
-            let (first, second) = trusts_of_proxy(&config, proxy);
-            let connector = |trust: Config| trust.rustls_https_connector_with_connector(tcp.clone());
-            let second = second.map(connector).transpose().map_err(unusable)?;
-            let (first, second) = match (connector(first), second) {
-                (Ok(first), second) => (first, second),
-                // A system without certificates of its own.
-                (Err(_), Some(second)) => (second, None),
-                (Err(error), None) => return Err(unusable(error)),
-            };
+            let (first, second) = trusts_of_proxy(&config, proxy, authorities);
+            let connector = |trust: Config| trust.rustls_https_connector_with_connector(tcp.clone()).map_err(unusable);
+            let (first, second) = (connector(first)?, second.map(connector).transpose()?);
             let tunnel = Tunnel::new(proxy.clone(), first, second);
             let tls = config.rustls_https_connector_with_connector(tunnel).map_err(unusable)?;
-            Pool::new(tls, IDLE_TIMEOUT).boxed_clone()
+            Pool::new(tls, IDLE_TIMEOUT).through(proxy.clone()).boxed_clone()
         }
     };
     let service =
@@ -132,12 +132,45 @@ fn build(mut config: Config, proxy: Option<ProxyAddress>) -> Result<Connection> 
     Ok(Connection {
         bearer,
         endpoint: Some(config.cluster_url.to_string().trim_end_matches('/').to_owned()),
-        certificate_authority: config.root_cert.as_deref().map(authority::encode),
+        certificate_authority,
+        trust,
         token_issuer,
         proxy: proxy.map(|proxy| proxy.to_string()),
         ..Connection::new(Client::new(service, config.default_namespace))
     })
 }
+
+/// Reads the certificates of the machine where the server is checked against them; the HTTP client would read them for
+/// every connection, and for servers without TLS too.
+fn trust_machine_where_needed(config: &mut Config) {
+    if config.root_cert.is_none() && config.root_cert_file.is_none() {
+        let is_checked = config.cluster_url.scheme_str() == Some("https") && !config.accept_invalid_certs;
+        config.root_cert = Some(if is_checked { machine() } else { Vec::new() });
+    }
+}
+
+fn machine() -> Vec<Vec<u8>> {
+    roots::certificates().iter().map(|certificate| certificate.to_vec()).collect()
+}
+
+/// Which certificates the server is checked against, in words.
+fn trust_words(config: &Config) -> TrustWords {
+    let is_machine = config.root_cert.is_none() && config.root_cert_file.is_none();
+    let (which, how_to_trust) = match is_machine {
+        true => {
+            ("that this machine trusts", "name its authority as certificate-authority of the cluster in the kubeconfig")
+        }
+        false => (
+            "of the cluster's certificate-authority",
+            "give the certificate of this server's authority as certificate-authority of the cluster; a proxy that inspects \
+             TLS has one of its own",
+        ),
+    };
+    let (which, how_to_trust) = (which.to_owned(), how_to_trust.to_owned());
+    TrustWords { which, is_machine, how_to_trust, where_named: WHERE_NAMED }
+}
+
+const WHERE_NAMED: &str = "check server and tls-server-name of the cluster in the kubeconfig";
 
 /// The proxy to go through.
 fn route(config: &Config, around: &Surroundings) -> Result<Option<ProxyAddress>> {
@@ -150,16 +183,20 @@ fn route(config: &Config, around: &Surroundings) -> Result<Option<ProxyAddress>>
 
 /// Whom the certificate of an `https` proxy is trusted by: the system, else the authority of the cluster, as kubectl has
 /// it. The client certificate is never shown to a proxy.
-fn trusts_of_proxy(config: &Config, proxy: &ProxyAddress) -> (Config, Option<Config>) {
-    let trusting = |authorities: Option<Vec<Vec<u8>>>| {
+fn trusts_of_proxy(
+    config: &Config,
+    proxy: &ProxyAddress,
+    authorities: Option<Vec<Vec<u8>>>,
+) -> (Config, Option<Config>) {
+    let trusting = |authorities: Vec<Vec<u8>>| {
         let mut trust = Config::new(config.cluster_url.clone());
-        trust.root_cert = authorities;
+        trust.root_cert = Some(authorities);
         trust.accept_invalid_certs = config.accept_invalid_certs;
         trust
     };
     match proxy.scheme {
-        ProxyScheme::Https => (trusting(None), config.root_cert.clone().map(|own| trusting(Some(own)))),
-        ProxyScheme::Http | ProxyScheme::Socks5 => (trusting(Some(Vec::new())), None),
+        ProxyScheme::Https => (trusting(machine()), authorities.map(trusting)),
+        ProxyScheme::Http | ProxyScheme::Socks5 => (trusting(Vec::new()), None),
     }
 }
 
@@ -200,8 +237,16 @@ fn unusable(error: ::kube::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use http::Uri;
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
 
+    use super::super::KubeCluster;
     use super::*;
+    use crate::backend::ClusterBackend;
+    use crate::connection_limit::ConnectionLimit;
+    use crate::name::Namespace;
+    use crate::test_server::{ELSEWHERE, EXPIRED, SERVER, TestServer, authority};
+    use crate::transport::tls::UNTRUSTED_CERTIFICATE;
 
     fn config() -> Config {
         Config::new(Uri::from_static("https://127.0.0.1:6443/base"))
@@ -264,6 +309,53 @@ mod tests {
         assert_eq!(sent().await, "fixed");
         std::fs::write(&path, "from-file\n").unwrap();
         assert_eq!(sent().await, "from-file");
+    }
+
+    #[tokio::test]
+    async fn calls_at_once_open_no_more_connections_than_the_limit() {
+        const NAMESPACE: &str = r#"{"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "ns"}}"#;
+        let server = TestServer::new(NAMESPACE, Duration::from_millis(5), None);
+        let limit = ConnectionLimit::new(3.try_into().unwrap());
+        let config = Config::new(server.url.parse().unwrap());
+        let cluster = KubeCluster::from_config(config, true).with_connection_limit(limit);
+        let namespace = Namespace::new("ns").unwrap();
+        let all = futures::future::join_all((0..100).map(|_| cluster.namespace(&namespace))).await;
+        assert!(all.iter().all(|found| matches!(found, Ok(Some(_)))), "{all:?}");
+        assert_eq!((server.counts.requests(), server.counts.most()), (100, 3));
+        assert_eq!(server.counts.accepted(), 3, "connections are used again");
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_is_not_trusted_is_told_by_its_kind() {
+        let certificates = |name: &str| {
+            let pem = std::fs::read(authority(name)).unwrap();
+            Some(vec![CertificateDer::from_pem_slice(&pem).unwrap().to_vec()])
+        };
+        let of_cluster = "its authority is not among the certificates of the cluster's certificate-authority";
+        for (certificate, authority, why, hint) in [
+            (SERVER, certificates("other"), of_cluster, "give the certificate of this server's authority"),
+            (
+                SERVER,
+                None,
+                "its authority is not among the certificates that this machine trusts",
+                "name its authority as",
+            ),
+            (ELSEWHERE, certificates("ca"), "elsewhere.example", "check server and tls-server-name"),
+            (EXPIRED, certificates("ca"), "expired", "check the clock of this machine"),
+        ] {
+            let server = TestServer::new("{}", Duration::ZERO, Some(certificate));
+            let mut config = Config::new(server.url.parse().unwrap());
+            config.root_cert = authority;
+            let cluster = KubeCluster::from_config(config, true);
+            let error = cluster.namespace(&Namespace::new("ns").unwrap()).await.unwrap_err();
+            let shown = (error.kind(), error.code());
+            assert_eq!(shown, (ErrorKind::Unavailable, Some(UNTRUSTED_CERTIFICATE)), "{error:?}");
+            let cause = &error.causes()[0];
+            assert!(cause.starts_with(&format!("the certificate of {} is not trusted: ", server.url)), "{cause}");
+            assert!(cause.contains(why), "{cause}");
+            assert!(error.hint().is_some_and(|text| text.to_string().starts_with(hint)), "{error:?}");
+            assert_eq!(server.counts.accepted(), 1, "{cause}");
+        }
     }
 
     fn around(variables: &[(&str, &str)]) -> Surroundings {

@@ -33,7 +33,12 @@ impl EksSource {
         let config = config(&described).map_err(|error| error.during(operation()))?;
         let connection = connect::connect(config, around).await.map_err(|error| error.during(operation()))?;
         let bearer = Some(Arc::clone(&self.bearer));
-        Ok(Connection { bearer, credentials: Credentials::Sent, ..connection })
+        let mut trust = connection.trust.clone();
+        trust.which = "that EKS describes for the cluster".to_owned();
+        trust.how_to_trust = "if a proxy inspects TLS, add the server to NO_PROXY, or name a kubeconfig whose \
+                              certificate-authority is that of the proxy"
+            .to_owned();
+        Ok(Connection { bearer, credentials: Credentials::Sent, trust, ..connection })
     }
 }
 

@@ -117,7 +117,7 @@ fn base<'v>(
                 None => Err(refused(profile, "its credential_source is Environment, which has no credentials")),
             },
             "Ec2InstanceMetadata" => Ok(Some(Source::Instance)),
-            "EcsContainer" => Ok(Some(Source::Container)),
+            "EcsContainer" => source::of_container(variable).map(Some),
             other => {
                 let forms = "must be Environment, Ec2InstanceMetadata or EcsContainer";
                 Err(refused(profile, format!("credential_source {other:?} {forms}")))

@@ -1,6 +1,7 @@
 //! Where credentials come from, each source with the calls that it takes.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -23,6 +24,8 @@ use super::super::error::chain;
 use super::{process, shell_word};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
+use crate::text::shown;
+use crate::url::{parse_server, redacted};
 
 /// A role that a profile assumes.
 #[derive(Clone)]
@@ -118,13 +121,58 @@ pub(super) fn of_machine<'v>(variable: impl Fn(&str) -> Option<&'v str>) -> Resu
             session_name: variable("AWS_ROLE_SESSION_NAME").map(str::to_owned),
         }));
     }
-    let container = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
-    if container.into_iter().any(|name| variable(name).is_some()) {
-        return Ok(Source::Container);
+    if [RELATIVE_URI, FULL_URI].into_iter().any(|name| variable(name).is_some()) {
+        return of_container(variable);
     }
     match variable("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         true => Err(nothing_found("the environment variables and the profile have none")),
         false => Ok(Source::Instance),
+    }
+}
+
+const RELATIVE_URI: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
+const FULL_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+
+/// Where the agent of a container may listen without TLS, beside loopback: ECS, and EKS Pod Identity.
+const AGENTS: [IpAddr; 3] = [
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+];
+
+/// The agent of the container, whose URL the SDK would panic on, or tell of in terms of its own, if it is none.
+///
+/// # Errors
+/// `InvalidInput`, with the variable and its value.
+pub(super) fn of_container<'v>(variable: impl Fn(&str) -> Option<&'v str>) -> Result<Source> {
+    let refused = |name: &'static str, value: &str, why: &str| {
+        let value = redacted(value);
+        Error::new(ErrorKind::InvalidInput, "cannot use the credentials of the container")
+            .with_cause(format!("{name} {} {why}", shown(&value)))
+            .with_context("field", name)
+            .with_context("value", value)
+            .with_hint(format!("correct {name}, or unset it where the program does not run in a container"))
+    };
+    match (variable(RELATIVE_URI), variable(FULL_URI)) {
+        (Some(path), _) if !path.starts_with('/') => Err(refused(RELATIVE_URI, path, "does not begin with /")),
+        (Some(path), _) => match parse_server(&format!("http://{}{path}", AGENTS[0])) {
+            Ok(_) => Ok(Source::Container),
+            Err(why) => Err(refused(RELATIVE_URI, path, &why)),
+        },
+        (None, Some(full)) => {
+            let url = parse_server(full).map_err(|why| refused(FULL_URI, full, &why))?;
+            let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+            // A name is looked up by the SDK, and held to the same rule.
+            let may_listen = host.parse::<IpAddr>().map_or(true, |ip| ip.is_loopback() || AGENTS.contains(&ip));
+            if url.scheme_str() == Some("http") && !may_listen {
+                let why =
+                    "must begin with https://: only loopback and the agents of ECS and EKS may be called without TLS";
+                return Err(refused(FULL_URI, full, why));
+            }
+            Ok(Source::Container)
+        }
+        (None, None) => Err(Error::new(ErrorKind::InvalidInput, "cannot use the credentials of the container")
+            .with_cause(format!("neither {RELATIVE_URI} nor {FULL_URI} is set"))),
     }
 }
 

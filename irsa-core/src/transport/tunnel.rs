@@ -1,7 +1,5 @@
-//! The way to an API server through a proxy. A failure of it names the proxy.
+//! The way to a server through a proxy. A failure of it names the proxy.
 
-use std::error::Error as StdError;
-use std::fmt;
 use std::future::ready;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -14,19 +12,22 @@ use secrecy::ExposeSecret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::{BoxError, Service, ServiceExt, service_fn};
 
-use super::error_chain::{chain, innermost};
-use crate::error::{Error, ErrorKind};
+use super::error_chain::{innermost, is_timeout};
+use super::proxy_failure::{ProxyFailure, ProxyFailureReason};
+use super::tls::is_untrusted;
 use crate::proxy::{ProxyAddress, ProxyScheme};
 use crate::text::shown;
 
-/// The longest that a proxy may take to open a way to the API server; less than a request may take in all.
+/// The longest that a proxy may take to open a way to a server; less than a request may take in all.
 const MAX_CONNECT: Duration = Duration::from_secs(25);
 /// The longest head of a proxy's answer.
 const MAX_HEAD: usize = 16 << 10;
 
-/// Connects to any server through one proxy: what the TLS session with the API server runs over.
+/// Connects to any server through one proxy: what the TLS session with the server runs over.
+///
+/// The way to a server without TLS ends at an HTTP proxy, which takes the requests themselves.
 #[derive(Clone)]
-pub(super) struct Tunnel<C> {
+pub(crate) struct Tunnel<C> {
     proxy: ProxyAddress,
     /// Connects to the proxy itself, over TLS where the URL is `https`.
     to_proxy: C,
@@ -34,46 +35,9 @@ pub(super) struct Tunnel<C> {
     to_proxy_otherwise: Option<C>,
 }
 
-/// A proxy that did not open the way.
-#[derive(Debug)]
-pub(super) struct ProxyFailure {
-    proxy: ProxyAddress,
-    why: String,
-    /// Whether it gave no answer in time.
-    is_timeout: bool,
-    /// Whether it wants other credentials, or any.
-    is_unauthorized: bool,
-}
-
-impl ProxyFailure {
-    /// The error for the request that wanted to go this way.
-    pub(super) fn error(&self, operation: &str, server: Option<&str>) -> Error {
-        let kind = if self.is_timeout { ErrorKind::Timeout } else { ErrorKind::Unavailable };
-        let setting = self.proxy.setting;
-        let host = server.and_then(|url| url.parse::<Uri>().ok()?.host().map(str::to_owned));
-        let hint = match (self.is_unauthorized, setting, host) {
-            (true, ..) => format!("give the user and the password in {setting}: http://USER:PASSWORD@HOST:PORT"),
-            (false, "proxy-url", _) => "the kubeconfig names this proxy as proxy-url of the cluster".to_owned(),
-            (false, _, Some(host)) => {
-                format!("{setting} names this proxy; if {host} is reached without one, add it to NO_PROXY")
-            }
-            (false, _, None) => format!("{setting} names this proxy"),
-        };
-        Error::new(kind, operation.to_owned()).with_cause(self.to_string()).with_hint(hint)
-    }
-}
-
-impl fmt::Display for ProxyFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "proxy {} {}", self.proxy, self.why)
-    }
-}
-
-impl StdError for ProxyFailure {}
-
 impl<C> Tunnel<C> {
     /// Through `proxy`, which is itself reached by `to_proxy`, or else by `otherwise`.
-    pub(super) fn new(proxy: ProxyAddress, to_proxy: C, otherwise: Option<C>) -> Self {
+    pub(crate) fn new(proxy: ProxyAddress, to_proxy: C, otherwise: Option<C>) -> Self {
         Self { proxy, to_proxy, to_proxy_otherwise: otherwise }
     }
 }
@@ -86,30 +50,35 @@ where
 {
     async fn open(self, server: Uri) -> Result<C::Response, ProxyFailure> {
         let opening = async {
-            let stream = self.reach().await?;
+            let stream = self.reach(&server).await?;
             match self.proxy.scheme {
-                ProxyScheme::Http | ProxyScheme::Https => self.connect(stream, &server).await,
                 ProxyScheme::Socks5 => self.socks(stream, server.clone()).await,
+                _ if self.proxy.forwards(&server) => Ok(stream),
+                ProxyScheme::Http | ProxyScheme::Https => self.connect(stream, &server).await,
             }
         };
         match tokio::time::timeout(MAX_CONNECT, opening).await {
             Ok(opened) => opened,
             Err(_) => {
                 let why = format!("opened no connection to {} within {} s", place(&server), MAX_CONNECT.as_secs());
-                Err(ProxyFailure { is_timeout: true, ..self.failed(why) })
+                Err(self.failed(&server, ProxyFailureReason::Timeout, why))
             }
         }
     }
 
     /// A connection to the proxy.
-    async fn reach(&self) -> Result<C::Response, ProxyFailure> {
+    async fn reach(&self, server: &Uri) -> Result<C::Response, ProxyFailure> {
         let scheme = if self.proxy.scheme == ProxyScheme::Https { "https" } else { "http" };
-        let url: Uri = format!("{scheme}://{}/", self.proxy.place())
-            .parse()
-            .map_err(|error| self.failed(format!("has a URL that is not valid: {error}")))?;
+        let url: Uri = format!("{scheme}://{}/", self.proxy.place()).parse().map_err(|error| {
+            self.failed(server, ProxyFailureReason::Refused, format!("has a URL that is not valid: {error}"))
+        })?;
         let unreachable = |error: BoxError| {
-            let is_timeout = is_timeout(&*error);
-            ProxyFailure { is_timeout, ..self.failed(format!("cannot be reached: {}", innermost(&*error))) }
+            let reason = match &*error {
+                error if is_untrusted(error) => ProxyFailureReason::Untrusted,
+                error if is_timeout(error) => ProxyFailureReason::Timeout,
+                _ => ProxyFailureReason::Network,
+            };
+            self.failed(server, reason, format!("cannot be reached: {}", innermost(&*error)))
         };
         match (self.to_proxy.clone().oneshot(url.clone()).await, &self.to_proxy_otherwise) {
             (Ok(stream), _) => Ok(stream),
@@ -128,7 +97,12 @@ where
             request.extend_from_slice(b"\r\n");
         }
         request.extend_from_slice(b"\r\n");
-        let broken = |error: std::io::Error| self.failed(format!("broke off before it connected to {place}: {error}"));
+        let refused = |why: String| self.failed(server, ProxyFailureReason::Refused, why);
+        let broken = |error: std::io::Error| {
+            let why = format!("broke off before it connected to {place}: {error}");
+            self.failed(server, ProxyFailureReason::Network, why)
+        };
+        let no_proxy = || refused("does not answer as an HTTP proxy does".to_owned());
         let mut stream = TokioIo::new(stream);
         stream.write_all(&request).await.map_err(broken)?;
         stream.flush().await.map_err(broken)?;
@@ -137,24 +111,21 @@ where
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0; 1];
             if head.len() >= MAX_HEAD {
-                return Err(self.failed("does not answer as an HTTP proxy does"));
+                return Err(no_proxy());
             }
             match stream.read(&mut byte).await.map_err(broken)? {
-                0 => return Err(self.failed(format!("closed the connection in place of connecting to {place}"))),
+                0 => return Err(refused(format!("closed the connection in place of connecting to {place}"))),
                 _ => head.push(byte[0]),
             }
         }
         match status(&head) {
             Some((200..=299, _)) => Ok(stream.into_inner()),
-            Some((407, _)) => {
-                let what = if self.proxy.credentials.is_some() { "other credentials" } else { "credentials" };
-                Err(ProxyFailure { is_unauthorized: true, ..self.failed(format!("wants {what} (HTTP 407)")) })
-            }
+            Some((407, _)) => Err(ProxyFailure::unauthorized(&self.proxy, server)),
             Some((code, reason)) => {
                 let reason = if reason.is_empty() { String::new() } else { format!(": {}", shown(&reason)) };
-                Err(self.failed(format!("refused to connect to {place} (HTTP {code}{reason})")))
+                Err(refused(format!("refused to connect to {place} (HTTP {code}{reason})")))
             }
-            None => Err(self.failed("does not answer as an HTTP proxy does")),
+            None => Err(no_proxy()),
         }
     }
 
@@ -170,13 +141,13 @@ where
         socks.call(server.clone()).await.map_err(|error| {
             let told = error.to_string();
             let told = told.strip_prefix("SOCKS error: ").unwrap_or(&told);
-            self.failed(format!("did not connect to {}: {told}", place(&server)))
+            let why = format!("did not connect to {}: {told}", place(&server));
+            self.failed(&server, ProxyFailureReason::Refused, why)
         })
     }
 
-    fn failed(&self, why: impl Into<String>) -> ProxyFailure {
-        let proxy = self.proxy.clone();
-        ProxyFailure { proxy, why: why.into(), is_timeout: false, is_unauthorized: false }
+    fn failed(&self, server: &Uri, reason: ProxyFailureReason, why: String) -> ProxyFailure {
+        ProxyFailure { proxy: self.proxy.clone(), server: server.clone(), why, reason }
     }
 }
 
@@ -219,32 +190,12 @@ fn status(head: &[u8]) -> Option<(u16, String)> {
     version.starts_with("HTTP/1.").then(|| (code, words.next().unwrap_or_default().trim().to_owned()))
 }
 
-fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
-    let mut errors = chain(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
-    errors.any(|error| error.kind() == std::io::ErrorKind::TimedOut)
-}
-
-/// Whether a TLS handshake failed because the certificate of the other side is not trusted.
-fn is_untrusted(error: &(dyn StdError + 'static)) -> bool {
-    chain(error).any(|cause| {
-        let mut inner = Some(cause);
-        // An I/O error around another error names the source of that one as its own.
-        while let Some(wrapped) = inner {
-            if let Some(rustls::Error::InvalidCertificate(_)) = wrapped.downcast_ref::<rustls::Error>() {
-                return true;
-            }
-            let around = wrapped.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-            inner = around.map(|error| error as &(dyn StdError + 'static));
-        }
-        false
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::DuplexStream;
 
     use super::*;
+    use crate::error::ErrorKind;
 
     /// A proxy that reads a request and gives these answers; what it read is what it returns.
     async fn tunneled(proxy: &str, answers: &'static [&'static [u8]]) -> (Result<(), ProxyFailure>, Vec<u8>) {
@@ -315,7 +266,7 @@ mod tests {
             let answers: &'static [&'static [u8]] = Box::leak(Box::new([answer]));
             let failure = tunneled("http://u:p4ss@proxy:3128", answers).await.0.unwrap_err();
             assert_eq!(failure.to_string(), format!("proxy http://proxy:3128 {why}"));
-            let error = failure.error("cannot ask", Some("https://api.example:6443"));
+            let error = failure.error("cannot ask");
             assert!(!format!("{failure:?} {error:?}").contains("p4ss") && error.hint().is_some(), "{error:?}");
             assert_eq!(error.kind(), ErrorKind::Unavailable);
         }
@@ -335,6 +286,6 @@ mod tests {
         let failure =
             Tunnel::new(proxy, to_proxy, None).open("https://api.example".parse().unwrap()).await.err().unwrap();
         assert_eq!(failure.to_string(), "proxy http://proxy:3128 opened no connection to api.example:443 within 25 s");
-        assert_eq!(failure.error("cannot ask", None).kind(), ErrorKind::Timeout);
+        assert_eq!(failure.error("cannot ask").kind(), ErrorKind::Timeout);
     }
 }
