@@ -317,7 +317,7 @@ mod tests {
         let server = TestServer::new(NAMESPACE, Duration::from_millis(5), None);
         let limit = ConnectionLimit::new(3.try_into().unwrap());
         let config = Config::new(server.url.parse().unwrap());
-        let cluster = KubeCluster::from_config(config, true).with_connection_limit(limit);
+        let cluster = KubeCluster::from_config(config).chosen().with_connection_limit(limit);
         let namespace = Namespace::new("ns").unwrap();
         let all = futures::future::join_all((0..100).map(|_| cluster.namespace(&namespace))).await;
         assert!(all.iter().all(|found| matches!(found, Ok(Some(_)))), "{all:?}");
@@ -346,7 +346,7 @@ mod tests {
             let server = TestServer::new("{}", Duration::ZERO, Some(certificate));
             let mut config = Config::new(server.url.parse().unwrap());
             config.root_cert = authority;
-            let cluster = KubeCluster::from_config(config, true);
+            let cluster = KubeCluster::from_config(config).chosen();
             let error = cluster.namespace(&Namespace::new("ns").unwrap()).await.unwrap_err();
             let shown = (error.kind(), error.code());
             assert_eq!(shown, (ErrorKind::Unavailable, Some(UNTRUSTED_CERTIFICATE)), "{error:?}");
