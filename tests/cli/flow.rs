@@ -111,7 +111,7 @@ fn a_binding_from_its_dry_run_to_its_end() {
     exit 0
     -- stdout
     -- stderr
-    no bindings on cluster sandbox
+    no bindings found on cluster sandbox
     ");
 }
 

@@ -133,7 +133,7 @@ impl Hosts {
         };
         let tunnel = Tunnel::new(proxy.clone(), HttpsConnector::from((tcp, to_proxy)), None);
         let pool = self.pool(HttpsConnector::from((tunnel, tls))).through(proxy.clone());
-        Ok(Host::Proxied(proxy, pool))
+        Ok(Host::Proxied(Box::new((proxy, pool))))
     }
 
     fn pool<C>(&self, connector: C) -> Pool<C, SdkBody> {
@@ -184,11 +184,14 @@ fn client_config(roots: Arc<RootCertStore>) -> Result<Arc<ClientConfig>, rustls:
     Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }
 
+/// A connection to a proxy, over TLS or not, that leads on to a host.
+type ProxyTunnel = Tunnel<HttpsConnector<HttpConnector>>;
+
 /// The connections to one host.
 #[derive(Clone)]
 enum Host {
     Direct(Pool<HttpsConnector<HttpConnector>, SdkBody>),
-    Proxied(ProxyAddress, Pool<HttpsConnector<Tunnel<HttpsConnector<HttpConnector>>>, SdkBody>),
+    Proxied(Box<(ProxyAddress, Pool<HttpsConnector<ProxyTunnel>, SdkBody>)>),
 }
 
 impl Host {
@@ -199,7 +202,7 @@ impl Host {
     ) -> Result<Response<PooledBody<SdkBody>>, BoxError> {
         let (proxy, pool) = match self {
             Self::Direct(pool) => return pool.send(request, connect_timeout).await,
-            Self::Proxied(proxy, pool) => (proxy, pool),
+            Self::Proxied(proxied) => *proxied,
         };
         let server = request.uri().clone();
         pool.send(request, connect_timeout).await.map_err(|error| match find::<ConnectTimeout>(&*error) {

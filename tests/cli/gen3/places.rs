@@ -46,7 +46,7 @@ fn an_environment_that_nothing_tells_is_named() {
     shell.fails(1, &line, "hint: set the variable vpc_name, or name the cluster with --cluster");
     let cluster = shell.sandbox.default_cluster();
     cluster.put_config_map("default", "global", &[("environment", "")]).unwrap();
-    shell.fails(1, &line, "there is no key environment in a config map default/global");
+    shell.fails(1, &line, "config map default/global has no key environment");
     cluster.put_config_map("default", "global", &[("environment", "a b")]).unwrap();
     shell.fails(1, &line, "key environment of config map default/global is not the name of an environment");
     cluster.deny("get", "configmaps").unwrap();
