@@ -150,6 +150,36 @@ async fn a_role_that_another_run_deletes_meanwhile_is_not_restored() {
     assert_eq!(tags.keys().filter(|key| key.starts_with("irsa.gen3.org/")).count(), 2, "{tags:?}");
 }
 
+/// The plan of the create goes by the policies that it read: the delete removed one before it ended.
+#[tokio::test(start_paused = true)]
+async fn a_role_that_loses_a_policy_while_a_create_waits_is_not_taken_for_whole() {
+    let world = World::new();
+    world.create(with_two_policies()).await.unwrap();
+    broken_off(&world, "update_trust_policy").await;
+    world.sandbox.faults().just_before(("tag_role", 1), |sandbox| {
+        let edited = sandbox.edit(|state| {
+            state.roles.get_mut(ROLE).unwrap().attached.clear();
+            Ok(())
+        });
+        edited.unwrap();
+    });
+    assert_eq!(world.create(with_two_policies()).await.unwrap_err().kind(), ErrorKind::Conflict);
+    world.sandbox.faults().clear();
+    world.create(with_two_policies()).await.unwrap();
+    assert!(is_whole(&world).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subject_leaves_a_role_whose_delete_broke_off() {
+    let world = World::new();
+    world.create(World::binding().with_subject("default/b")).await.unwrap();
+    world.edit_role(ROLE, |role| drop(role.tags.insert("irsa.gen3.org/origin".to_owned(), "deleting".to_owned())));
+    world.delete(of("b")).await.unwrap();
+    assert_eq!(origin(&world), "created");
+    assert!(world.can_assume("sandbox", "default/sa", ROLE).await);
+    assert!(!world.can_assume("sandbox", "default/b", ROLE).await);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_slow_delete_renews_its_mark() {
     let world = World::new();

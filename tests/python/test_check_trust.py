@@ -140,7 +140,7 @@ def test_the_answer_is_plain_immutable_data() -> None:
     assert json.loads(json.dumps(checked.to_dict())) == checked.to_dict()
     assert checked != check(exactly("jobs/worker"), "jobs/other")
     assert checked != "allow"
-    assert repr(checked).startswith("irsa.TrustCheck(decision='allow', because=('")
+    assert repr(checked).startswith("irsa.TrustCheck(decision='allow', reasons=('")
     assert isinstance(checked.reasons, tuple)
     with pytest.raises(AttributeError):
         checked.decision = "deny"  # type: ignore[misc]

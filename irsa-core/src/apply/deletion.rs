@@ -19,7 +19,7 @@ use crate::backend::Role;
 use crate::binding::OWN_PREFIX;
 use crate::error::{Error, ErrorKind, Result};
 use crate::invariants::Invariant;
-use crate::name::RoleName;
+use crate::name::{InlinePolicyName, PolicyArn, RoleName};
 use crate::ownership::{DeletionMark, ORIGIN_TAG, Origin, Ownership, REINSTATED_TAG_PREFIX, random_word};
 use crate::plan::RoleSnapshot;
 use crate::retry::{pause, until_consistent, waits};
@@ -105,7 +105,9 @@ async fn undo_in_time(
     until_consistent(false, || iam.tag_role(name, &announced)).await?;
     let role = read_until(context, name, |tags| tags.contains_key(&own_tag)).await?;
     let as_before = Ownership::from_tags(&role.tags).deletion.is_none() && origin_of(&role) == mark.origin;
-    if !role.tags.contains_key(&own_tag) || !is_as_read(&role, expected)? || !(is_marked(&role, mark) || as_before) {
+    let is_same =
+        role.tags.contains_key(&own_tag) && is_as_read(&role, expected)? && (is_marked(&role, mark) || as_before);
+    if !is_same || !has_policies_as_read(context, name, expected).await? {
         untag(context, name, BTreeSet::from([own_tag])).await?;
         return Err(changed_meanwhile(name));
     }
@@ -257,6 +259,19 @@ fn is_as_read(role: &Role, expected: &RoleSnapshot) -> Result<bool> {
     };
     let trust = TrustPolicy::from_stored(&role.trust_policy)?;
     Ok(role.id == expected.role_id && own(&role.tags) == own(&expected.tags) && trust == expected.trust)
+}
+
+/// Whether a role still has the policies that were read: the delete may have removed some before it ended.
+async fn has_policies_as_read(context: &Context<'_>, name: &RoleName, expected: &RoleSnapshot) -> Result<bool> {
+    let iam = context.backends.iam.as_ref();
+    let (attached, inline) = futures::future::try_join(
+        until_consistent(false, || iam.attached_policies(name)),
+        until_consistent(false, || iam.inline_policy_names(name)),
+    )
+    .await?;
+    let attached: BTreeSet<PolicyArn> = attached.into_iter().flatten().collect();
+    let inline: BTreeSet<InlinePolicyName> = inline.into_iter().flatten().collect();
+    Ok(attached == expected.attached && inline == expected.inline)
 }
 
 fn reinstated_tags(tags: &BTreeMap<String, String>) -> BTreeMap<String, String> {

@@ -152,8 +152,10 @@ impl Hosts {
     /// What a failed request means to the SDK, which tries again where the network is at fault.
     fn failed(&self, error: BoxError, server: &Uri) -> ConnectorError {
         if let Some(failure) = TlsFailure::find(&*error, &server.to_string(), &self.trusted.words()) {
-            // The same certificate would come.
-            return ConnectorError::other(failure.into(), None);
+            return match failure.is_permanent() {
+                true => ConnectorError::other(failure.into(), None),
+                false => ConnectorError::io(failure.into()),
+            };
         }
         if let Some(failure) = find::<ProxyFailure>(&*error) {
             return match failure.reason {

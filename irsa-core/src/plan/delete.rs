@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::accounts::released;
+use super::undo_delete::undo_delete;
 use super::{Plan, RoleSnapshot, Step, TrustStep, findings};
 use crate::binding::OWN_PREFIX;
 use crate::cluster_identity::ClusterId;
@@ -11,7 +12,7 @@ use crate::hint::Hint;
 use crate::invariants::Invariant;
 use crate::name::{ProviderArn, RoleArn, ServiceAccountRef, SubjectName};
 use crate::observe::{Observed, ObservedRole, may_let_in};
-use crate::ownership::{Member, ORIGIN_TAG, OWNER_TAG, Origin, Ownership};
+use crate::ownership::{Member, OWNER_TAG, Origin, Ownership};
 use crate::report::{Warning, WarningId};
 use crate::request::Request;
 use crate::trust::{Derivation, OwnKind, TrustPolicy, derive, own_kind};
@@ -298,6 +299,15 @@ fn leave_others(
     derivation: &Derivation,
     plan: &mut Plan,
 ) -> Result<()> {
+    // A delete that broke off, or met a subject that joined, may have left its mark.
+    let undone = undo_delete(role);
+    let role = match &undone {
+        Some((undo, as_undone)) => {
+            plan.then(vec![undo.clone()]);
+            as_undone
+        }
+        None => role,
+    };
     let mut tags = role.role.tags.clone();
     let mut struck: BTreeSet<String> = leaving.iter().map(Member::tag_key).collect();
     if leaving.iter().any(|member| role.ownership.is_owner(member)) {
@@ -321,11 +331,6 @@ fn leave_others(
                 plan.warnings.push(Warning::new(WarningId::RoleKept, message).with_hint(Hint::ForceDelete));
             }
         }
-    }
-    // A delete that broke off, or met a subject that joined, may have left the role marked as going.
-    if let Some(mark) = &role.ownership.deletion {
-        let origin = mark.origin.unwrap_or(Origin::Created).as_str().to_owned();
-        plan.then(vec![Step::TagRole(BTreeMap::from([(ORIGIN_TAG.to_owned(), origin)]))]);
     }
     // A run that broke off may have left the owner with the tag of a further subject too.
     struck.extend(Ownership::from_tags(&tags).owner_tag_key());

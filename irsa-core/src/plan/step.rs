@@ -44,11 +44,19 @@ pub(crate) struct RoleSnapshot {
     pub(crate) role_id: String,
     pub(crate) trust: TrustPolicy,
     pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) attached: BTreeSet<PolicyArn>,
+    pub(crate) inline: BTreeSet<InlinePolicyName>,
 }
 
 impl RoleSnapshot {
     pub(crate) fn of(role: &ObservedRole) -> Self {
-        Self { role_id: role.role.id.clone(), trust: role.trust.clone(), tags: role.role.tags.clone() }
+        Self {
+            role_id: role.role.id.clone(),
+            trust: role.trust.clone(),
+            tags: role.role.tags.clone(),
+            attached: role.attached.clone(),
+            inline: role.inline.keys().cloned().collect(),
+        }
     }
 }
 

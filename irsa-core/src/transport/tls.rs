@@ -56,6 +56,11 @@ impl TlsFailure {
         Some(Self { server, error, trust: trust.clone() })
     }
 
+    /// Whether the same would happen again: an alert or a broken record may come from the way to the server.
+    pub(crate) fn is_permanent(&self) -> bool {
+        matches!(self.error, rustls::Error::InvalidCertificate(_) | rustls::Error::InvalidMessage(_))
+    }
+
     /// The error of a call that failed by it.
     pub(crate) fn error(&self, operation: impl Into<String>) -> Error {
         let error = Error::new(ErrorKind::Unavailable, operation.into()).with_cause(self.to_string());
