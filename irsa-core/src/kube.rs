@@ -48,7 +48,6 @@ use crate::connection_limit::ConnectionLimit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::ClusterRef;
 use crate::proxy::ProxySettings;
-pub use crate::transport::tls::UNTRUSTED_CERTIFICATE;
 use crate::waiting::waiting_for;
 
 /// The API server of one cluster.
