@@ -48,7 +48,7 @@ def test_ctrl_c_stops_between_steps_and_the_next_run_finishes(
         child.send_signal(signal.SIGINT)
         stdout, stderr = child.communicate(timeout=60)
     assert child.returncode == 130, stderr
-    assert "stopping after the steps under way; Ctrl-C again stops at once" in stderr
+    assert "stopping after the current steps; press Ctrl-C again to stop immediately" in stderr
     report = json.loads(stdout)
     assert report["succeeded"] >= 1 and report["not_run"] >= MANY // 2, report
     assert report["succeeded"] + report["failed"] + report["not_run"] == MANY
@@ -75,7 +75,7 @@ def test_ctrl_c_twice_stops_at_once(bed: Bed, irsa: Irsa, manifest: Path) -> Non
             time.sleep(0.02)
         child.send_signal(signal.SIGINT)
         assert child.stderr
-        assert "stopping after the steps under way" in child.stderr.readline()
+        assert "stopping after the current steps" in child.stderr.readline()
         child.send_signal(signal.SIGINT)
         began = time.monotonic()
         _, stderr = child.communicate(timeout=60)
@@ -131,7 +131,7 @@ def test_a_prune_asks_on_a_terminal(irsa: Irsa, iam: Any, core: Any, ns: str, ma
     kept.write_text("---\n".join(manifest.read_text().split("---\n")[:10]))
     prune = ("apply", "-f", str(kept), "--applyset", ns, "--prune")
     code, shown = on_terminal(irsa, *prune, answer="n\n")
-    assert code == 1 and "Remove them? [y/N]" in shown and f"{ns}/app-10" in shown, shown
+    assert code == 1 and "Delete them? [y/N]" in shown and f"{ns}/app-10" in shown, shown
     assert all(seen.found for seen in bindings(iam, core, ns))
     code, shown = on_terminal(irsa, *prune, answer="y\n")
     assert code == 0, shown

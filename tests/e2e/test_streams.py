@@ -165,7 +165,7 @@ def test_interrupted(
     if not complete:
         error = answer["error"]
         assert (error["kind"], error["message"]) == ("interrupted", "interrupted")
-        assert "again" in error["hint"] and "error: interrupted" in stderr
+        assert "rerun the command" in error["hint"] and "error: interrupted" in stderr
     bed.reset()
     assert irsa(*create).done()["changed"] is not complete
     assert (seen.attached, seen.annotation) == ({S3}, seen.arn)

@@ -19,7 +19,7 @@ def test_the_command_of_the_document(irsa: Irsa, seen: Seen) -> None:
     assert f"{seen.place}: created" in ran.stdout
     assert f"role {seen.arn}" in ran.stdout
     assert f"serviceAccountName: {SA}" in ran.stderr, "what is left to do is talk"
-    assert "started again" in ran.stderr
+    assert "Restart running pods" in ran.stderr
     assert (seen.attached, seen.annotation) == ({S3}, seen.arn)
 
 
