@@ -184,11 +184,15 @@ def test_a_cluster_config_keeps_what_it_says_of_roles(
 def test_a_region_that_contradicts_is_refused_before_credentials_are_looked_for(tmp_path: Path) -> None:
     path = tmp_path / "cluster.yaml"
     path.write_text(CONFIG)
-    given = {"issuer": "https://i.example", "account": "123456789012", "profile": "no-such-profile"}
+
+    def client(region: str) -> irsa.Client:
+        issuer, account = "https://i.example", "123456789012"
+        return irsa.Client("sandbox", region=region, issuer=issuer, account=account, profile="no-such-profile")
+
     with pytest.raises(irsa.InvalidInputError, match="region eu-west-1 contradicts region us-east-1"):
-        irsa.Client("sandbox", region="eu-west-1", **given).plan_all(irsa.load_manifest(path))
+        client("eu-west-1").plan_all(irsa.load_manifest(path))
     with pytest.raises(irsa.InvalidInputError, match="no-such-profile"):
-        irsa.Client("sandbox", region="us-east-1", **given).plan_all(irsa.load_manifest(path))
+        client("us-east-1").plan_all(irsa.load_manifest(path))
     with pytest.raises(irsa.InvalidInputError, match="region us-east-1 contradicts the cluster's ARN"):
         irsa.Client("arn:aws:eks:eu-west-1:123456789012:cluster/demo", region="us-east-1", profile="no-such-profile")
 

@@ -37,6 +37,7 @@ impl Refusal {
     }
 
     /// A refusal with this code, by whichever service has it.
+    #[cfg(any(test, feature = "test-util"))]
     pub(super) fn coded(code: &str, message: &str) -> Self {
         match kind_of_reason(code) {
             Some(_) => Self::kubernetes(code, message),

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
+use irsa_core::sandbox::{RoleState, ServiceAccountState};
 use irsa_core::trust::{Decision, TrustDocument, WebIdentityCaller};
 use irsa_core::{Client, IrsaBinding, ROLE_ARN_ANNOTATION, Request, Sandbox};
-use irsa_core::sandbox::{ServiceAccountState, RoleState};
 use libfuzzer_sys::fuzz_target;
 
 const ROLE: &str = "sandbox-default-sa";

@@ -1,8 +1,8 @@
 //! The sandbox's file, as a person may have written it: read, checked, and written so that it reads the same.
 #![no_main]
 
-use irsa_core::{Sandbox};
-use irsa_core::sandbox::{SandboxState};
+use irsa_core::Sandbox;
+use irsa_core::sandbox::SandboxState;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
