@@ -167,7 +167,10 @@ async fn run_in_time(
     let run = async { run_step(&context, step).await.map_err(|error| context.plan.explained(error)) };
     let mut run = pin!(async {
         // The end of the term goes first: what is done then may meet another run.
-        tokio::select! { biased; late = stopped => late, done = run => done }
+        match select(pin!(stopped), pin!(run)).await {
+            Either::Left((late, _)) => late,
+            Either::Right((done, _)) => done,
+        }
     });
     // Time spent waiting for a turn moves the deadline. A time that no clock can tell is no deadline.
     let ends = || left.checked_add(waited.total()).and_then(|allowed| begun.checked_add(allowed));
