@@ -273,7 +273,7 @@ async fn annotation_without_path_orphans_role() {
 }
 
 #[tokio::test]
-async fn provider_of_another_is_taken_back() {
+async fn provider_of_another_is_rolled_back() {
     let world = World::new();
     let iss = world.sandbox.state().unwrap().clusters[&"sandbox".parse::<irsa_core::name::ClusterRef>().unwrap()]
         .issuer
@@ -289,7 +289,7 @@ async fn provider_of_another_is_taken_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn take_back_has_no_deadline() {
+async fn rollback_has_no_deadline() {
     let world = World::new();
     world.sandbox.faults().fail_before("attach_policy", DENIED).hang("delete_role");
     let result = tokio::time::timeout(Duration::from_secs(3600), world.create(World::binding())).await;
@@ -508,7 +508,7 @@ async fn issuer_alphabet() {
 }
 
 #[tokio::test]
-async fn account_of_another_is_taken_back() {
+async fn account_of_another_is_rolled_back() {
     let world = World::new();
     world.sandbox.faults().just_before(("apply_service_account", 1), |s| {
         s.default_cluster()

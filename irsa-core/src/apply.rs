@@ -7,9 +7,9 @@
 
 mod current;
 mod deletion;
+mod rollback;
 mod run;
 mod stored;
-mod take_back;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::deletion::Deadline;
+use self::rollback::roll_back;
 use self::run::{Done, run_step};
-use self::take_back::take_back;
 use crate::backend::collect_warnings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::invariants::Invariant;
@@ -65,6 +65,8 @@ pub(crate) struct Context<'a> {
     pub(crate) plan: &'a Plan,
     /// Whether the plan makes the role, so that IAM may not know it everywhere yet.
     pub(crate) fresh: bool,
+    /// The back ends without the limit of writes.
+    unlimited: &'a Backends,
     /// How long the step has waited for turns to write and for other runs.
     waited: Arc<Waited>,
 }
@@ -97,7 +99,7 @@ pub(crate) async fn apply(backends: &Backends, plan: &Plan, terms: Terms<'_>) ->
 
 async fn apply_stages(backends: &Backends, plan: &Plan, terms: Terms<'_>) -> Result<Report> {
     let fresh = plan.steps().any(|step| matches!(step, Step::CreateRole(_)));
-    let context = Context { backends, plan, fresh, waited: Arc::default() };
+    let context = Context { backends, plan, fresh, unlimited: backends, waited: Arc::default() };
     let deadline = Deadline::new(None);
     let mut left = terms.timeout;
     let mut stopped = false;
@@ -119,7 +121,7 @@ async fn apply_stages(backends: &Backends, plan: &Plan, terms: Terms<'_>) -> Res
             longest = longest.max(took);
             match (step, &result) {
                 (Step::BeginDelete(_), Ok(done)) => drop(deadline.send_replace(done.deadline)),
-                // Without its role, nobody can be in the way any more.
+                // The deadline protects the role, and it is gone.
                 (Step::DeleteRole, Ok(_)) => drop(deadline.send_replace(None)),
                 _ => {}
             }
@@ -138,7 +140,7 @@ async fn apply_stages(backends: &Backends, plan: &Plan, terms: Terms<'_>) -> Res
         }
     }
     let mut states: Vec<(&Step, State)> = plan.stages.iter().flatten().zip(stages.into_iter().flatten()).collect();
-    let left = take_back_if_refused(&context, &mut states).await;
+    let left = roll_back_if_refused(&context, &mut states).await;
     conclude(plan, states, left, stopped)
 }
 
@@ -166,7 +168,7 @@ async fn run_in_time(
     };
     let run = async { run_step(&context, step).await.map_err(|error| context.plan.explained(error)) };
     let mut run = pin!(async {
-        // The end of the term goes first: what is done then may meet another run.
+        // The deadline is polled first: a write after it may collide with another run.
         match select(pin!(stopped), pin!(run)).await {
             Either::Left((late, _)) => late,
             Either::Right((done, _)) => done,
@@ -190,15 +192,15 @@ async fn run_in_time(
     (result, begun.elapsed().saturating_sub(waited.total()))
 }
 
-/// Takes back what was made, where the role is new and all that failed was refused for good.
-async fn take_back_if_refused(context: &Context<'_>, states: &mut [(&Step, State)]) -> Vec<Warning> {
+/// Rolls back what was made, where the role is new and all that failed was refused for good.
+async fn roll_back_if_refused(context: &Context<'_>, states: &mut [(&Step, State)]) -> Vec<Warning> {
     let mut failures = states.iter().filter_map(|(_, state)| state.error().map(Error::is_permanent));
     let is_new_role = |(step, state): &(&Step, State)| {
         matches!(step, Step::CreateRole(_)) && state.done().is_some_and(|done| done.made)
     };
     let made = states.iter().any(is_new_role);
     let refused = failures.clone().next().is_some() && failures.all(|for_good| for_good);
-    if made && refused && Invariant::RollBack.is_enforced() { take_back(context, states).await } else { Vec::new() }
+    if made && refused && Invariant::RollBack.is_enforced() { roll_back(context, states).await } else { Vec::new() }
 }
 
 /// The report, and the first failure with it.

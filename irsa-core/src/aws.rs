@@ -57,7 +57,6 @@ pub use self::tls::CaBundle;
 use crate::connection_limit::ConnectionLimit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Partition, Region};
-pub use crate::transport::tls::UNTRUSTED_CERTIFICATE;
 
 /// EKS, STS and IAM through the AWS SDK.
 ///

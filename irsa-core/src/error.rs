@@ -19,6 +19,9 @@ use crate::text::shown;
 /// The result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The code of an error (kind `Unavailable`) of a server whose certificate is not trusted. Trying again does not help.
+pub const UNTRUSTED_CERTIFICATE: &str = "UntrustedCertificate";
+
 /// What kind of failure it is: the cases that a caller can act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -114,7 +114,7 @@ pub use self::cluster_identity::{ClusterId, ClusterIdentity};
 #[cfg(any(feature = "aws", feature = "kube"))]
 pub use self::connection_limit::ConnectionLimit;
 pub use self::document::PolicyDocument;
-pub use self::error::{ConflictReason, Error, ErrorKind, Result};
+pub use self::error::{ConflictReason, Error, ErrorKind, Result, UNTRUSTED_CERTIFICATE};
 pub use self::hint::Hint;
 pub use self::inventory::Export;
 #[cfg(feature = "kube")]

@@ -54,7 +54,7 @@ pub(crate) struct DeletionMark {
     pub(crate) origin: Option<Origin>,
     /// When the mark was written, in seconds since the epoch, by the clock of its writer.
     pub(crate) since: u64,
-    /// Random word that tells this mark from every other.
+    /// Random word that makes the mark unique.
     word: String,
 }
 

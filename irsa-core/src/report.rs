@@ -179,7 +179,7 @@ word_enum! {
         ApiServer = "api-server",
         /// The namespace of a service account is being deleted, and the service account with it.
         NamespaceTerminating = "namespace-terminating",
-        /// A delete of the role had begun and not ended, and was undone.
+        /// An unfinished delete of the role was undone.
         DeleteUndone = "delete-undone",
     }
 }

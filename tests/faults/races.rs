@@ -234,7 +234,26 @@ fn works(state: &SandboxState) -> bool {
 
 /// The same, and no mark of a delete is on the role.
 fn is_whole(state: &SandboxState) -> bool {
-    works(state) && state.roles[ROLE].tags["irsa.gen3.org/origin"] == "created"
+    works(state) && state.roles[ROLE].tags.get("irsa.gen3.org/origin").is_some_and(|origin| origin == "created")
+}
+
+/// Whether the role carries the mark of a delete.
+fn is_marked(state: &SandboxState) -> bool {
+    let origin = state.roles.get(ROLE).and_then(|role| role.tags.get("irsa.gen3.org/origin"));
+    origin.is_some_and(|origin| origin.starts_with("deleting"))
+}
+
+/// Whatever came of a race: the same create afterwards makes the binding whole, and the same delete deletes it.
+fn what_later_runs_cannot_mend(end: &SandboxState) -> Vec<String> {
+    let mut found = Vec::new();
+    if !is_whole(&after(end, with_two_policies())) {
+        found.push("a create afterwards does not make the binding whole".to_owned());
+    }
+    let deleted = after(end, deletes("sa"));
+    if deleted.roles.contains_key(ROLE) || is_there(&deleted, "sa") {
+        found.push("a delete afterwards leaves something".to_owned());
+    }
+    found
 }
 
 /// A create against a delete of the same binding.
@@ -251,22 +270,14 @@ fn create_against_delete_from(state: &SandboxState) -> (Raced, usize) {
             halves.set(halves.get() + 1);
         }
         // A delete that gave up may leave the mark that it found; one that was refused half-way leaves a half, with its mark.
-        let marked = end.roles.get(ROLE).is_some_and(|role| role.tags["irsa.gen3.org/origin"].starts_with("deleting"));
+        let marked = is_marked(end);
         if done == [true, false] && !works(end) && !(begun && marked) {
             found.push("the create is done and the delete is not, but the binding does not work".to_owned());
         }
         if done == [false, true] && !gone {
             found.push("the delete is done and the create is not, but something is left".to_owned());
         }
-        // Whatever came of it: the same create afterwards makes the binding whole, and the same delete deletes it.
-        let created = after(end, with_two_policies());
-        if !is_whole(&created) {
-            found.push("a create afterwards does not make the binding whole".to_owned());
-        }
-        let deleted = after(end, deletes("sa"));
-        if deleted.roles.contains_key(ROLE) || is_there(&deleted, "sa") {
-            found.push("a delete afterwards leaves something".to_owned());
-        }
+        found.extend(what_later_runs_cannot_mend(end));
         found
     };
     let raced = race_with_switches(state, &wishes, judge, FEW_SWITCHES);
@@ -299,6 +310,28 @@ fn create_against_delete_after_a_delete_that_broke_off() {
         tell(&format!("create against delete, broken off before {method}"), &raced);
         assert!(halves <= 1, "{halves} ends with half a binding");
     }
+}
+
+/// Both deletes are planned before either of them marks the role: the one that gives up must not unmark it for the other.
+/// One switch, as three writers with two have more orders than there is time for.
+#[test]
+fn a_create_against_two_deletes_of_the_same_binding() {
+    let whole = after(&world(), with_two_policies());
+    let wishes = [deletes("sa"), deletes("sa"), with_two_policies()];
+    let judge = |end: &SandboxState, results: &[Result<Report>]| {
+        let has_begun =
+            |deleted: &Result<Report>| deleted.as_ref().is_err_and(|e| e.report().is_some_and(|report| report.changed));
+        let mut found = what_later_runs_cannot_mend(end);
+        // A delete that is done may have come after the create.
+        if results[2].is_ok() && results[..2].iter().all(Result::is_err) && !works(end) {
+            let told = results[..2].iter().any(has_begun) && is_marked(end);
+            if !told {
+                found.push("the create is done, no delete is, and the binding does not work".to_owned());
+            }
+        }
+        found
+    };
+    tell("create against two deletes", &race_with_switches(&whole, &wishes, judge, 1));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The role as it is now: reads between the writes of a run.
+//! Reads of the role between the writes of a run.
 
 use super::Context;
 use crate::backend::Role;
@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::name::RoleName;
 use crate::retry::until_consistent;
 
-/// How often a read is repeated that does not show our own write yet.
+/// How often a read that does not show our own write yet is repeated.
 pub(super) const MAX_WAITS: usize = 5;
 
 pub(super) async fn role_now(context: &Context<'_>, name: &RoleName) -> Result<Option<Role>> {

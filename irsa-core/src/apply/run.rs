@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use backon::BackoffBuilder;
-use tokio::time::Instant;
 
 use super::current::{MAX_WAITS, deleted_meanwhile, role_now};
+use super::deletion::Moment;
 use super::stored::{check_provider, check_role};
 use super::{Context, deletion};
 use crate::backend::{
@@ -36,7 +36,7 @@ pub(super) struct Done {
     /// Something else than was asked for is stored.
     pub(super) altered: Option<Error>,
     /// Until when the steps of a delete may go on.
-    pub(super) deadline: Option<Instant>,
+    pub(super) deadline: Option<Moment>,
     pub(super) warnings: Vec<Warning>,
 }
 

@@ -276,10 +276,10 @@ mod tests {
 
     use aws_smithy_types::retry::RetryConfig;
 
-    use super::super::{AwsBackend, UNTRUSTED_CERTIFICATE, fake};
+    use super::super::{AwsBackend, fake};
     use super::*;
     use crate::backend::IdentityBackend;
-    use crate::error::{Error, ErrorKind};
+    use crate::error::{Error, ErrorKind, UNTRUSTED_CERTIFICATE};
     use crate::test_server::{ELSEWHERE, EXPIRED, SERVER, TestProxy, TestServer, authority};
 
     const CLUSTER: &str = r#"{"cluster": {"name": "demo", "arn": "arn:aws:eks:us-east-1:123456789012:cluster/demo", "status": "ACTIVE"}}"#;

@@ -30,7 +30,7 @@ impl<'a> ResolvedClusters<'a> {
         self.0?.get(cluster)
     }
 
-    /// What tells clusters apart: their names before any call, what they are after.
+    /// Unique key of a cluster: its name before it is resolved, its identity afterwards.
     pub(super) fn id(&self, cluster: &ClusterRef) -> String {
         self.identity(cluster).map_or_else(|| cluster.to_string(), |identity| identity.cluster.to_string())
     }
@@ -41,7 +41,7 @@ impl<'a> ResolvedClusters<'a> {
         (cluster, subject.namespace.clone(), subject.name.clone())
     }
 
-    /// The name that the role has, as far as it can be told.
+    /// Name of the role; `None` if it is not known before the cluster is resolved.
     pub(super) fn role_name(&self, binding: &IrsaBinding) -> Option<RoleName> {
         let default = || match self.identity(&binding.cluster) {
             Some(identity) => binding.naming().default(identity),
@@ -50,8 +50,8 @@ impl<'a> ResolvedClusters<'a> {
         binding.role_name.clone().or_else(default)
     }
 
-    /// What tells the role of a request from others; nothing where it cannot be told yet, and for a role of another account,
-    /// which nobody writes. Which account is the cluster's is not known before any call.
+    /// Unique key of the role of a request; `None` if it is not known yet, and for a role of another account, which is never
+    /// written. The account of a cluster is known once it is resolved.
     pub(super) fn role_key(&self, request: &Request) -> Option<String> {
         let named = || self.role_name(&request.binding).map(|name| name.as_str().to_ascii_lowercase());
         match (&request.existing_role, self.identity(&request.binding.cluster)) {
@@ -61,7 +61,7 @@ impl<'a> ResolvedClusters<'a> {
         }
     }
 
-    /// Whether two requests are of one role; nothing where that cannot be told yet.
+    /// Whether two requests refer to the same role; `None` if that is not known yet.
     pub(super) fn is_one_role(&self, one: &Request, other: &Request) -> Option<bool> {
         let names = (self.role_name(&one.binding)?, self.role_name(&other.binding)?);
         if !names.0.as_str().eq_ignore_ascii_case(names.1.as_str()) {

@@ -244,9 +244,9 @@ mod tests {
     use super::*;
     use crate::backend::ClusterBackend;
     use crate::connection_limit::ConnectionLimit;
+    use crate::error::UNTRUSTED_CERTIFICATE;
     use crate::name::Namespace;
     use crate::test_server::{ELSEWHERE, EXPIRED, SERVER, TestServer, authority};
-    use crate::transport::tls::UNTRUSTED_CERTIFICATE;
 
     fn config() -> Config {
         Config::new(Uri::from_static("https://127.0.0.1:6443/base"))

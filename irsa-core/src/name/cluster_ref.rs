@@ -30,8 +30,7 @@ impl ClusterRef {
         }
     }
 
-    /// Whether the two can mean the same cluster, as far as can be told without a call: a name and the ARN of a cluster of
-    /// that name can.
+    /// Whether the two can refer to the same cluster, judged without a call: a name and the ARN of a cluster of that name can.
     pub fn may_be(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Name(_), _) | (_, Self::Name(_)) => self.name() == other.name(),

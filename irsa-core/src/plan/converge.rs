@@ -142,6 +142,7 @@ fn update(
     check_set(request, role)?;
     let role = match &undone {
         Some((undo, as_undone)) => {
+            plan.needs([limits::tags(role.role.tags.len(), role.role.tags.len() + 1)])?;
             plan.then(vec![undo.clone()]);
             plan.warnings.push(undo_delete::warning(role));
             as_undone
@@ -186,6 +187,7 @@ fn update(
         .map(Member::tag_key)
         .chain(owner.iter().map(Member::tag_key))
         .filter(|key| role.role.tags.contains_key(key))
+        .chain(undo_delete::left_over_tags(role))
         .collect();
     let mut tags = match &owner {
         Some(owner) => goal.tags(request, owner, &members, origin, &role.role.tags),

@@ -101,7 +101,8 @@ impl<'a> Goal<'a> {
             |key: &str| [OWNER_TAG, ORIGIN_TAG, OVERFLOW_TAG].contains(&key) || key.starts_with(SUBJECT_TAG_PREFIX);
         let others = standing.keys().filter(|key| !ours(key) && !tags.contains_key(*key)).count();
         let own = [OWNER_TAG, ORIGIN_TAG].len();
-        let room = MAX_TAGS.saturating_sub(others + tags.len() + own);
+        // One is left free: undoing an interrupted delete takes a tag for a moment.
+        let room = MAX_TAGS.saturating_sub(others + tags.len() + own + 1);
         tags.insert(OWNER_TAG.to_owned(), owner.tag_value());
         if let Some(origin) = origin {
             tags.insert(ORIGIN_TAG.to_owned(), origin.as_str().to_owned());

@@ -81,7 +81,7 @@ pub(crate) enum Step {
     UntagRole(BTreeSet<String>),
     /// Marks the role as being deleted, then makes sure that nobody has joined it.
     BeginDelete(Box<RoleSnapshot>),
-    /// Waits until a delete that has begun cannot go on any more, then removes its mark.
+    /// Waits until an unfinished delete can no longer write, then removes its mark.
     UndoDelete(Box<RoleSnapshot>),
     AttachPolicy(PolicyArn),
     DetachPolicy(PolicyArn),

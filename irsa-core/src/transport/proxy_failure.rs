@@ -5,8 +5,7 @@ use std::fmt;
 
 use http::Uri;
 
-use super::tls::UNTRUSTED_CERTIFICATE;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, UNTRUSTED_CERTIFICATE};
 use crate::proxy::ProxyAddress;
 
 /// A proxy that did not open the way to a server.

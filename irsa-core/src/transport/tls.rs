@@ -7,10 +7,7 @@ use rustls::CertificateError;
 
 use super::error_chain::find;
 use super::roots;
-use crate::error::{Error, ErrorKind};
-
-/// The code of the error (kind `Unavailable`) of a server whose certificate is not trusted. Trying again does not help.
-pub const UNTRUSTED_CERTIFICATE: &str = "UntrustedCertificate";
+use crate::error::{Error, ErrorKind, UNTRUSTED_CERTIFICATE};
 
 /// Which certificates servers are checked against, in words.
 #[derive(Clone, Debug)]

@@ -41,7 +41,7 @@ impl ResolvedRequest {
 #[derive(Clone, Debug)]
 pub(super) struct Gen3Request {
     request: ResolvedRequest,
-    /// Namespace of the config map with the name of the environment, if nothing else tells it.
+    /// Namespace of the config map with the name of the environment, if no variable or option names it.
     pub(super) config_map_namespace: Option<Namespace>,
 }
 

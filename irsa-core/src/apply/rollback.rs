@@ -1,4 +1,4 @@
-//! Taking back: a role made in a run whose later write is refused for good goes again, with all that the run made.
+//! Rollback: removes a role created by this run, and everything else it made, when a later write is permanently refused.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use crate::report::{Warning, WarningId};
 use crate::retry::until_consistent;
 use crate::service_account::{Release, is_only_ours, release};
 
-/// How long taking back may go on: it comes when the time of the binding may be over.
+/// Time limit of a rollback, which may begin when the deadline of the binding has passed.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Takes the steps that were done back, last first. What stays is in the warnings.
-pub(super) async fn take_back(context: &Context<'_>, states: &mut [(&Step, State)]) -> Vec<Warning> {
+/// Undoes the completed steps, last first. The warnings name what stays.
+pub(super) async fn roll_back(context: &Context<'_>, states: &mut [(&Step, State)]) -> Vec<Warning> {
     let mut left = Vec::new();
     let deadline = Instant::now() + LONGEST;
     // Another run of the same binding goes by the role already.
