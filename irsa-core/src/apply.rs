@@ -139,7 +139,7 @@ async fn apply_stages(backends: &Backends, plan: &Plan, terms: Terms<'_>) -> Res
             break;
         }
     }
-    let mut states: Vec<(&Step, State)> = plan.stages.iter().flatten().zip(stages.into_iter().flatten()).collect();
+    let mut states: Vec<(&Step, State)> = plan.steps().zip(stages.into_iter().flatten()).collect();
     let left = roll_back_if_refused(&context, &mut states).await;
     conclude(plan, states, left, stopped)
 }

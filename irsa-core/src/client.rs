@@ -260,7 +260,7 @@ mod tests {
         spawnable(async move { one.plan(&asked).await });
         let (one, asked) = (client(), request());
         spawnable(async move { one.run(&asked).await });
-        let (one, planned) = (client(), Plan::of_steps("x", Vec::new()));
+        let (one, planned) = (client(), Plan::of_provider("x", Vec::new()));
         spawnable(async move { one.apply(&planned).await });
         let (one, at) = (client(), cluster());
         let (namespace, name): (Namespace, ServiceAccountName) = ("a".parse().unwrap(), "b".parse().unwrap());

@@ -1,36 +1,36 @@
-//! Stage three, plan: the pure difference between what is wanted and what is there, as steps in a safe order.
-//!
-//! # Order
-//! A plan is a list of stages; the steps of one stage run at the same time. For new sessions, after any prefix of the
-//! writes, no subject holds a permission that it holds neither before nor in the end, and what it holds before and in the
-//! end it holds all the way: removed subjects leave first, then what denies comes, then permissions leave, then the boundary
-//! changes, then permissions come, then what denies leaves, then subjects come, then their accounts are annotated.
+//! Plans a request: the difference between current and desired state as steps, without I/O. Their order is in [`order`].
 
-mod accounts;
 mod attach;
-mod content;
-mod converge;
 mod delete;
-mod documents;
-mod findings;
-mod goal;
-mod limits;
-mod managed;
-mod permissions;
+mod desired;
+mod existing_role;
+mod inline_policies;
+mod managed_policies;
+mod order;
+mod ownership_check;
+mod permission_set;
+mod policy_changes;
 mod prerequisites;
+mod quotas;
 mod replaced;
-mod standing;
+mod role_tags;
+mod satisfied;
+mod service_accounts;
 mod step;
+mod trust_change;
 mod undo_delete;
+mod upsert;
+mod warnings;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde::{Serialize, Serializer};
 
-use self::limits::Use;
-pub(crate) use self::limits::check_roles;
+use self::order::Phase;
+pub(crate) use self::order::Stages;
+use self::quotas::QuotaUsage;
+pub(crate) use self::quotas::check_roles;
 pub(crate) use self::step::{RoleSnapshot, Step, TrustStep};
 use crate::backend::Role;
 use crate::error::Result;
@@ -44,60 +44,63 @@ use crate::request::{Request, Verb};
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub(crate) binding: String,
-    /// The cluster of the binding: what is on others is told with theirs.
+    /// The cluster of the binding: reports name the cluster of whatever is in another one.
     home: Option<ClusterRef>,
     pub(crate) role_name: Option<RoleName>,
     pub(crate) role_arn: Option<RoleArn>,
-    /// The role as it was, where something changes: reports tell what is written over.
-    was: Option<Box<Role>>,
-    pub(crate) stages: Vec<Vec<Step>>,
-    pub(crate) extra: Vec<Undeclared>,
+    /// The role before the plan, where the plan changes it: reports show the old values.
+    previous_role: Option<Box<Role>>,
+    pub(crate) stages: Stages,
+    pub(crate) undeclared: Vec<Undeclared>,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) force: bool,
     /// What the steps need of IAM's quotas.
-    uses: Vec<Use>,
+    quota_usage: Vec<QuotaUsage>,
     /// Whether this plan, or a clone of it, was applied to its end.
     pub(crate) applied: Arc<AtomicBool>,
 }
 
 impl Plan {
     fn new(request: &Request, role_arn: Option<RoleArn>) -> Self {
-        let role_name = role_arn.as_ref().map(|arn| arn.name().clone());
-        let binding = request.binding.to_string();
-        let (stages, extra, warnings, uses) = Default::default();
-        let home = Some(request.binding.cluster.clone());
-        let (was, force, applied) = (None, request.force, Arc::default());
-        Self { binding, home, role_name, role_arn, was, stages, extra, warnings, force, uses, applied }
-    }
-
-    /// A plan without a role, for steps that are all independent.
-    pub(crate) fn of_steps(target: &str, steps: Vec<Step>) -> Self {
-        let (role_name, role_arn, stages, extra, warnings, uses) = Default::default();
-        let binding = target.to_owned();
-        let (home, was, force, applied) = (None, None, false, Arc::default());
-        let mut plan = Self { binding, home, role_name, role_arn, was, stages, extra, warnings, force, uses, applied };
-        plan.then(steps);
-        plan
-    }
-
-    /// Adds a stage, unless it is empty.
-    fn then(&mut self, steps: Vec<Step>) {
-        if !steps.is_empty() {
-            self.stages.push(steps);
+        Self {
+            home: Some(request.binding.cluster.clone()),
+            role_name: role_arn.as_ref().map(|arn| arn.name().clone()),
+            role_arn,
+            force: request.force,
+            ..Self::without_role(request.binding.to_string())
         }
     }
 
-    /// Adds a stage for each step.
-    fn one_by_one(&mut self, steps: Vec<Step>) {
-        steps.into_iter().for_each(|step| self.then(vec![step]));
+    /// An empty plan that no role belongs to.
+    fn without_role(binding: String) -> Self {
+        Self {
+            binding,
+            home: None,
+            role_name: None,
+            role_arn: None,
+            previous_role: None,
+            stages: Stages::default(),
+            undeclared: Vec::new(),
+            warnings: Vec::new(),
+            force: false,
+            quota_usage: Vec::new(),
+            applied: Arc::default(),
+        }
     }
 
-    /// Whether nothing is to be done.
+    /// A plan for the OIDC provider of a cluster alone.
+    pub(crate) fn of_provider(cluster: &str, steps: Vec<Step>) -> Self {
+        let mut plan = Self::without_role(cluster.to_owned());
+        plan.stages.add(Phase::Providers, steps);
+        plan
+    }
+
+    /// Whether nothing is to be written.
     pub fn is_empty(&self) -> bool {
         self.stages.is_empty()
     }
 
-    /// Whether the role is still to be made, so that nothing of it can have changed since it was read.
+    /// Whether it creates the role: then nothing of the role can have changed since it was read.
     pub(crate) fn makes_role(&self) -> bool {
         self.steps().any(|step| matches!(step, Step::CreateRole(_)))
     }
@@ -110,13 +113,13 @@ impl Plan {
             role_arn: self.role_arn.clone(),
             changed: !self.is_empty(),
             steps: self.steps().map(|step| step.report(self, Outcome::Planned)).collect(),
-            undeclared: self.extra.clone(),
+            undeclared: self.undeclared.clone(),
             warnings: self.warnings.clone(),
         }
     }
 
     pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.stages.iter().flatten()
+        self.stages.steps()
     }
 }
 
@@ -137,20 +140,14 @@ impl Serialize for Plan {
     }
 }
 
-/// Plans a request from what was observed. No I/O, no clock.
+/// Plans a request from the observed state. No I/O, no clock.
 ///
 /// # Errors
 /// Every refusal that needs no further read: `NotOwned`, `AlreadyExists`, `Conflict`, `NotFound` for providers,
 /// `QuotaExceeded`, `InvalidInput` for ARNs of another account.
 pub(crate) fn plan(request: &Request, observed: &Observed) -> Result<Plan> {
     match &request.verb {
-        Verb::Create | Verb::Update { .. } => converge::plan(request, observed),
+        Verb::Create | Verb::Update { .. } => upsert::plan(request, observed),
         Verb::Delete { keep_role } => delete::plan(request, observed, *keep_role),
     }
-}
-
-/// Those of the wanted tags that are not there with that value.
-fn tags_to_write(wanted: &BTreeMap<String, String>, there: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let differs = |(key, value): &(&String, &String)| there.get(*key) != Some(*value);
-    wanted.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())).collect()
 }

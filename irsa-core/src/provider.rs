@@ -120,7 +120,7 @@ impl Client {
     }
 
     async fn conclude(&self, identity: &ClusterIdentity, steps: Vec<Step>, dry_run: DryRun) -> Result<Report> {
-        let plan = Plan::of_steps(identity.cluster.as_str(), steps);
+        let plan = Plan::of_provider(identity.cluster.as_str(), steps);
         if dry_run == DryRun::Yes {
             return Ok(plan.report());
         }

@@ -328,7 +328,7 @@ fn a_cluster_config_of_eksctl_finds_the_roles_that_eksctl_made() {
     }
     shell.sandbox.put_role(&name, role).unwrap();
     let refused = shell.run("apply -f cluster.yaml");
-    assert!(refused.code == 1 && refused.stderr.contains("was not made by irsa"), "{refused}");
+    assert!(refused.code == 1 && refused.stderr.contains("was not created by irsa"), "{refused}");
     let adopted = shell.run("apply -f cluster.yaml --adopt");
     assert!(adopted.code == 0 && adopted.stderr.contains("CloudFormation stack eksctl-sandbox-addon"), "{adopted}");
     assert_eq!(shell.sandbox.state().unwrap().roles.len(), 1);
@@ -345,7 +345,7 @@ fn a_role_of_terraform_is_adopted_with_a_warning() {
     role.tags.insert("ManagedBy".into(), "Terraform".into());
     shell.sandbox.put_role(&"other-role".parse().unwrap(), role).unwrap();
     let refused = shell.run("apply -f app.yaml -o json");
-    assert!(refused.code == 1 && refused.stderr.contains("was not made by irsa"), "{refused}");
+    assert!(refused.code == 1 && refused.stderr.contains("was not created by irsa"), "{refused}");
     let adopted = shell.run("apply -f app.yaml --adopt -o json");
     let warnings = adopted.json()["bindings"][0]["warnings"].to_string();
     assert!(adopted.code == 0 && warnings.contains("managed-elsewhere") && warnings.contains("terraform"), "{adopted}");

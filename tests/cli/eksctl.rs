@@ -172,7 +172,7 @@ fn what_eksctl_wrote_for_a_well_known_word_is_not_doubled() {
         }
         shell.sandbox.put_role(&"eksctl-Role1-X".parse().unwrap(), role).unwrap();
         let refused = shell.run("apply -f cluster.yaml");
-        assert!(refused.code == 1 && refused.stderr.contains("not made by irsa"), "{word}: {refused}");
+        assert!(refused.code == 1 && refused.stderr.contains("not created by irsa"), "{word}: {refused}");
         let applied = shell.run("apply -f cluster.yaml --adopt");
         assert_eq!(applied.code, 0, "{word}: {applied}");
         let role = shell.role_of("eksctl-Role1-X");

@@ -90,7 +90,7 @@ fn hints_of_a_manifest_name_options_and_keys_that_it_has() {
     let help = shell().run("apply --help").stdout;
     let schema = shell().run("schema").stdout;
     for (binding, code, kind, remedy) in [
-        ("{name: a}\nspec: {roleName: vpc1--default--audit-sqs-sender}", 1, "was not made by irsa", "--adopt"),
+        ("{name: a}\nspec: {roleName: vpc1--default--audit-sqs-sender}", 1, "was not created by irsa", "--adopt"),
         ("{name: a, namespace: missing}\n", 1, "namespace missing", "--create-namespace"),
         ("{name: a}\nspec: {cluster: elsewhere}", 1, "cluster elsewhere does not exist", ""),
         ("{name: a}\nspec: {policies: [Nothing]}", 1, "policy Nothing does not exist", ""),

@@ -366,7 +366,7 @@ pub(super) fn blocked(
         Ok(warnings) => {
             let unmanaged = warnings.iter().any(|warning| warning.id == WarningId::NotManaged);
             (unmanaged && binds).then(|| {
-                Error::new(ErrorKind::NotOwned, format!("role {role} exists and was not made by irsa"))
+                Error::new(ErrorKind::NotOwned, format!("role {role} exists and was not created by irsa"))
                     .with_cause(format!(
                         "service account {binding} would be changed for it, and adoption was not asked for"
                     ))

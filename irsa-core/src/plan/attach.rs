@@ -1,8 +1,9 @@
-//! Roles that a request names by their ARN: where the role needs no change, only the service accounts are annotated.
+//! Plans requests that name an existing role by its ARN: only service accounts are annotated if the role needs no change.
 
-use super::converge::has_all;
-use super::goal::Goal;
-use super::{Plan, accounts, findings, prerequisites};
+use super::desired::DesiredState;
+use super::order::Phase;
+use super::satisfied::has_all;
+use super::{Plan, prerequisites, service_accounts, warnings};
 use crate::binding::{AUDIENCE_ANNOTATION, IrsaBinding};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
@@ -13,102 +14,106 @@ use crate::report::{Warning, WarningId};
 use crate::request::Request;
 use crate::trust::Decision;
 
-/// The plan of a request for an existing role that is not to be changed; nothing where it is to be managed: it is irsa's
-/// already, or is to be adopted, or lacks something that the request asks for.
+/// Returns the plan for an existing role that stays as it is; `None` where the role is managed: irsa owns it, the request
+/// adopts it, or it lacks something that the request asks for.
 ///
 /// # Errors
 /// `NotFound` where the role does not exist. `NotOwned` where it does not trust a service account. `InvalidInput` for a role
 /// of another partition, or of another account from which more is asked than its ARN.
-pub(super) fn plan(request: &Request, observed: &Observed, goal: &Goal<'_>) -> Result<Option<Plan>> {
+pub(super) fn plan(request: &Request, observed: &Observed, desired: &DesiredState<'_>) -> Result<Option<Plan>> {
     let Some(arn) = request.existing_role.as_ref().filter(|_| request.leader.is_none()) else { return Ok(None) };
-    if *arn.partition() != goal.home.partition {
+    if *arn.partition() != desired.home.partition {
         let rule = format!(
             "is in partition {}, the cluster in {}: no token is exchanged for a role of another partition",
             arn.partition(),
-            goal.home.partition
+            desired.home.partition
         );
         return Err(Error::invalid("role ARN", arn.to_string(), rule));
     }
     match (&observed.unread, &observed.role) {
-        (Some(unread), _) => unverified(request, observed, goal, arn, unread).map(Some),
-        (None, Some(role)) if role.role.arn == *arn => verified(request, observed, goal, role),
+        (Some(unread), _) => unverified(request, observed, desired, arn, unread).map(Some),
+        (None, Some(role)) if role.role.arn == *arn => verified(request, observed, desired, role),
         (None, _) => Err(Error::new(ErrorKind::NotFound, format!("role {arn} does not exist"))
             .with_code("NoSuchEntity")
             .with_hint("a role that is named by its ARN is never created: check the ARN")),
     }
 }
 
-/// A role that was not read: the service accounts are annotated on trust.
+/// A role that cannot be read: the service accounts are annotated, with a warning.
 fn unverified(
     request: &Request,
     observed: &Observed,
-    goal: &Goal<'_>,
+    desired: &DesiredState<'_>,
     arn: &RoleArn,
     unread: &UnreadRole,
 ) -> Result<Plan> {
     let asked = asks_of_role(&request.binding);
     let why = match (unread, asked) {
         (UnreadRole::Elsewhere, Some(what)) => {
-            let rule =
-                format!("is in another account than the cluster, {}, so its {what} cannot be set", goal.home.account);
+            let rule = format!(
+                "is in another account than the cluster, {}, so its {what} cannot be set",
+                desired.home.account
+            );
             return Err(Error::invalid("role ARN", arn.to_string(), rule));
         }
         (UnreadRole::Denied(error), Some(_)) => return Err(error.clone()),
         (UnreadRole::Elsewhere, None) => "it is in another account".to_owned(),
         (UnreadRole::Denied(error), None) => error.causes().into_iter().next().unwrap_or_else(|| error.to_string()),
     };
-    let mut plan = annotating(request, observed, goal)?;
-    let issuer = goal.home.issuer.as_ref().map(|issuer| format!(" {}", issuer.host_path())).unwrap_or_default();
+    let mut plan = annotating(request, observed, desired)?;
+    let issuer = desired.home.issuer.as_ref().map(|issuer| format!(" {}", issuer.host_path())).unwrap_or_default();
     let message = format!(
         "the trust policy of role {arn} was not verified ({why}): it must trust service account {} by the OIDC provider{issuer} \
          of its own account",
-        goal.first.shown(&goal.home.cluster),
+        desired.first.shown(&desired.home.cluster),
     );
     plan.warnings.push(Warning::new(WarningId::TrustUnverified, message));
     Ok(plan)
 }
 
-/// A role that was read: annotating is enough where it trusts every service account already.
-fn verified(request: &Request, observed: &Observed, goal: &Goal<'_>, role: &ObservedRole) -> Result<Option<Plan>> {
+/// A role that was read: annotations are enough if it trusts every service account already.
+fn verified(
+    request: &Request,
+    observed: &Observed,
+    desired: &DesiredState<'_>,
+    role: &ObservedRole,
+) -> Result<Option<Plan>> {
     let adopted = request.adopt && !role.ownership.is_owned();
-    let managed = adopted || role.ownership.records(&goal.first);
-    let asks = !request.binding.trust_statements.is_empty() || !has_all(request, goal, role);
+    let managed = adopted || role.ownership.records(&desired.first);
+    let asks = !request.binding.trust_statements.is_empty() || !has_all(request, desired, role);
     if managed || asks || role.ownership.deletion.is_some() {
         return Ok(None);
     }
     let mut warnings = Vec::new();
-    for member in &goal.declared {
-        let Some(provider) = goal.providers.get(&member.cluster) else { continue };
+    for member in &desired.declared {
+        let Some(provider) = desired.providers.get(&member.cluster) else { continue };
         let audience = audience(request, observed, (role, provider), member);
         let check = role.trust.check(provider, &member.sub(), &audience)?;
-        let shown = member.shown(&goal.home.cluster);
+        let shown = member.shown(&desired.home.cluster);
         match check.decision {
             Decision::Allow => {}
             Decision::Unknown => {
-                let message = format!("whether {shown} gets in depends on {}", check.conditions.join("; "));
+                let message = format!("whether {shown} can assume the role depends on {}", check.conditions.join("; "));
                 warnings.push(Warning::new(WarningId::ForeignTrust, message));
             }
-            // Of another binding's role, the other binding has to share it.
+            // The role of another binding: that binding has to share it.
             Decision::Deny if role.ownership.is_owned() => return Ok(None),
             Decision::Deny => return Err(not_trusted(role, &shown, &check.reasons)),
         }
     }
-    let mut plan = annotating(request, observed, goal)?;
-    let providers = prerequisites::providers(request, observed, goal)?;
-    if !providers.is_empty() {
-        plan.stages.insert(0, providers);
-    }
+    let mut plan = annotating(request, observed, desired)?;
+    plan.stages.add(Phase::Providers, prerequisites::providers(request, observed, desired)?);
     plan.warnings.extend(warnings);
-    plan.warnings.extend(findings::foreign_statements(goal, &role.trust));
+    plan.warnings.extend(warnings::foreign_statements(desired, &role.trust));
     Ok(Some(plan))
 }
 
 /// A plan of the service accounts alone.
-fn annotating(request: &Request, observed: &Observed, goal: &Goal<'_>) -> Result<Plan> {
-    let mut plan = Plan::new(request, Some(goal.arn.clone()));
+fn annotating(request: &Request, observed: &Observed, desired: &DesiredState<'_>) -> Result<Plan> {
+    let mut plan = Plan::new(request, Some(desired.arn.clone()));
     plan.warnings.extend(observed.warnings.iter().cloned());
-    plan.then(prerequisites::namespaces(request, observed));
-    plan.then(accounts::accounts(request, observed, goal)?);
+    plan.stages.add(Phase::CreateRole, prerequisites::namespaces(request, observed));
+    plan.stages.add(Phase::Annotate, service_accounts::bound(request, observed, desired)?);
     Ok(plan)
 }
 
@@ -124,8 +129,8 @@ fn audience(
         let account = existing(observed, &AccountKey::of_member(member)?)?;
         account.annotations.get(AUDIENCE_ANNOTATION).cloned()
     };
-    let told = declared.or_else(|| role.trust.own_audience(provider)).or_else(annotated);
-    told.unwrap_or_else(|| Audience::sts().to_string())
+    let audience = declared.or_else(|| role.trust.own_audience(provider)).or_else(annotated);
+    audience.unwrap_or_else(|| Audience::sts().to_string())
 }
 
 /// The first setting of the role that a binding asks for.

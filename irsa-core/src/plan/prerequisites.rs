@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Step;
-use super::goal::Goal;
+use super::desired::DesiredState;
 use crate::backend::OidcProvider;
 use crate::cluster_identity::ClusterId;
 use crate::error::{Error, ErrorKind, Result};
@@ -13,10 +13,10 @@ use crate::observe::{NamespaceStatus, Observed};
 use crate::request::Request;
 
 /// The providers that the subjects need: there, with the audience, or to be made.
-pub(super) fn providers(request: &Request, observed: &Observed, goal: &Goal<'_>) -> Result<Vec<Step>> {
+pub(super) fn providers(request: &Request, observed: &Observed, desired: &DesiredState<'_>) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
-    let needed = |cluster: &ClusterId| goal.declared.iter().any(|member| member.cluster == *cluster);
-    for (cluster, arn) in goal.providers.iter().filter(|(cluster, _)| needed(cluster)) {
+    let needed = |cluster: &ClusterId| desired.declared.iter().any(|member| member.cluster == *cluster);
+    for (cluster, arn) in desired.providers.iter().filter(|(cluster, _)| needed(cluster)) {
         let standing = observed.role.as_ref().and_then(|role| role.trust.own_audience(arn));
         let audience = match (&request.binding.audience, standing) {
             (Some(audience), _) => audience.clone(),

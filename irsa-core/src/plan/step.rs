@@ -249,7 +249,7 @@ impl Step {
             target: self.target(plan),
             outcome,
             error: None,
-            detail: self.detail(plan.was.as_deref()),
+            detail: self.detail(plan.previous_role.as_deref()),
         }
     }
 }

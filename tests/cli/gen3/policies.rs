@@ -191,9 +191,9 @@ fn b18_an_unknown_policy_is_told() {
     assert!(said.contains("role sandbox-sa-role has none of that name either"), "{said}");
     assert!(said.contains("did you mean pol?"), "{said}");
     shell.fails(1, "-u sa -p arn:aws:iam::aws:policy/Nothing -a d", "does not exist");
-    let said = shell.fails(1, "-u sa -p ./poll.json -a d", "inline policy poll cannot be taken away");
+    let said = shell.fails(1, "-u sa -p ./poll.json -a d", "cannot remove inline policy poll");
     assert!(
-        said.contains("role sandbox-sa-role has none of that name") && said.contains("did you mean pol?"),
+        said.contains("role sandbox-sa-role has no inline policy of that name") && said.contains("did you mean pol?"),
         "{said}"
     );
     // A policy that there is, but not on the role, is gone already; so is that of a file that is there.

@@ -252,7 +252,7 @@ fn a_role_of_somebody_else_is_not_taken_over() {
     for role in others.into_iter().chain([tagged, pathed]) {
         shell.sandbox.put_role(&name, role.clone()).unwrap();
         let before = shell.role("sandbox-sa-role");
-        let said = shell.fails(1, &format!("-c sa -p {S3}"), "exists and was not made by irsa");
+        let said = shell.fails(1, &format!("-c sa -p {S3}"), "exists and was not created by irsa");
         assert!(said.contains("--adopt"), "{said}");
         shell.done("--delete sa");
         assert_eq!(shell.role("sandbox-sa-role"), before, "{role:?}");

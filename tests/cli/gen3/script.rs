@@ -93,7 +93,7 @@ fn the_commands_of_irsa_itself_take_nothing_over() {
     assert!(ran.code == 0 && ran.stderr.contains("[not-managed]"), "{ran}");
     assert_eq!(shell.role(ROLE), before);
     let ran = shell.run(&format!("create sa -p AmazonSQSReadOnlyAccess --role-name {ROLE} --cluster sandbox"));
-    assert!(ran.code == 1 && ran.stderr.contains("was not made by irsa"), "{ran}");
+    assert!(ran.code == 1 && ran.stderr.contains("was not created by irsa"), "{ran}");
     assert_eq!(shell.role(ROLE), before);
 }
 

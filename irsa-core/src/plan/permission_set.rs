@@ -13,12 +13,12 @@ const MOST_PARTS: usize = 4096;
 
 /// What a document grants and denies: parts of statements without Sid, by their meaning.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Content {
+pub(super) struct PermissionSet {
     pub(super) allows: BTreeMap<String, Value>,
     pub(super) denies: BTreeMap<String, Value>,
 }
 
-impl Content {
+impl PermissionSet {
     pub(super) fn of(document: Option<&PolicyDocument>) -> Self {
         let mut content = Self::default();
         for statement in document.into_iter().flat_map(|document| statements(document.as_value())) {
@@ -100,7 +100,7 @@ mod tests {
             {"Sid": "One", "Effect": "Allow", "Action": ["s3:Get*", "s3:Put*"], "Resource": ["arn:aws:s3:::a", "arn:aws:s3:::b"]},
             {"Effect": "Deny", "NotAction": ["s3:Get*", "iam:*"], "Resource": "*"},
         ]);
-        let content = Content::of(Some(&document(&two)));
+        let content = PermissionSet::of(Some(&document(&two)));
         assert_eq!((content.allows.len(), content.denies.len()), (4, 1), "what NotAction lists holds together");
         let mut bare = two.clone();
         bare[0].as_object_mut().unwrap().remove("Sid");
@@ -111,7 +111,7 @@ mod tests {
     fn what_means_the_same_has_the_same_content() {
         let one = json!({"Effect": "Allow", "Action": ["a:b", "a:c"], "Resource": "*"});
         let two = json!([{"Effect": "Allow", "Action": "a:c", "Resource": ["*"]}, {"Effect": "Allow", "Action": "a:b", "Resource": "*"}]);
-        assert_eq!(Content::of(Some(&document(&one))), Content::of(Some(&document(&two))));
+        assert_eq!(PermissionSet::of(Some(&document(&one))), PermissionSet::of(Some(&document(&two))));
     }
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
             {"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}},
             {"Effect": "Allow", "Action": "a:c", "Resource": "*"},
         ]);
-        assert_eq!(Content::of(Some(&document(&other))).statements().len(), 2);
+        assert_eq!(PermissionSet::of(Some(&document(&other))).statements().len(), 2);
     }
 
     #[test]
@@ -128,6 +128,6 @@ mod tests {
         let actions: Vec<String> = (0..100).map(|n| format!("a:b{n}")).collect();
         let resources: Vec<String> = (0..100).map(|n| format!("arn:aws:s3:::b{n}")).collect();
         let large = json!({"Effect": "Allow", "Action": actions, "Resource": resources});
-        assert_eq!(Content::of(Some(&document(&large))).allows.len(), 1);
+        assert_eq!(PermissionSet::of(Some(&document(&large))).allows.len(), 1);
     }
 }

@@ -14,7 +14,7 @@ use crate::observe::ObservedRole;
 
 /// A quota, what of it is in use, and what would be.
 #[derive(Clone, Debug)]
-pub(crate) struct Use {
+pub(crate) struct QuotaUsage {
     what: &'static str,
     /// How IAM's refusals of this quota begin (IAM API reference, `LimitExceeded`): what follows may hold any name.
     words: &'static str,
@@ -25,7 +25,7 @@ pub(crate) struct Use {
     way_out: &'static str,
 }
 
-impl Use {
+impl QuotaUsage {
     /// Refuses what would exceed the quota. What does not grow is let be.
     fn check(&self) -> Result<()> {
         match self.quota {
@@ -45,10 +45,10 @@ impl Use {
 
 impl Plan {
     /// Refuses the plan where it needs more than a quota allows; notes its needs where a quota is not known.
-    pub(super) fn needs(&mut self, uses: impl IntoIterator<Item = Use>) -> Result<()> {
-        for need in uses {
+    pub(super) fn needs(&mut self, quota_usage: impl IntoIterator<Item = QuotaUsage>) -> Result<()> {
+        for need in quota_usage {
             need.check()?;
-            self.uses.push(need);
+            self.quota_usage.push(need);
         }
         Ok(())
     }
@@ -60,8 +60,8 @@ impl Plan {
         }
         let causes = error.causes();
         let said = causes.first().map_or("", |said| said.strip_prefix("LimitExceeded: ").unwrap_or(said));
-        match self.uses.iter().find(|need| said.starts_with(need.words)) {
-            Some(Use { what, before, after, way_out, .. }) => error
+        match self.quota_usage.iter().find(|need| said.starts_with(need.words)) {
+            Some(QuotaUsage { what, before, after, way_out, .. }) => error
                 .with_context("used", before.to_string())
                 .with_context("needed", after.to_string())
                 .with_hint(format!("of {what} {before} were in use, {after} would be needed: {way_out}")),
@@ -75,8 +75,8 @@ fn count(number: usize) -> u64 {
 }
 
 /// Characters of a trust policy.
-pub(super) fn trust_size(quotas: &Quotas, before: usize, after: usize) -> Use {
-    Use {
+pub(super) fn trust_size(quotas: &Quotas, before: usize, after: usize) -> QuotaUsage {
+    QuotaUsage {
         what: "characters in a trust policy (ACLSizePerRole)",
         words: "Cannot exceed quota for ACLSizePerRole:",
         quota: quotas.trust_policy_size,
@@ -86,9 +86,9 @@ pub(super) fn trust_size(quotas: &Quotas, before: usize, after: usize) -> Use {
     }
 }
 
-/// Managed policies on one role.
-pub(super) fn attached(quotas: &Quotas, before: usize, after: usize) -> Use {
-    Use {
+/// ManagedPolicyChanges policies on one role.
+pub(super) fn attached(quotas: &Quotas, before: usize, after: usize) -> QuotaUsage {
+    QuotaUsage {
         what: "managed policies on a role (PoliciesPerRole)",
         words: "Cannot exceed quota for PoliciesPerRole:",
         quota: quotas.attached_policies_per_role,
@@ -99,14 +99,14 @@ pub(super) fn attached(quotas: &Quotas, before: usize, after: usize) -> Use {
 }
 
 /// Characters of all inline policies of a role, as far as their sizes are known.
-pub(super) fn inline_size(quotas: &Quotas, sizes: &InlineSizes) -> Use {
+pub(super) fn inline_size(quotas: &Quotas, sizes: &InlineSizes) -> QuotaUsage {
     let quota = quotas.inline_policy_size.unwrap_or(count(INLINE_QUOTA));
     let way_out = if count(sizes.after) <= quota {
         "the documents fit in the end, but not beside those that they replace: remove these first, in a run of their own"
     } else {
         "put permissions into a managed policy, or shorten the documents with wildcards"
     };
-    Use {
+    QuotaUsage {
         what: "characters in the inline policies of a role",
         words: "Maximum policy size",
         quota: Some(quota),
@@ -133,12 +133,12 @@ impl InlineSizes {
     }
 
     /// Those of a role while stages are applied. The steps of one stage may end in any order.
-    pub(super) fn along(role: &ObservedRole, stages: &[Vec<Step>]) -> Self {
+    pub(super) fn along(role: &ObservedRole, stages: &Stages) -> Self {
         let known = role.inline.iter().filter_map(|(name, document)| Some((name, document.as_ref()?.size())));
         let mut sizes: BTreeMap<&InlinePolicyName, usize> = known.collect();
         let before: usize = sizes.values().sum();
         let mut most = before;
-        for stage in stages {
+        for stage in stages.iter() {
             let mut widest = sizes.clone();
             for step in stage {
                 match step {
@@ -158,8 +158,8 @@ impl InlineSizes {
 }
 
 /// Roles of the account, when one is to be made; nothing where it is not known how many there are.
-pub(super) fn roles(quotas: &Quotas) -> Option<Use> {
-    quotas.roles.map(|used| Use {
+pub(super) fn roles(quotas: &Quotas) -> Option<QuotaUsage> {
+    quotas.roles.map(|used| QuotaUsage {
         what: "roles in the account (RolesPerAccount)",
         words: "Cannot exceed quota for RolesPerAccount:",
         quota: quotas.roles_quota,
@@ -175,8 +175,8 @@ pub(crate) fn check_roles(quotas: &Quotas) -> Result<()> {
 }
 
 /// Tags of a role.
-pub(super) fn tags(before: usize, after: usize) -> Use {
-    Use {
+pub(super) fn tags(before: usize, after: usize) -> QuotaUsage {
+    QuotaUsage {
         what: "tags on a role",
         words: "The number of tags has reached the maximum limit",
         quota: Some(count(MAX_TAGS)),
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_refusal_by_iam_is_told_with_the_numbers_of_its_quota() {
-        let mut plan = Plan::of_steps("x", Vec::new());
+        let mut plan = Plan::of_provider("x", Vec::new());
         plan.needs([trust_size(&Quotas::default(), 0, 500), attached(&Quotas::default(), 9, 11)]).unwrap();
         let refused = |cause: &str| {
             plan.explained(Error::new(ErrorKind::QuotaExceeded, "cannot attach policy p to role r").with_cause(cause))

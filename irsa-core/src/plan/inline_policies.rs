@@ -1,51 +1,40 @@
-//! The writes of inline documents, in the order that never gives too much: what is taken away first, what is given last, and
-//! in two writes where one document does both at the wrong time.
+//! Steps that write and delete inline policies, each in its phase.
+//!
+//! A document that both grants and revokes is written twice where one write would do one of them in the wrong phase.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::Step;
-use super::content::Content;
+use super::order::Phase;
+use super::permission_set::PermissionSet;
 use crate::document::PolicyDocument;
 use crate::invariants::Invariant;
 use crate::name::InlinePolicyName;
 
-/// A change of one inline document.
+/// A change of one inline policy.
 #[derive(Clone, Debug)]
-pub(super) struct Change {
+pub(super) struct InlinePolicyChange {
     pub(super) name: InlinePolicyName,
     pub(super) before: Option<PolicyDocument>,
-    /// Nothing where it is to go.
+    /// `None` where the policy is deleted.
     pub(super) after: Option<PolicyDocument>,
-    /// Whether other policies grant from now on what it grants, in words of their own: it stays until they are there.
+    /// Whether other policies take its place, perhaps in other words: it stays until they are written.
     pub(super) replaced: bool,
-}
-
-/// The writes of documents, by the phase they belong in.
-#[derive(Debug, Default)]
-pub(super) struct DocumentSteps {
-    /// Before the boundary and all additions: only takes away.
-    pub(super) first: Vec<Step>,
-    /// Together with other additions.
-    pub(super) then: Vec<Step>,
-    /// After all additions, before any Deny leaves: what others grant from now on is no longer granted here.
-    pub(super) replaced: Vec<Step>,
-    /// After all additions: what a Deny kept away is given.
-    pub(super) last: Vec<Step>,
 }
 
 /// Parts of statements by their meaning.
 type Parts = BTreeMap<String, Value>;
 
-/// How a document changes.
-struct Weighed<'a> {
-    change: &'a Change,
-    before: Content,
-    after: Content,
+/// A change with what the two documents grant and deny.
+struct DiffedPolicy<'a> {
+    change: &'a InlinePolicyChange,
+    before: PermissionSet,
+    after: PermissionSet,
 }
 
-impl Weighed<'_> {
+impl DiffedPolicy<'_> {
     fn adds_denies(&self) -> bool {
         goes_beyond(&self.after.denies, &self.before.denies)
     }
@@ -62,35 +51,35 @@ impl Weighed<'_> {
         goes_beyond(&self.before.allows, &self.after.allows)
     }
 
-    /// What it grants that another document is to grant from now on.
+    /// The permissions that another document grants after the run.
     fn moved(&self, wanted: &BTreeSet<String>) -> Parts {
         let moved = |meaning: &String| wanted.contains(meaning) && !self.after.allows.contains_key(meaning);
         let allows = self.before.allows.iter().filter(|(meaning, _)| moved(meaning));
         allows.map(|(meaning, part)| (meaning.clone(), part.clone())).collect()
     }
 
-    /// The document that only takes away: what it grants before and is wanted, here or elsewhere.
-    fn least(&self, moved: &Parts) -> Option<PolicyDocument> {
+    /// The document that only revokes: it grants what is granted before and after, here or by another document.
+    fn intersection(&self, moved: &Parts) -> Option<PolicyDocument> {
         let stays = self.before.allows.iter().filter(|(meaning, _)| self.after.allows.contains_key(*meaning));
         self.with(stays.chain(moved))
     }
 
-    /// The document that grants all that is wanted, and what another is about to grant.
-    fn most(&self, moved: &Parts) -> Option<PolicyDocument> {
+    /// The document that grants the desired permissions, and those that another document does not grant yet.
+    fn union(&self, moved: &Parts) -> Option<PolicyDocument> {
         self.with(self.after.allows.iter().chain(moved))
     }
 
-    /// The document that only denies what it did before; nothing where it denied nothing.
+    /// The document with its Deny statements alone; `None` if it has none.
     fn denying(&self) -> Option<PolicyDocument> {
         self.with(std::iter::empty())
     }
 
-    /// A document that grants these, and denies what it does before or afterwards: one that is there or wanted, if that says
-    /// the same.
+    /// A document that grants these permissions and denies what either document denies; one of the two where that is the
+    /// same.
     fn with<'b>(&self, allows: impl Iterator<Item = (&'b String, &'b Value)>) -> Option<PolicyDocument> {
         let denies = self.before.denies.iter().chain(&self.after.denies);
         let own = |(meaning, part): (&String, &Value)| (meaning.clone(), part.clone());
-        let content = Content { allows: allows.map(own).collect(), denies: denies.map(own).collect() };
+        let content = PermissionSet { allows: allows.map(own).collect(), denies: denies.map(own).collect() };
         if content == self.after {
             return self.change.after.clone();
         }
@@ -106,10 +95,10 @@ impl Weighed<'_> {
         PolicyDocument::from_stored(&document.to_string()).ok()
     }
 
-    /// The write that brings the document to a state on the way; nothing where it is there.
-    fn step(&self, standing: &mut Option<PolicyDocument>, next: Option<PolicyDocument>) -> Option<Step> {
-        let before = std::mem::replace(standing, next);
-        match (&before, &*standing) {
+    /// The write that replaces the current document by the next one; `None` if they are the same.
+    fn step(&self, current: &mut Option<PolicyDocument>, next: Option<PolicyDocument>) -> Option<Step> {
+        let before = std::mem::replace(current, next);
+        match (&before, &*current) {
             (before, Some(next)) if before.as_ref() != Some(next) => Some(self.put(next, before.as_ref())),
             (Some(_), None) => Some(Step::DeleteInlinePolicy(self.change.name.clone(), before)),
             _ => None,
@@ -125,61 +114,66 @@ fn goes_beyond(one: &BTreeMap<String, Value>, other: &BTreeMap<String, Value>) -
     one.keys().any(|meaning| !other.contains_key(meaning))
 }
 
-/// Orders the changes of documents. `boundary` tells whether the permissions boundary changes between first and then;
-/// `others` counts the managed policies that bring a Deny and those that take one away.
-pub(super) fn document_steps(changes: &[Change], boundary: bool, others: (usize, usize)) -> DocumentSteps {
-    let weighed: Vec<Weighed<'_>> = changes
+/// The steps of all changes.
+///
+/// `boundary` is whether the permissions boundary changes; `managed_denies` counts the managed policies that add a Deny and
+/// those that remove one.
+pub(super) fn inline_policy_steps(
+    changes: &[InlinePolicyChange],
+    boundary: bool,
+    managed_denies: (usize, usize),
+) -> Vec<(Phase, Step)> {
+    let diffs: Vec<DiffedPolicy<'_>> = changes
         .iter()
-        .map(|change| Weighed {
+        .map(|change| DiffedPolicy {
             change,
-            before: Content::of(change.before.as_ref()),
-            after: Content::of(change.after.as_ref()),
+            before: PermissionSet::of(change.before.as_ref()),
+            after: PermissionSet::of(change.after.as_ref()),
         })
         .collect();
-    let adding = weighed.iter().filter(|change| change.adds_denies()).count() + others.0;
-    let dropping = weighed.iter().filter(|change| change.drops_denies()).count() + others.1;
-    let wanted: BTreeSet<String> = weighed.iter().flat_map(|change| change.after.allows.keys().cloned()).collect();
-    let moving = weighed.iter().any(|change| !change.moved(&wanted).is_empty());
-    let mut steps = DocumentSteps::default();
-    if !Invariant::DenyingDocuments.is_enforced() {
-        let whole = |change: &Weighed<'_>| change.step(&mut change.change.before.clone(), change.change.after.clone());
-        steps.then.extend(weighed.iter().filter_map(whole));
-        return steps;
-    }
-    for change in &weighed {
-        // Under another boundary it might grant more than before: it leaves like any other then.
-        if change.change.replaced && !boundary && Invariant::ReplacementFirst.is_enforced() {
-            let mut standing = change.change.before.clone();
-            steps.replaced.extend(change.step(&mut standing, change.denying()));
-            steps.last.extend(change.step(&mut standing, None));
+    let adding = diffs.iter().filter(|diff| diff.adds_denies()).count() + managed_denies.0;
+    let dropping = diffs.iter().filter(|diff| diff.drops_denies()).count() + managed_denies.1;
+    let granted: BTreeSet<String> = diffs.iter().flat_map(|diff| diff.after.allows.keys().cloned()).collect();
+    let moving = diffs.iter().any(|diff| !diff.moved(&granted).is_empty());
+    let mut steps = Vec::new();
+    for diff in &diffs {
+        let mut current = diff.change.before.clone();
+        let last = diff.change.after.clone();
+        if !Invariant::DenyingDocuments.is_enforced() {
+            steps.extend(diff.step(&mut current, last).map(|step| (Phase::Grant, step)));
             continue;
         }
-        let (adds, drops) = (change.adds_allows(), change.drops_allows());
-        let (adds_denies, drops_denies) = (change.adds_denies(), change.drops_denies());
-        let moved = change.moved(&wanted);
-        // One document alone changes in one write: nothing else is there that it could meet halfway.
+        // Under another boundary a replaced policy might grant more than before: there it leaves like any other.
+        if diff.change.replaced && !boundary && Invariant::ReplacementFirst.is_enforced() {
+            steps.extend(diff.step(&mut current, diff.denying()).map(|step| (Phase::RemoveReplaced, step)));
+            steps.extend(diff.step(&mut current, None).map(|step| (Phase::LiftDenies, step)));
+            continue;
+        }
+        let (adds, drops) = (diff.adds_allows(), diff.drops_allows());
+        let (adds_denies, drops_denies) = (diff.adds_denies(), diff.drops_denies());
+        let moved = diff.moved(&granted);
+        // The only document that changes is written once: there is no other that it could meet half-way.
         let alone = adds_denies && !drops_denies && adding == 1 && !boundary && moved.is_empty();
-        let early = match () {
+        let revokes_first = match () {
             () if alone => false,
             () if adds_denies => true,
-            // What is gone for good must not be there any more when others let go of a Deny.
+            // Permissions that leave must be gone before another policy lifts a Deny.
             () if drops_denies => drops && (boundary || dropping > 1),
             () => drops && (boundary || (!moved.is_empty() && dropping > 0)),
         };
-        let mut standing = change.change.before.clone();
-        if early {
-            steps.first.extend(change.step(&mut standing, change.least(&moved)));
+        if revokes_first {
+            steps.extend(diff.step(&mut current, diff.intersection(&moved)).map(|step| (Phase::Restrict, step)));
         }
         let late = drops_denies || !moved.is_empty();
         if moving && late && adds {
-            steps.then.extend(change.step(&mut standing, change.most(&moved)));
+            steps.extend(diff.step(&mut current, diff.union(&moved)).map(|step| (Phase::Grant, step)));
         }
         let phase = match () {
-            () if late => &mut steps.last,
-            () if adds && !alone => &mut steps.then,
-            () => &mut steps.first,
+            () if late => Phase::LiftDenies,
+            () if adds && !alone => Phase::Grant,
+            () => Phase::Restrict,
         };
-        phase.extend(change.step(&mut standing, change.change.after.clone()));
+        steps.extend(diff.step(&mut current, last).map(|step| (phase, step)));
     }
     steps
 }
@@ -195,13 +189,27 @@ mod tests {
         PolicyDocument::from_value(json!({"Version": "2012-10-17", "Statement": statements})).ok()
     }
 
-    fn change(name: &str, before: &[(&str, &str)], after: &[(&str, &str)]) -> Change {
-        Change { name: name.parse().unwrap(), before: document(before), after: document(after), replaced: false }
+    fn change(name: &str, before: &[(&str, &str)], after: &[(&str, &str)]) -> InlinePolicyChange {
+        InlinePolicyChange {
+            name: name.parse().unwrap(),
+            before: document(before),
+            after: document(after),
+            replaced: false,
+        }
     }
 
-    fn counts(changes: &[Change], boundary: bool) -> (usize, usize, usize) {
-        let steps = document_steps(changes, boundary, (0, 0));
-        (steps.first.len(), steps.then.len(), steps.last.len())
+    fn count(steps: &[(Phase, Step)], phase: Phase) -> usize {
+        steps.iter().filter(|(other, _)| *other == phase).count()
+    }
+
+    /// The number of steps that restrict, that grant and that lift a Deny.
+    fn counts_with(changes: &[InlinePolicyChange], boundary: bool, denies: (usize, usize)) -> (usize, usize, usize) {
+        let steps = inline_policy_steps(changes, boundary, denies);
+        (count(&steps, Phase::Restrict), count(&steps, Phase::Grant), count(&steps, Phase::LiftDenies))
+    }
+
+    fn counts(changes: &[InlinePolicyChange], boundary: bool) -> (usize, usize, usize) {
+        counts_with(changes, boundary, (0, 0))
     }
 
     const GET: (&str, &str) = ("Allow", "s3:Get*");
@@ -209,7 +217,7 @@ mod tests {
     const NO_PUT: (&str, &str) = ("Deny", "s3:Put*");
 
     #[test]
-    fn one_document_is_one_write_where_that_is_safe() {
+    fn a_document_is_written_once_where_that_is_safe() {
         assert_eq!(counts(&[change("x", &[], &[GET])], true), (0, 1, 0));
         assert_eq!(counts(&[change("x", &[GET], &[])], true), (1, 0, 0));
         assert_eq!(counts(&[change("x", &[GET], &[SEND])], false), (0, 1, 0));
@@ -218,67 +226,65 @@ mod tests {
     }
 
     #[test]
-    fn what_gives_and_takes_is_two_writes_around_a_boundary() {
+    fn grants_and_revocations_are_two_writes_around_a_boundary() {
         assert_eq!(counts(&[change("x", &[GET], &[SEND])], true), (1, 1, 0));
         assert_eq!(counts(&[change("x", &[], &[GET, NO_PUT])], true), (1, 1, 0));
         assert_eq!(counts(&[change("x", &[GET, NO_PUT], &[SEND])], true), (1, 0, 1));
     }
 
     #[test]
-    fn what_stays_around_a_boundary_is_held_all_the_way() {
+    fn permissions_that_stay_are_held_throughout_a_change_of_boundary() {
         let of = |actions: &[&str]| {
             let statement = json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
             PolicyDocument::from_value(json!({"Version": "2012-10-17", "Statement": statement})).ok()
         };
-        let change = Change {
+        let change = InlinePolicyChange {
             name: "x".parse().unwrap(),
             before: of(&["s3:Get*", "s3:Put*"]),
             after: of(&["s3:List*", "s3:Get*"]),
             replaced: false,
         };
-        let steps = document_steps(&[change], true, (0, 0));
-        let [Step::PutInlinePolicy { document, .. }] = &steps.first[..] else { panic!("{steps:?}") };
+        let steps = inline_policy_steps(&[change], true, (0, 0));
+        let [(Phase::Restrict, Step::PutInlinePolicy { document, .. }), (Phase::Grant, _)] = &steps[..] else {
+            panic!("{steps:?}")
+        };
         assert_eq!(Some(document), of(&["s3:Get*"]).as_ref());
-        assert_eq!((steps.then.len(), steps.last.len()), (1, 0));
     }
 
     #[test]
-    fn the_same_in_other_statements_is_one_write() {
+    fn equal_permissions_in_other_statements_are_one_write() {
         let one = json!({"Effect": "Allow", "Action": ["s3:Get*", "sqs:*"], "Resource": "*"});
         let before = PolicyDocument::from_value(json!({"Version": "2012-10-17", "Statement": one})).ok();
-        let change = Change { name: "x".parse().unwrap(), before, after: document(&[GET, SEND]), replaced: false };
-        let steps = document_steps(&[change], true, (0, 0));
-        assert_eq!(steps.first.len() + steps.then.len() + steps.last.len(), 1);
+        let change =
+            InlinePolicyChange { name: "x".parse().unwrap(), before, after: document(&[GET, SEND]), replaced: false };
+        assert_eq!(inline_policy_steps(&[change], true, (0, 0)).len(), 1);
     }
 
     #[test]
-    fn what_moves_to_another_document_is_granted_there_before_it_goes_here() {
+    fn permissions_that_move_are_granted_by_the_new_document_first() {
         let moves = [change("x", &[GET], &[SEND]), change("y", &[SEND], &[GET])];
         assert_eq!(counts(&moves, false), (0, 2, 2));
         assert_eq!(counts(&[change("x", &[GET], &[]), change("y", &[], &[GET])], false), (0, 1, 1));
     }
 
     #[test]
-    fn a_managed_policy_that_denies_is_waited_for() {
-        let phases = |changes: &[Change], others| {
-            let steps = document_steps(changes, false, others);
-            (steps.first.len(), steps.then.len(), steps.last.len())
-        };
+    fn documents_wait_for_managed_policies_that_deny() {
+        let phases = |changes: &[InlinePolicyChange], denies| counts_with(changes, false, denies);
         assert_eq!(phases(&[change("x", &[], &[GET, NO_PUT])], (1, 0)), (1, 1, 0));
         assert_eq!(phases(&[change("x", &[GET, NO_PUT], &[])], (0, 1)), (1, 0, 1));
-        assert_eq!(phases(&[change("x", &[GET], &[SEND])], (1, 0)), (0, 1, 0), "nothing waits for what only allows");
+        assert_eq!(phases(&[change("x", &[GET], &[SEND])], (1, 0)), (0, 1, 0), "an Allow waits for nothing");
     }
 
     #[test]
-    fn what_is_replaced_leaves_between_what_replaces_it_and_the_last_deny() {
-        let replaced = |before: &[(&str, &str)]| Change { replaced: true, ..change("old", before, &[]) };
-        let phases = |changes: &[Change], boundary: bool| {
-            let steps = document_steps(changes, boundary, (0, 0));
-            [steps.first.len(), steps.then.len(), steps.replaced.len(), steps.last.len()]
+    fn replaced_policies_leave_after_their_replacement_and_before_the_last_deny() {
+        let replaced = |before: &[(&str, &str)]| InlinePolicyChange { replaced: true, ..change("old", before, &[]) };
+        let phases = |changes: &[InlinePolicyChange], boundary: bool| {
+            let steps = inline_policy_steps(changes, boundary, (0, 0));
+            [Phase::Restrict, Phase::Grant, Phase::RemoveReplaced, Phase::LiftDenies].map(|phase| count(&steps, phase))
         };
         let new = change("x", &[], &[("Allow", "s3:GetObject")]);
         assert_eq!(phases(&[new, replaced(&[GET])], false), [0, 1, 1, 0]);
-        // By a managed policy, which comes with the other additions.
+        // Replaced by a managed policy, which is granted with the others.
         assert_eq!(phases(&[replaced(&[GET])], false), [0, 0, 1, 0]);
         assert_eq!(phases(&[change("x", &[NO_PUT], &[]), replaced(&[GET])], false), [0, 0, 1, 1]);
         assert_eq!(phases(&[replaced(&[GET, NO_PUT])], false), [0, 0, 1, 1]);
@@ -286,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn two_documents_that_deny_wait_for_each_other() {
+    fn documents_that_deny_wait_for_each_other() {
         let both = [change("x", &[], &[GET, NO_PUT]), change("y", &[], &[SEND, ("Deny", "sqs:Send*")])];
         assert_eq!(counts(&both, false), (2, 2, 0));
     }

@@ -1,51 +1,46 @@
-//! The writes of managed policies, in the order that never gives too much: those that deny come first and leave last, and
-//! one that allows and denies at once comes and leaves alone, since IAM attaches and detaches whole policies.
+//! Steps that attach and detach managed policies, each in its phase.
+//!
+//! IAM attaches a policy as a whole: one that allows and denies at the same time is written alone.
 
 use std::collections::BTreeMap;
 
 use super::Step;
+use super::order::Phase;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hint::Hint;
 use crate::invariants::Invariant;
 use crate::name::PolicyArn;
 use crate::observe::PolicyEffect;
 
-/// The writes of managed policies, by the phase they belong in.
+/// The steps of all managed policies.
 #[derive(Debug, Default)]
-pub(super) struct ManagedSteps {
-    /// With all that only takes away: policies that deny come, policies that allow leave.
-    pub(super) first: Vec<Step>,
-    /// After the boundary, one after the other: policies that may do both come.
-    pub(super) come_alone: Vec<Step>,
-    /// Together with other additions.
-    pub(super) then: Vec<Step>,
-    /// After all additions, one after the other: policies that may do both leave.
-    pub(super) leave_alone: Vec<Step>,
-    /// Together with all that gives what a Deny kept away.
-    pub(super) last: Vec<Step>,
-    /// How many of them may bring a Deny, and how many may take one away.
+pub(super) struct ManagedPolicySteps {
+    pub(super) steps: Vec<(Phase, Step)>,
+    /// How many of them may add a Deny, and how many may remove one.
     pub(super) denies: (usize, usize),
 }
 
-/// What comes and goes.
+/// The managed policies that the role gains and loses.
 #[derive(Debug)]
-pub(super) struct Managed<'a> {
+pub(super) struct ManagedPolicyChanges<'a> {
     pub(super) attach: Vec<&'a PolicyArn>,
     pub(super) detach: Vec<&'a PolicyArn>,
-    /// What each of them does, where more than one thing changes.
+    /// Whether each of them allows or denies; empty where only one of them changes.
     pub(super) effects: &'a BTreeMap<PolicyArn, PolicyEffect>,
     /// Whether one permissions boundary is replaced by another.
     pub(super) boundary_replaced: bool,
+    /// Whether IAM told how many policies a role can have; if not, it may refuse one of them.
+    pub(super) quota_known: bool,
 }
 
-impl Managed<'_> {
-    /// The steps.
+impl ManagedPolicyChanges<'_> {
+    /// Returns the steps.
     ///
     /// # Errors
-    /// `Conflict` where no order keeps all within what they hold before or afterwards.
-    pub(super) fn steps(&self) -> Result<ManagedSteps> {
+    /// `Conflict` where every order would grant more than the role does before and after, for a moment.
+    pub(super) fn steps(&self) -> Result<ManagedPolicySteps> {
         let effect = |arn: &PolicyArn| match Invariant::DenyingPolicies.is_enforced() {
-            // One that is the only thing to change has no order.
+            // Only effects that matter for the order are looked up.
             true => self.effects.get(arn).copied().unwrap_or(PolicyEffect::Allows),
             false => PolicyEffect::Allows,
         };
@@ -57,17 +52,21 @@ impl Managed<'_> {
         let leaves = |effect| of(detach, effect, Step::DetachPolicy);
         self.check("attach", &comes(PolicyEffect::Both))?;
         self.check("detach", &leaves(PolicyEffect::Both))?;
-        let come_alone = [comes(PolicyEffect::Unknown), comes(PolicyEffect::Both)].concat();
-        let leave_alone = [leaves(PolicyEffect::Both), leaves(PolicyEffect::Unknown)].concat();
+        let attach_alone = [comes(PolicyEffect::Unknown), comes(PolicyEffect::Both)].concat();
+        let detach_alone = [leaves(PolicyEffect::Both), leaves(PolicyEffect::Unknown)].concat();
         let (denying, lifting) = (comes(PolicyEffect::Denies), leaves(PolicyEffect::Denies));
-        Ok(ManagedSteps {
-            denies: (denying.len() + come_alone.len(), lifting.len() + leave_alone.len()),
-            first: [leaves(PolicyEffect::Allows), denying].concat(),
-            come_alone,
-            then: comes(PolicyEffect::Allows),
-            leave_alone,
-            last: lifting,
-        })
+        let denies = (denying.len() + attach_alone.len(), lifting.len() + detach_alone.len());
+        let grant = if self.quota_known { Phase::Grant } else { Phase::AttachWithinQuota };
+        let phases = [
+            (Phase::Restrict, leaves(PolicyEffect::Allows)),
+            (Phase::Restrict, denying),
+            (Phase::AttachMixed, attach_alone),
+            (grant, comes(PolicyEffect::Allows)),
+            (Phase::DetachMixed, detach_alone),
+            (Phase::LiftDenies, lifting),
+        ];
+        let steps = phases.into_iter().flat_map(|(phase, steps)| steps.into_iter().map(move |step| (phase, step)));
+        Ok(ManagedPolicySteps { steps: steps.collect(), denies })
     }
 
     /// Of two policies that allow and deny, the first one's permissions would be held without the second one's Deny.
@@ -96,7 +95,7 @@ mod tests {
         format!("arn:aws:iam::aws:policy/{name}").parse().unwrap()
     }
 
-    fn steps(attach: &[&str], detach: &[&str], boundary_replaced: bool) -> Result<ManagedSteps> {
+    fn steps(attach: &[&str], detach: &[&str], boundary_replaced: bool) -> Result<ManagedPolicySteps> {
         let effect = |arn: &PolicyArn| match arn.name() {
             name if name.starts_with("deny") => PolicyEffect::Denies,
             name if name.starts_with("both") => PolicyEffect::Both,
@@ -107,25 +106,27 @@ mod tests {
         let (attach, detach) = (arns(attach), arns(detach));
         let effects = attach.iter().chain(&detach).map(|arn| (arn.clone(), effect(arn))).collect();
         let (attach, detach) = (attach.iter().collect(), detach.iter().collect());
-        Managed { attach, detach, effects: &effects, boundary_replaced }.steps()
+        ManagedPolicyChanges { attach, detach, effects: &effects, boundary_replaced, quota_known: true }.steps()
     }
 
-    fn names(steps: &[Step]) -> Vec<&str> {
-        steps.iter().filter_map(Step::policy).map(PolicyArn::name).collect()
+    fn names(steps: &ManagedPolicySteps, phase: Phase) -> Vec<&str> {
+        let of_phase = steps.steps.iter().filter(|(other, _)| *other == phase);
+        of_phase.filter_map(|(_, step)| step.policy()).map(PolicyArn::name).collect()
     }
 
     #[test]
-    fn what_denies_comes_first_and_leaves_last() {
+    fn policies_that_deny_come_first_and_leave_last() {
         let coming = steps(&["allow", "both", "deny", "unread"], &[], false).unwrap();
-        assert_eq!((names(&coming.first), names(&coming.then)), (vec!["deny"], vec!["allow"]));
-        assert_eq!((names(&coming.come_alone), coming.denies), (vec!["unread", "both"], (3, 0)));
+        assert_eq!((names(&coming, Phase::Restrict), names(&coming, Phase::Grant)), (vec!["deny"], vec!["allow"]));
+        assert_eq!((names(&coming, Phase::AttachMixed), coming.denies), (vec!["unread", "both"], (3, 0)));
         let leaving = steps(&[], &["allow", "both", "deny", "unread"], false).unwrap();
-        assert_eq!((names(&leaving.first), names(&leaving.last)), (vec!["allow"], vec!["deny"]));
-        assert_eq!((names(&leaving.leave_alone), leaving.denies), (vec!["both", "unread"], (0, 3)));
+        assert_eq!(names(&leaving, Phase::Restrict), ["allow"]);
+        assert_eq!(names(&leaving, Phase::LiftDenies), ["deny"]);
+        assert_eq!((names(&leaving, Phase::DetachMixed), leaving.denies), (vec!["both", "unread"], (0, 3)));
     }
 
     #[test]
-    fn what_has_no_safe_order_is_refused() {
+    fn changes_without_a_safe_order_are_refused() {
         for (attach, detach, boundary) in [
             (&["both-1", "both-2"][..], &[][..], false),
             (&[], &["both-1", "both-2"], false),

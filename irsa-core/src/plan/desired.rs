@@ -1,30 +1,30 @@
-//! What the role of a create or update shall be, whatever it is now: names, subjects, policies, tags.
+//! Desired state of a create or update: role, subjects, policies and providers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::binding::{MAX_TAGS, check_documents, check_policy_place};
+use crate::binding::{check_documents, check_policy_place};
 use crate::cluster_identity::{ClusterId, ClusterIdentity};
 use crate::error::{Error, ErrorKind, Result};
-use crate::invariants::Invariant;
 use crate::name::{PolicyArn, ProviderArn, RoleArn, Subject};
 use crate::observe::Observed;
-use crate::ownership::{Member, ORIGIN_TAG, OVERFLOW_TAG, OWNER_TAG, Origin, SET_TAG, SUBJECT_TAG_PREFIX};
+use crate::ownership::Member;
 use crate::request::{Request, Verb};
 use crate::trust::Derivation;
 
-/// What the role shall be, whatever it is now.
-pub(super) struct Goal<'a> {
+/// Desired state of the role, whether it exists or not.
+pub(super) struct DesiredState<'a> {
     pub(super) home: &'a ClusterIdentity,
     pub(super) arn: RoleArn,
     pub(super) first: Member,
-    /// Every subject that is declared, the first one among them.
+    /// All declared subjects, the first one among them.
     pub(super) declared: BTreeSet<Member>,
-    pub(super) leaving: BTreeSet<Member>,
+    /// Subjects that the request removes by name.
+    pub(super) removed: BTreeSet<Member>,
     pub(super) attach: BTreeSet<PolicyArn>,
     pub(super) providers: BTreeMap<ClusterId, ProviderArn>,
 }
 
-impl<'a> Goal<'a> {
+impl<'a> DesiredState<'a> {
     pub(super) fn of(request: &Request, observed: &'a Observed) -> Result<Self> {
         let binding = &request.binding;
         let home = observed.home(request)?;
@@ -41,13 +41,13 @@ impl<'a> Goal<'a> {
         let members = |subjects: Vec<Subject>| -> Result<BTreeSet<Member>> {
             subjects.iter().map(|subject| observed.member(request, subject)).collect()
         };
-        let leaving = match &request.verb {
+        let removed = match &request.verb {
             Verb::Update { remove_subjects, .. } => members(remove_subjects.iter().cloned().collect())?,
             _ => BTreeSet::new(),
         };
         let declared = members(binding.all_subjects())?;
-        // Names of clusters differ where clusters do not: only now can it be seen that both are the same subject.
-        if let Some(both) = declared.intersection(&leaving).next() {
+        // A cluster can be named in two ways, so equal subjects are only recognised once clusters are resolved.
+        if let Some(both) = declared.intersection(&removed).next() {
             let subject = both.shown(&home.cluster);
             return Err(Error::invalid("subject", subject, "is to be kept and removed at once"));
         }
@@ -68,10 +68,10 @@ impl<'a> Goal<'a> {
         check_documents(binding, &home.partition)?;
         let attach = observed.policies.values().cloned().collect();
         let providers = observed.cluster_providers(request)?;
-        Ok(Self { home, arn, first, declared, leaving, attach, providers })
+        Ok(Self { home, arn, first, declared, removed, attach, providers })
     }
 
-    /// From what the trust policy follows.
+    /// Returns the input of [`derive`](crate::trust::derive): the subjects that come and those that leave.
     pub(super) fn derivation(&self, request: &Request, leaving: BTreeSet<Member>) -> Derivation {
         Derivation {
             providers: self.providers.clone(),
@@ -81,42 +81,5 @@ impl<'a> Goal<'a> {
             audience: request.binding.audience.clone(),
             extra: request.binding.trust_statements.clone(),
         }
-    }
-
-    /// The tags that record ownership and subjects, and those of the user, for a role that has the tags `standing`.
-    ///
-    /// Where there is no room for all subjects, those on record stay on record, and a tag tells that there are more.
-    pub(super) fn tags(
-        &self,
-        request: &Request,
-        owner: &Member,
-        members: &BTreeSet<Member>,
-        origin: Option<Origin>,
-        standing: &BTreeMap<String, String>,
-    ) -> BTreeMap<String, String> {
-        let declared = request.binding.tags.iter().map(|(key, value)| (key.to_string(), value.to_string()));
-        let mut tags: BTreeMap<String, String> = declared.collect();
-        tags.extend(request.set.iter().map(|set| (SET_TAG.to_owned(), set.to_string())));
-        let ours =
-            |key: &str| [OWNER_TAG, ORIGIN_TAG, OVERFLOW_TAG].contains(&key) || key.starts_with(SUBJECT_TAG_PREFIX);
-        let others = standing.keys().filter(|key| !ours(key) && !tags.contains_key(*key)).count();
-        let own = [OWNER_TAG, ORIGIN_TAG].len();
-        // One is left free: undoing an interrupted delete takes a tag for a moment.
-        let room = MAX_TAGS.saturating_sub(others + tags.len() + own + 1);
-        tags.insert(OWNER_TAG.to_owned(), owner.tag_value());
-        if let Some(origin) = origin {
-            tags.insert(ORIGIN_TAG.to_owned(), origin.as_str().to_owned());
-        }
-        let mut further: Vec<&Member> = members.iter().filter(|member| *member != owner).collect();
-        if !Invariant::SubjectTags.is_enforced() {
-            further.clear();
-        }
-        if further.len() > room || standing.contains_key(OVERFLOW_TAG) {
-            tags.insert(OVERFLOW_TAG.to_owned(), "true".to_owned());
-            further.sort_by_key(|member| !standing.contains_key(&member.tag_key()));
-            further.truncate(room.saturating_sub(1));
-        }
-        tags.extend(further.into_iter().map(|member| (member.tag_key(), member.tag_value())));
-        tags
     }
 }
