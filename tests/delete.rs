@@ -418,7 +418,10 @@ async fn a_role_of_which_only_patterns_are_left_goes_when_forced() {
     assert!(world.role(ROLE).is_some());
     let kept = world.delete(of("sa")).await.unwrap();
     let told = warned(&kept, WarningId::RoleKept).unwrap();
-    assert!(told.message.contains("only patterns are left") && told.hint == Some(Hint::ForceDelete), "{told:?}");
+    assert!(
+        told.message.contains("only subject patterns are left") && told.hint == Some(Hint::ForceDelete),
+        "{told:?}"
+    );
     let gone = world.client.run(&forced("sa")).await.unwrap();
     assert!(gone.changed && world.role(ROLE).is_none(), "{gone:?}");
 }

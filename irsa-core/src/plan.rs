@@ -17,6 +17,7 @@ mod role_tags;
 mod satisfied;
 mod service_accounts;
 mod step;
+mod tag_changes;
 mod trust_change;
 mod undo_delete;
 mod upsert;

@@ -54,15 +54,15 @@ pub(crate) enum Phase {
 impl Phase {
     /// Whether the writes of this phase go one after the other; those of other phases go at the same time.
     fn is_sequential(self) -> bool {
-        matches!(self, Phase::AttachMixed | Phase::DetachMixed)
+        matches!(self, Self::AttachMixed | Self::DetachMixed)
     }
 
     /// The phase in which the writes of this one are done while tests switch an invariant off.
     fn enforced(self) -> Self {
         match self {
-            Phase::Annotate if !Invariant::TrustBeforeAnnotation.is_enforced() => Phase::Providers,
-            Phase::Restrict if !Invariant::RevokeBeforeAddingSubjects.is_enforced() => Phase::Annotate,
-            Phase::Release | Phase::ReleaseFirst if !Invariant::ServiceAccountLast.is_enforced() => Phase::Providers,
+            Self::Annotate if !Invariant::TrustBeforeAnnotation.is_enforced() => Self::Providers,
+            Self::Restrict if !Invariant::RevokeBeforeAddingSubjects.is_enforced() => Self::Annotate,
+            Self::Release | Self::ReleaseFirst if !Invariant::ServiceAccountLast.is_enforced() => Self::Providers,
             phase => phase,
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Plan, Step};
+use super::{Plan, Stages, Step};
 use crate::backend::Quotas;
 use crate::binding::{INLINE_QUOTA, MAX_TAGS};
 use crate::document::PolicyDocument;

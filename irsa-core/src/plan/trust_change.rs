@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::existing_role::ExistingRole;
 use super::order::Phase;
-use super::role_tags::TagChanges;
+use super::tag_changes::TagChanges;
 use super::{Step, TrustStep};
 use crate::error::Result;
 use crate::invariants::Invariant;

@@ -219,12 +219,13 @@ pub(super) fn untagged(subs: &BTreeSet<String>) -> impl Iterator<Item = Warning>
 }
 
 /// Subjects that are to be removed and were not trusted: all but `left`.
-pub(super) fn nothing_to_remove(desired: &DesiredState<'_>, left: &BTreeSet<Member>) -> impl Iterator<Item = Warning> {
-    desired.removed.difference(left).map(|member| {
+pub(super) fn nothing_to_remove(desired: &DesiredState<'_>, left: &BTreeSet<Member>) -> Vec<Warning> {
+    let warning = |member: &Member| {
         let subject = member.shown(&desired.home.cluster);
         let message = format!("subject {subject} is not in role {}, so there is nothing to remove", desired.arn.name());
         Warning::new(WarningId::NothingToRemove, message)
-    })
+    };
+    desired.removed.difference(left).map(warning).collect()
 }
 
 /// A role that is adopted, and the tool that may still manage it.

@@ -134,7 +134,7 @@ fn b8_files_that_the_script_called_the_same_are_told_apart() {
     shell.done("-u sa -p policy.sower.json -a d");
     assert_eq!(shell.done("-l sa"), "AmazonS3ReadOnlyAccess\npolicy-1590000000\n");
     // A file that is gone does not say which of them was made of it.
-    shell.fails(1, "-u sa -p gone/policy.fence.json -a d", "role sandbox-sa-role has none of that name");
+    shell.fails(1, "-u sa -p gone/policy.fence.json -a d", "role sandbox-sa-role has no inline policy of that name");
     assert_eq!(shell.done("-l sa"), "AmazonS3ReadOnlyAccess\npolicy-1590000000\n");
 }
 
